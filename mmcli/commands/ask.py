@@ -1,0 +1,135 @@
+"""`mmcli ask`: one question about pictures, sounds and texts; one answer."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mmcli.commands import options as opt
+from mmcli.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mmcli.engine import Part
+    from mmcli.media import Medium
+    from mmcli.terminal import Style
+
+
+def ask(
+    media: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[MEDIA...]",
+            help="Pictures, sounds or text files: paths, quoted globs, folders, URLs, or - for standard input.",
+            show_default=False,
+        ),
+    ] = None,
+    question: Annotated[
+        str, typer.Argument(metavar="QUESTION", help="What you want to know: the last argument.", show_default=False)
+    ] = "",
+    attach: Annotated[
+        list[str] | None,
+        typer.Option("-a", "--attach", help="One more medium; may stand anywhere.", show_default=False),
+    ] = None,
+    recursive: Annotated[bool, typer.Option("-r", "--recursive", help="Look into sub-folders too.")] = False,
+    model: opt.ModelOpt = None,
+    mmproj: opt.MmprojOpt = None,
+    system: opt.SystemOpt = None,
+    temperature: opt.TemperatureOpt = 0.2,
+    max_tokens: opt.MaxTokensOpt = 1024,
+    seed: opt.SeedOpt = None,
+    stop: opt.StopOpt = None,
+    think: opt.ThinkOpt = False,
+    loop_guard: opt.LoopGuardOpt = True,
+    detail: opt.DetailOpt = opt.Detail.auto,
+    ctx_size: opt.CtxSizeOpt = None,
+    threads: opt.ThreadsOpt = None,
+    gpu_layers: opt.GpuLayersOpt = None,
+    cache: opt.CacheOpt = True,
+    cache_size: opt.CacheSizeOpt = 2.0,
+    max_megapixels: opt.MegapixelsOpt = 100.0,
+    json: opt.JsonOpt = False,
+    quiet: opt.QuietOpt = False,
+    verbose: opt.VerboseOpt = False,
+    debug: opt.DebugOpt = False,
+    markdown: opt.MarkdownOpt = opt.MarkdownMode.auto,
+) -> int | None:
+    """Ask a question about pictures, sounds or texts.
+
+    mmcli ask photo.jpg "What is this?"   ·   cat photo.jpg | mmcli ask "What is this?"
+    """
+    from mmcli import engine, models, terminal
+    from mmcli.commands import running
+
+    style = terminal.Style(json=json, quiet=quiet, verbose=verbose, debug=debug, markdown=markdown.value)
+    # find the model, load the media: what is cheap and can fail comes first
+    _check(question)
+    chosen = models.find(model, mmproj)
+    words, inputs = _inputs([*(media or ()), *(attach or ())], question, recursive, max_megapixels, style)
+    kinds = {medium.receipt.kind for medium in inputs}
+    chosen.require(sight="image" in kinds, hearing="audio" in kinds)
+    # run and show
+    messages = [engine.Message("user", _parts(inputs, words))]
+    if system:
+        messages.insert(0, engine.Message("system", (system,)))
+    sampling = engine.Sampling(
+        temperature=temperature,
+        max_tokens=max_tokens,
+        seed=seed,
+        stop=tuple(stop or ()),
+        think=think,
+        loop_guard=loop_guard,
+    )
+    machine = running.Machine(ctx_size, threads, gpu_layers, detail.value, cache, cache_size)
+    with terminal.progress(style) as progress, running.load(chosen, machine, style, progress) as ready:
+        answer = terminal.answer(ready.generate(messages, sampling, progress), style, progress)
+        terminal.receipts(answer, style)
+    return running.status(answer)
+
+
+def _check(question: str) -> None:
+    """UsageError where the last argument cannot be meant as a question."""
+    from mmcli import media
+
+    if not question.strip():
+        raise UsageError("there is no question", hint='mmcli ask photo.jpg "What is this?"')
+    if media.looks_like_medium(question):
+        raise UsageError(
+            f"`{question}` is a file, but the last argument is the question",
+            hint='mmcli ask photo.jpg "What is this?"',
+        )
+
+
+def _inputs(
+    arguments: list[str], question: str, recursive: bool, max_megapixels: float, style: Style
+) -> tuple[str, list[Medium]]:
+    """The words of the question and the media it is about, those on stdin included."""
+    from mmcli import media, terminal
+
+    wanted = "-" in arguments
+    data = media.read_stdin(
+        sys.stdin.buffer if sys.stdin is not None else None,
+        wanted=wanted,
+        has_media=bool(arguments),
+        on_wait=lambda text: terminal.notice(text, style),
+    )
+    sources = media.find(arguments, recursive=recursive, stdin=data)
+    inputs = [media.load(source, max_megapixels=max_megapixels) for source in sources]
+    if data and not wanted:
+        piped = media.load(media.find(["-"], stdin=data)[0], max_megapixels=max_megapixels)
+        if isinstance(piped, media.Text):
+            return f"{piped.text.strip()}\n\n{question}", inputs
+        return question, [piped, *inputs]
+    return question, inputs
+
+
+def _parts(inputs: Sequence[Medium], words: str) -> tuple[Part, ...]:
+    """Pictures and sounds first, as models were trained; then text files, fenced; then the question."""
+    from mmcli import media
+
+    seen = [medium for medium in inputs if not isinstance(medium, media.Text)]
+    texts = [media.fenced(medium) for medium in inputs if isinstance(medium, media.Text)]
+    return (*seen, "\n\n".join([*texts, words]))

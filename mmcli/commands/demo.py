@@ -1,0 +1,34 @@
+"""`mmcli demo`: see it work in ten seconds, with nothing downloaded."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mmcli.commands import options as opt
+
+QUESTIONS = ("What is in this picture?", "How many shapes are there?", "What color is the star?")
+
+
+def demo(debug: opt.DebugOpt = False) -> int | None:
+    """Show a sample picture and ask the built-in starter model three questions about it."""
+    from mmcli import engine, media, models, terminal
+    from mmcli.commands import running
+
+    style = terminal.Style(debug=debug)
+    picture = media.load(media.find([str(Path(models.__file__).parent / "starter" / "demo.png")])[0])
+    assert isinstance(picture, media.Image)
+    terminal.picture(picture.pixels, style, columns=48)
+    messages: list[engine.Message] = []
+    with running.load(models.find("starter"), running.Machine(cache=False), style) as ready:
+        for question in QUESTIONS:
+            terminal.line(f"> {question}")
+            messages.append(engine.Message("user", (question,) if messages else (picture, question)))
+            answer = terminal.answer(ready.generate(messages, engine.Sampling(temperature=0)), style)
+            if answer.finish_reason == "interrupted":
+                return running.status(answer)
+            messages.append(engine.Message("assistant", (answer.text,)))
+    terminal.notice('now yours:  mmcli ask photo.jpg "What is this?" -m MODEL.gguf --mmproj PROJECTOR.gguf', style)
+    terminal.notice(
+        "the starter model knows only simple coloured shapes; docs/asking.md says how to get a real one", style
+    )
+    return 0

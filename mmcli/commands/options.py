@@ -1,0 +1,187 @@
+"""The options that several commands share, each with its help and its MMCLI_* variable. Import, don't repeat."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+class Detail(StrEnum):
+    low = "low"
+    auto = "auto"
+    high = "high"
+
+
+class MarkdownMode(StrEnum):
+    auto = "auto"
+    always = "always"
+    never = "never"
+
+
+MODEL, ANSWER, MACHINE, OUTPUT = "Model", "Answer", "Machine", "Output"
+
+ModelOpt = Annotated[
+    str | None,
+    typer.Option(
+        "-m", "--model", envvar="MMCLI_MODEL", rich_help_panel=MODEL, help="`starter`, or the path of a .gguf file."
+    ),
+]
+MmprojOpt = Annotated[
+    Path | None,
+    typer.Option(
+        "--mmproj",
+        envvar="MMCLI_MMPROJ",
+        rich_help_panel=MODEL,
+        help="The projector (GGUF) that belongs to the weights: without it a model neither sees nor hears.",
+    ),
+]
+SystemOpt = Annotated[
+    str | None,
+    typer.Option("-s", "--system", envvar="MMCLI_SYSTEM", rich_help_panel=ANSWER, help="System prompt."),
+]
+TemperatureOpt = Annotated[
+    float,
+    typer.Option(
+        "--temperature",
+        "--temp",
+        min=0.0,
+        max=5.0,
+        envvar="MMCLI_TEMPERATURE",
+        rich_help_panel=ANSWER,
+        help="0 always takes the likeliest word; more is freer.",
+    ),
+]
+MaxTokensOpt = Annotated[
+    int,
+    typer.Option(
+        "--max-tokens", min=1, envvar="MMCLI_MAX_TOKENS", rich_help_panel=ANSWER, help="Longest answer, in tokens."
+    ),
+]
+SeedOpt = Annotated[
+    int | None,
+    typer.Option(
+        "--seed",
+        min=0,
+        max=2**32 - 1,
+        envvar="MMCLI_SEED",
+        rich_help_panel=ANSWER,
+        help="The same seed gives the same answer on the same machine.",
+    ),
+]
+StopOpt = Annotated[
+    list[str] | None,
+    typer.Option("--stop", envvar="MMCLI_STOP", rich_help_panel=ANSWER, help="End the answer before this text."),
+]
+ThinkOpt = Annotated[
+    bool,
+    typer.Option(
+        "--think/--no-think", envvar="MMCLI_THINK", rich_help_panel=ANSWER, help="Let a model that can think do so."
+    ),
+]
+LoopGuardOpt = Annotated[
+    bool,
+    typer.Option(
+        "--loop-guard/--no-loop-guard",
+        envvar="MMCLI_LOOP_GUARD",
+        rich_help_panel=ANSWER,
+        help="Stop (status 8) when the answer only repeats itself.",
+    ),
+]
+DetailOpt = Annotated[
+    Detail,
+    typer.Option(
+        "--detail",
+        envvar="MMCLI_DETAIL",
+        rich_help_panel=ANSWER,
+        help="How many tokens a picture gets, where the model leaves a choice.",
+    ),
+]
+CtxSizeOpt = Annotated[
+    int | None,
+    typer.Option(
+        "--ctx-size",
+        min=64,
+        envvar="MMCLI_CTX_SIZE",
+        rich_help_panel=MACHINE,
+        help="Context in tokens. Default: what the prompt needs.",
+    ),
+]
+ThreadsOpt = Annotated[
+    int | None,
+    typer.Option(
+        "--threads", min=1, max=512, envvar="MMCLI_THREADS", rich_help_panel=MACHINE, help="Default: physical cores."
+    ),
+]
+GpuLayersOpt = Annotated[
+    int | None,
+    typer.Option(
+        "--gpu-layers",
+        min=0,
+        envvar="MMCLI_GPU_LAYERS",
+        rich_help_panel=MACHINE,
+        help="Layers to put on the GPU; 0 for none. Default: all, where llama.cpp was built for one.",
+    ),
+]
+CacheOpt = Annotated[
+    bool,
+    typer.Option(
+        "--cache/--no-cache",
+        envvar="MMCLI_CACHE",
+        rich_help_panel=MACHINE,
+        help="Keep what the model computed of a picture on disk, for the next question about it.",
+    ),
+]
+CacheSizeOpt = Annotated[
+    float,
+    typer.Option(
+        "--cache-size", min=0, envvar="MMCLI_CACHE_SIZE", rich_help_panel=MACHINE, help="Most of it to keep, in GB."
+    ),
+]
+MegapixelsOpt = Annotated[
+    float,
+    typer.Option(
+        "--max-megapixels",
+        min=0.01,
+        envvar="MMCLI_MAX_MEGAPIXELS",
+        rich_help_panel=MACHINE,
+        help="Refuse larger pictures: a small file can unpack to more than the memory holds.",
+    ),
+]
+JsonOpt = Annotated[
+    bool,
+    typer.Option(
+        "--json", envvar="MMCLI_JSON", rich_help_panel=OUTPUT, help="One JSON object: answer, receipts, usage."
+    ),
+]
+QuietOpt = Annotated[
+    bool,
+    typer.Option("-q", "--quiet", envvar="MMCLI_QUIET", rich_help_panel=OUTPUT, help="The answer and errors only."),
+]
+VerboseOpt = Annotated[
+    bool,
+    typer.Option(
+        "-v",
+        "--verbose",
+        envvar="MMCLI_VERBOSE",
+        rich_help_panel=OUTPUT,
+        help="Also what the model got of each input (stderr).",
+    ),
+]
+DebugOpt = Annotated[
+    bool,
+    typer.Option(
+        "--debug",
+        envvar="MMCLI_DEBUG",
+        rich_help_panel=OUTPUT,
+        help="Also the rendered prompt, the chunk table, llama.cpp's log and tracebacks (stderr).",
+    ),
+]
+MarkdownOpt = Annotated[
+    MarkdownMode,
+    typer.Option(
+        "--markdown", envvar="MMCLI_MARKDOWN", rich_help_panel=OUTPUT, help="Render Markdown; auto: on a terminal."
+    ),
+]

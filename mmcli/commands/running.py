@@ -1,0 +1,61 @@
+"""What every command that runs a model does the same way: load it, let Ctrl-C stop it, turn its end into a status."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from mmcli import errors
+
+if TYPE_CHECKING:
+    from mmcli.engine import Answer
+    from mmcli.engine.local import LocalEngine
+    from mmcli.models import Model
+    from mmcli.terminal import Style
+
+GB = 1_000_000_000
+
+
+@dataclass(frozen=True)
+class Machine:
+    """How to use this machine, as the options say it."""
+
+    ctx_size: int | None = None
+    threads: int | None = None
+    gpu_layers: int | None = None
+    detail: Literal["low", "auto", "high"] = "auto"
+    cache: bool = True
+    cache_size: float = 2.0  # GB
+
+
+@contextmanager
+def load(
+    model: Model, machine: Machine, style: Style, on_progress: Callable[[str, int, int], None] | None = None
+) -> Iterator[LocalEngine]:
+    """The model, ready to answer; the first Ctrl-C inside ends its answer, the second the program."""
+    from mmcli import config, engine, interrupts, terminal
+    from mmcli.engine.local import Options
+
+    options = Options(
+        n_ctx=machine.ctx_size,
+        threads=machine.threads,
+        gpu_layers=machine.gpu_layers,
+        detail=machine.detail,
+        cache=config.cache_dir() / "kv" if machine.cache else None,
+        cache_bytes=int(machine.cache_size * GB),
+        media_newline=model.media_newline,
+        on_notice=lambda text: terminal.notice(text, style),
+        on_debug=(lambda text: terminal.debug(text, style)) if style.debug else None,
+    )
+    with engine.load(model.weights, model.projector, options, name=model.name, on_progress=on_progress) as running:
+        with interrupts.two_steps(running.stop):
+            yield running
+
+
+def status(answer: Answer) -> int:
+    """The exit status an answer's end asks for."""
+    if answer.finish_reason == "loop":
+        return errors.OutputError.status
+    return errors.INTERRUPTED if answer.finish_reason == "interrupted" else 0

@@ -1,0 +1,54 @@
+"""Settings: flag > MMCLI_* variable > config.toml > default; and where files live. Knows no commands' meaning."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from mmcli.errors import UsageError
+
+
+def config_file() -> Path:
+    """config.toml: `MMCLI_CONFIG`, or in the user's config folder."""
+    named = os.environ.get("MMCLI_CONFIG")
+    if named:
+        return Path(named).expanduser()
+    import platformdirs
+
+    return Path(platformdirs.user_config_dir("mmcli", appauthor=False)) / "config.toml"
+
+
+def cache_dir() -> Path:
+    """What can be computed again: `MMCLI_CACHE_DIR`, or the user's cache folder."""
+    named = os.environ.get("MMCLI_CACHE_DIR")
+    if named:
+        return Path(named).expanduser()
+    import platformdirs
+
+    return Path(platformdirs.user_cache_dir("mmcli", appauthor=False))
+
+
+def load(known: Iterable[str]) -> dict[str, Any]:
+    """The settings of config.toml under the options' own names (`max_tokens` or `max-tokens`), checked for typos."""
+    path = config_file()
+    try:
+        with path.open("rb") as file:
+            table: Mapping[str, Any] = tomllib.load(file)
+    except FileNotFoundError:
+        return {}
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"`{path}` is not valid TOML: {error}", hint="mend it, or move it away") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"cannot read `{path}`: {error}") from error
+    names = sorted(set(known))
+    settings = {key.replace("-", "_"): value for key, value in table.items()}
+    for key in settings:
+        if key not in names:
+            close = difflib.get_close_matches(key, names, n=1)
+            hint = f"did you mean `{close[0]}`?" if close else f"known are: {', '.join(names)}"
+            raise UsageError(f"`{path}` sets `{key}`, which is no setting", hint=hint)
+    return settings

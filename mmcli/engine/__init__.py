@@ -1,0 +1,51 @@
+"""Messages → pieces. Knows models as files and media as arrays; knows no terminals, no command lines, no downloads."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mmcli.engine.messages import (
+    Answer,
+    Engine,
+    FinishReason,
+    Message,
+    OnProgress,
+    Part,
+    Piece,
+    Sampling,
+    Seen,
+    Usage,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from mmcli.engine.local import LocalEngine, Options
+
+__all__ = [
+    "Answer",
+    "Engine",
+    "FinishReason",
+    "Message",
+    "OnProgress",
+    "Part",
+    "Piece",
+    "Sampling",
+    "Seen",
+    "Usage",
+    "load",
+]
+
+
+def load(
+    weights: Path,
+    projector: Path | None = None,
+    options: Options | None = None,
+    *,
+    name: str | None = None,
+    on_progress: OnProgress | None = None,
+) -> LocalEngine:
+    """Load a model from its GGUF files; ModelError where they are damaged or do not belong together."""
+    from mmcli.engine.local import LocalEngine
+
+    return LocalEngine(weights, projector, options, name=name, on_progress=on_progress)

@@ -1,0 +1,184 @@
+"""The KV cache of one conversation: makes room, reuses prefixes from memory and disk, computes what is missing.
+
+Knows cells and llama.cpp's context; knows no messages and no text. What it holds is an optimisation: the
+conversation itself lives with its caller.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from mmcli.engine import kv, mtmd
+from mmcli.engine.messages import OnProgress, Usage
+from mmcli.engine.plan import Plan
+from mmcli.errors import ResourceError
+
+N_UBATCH = 512  # tokens in one forward pass of a prefill; llama.cpp's own default
+WORTH_SAVING = 0.3  # seconds: a prefix that took less is computed again rather than stored
+
+
+@dataclass
+class Room:
+    """How large a context may become."""
+
+    n_ctx: int | None  # what the person asked for; None: as the prompt needs
+    n_ctx_train: int
+    affordable: int  # tokens whose KV cells fit into memory
+
+    @property
+    def limit(self) -> int:
+        return self.n_ctx or min(self.n_ctx_train or self.affordable, self.affordable)
+
+
+class Cache:
+    """One sequence. `cells` says what llama.cpp's cache holds at any moment."""
+
+    def __init__(
+        self,
+        weights: mtmd.Weights,
+        room: Room,
+        *,
+        threads: int,
+        store: kv.Store | None,
+        worth_saving: float,
+        on_notice: Callable[[str], None],
+    ) -> None:
+        self._weights, self._room, self._threads = weights, room, threads
+        self._store, self._worth_saving, self._on_notice = store, worth_saving, on_notice
+        self._context: mtmd.Context | None = None
+        self.cells: list[kv.Cell] = []
+
+    def close(self) -> None:
+        if self._context is not None:
+            self._context.close()
+        self._context = None
+
+    @property
+    def context(self) -> mtmd.Context:
+        assert self._context is not None, "fit() comes first"
+        return self._context
+
+    @property
+    def n_tokens(self) -> int:
+        return kv.n_tokens(self.cells)
+
+    def load(self, key: str) -> kv.Record | None:
+        """A stored prefix, if a store is kept, has it, and memory does not hold something better."""
+        return self._store.load(key) if self._store is not None and not self.cells else None
+
+    def fit(self, plan: Plan, projector: mtmd.Projector | None, max_tokens: int) -> None:
+        """A context large enough for prompt and answer; ResourceError with the numbers where there can be none."""
+        n_prompt, limit = plan.n_tokens, self._room.limit
+        if n_prompt >= limit:
+            raise ResourceError(
+                f"the prompt takes {n_prompt} tokens, but the context holds only {limit}"
+                f" (the model was trained on {self._room.n_ctx_train}, memory allows {self._room.affordable})",
+                hint="give fewer or smaller inputs (--detail low), or a larger --ctx-size",
+            )
+        wanted = self._room.n_ctx or min(limit, -(-(n_prompt + max_tokens) // 256) * 256)
+        # Media whose tokens see each other both ways must go through in one piece.
+        whole = [chunk.n_tokens for chunk in plan.chunks.values() if projector and projector.needs_whole(chunk)]
+        n_ubatch = max([N_UBATCH, *whole])
+        old = self._context
+        if old is not None and old.n_ctx >= wanted and old.n_batch >= n_ubatch:
+            return
+        state = None
+        if old is not None:
+            wanted = min(limit, max(wanted, 2 * old.n_ctx))  # a growing talk doubles, so that it rarely moves
+            state = old.state() if self.cells else None
+            self.close()
+        self._context = mtmd.Context(
+            self._weights,
+            n_ctx=wanted,
+            n_ubatch=n_ubatch,
+            threads=self._threads,
+            offload=self._weights.device != "CPU",
+        )
+        if state is not None and not self._context.restore(state):
+            self._clear()
+
+    def reuse(self, plan: Plan, record: kv.Record | None) -> bool:
+        """Keep what the plan begins with, from memory or from `record`; False where llama.cpp refused the record."""
+        # The last token is always computed: its logits are where the answer starts.
+        same = min(kv.common_prefix(self.cells, plan.cells), len(plan.cells) - 1)
+        if same < len(self.cells):
+            if same and self.context.forget_from(kv.n_pos(self.cells[:same])):
+                del self.cells[same:]
+            else:  # hybrid and recurrent models refuse partial removal
+                self._clear()
+        plan.reused = len(self.cells)
+        if record is None:
+            return True
+        self._clear()
+        plan.reused = 0
+        if not self.context.restore(record.state):
+            self._clear()
+            if self._store is not None and plan.key is not None:
+                self._store.remove(plan.key)
+            return False
+        self.cells = list(record.cells)
+        plan.restored = len(self.cells)
+        return True
+
+    def prefill(
+        self,
+        plan: Plan,
+        projector: mtmd.Projector | None,
+        usage: Usage,
+        report: OnProgress,
+        interrupted: Callable[[], bool],
+    ) -> bool:
+        """Run the rest of the plan through the model; False when it was interrupted."""
+        started, n_prompt = time.perf_counter(), plan.n_tokens
+        unsaved = len(self.cells) < plan.after_media
+        while len(self.cells) < len(plan.cells):
+            if interrupted():
+                return False
+            place, done = len(self.cells), self.n_tokens
+            if place in plan.chunks:
+                assert projector is not None
+                report("encode", done, n_prompt)
+                with usage.timed("encode"):
+                    embeddings = projector.encode(plan.chunks[place])
+                report("prefill", done, n_prompt)
+                with usage.timed("prefill"):
+                    self.context.decode_media(projector, plan.chunks[place], embeddings, kv.n_pos(self.cells))
+                self.cells.append(plan.cells[place])
+            else:
+                report("prefill", done, n_prompt)
+                with usage.timed("prefill"):
+                    self._prefill_text(plan)
+            if unsaved and len(self.cells) >= plan.after_media:
+                unsaved = False
+                if time.perf_counter() - started >= self._worth_saving:
+                    with usage.timed("save"):
+                        self._save(plan)
+        return True
+
+    def _prefill_text(self, plan: Plan) -> None:
+        """One batch of text; never across the last medium's end, where the state is saved."""
+        place = len(self.cells)
+        stop = plan.after_media if place < plan.after_media else len(plan.cells)
+        tokens: list[int] = []
+        for cell in plan.cells[place : min(stop, place + self.context.n_batch)]:
+            if not isinstance(cell, int):
+                break
+            tokens.append(cell)
+        last = place + len(tokens) == len(plan.cells)
+        self.context.decode(tokens, kv.n_pos(self.cells), logits=last)
+        self.cells += tokens
+
+    def _save(self, plan: Plan) -> None:
+        if self._store is None or plan.key is None:
+            return
+        record = kv.Record(tuple(plan.cells[: plan.after_media]), plan.suffix, self.context.state())
+        try:
+            self._store.save(plan.key, record)
+        except OSError as error:
+            self._on_notice(f"cannot keep the KV cache of this prompt on disk: {error}")
+
+    def _clear(self) -> None:
+        self.context.clear()
+        self.cells = []

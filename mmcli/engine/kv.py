@@ -1,0 +1,164 @@
+"""What a KV cache holds, as data: cells that can be compared, in memory and on disk. Knows no llama.cpp.
+
+A cell is a token id, or one chunk of a medium under its media ID: the placeholder tokens of all media are alike, so
+only the ID tells two pictures apart.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+MAGIC = b"MMCLIKV\x01"
+SUFFIX = ".kv"
+
+
+@dataclass(frozen=True)
+class MediaCells:
+    """One media chunk in the cache: slice `part` of the `index`-th medium of the conversation."""
+
+    media_id: str
+    index: int
+    n_tokens: int
+    n_pos: int
+
+
+Cell: TypeAlias = int | MediaCells
+
+
+def n_tokens(cells: Sequence[Cell]) -> int:
+    """KV cells taken."""
+    return sum(1 if isinstance(cell, int) else cell.n_tokens for cell in cells)
+
+
+def n_pos(cells: Sequence[Cell]) -> int:
+    """Positions advanced: the next position after these cells."""
+    return sum(1 if isinstance(cell, int) else cell.n_pos for cell in cells)
+
+
+def common_prefix(a: Sequence[Cell], b: Sequence[Cell]) -> int:
+    """How many cells at the start are equal."""
+    for i, (left, right) in enumerate(zip(a, b, strict=False)):
+        if left != right:
+            return i
+    return min(len(a), len(b))
+
+
+def identity(path: Path) -> str:
+    """Which file this is, without reading all of it: SHA-256 of size, time of change, and samples spread over it."""
+    status = path.stat()
+    digest = hashlib.sha256(struct.pack("<qq", status.st_size, status.st_mtime_ns))
+    with path.open("rb") as file:
+        digest.update(file.read(1 << 20))  # the GGUF header: metadata, vocabulary, tensor table
+        for i in range(64):
+            file.seek(status.st_size * i // 64)
+            digest.update(file.read(4096))
+    return digest.hexdigest()
+
+
+@dataclass(frozen=True)
+class Record:
+    """A saved prefix: everything up to and including the last medium."""
+
+    cells: tuple[Cell, ...]
+    suffix: tuple[int, ...]  # tokens libmtmd puts after that medium before the text goes on
+    state: bytearray  # llama.cpp's own serialisation
+
+
+class Store:
+    """Saved prefixes in one folder: one file each, 0600, written atomically, least recently used removed first."""
+
+    def __init__(self, folder: Path, max_bytes: int) -> None:
+        self._folder, self._max_bytes = folder, max_bytes
+
+    @staticmethod
+    def key(engine: Sequence[str], segments: Sequence[str], media_ids: Sequence[str]) -> str:
+        """The name of a prefix: what computes it (weights, projector, versions) and the text and media in it."""
+        return hashlib.sha256(json.dumps([list(engine), list(segments), list(media_ids)]).encode()).hexdigest()
+
+    def load(self, key: str) -> Record | None:
+        """The prefix, or None; a damaged or foreign file is removed."""
+        path = self._folder / (key + SUFFIX)
+        try:
+            data = path.read_bytes()
+        except FileNotFoundError:
+            return None
+        record = _unpack(data, key)
+        if record is None:
+            path.unlink(missing_ok=True)
+            return None
+        os.utime(path)
+        return record
+
+    def save(self, key: str, record: Record) -> None:
+        """Write the prefix; raises OSError where the disk refuses (nothing half-written stays)."""
+        data = _pack(record, key)
+        if len(data) > self._max_bytes:
+            return
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._make_room(len(data))
+        scratch = self._folder / f".{secrets.token_hex(8)}.tmp"
+        try:
+            handle = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with open(handle, "wb") as file:
+                file.write(data)
+            os.replace(scratch, self._folder / (key + SUFFIX))
+        finally:
+            scratch.unlink(missing_ok=True)
+
+    def remove(self, key: str) -> None:
+        (self._folder / (key + SUFFIX)).unlink(missing_ok=True)
+
+    def _make_room(self, size: int) -> None:
+        files = []
+        for entry in self._folder.iterdir():
+            try:
+                status = entry.stat()
+            except FileNotFoundError:  # another process cleans up too
+                continue
+            files.append((status.st_mtime, status.st_size, entry))
+        total = sum(file_size for _, file_size, _ in files) + size
+        for _, file_size, entry in sorted(files):
+            if total <= self._max_bytes:
+                break
+            entry.unlink(missing_ok=True)
+            total -= file_size
+
+
+def _pack(record: Record, key: str) -> bytes:
+    cells = [c if isinstance(c, int) else [c.media_id, c.index, c.n_tokens, c.n_pos] for c in record.cells]
+    header = json.dumps(
+        {
+            "key": key,
+            "cells": cells,
+            "suffix": record.suffix,
+            "size": len(record.state),
+            "digest": hashlib.blake2b(record.state, digest_size=16).hexdigest(),
+        }
+    ).encode()
+    return b"".join((MAGIC, struct.pack("<I", len(header)), header, record.state))
+
+
+def _unpack(data: bytes, key: str) -> Record | None:
+    start = len(MAGIC) + 4
+    if len(data) < start or not data.startswith(MAGIC):
+        return None
+    end = start + struct.unpack_from("<I", data, len(MAGIC))[0]
+    try:
+        header = json.loads(data[start:end])
+        cells = tuple(c if isinstance(c, int) else MediaCells(*c) for c in header["cells"])
+        suffix, size, digest = tuple(header["suffix"]), header["size"], header["digest"]
+        same_key = header["key"] == key
+    except (ValueError, KeyError, TypeError):
+        return None
+    state = bytearray(memoryview(data)[end:])
+    if not same_key or len(state) != size or hashlib.blake2b(state, digest_size=16).hexdigest() != digest:
+        return None
+    return Record(cells, suffix, state)

@@ -1,0 +1,251 @@
+"""Messages → pieces on this machine: the story of one answer. llama.cpp itself is in mtmd.py."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from mmcli.engine import kv, machine, mtmd, plan
+from mmcli.engine.cache import WORTH_SAVING, Cache, Room
+from mmcli.engine.decode import Result, decode
+from mmcli.engine.messages import Answer, Message, OnProgress, Piece, Sampling, Usage
+from mmcli.engine.template import Prompt, Template
+from mmcli.errors import ModelError
+from mmcli.media.types import Audio, Image
+
+SPARE_MEMORY = 512 << 20  # bytes left for compute buffers and the rest of the process
+# --detail as libmtmd's (least, most) tokens a picture; -1: what the model's own metadata says
+DETAIL = {"low": (-1, 256), "auto": (-1, -1), "high": (1024, 4096)}
+
+
+def _silent(text: str) -> None:
+    """Nobody listens."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to run a model; fields in the order people ask for them. None means: find the best."""
+
+    n_ctx: int | None = None  # tokens; None: what the prompt needs, up to what model and memory allow
+    threads: int | None = None
+    gpu_layers: int | None = None  # None: all of them where the build can
+    detail: Literal["low", "auto", "high"] = "auto"
+    cache: Path | None = None  # folder of saved prefixes; None: none are kept
+    cache_bytes: int = 2 << 30
+    worth_saving: float = WORTH_SAVING  # seconds: what was computed faster is not stored
+    media_newline: bool = False  # the LLaVA family was trained with a newline after each picture
+    template_kwargs: dict[str, object] = field(default_factory=dict)
+    on_notice: Callable[[str], None] = _silent
+    on_debug: Callable[[str], None] | None = None
+
+
+class LocalEngine:
+    """One model, loaded. `generate` may be called again and again: what is equal at the start is computed once."""
+
+    def __init__(
+        self,
+        weights: Path,
+        projector: Path | None = None,
+        options: Options | None = None,
+        *,
+        name: str | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> None:
+        self._options = options or Options()
+        self.name = name or weights.stem
+        self._threads = self._options.threads or machine.cores()
+        self._stop = threading.Event()
+        self._close = ExitStack()
+        self._projector_path = projector
+        self._projector: mtmd.Projector | None = None
+        self._identity = (kv.identity(weights), kv.identity(projector) if projector else None)
+        files = sum(path.stat().st_size for path in (weights, projector) if path is not None)
+        free = machine.free_memory()
+        started = time.perf_counter()
+        self._weights = self._load_weights(weights, on_progress)
+        self._template = self._load_template()
+        spare = max(free - files - SPARE_MEMORY, free // 4)  # weights are mapped: they can be read again
+        affordable = max(256, spare // max(1, self._weights.kv_bytes_per_token()))
+        self._cache = Cache(
+            self._weights,
+            Room(self._options.n_ctx, self._weights.n_ctx_train, affordable),
+            threads=self._threads,
+            store=kv.Store(self._options.cache, self._options.cache_bytes) if self._options.cache else None,
+            worth_saving=self._options.worth_saving,
+            on_notice=self._options.on_notice,
+        )
+        self._close.callback(self._cache.close)
+        self._load_seconds = time.perf_counter() - started
+
+    def __enter__(self) -> LocalEngine:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._close.close()
+
+    def stop(self) -> None:
+        """End the running answer after its current step; what was said is kept. Safe in a signal handler."""
+        self._stop.set()
+
+    @property
+    def n_encodes(self) -> int:
+        """How many media chunks were encoded since the engine was loaded."""
+        return self._projector.n_encodes if self._projector is not None else 0
+
+    def generate(
+        self,
+        messages: Sequence[Message],
+        sampling: Sampling | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> Iterator[Piece]:
+        """Answer the last message; the final Piece carries the Answer with its receipts and usage."""
+        sampling = sampling or Sampling()
+        usage = Usage(seconds={"load": self._load_seconds})
+        self._load_seconds = 0.0  # told once
+        encoded = self.n_encodes
+        media = [medium for message in messages for medium in message.media]
+        seed = secrets.randbits(32) if sampling.seed is None else sampling.seed
+        result = Result()
+        with ExitStack() as close:
+            # 1 render the template: text, with a medium between each two segments
+            prompt = self._template.render(messages, think=sampling.think)
+            # 2 tokenize; or recall from disk what was tokenized, encoded and prefilled before
+            key = self._key(prompt, media)
+            with usage.timed("restore"):
+                record = self._cache.load(key) if media else None
+            if record is not None:
+                current = plan.from_record(record, prompt, self._weights, key)
+            else:
+                current = self._tokenize(prompt, media, key, usage, close)
+            # 3 make room
+            self._cache.fit(current, self._projector, sampling.max_tokens)
+            # 4 reuse the longest common prefix
+            with usage.timed("restore"):
+                accepted = self._cache.reuse(current, record)
+            if not accepted:
+                current = self._tokenize(prompt, media, key, usage, close)
+                self._cache.fit(current, self._projector, sampling.max_tokens)
+                self._cache.reuse(current, None)
+            usage.prompt_tokens, usage.reused_tokens = current.n_tokens, self._cache.n_tokens
+            self._explain(prompt, current)
+            # 5 prefill the rest
+            report = on_progress or (lambda phase, done, total: None)
+            ready = self._cache.prefill(current, self._projector, usage, report, self._stop.is_set)
+            usage.n_encodes = self.n_encodes - encoded
+            # 6 decode
+            if ready:
+                yield from decode(self._weights, self._cache, prompt, sampling, seed, usage, result, self._stop.is_set)
+            self._stop.clear()
+        answer = Answer(
+            text="".join(result.answer),
+            reasoning="".join(result.reasoning),
+            finish_reason=result.finish_reason,
+            seen=plan.seen(current, media),
+            usage=usage,
+            model=self.name,
+            weights=self._identity[0],
+            projector=self._identity[1],
+            device=self._weights.device,
+            n_ctx=self._cache.context.n_ctx,
+            n_past=self._cache.n_tokens,
+            seed=seed,
+        )
+        yield Piece("", answer=answer)
+
+    def _key(self, prompt: Prompt, media: Sequence[Image | Audio]) -> str:
+        """The name on disk of everything up to the last medium: whatever could change its KV cells is in it."""
+        weights, projector = self._identity
+        engine = (weights, str(projector), mtmd.version(), self._weights.device, "f16", self._options.detail)
+        return kv.Store.key(engine, prompt.segments[: len(media)], [medium.id for medium in media])
+
+    def _tokenize(
+        self, prompt: Prompt, media: Sequence[Image | Audio], key: str, usage: Usage, close: ExitStack
+    ) -> plan.Plan:
+        if not media:
+            with usage.timed("tokenize"):
+                return plan.from_text(prompt, self._weights)
+        projector = self._ready_projector(media, usage)
+        with usage.timed("tokenize"):
+            chunks = projector.tokenize(prompt.segments, media, add_special=True)
+            close.callback(chunks.close)
+            return plan.from_chunks(chunks, prompt, media, self._weights, key)
+
+    def _ready_projector(self, media: Sequence[Image | Audio], usage: Usage) -> mtmd.Projector:
+        """The projector, loaded when the first medium needs it, and able to take these media."""
+        if self._projector_path is None:
+            raise ModelError(
+                f"`{self.name}` has no projector, so it can neither see nor hear",
+                hint="give the projector published beside the weights with --mmproj FILE",
+            )
+        if self._projector is None:
+            low, high = DETAIL[self._options.detail]
+            with usage.timed("load"):
+                self._projector = mtmd.Projector(
+                    self._projector_path,
+                    self._weights,
+                    threads=self._threads,
+                    use_gpu=self._weights.device != "CPU",
+                    min_tokens=low,
+                    max_tokens=high,
+                )
+            self._close.callback(self._projector.close)
+        projector = self._projector
+        for medium in media:
+            if isinstance(medium, Image) and not projector.sees:
+                raise ModelError(f"`{self.name}` hears but cannot see", hint="choose a model with vision")
+            if isinstance(medium, Audio) and not projector.hears:
+                raise ModelError(f"`{self.name}` sees but cannot hear", hint="choose a model with audio")
+            if isinstance(medium, Audio) and medium.sample_rate != projector.sample_rate:
+                raise ModelError(f"`{self.name}` hears at {projector.sample_rate} Hz, not at {medium.sample_rate}")
+        return projector
+
+    def _load_weights(self, path: Path, on_progress: OnProgress | None) -> mtmd.Weights:
+        def report(done: int, total: int) -> None:
+            if on_progress is not None:
+                on_progress("load", done, total)
+
+        mtmd.native()
+        mtmd.log.listener = self._options.on_debug
+        layers = mtmd.ALL_LAYERS if self._options.gpu_layers is None else self._options.gpu_layers
+        if not mtmd.can_offload():
+            if self._options.gpu_layers:
+                self._options.on_notice("this llama-cpp-python was built without a GPU backend: running on the CPU")
+            layers = 0
+        try:
+            weights = mtmd.Weights(path, gpu_layers=layers, on_progress=report)
+        except ModelError:
+            if layers == 0:
+                raise
+            self._options.on_notice("the GPU could not take the model: running on the CPU")
+            weights = mtmd.Weights(path, gpu_layers=0, on_progress=report)
+        self._close.callback(weights.close)
+        return weights
+
+    def _load_template(self) -> Template:
+        weights = self._weights
+        chatml = len(weights.tokenize("<|im_end|>", add_special=False)) == 1
+        return Template(
+            weights.chat_template(),
+            bos=weights.special("bos"),
+            eos=weights.special("eos"),
+            adds_bos=weights.add_bos,
+            chatml=chatml,
+            media_newline=self._options.media_newline,
+            kwargs=self._options.template_kwargs,
+        )
+
+    def _explain(self, prompt: Prompt, current: plan.Plan) -> None:
+        """What --debug shows of this prompt: the rendered text and the chunk table."""
+        if self._options.on_debug is not None:
+            self._options.on_debug(f"prompt: {prompt.text!r}")
+            for line in plan.table(current):
+                self._options.on_debug(f"chunk: {line}")

@@ -1,0 +1,119 @@
+"""What goes into the engine and what comes out of it. Knows nothing of llama.cpp, templates or terminals."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Literal, Protocol, TypeAlias
+
+from mmcli.media.types import Audio, Image, Receipt
+
+Role: TypeAlias = Literal["system", "user", "assistant"]
+Part: TypeAlias = str | Image | Audio
+FinishReason: TypeAlias = Literal["stop", "length", "interrupted", "loop"]
+PieceKind: TypeAlias = Literal["answer", "reasoning"]
+
+# on_progress(phase, done, total): phase is "encode", "prefill" or "load"; done and total count tokens (or percent)
+OnProgress: TypeAlias = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Message:
+    """One turn of a conversation: a role and its parts in order, text and media."""
+
+    role: Role
+    parts: tuple[Part, ...]
+
+    @property
+    def media(self) -> tuple[Image | Audio, ...]:
+        return tuple(part for part in self.parts if not isinstance(part, str))
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How the next token is chosen; fields in the order people ask for them.
+
+    `seed=None` draws a new one each time. A filter is off at top_k 0, top_p 1, min_p 0 or repeat_penalty 1.
+    """
+
+    temperature: float = 0.2  # 0 is greedy
+    max_tokens: int = 1024
+    seed: int | None = None
+    top_p: float = 0.95
+    top_k: int = 40
+    min_p: float = 0.05
+    repeat_penalty: float = 1.0
+    stop: tuple[str, ...] = ()
+    think: bool = False  # let a template that can think do so
+    loop_guard: bool = True
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What the model really got of one medium: the engine's half of a receipt."""
+
+    receipt: Receipt
+    media_id: str
+    n_tokens: int  # KV cells
+    n_pos: int  # positions it advanced (differs from n_tokens under M-RoPE)
+    origin: Literal["encoded", "memory", "disk"]  # where its place in the KV cache came from
+
+
+@dataclass
+class Usage:
+    """Tokens and seconds of one answer. Keys of `seconds`: load, restore, tokenize, encode, prefill, save, decode."""
+
+    prompt_tokens: int = 0
+    reused_tokens: int = 0
+    completion_tokens: int = 0
+    reasoning_tokens: int = 0
+    n_encodes: int = 0
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    def add(self, phase: str, seconds: float) -> None:
+        self.seconds[phase] = self.seconds.get(phase, 0.0) + seconds
+
+    @contextmanager
+    def timed(self, phase: str) -> Iterator[None]:
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.add(phase, time.perf_counter() - started)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """How one answer ended, and the proof of what went into it. The last Piece carries it."""
+
+    text: str
+    reasoning: str
+    finish_reason: FinishReason
+    seen: tuple[Seen, ...]
+    usage: Usage
+    model: str
+    weights: str  # identity of the weights file, hex
+    projector: str | None  # identity of the projector file, hex
+    device: str
+    n_ctx: int
+    n_past: int  # tokens of n_ctx that are filled
+    seed: int
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Complete UTF-8 text of new tokens; the last one of an answer has `answer` set and may be empty."""
+
+    text: str
+    kind: PieceKind = "answer"
+    answer: Answer | None = None
+
+
+class Engine(Protocol):
+    """Anything that answers a conversation: the local engine now, a remote one later."""
+
+    def generate(
+        self, messages: Sequence[Message], sampling: Sampling = ..., on_progress: OnProgress | None = None
+    ) -> Iterator[Piece]: ...

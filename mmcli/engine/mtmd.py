@@ -1,0 +1,470 @@
+"""llama.cpp and libmtmd as a few Python objects. Alone in knowing llama_cpp; knows no messages and no caches.
+
+Names follow `llama.h` and `mtmd.h`. Every object frees its native handle in `close()`; the owner keeps them on one
+ExitStack, so that a context goes before its weights.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import importlib
+import importlib.metadata
+import importlib.util
+import os
+import sys
+import types
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mmcli.errors import ModelError, ResourceError
+
+if TYPE_CHECKING:
+    from mmcli.media.types import Audio, Image
+
+GGML_TYPE_F16 = 1
+ALL_LAYERS = 999  # more than any model has: everything that can go to the GPU does
+LOG_LINES = 400  # the last lines of llama.cpp's log are kept to explain a failure
+
+
+class Log:
+    """llama.cpp's log: kept for explanations, and handed on line by line when someone listens."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self.listener: Callable[[str], None] | None = None
+        self._partial = ""
+
+    def feed(self, text: bytes) -> None:
+        self._partial += text.decode("utf-8", "replace")
+        *whole, self._partial = self._partial.split("\n")
+        for line in whole:
+            self.lines.append(line)
+            if self.listener is not None:
+                self.listener(line)
+        del self.lines[:-LOG_LINES]
+
+    def last_error(self) -> str:
+        """The last line that looks like a reason, or an empty string."""
+        reasons = [line for line in self.lines if "error" in line.lower() or "failed" in line.lower()]
+        telling = [line for line in reasons if "failed to load model" not in line]
+        return (telling or reasons or [""])[-1].strip()
+
+
+log = Log()
+
+
+@functools.cache
+def native() -> tuple[Any, Any]:
+    """The binding modules (llama_cpp.llama_cpp, llama_cpp.mtmd_cpp), with logging tied to `log`."""
+    # Waiting OpenMP threads must sleep: spinning ones take 98 % of the speed away on a busy machine
+    # (docs/performance.md). libgomp reads the variable once, when llama.cpp's libraries load it.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    if "llama_cpp" not in sys.modules:
+        # The package's __init__ also imports its high-level half (numpy, jinja2, diskcache): 0.24 s we have no use for.
+        spec = importlib.util.find_spec("llama_cpp")
+        if spec is None or spec.submodule_search_locations is None:
+            raise ModelError(
+                "llama-cpp-python is not installed",
+                hint="pip install llama-cpp-python  (see docs/install.md)",
+            )
+        package = types.ModuleType("llama_cpp")
+        package.__path__ = list(spec.submodule_search_locations)
+        package.__spec__ = spec
+        sys.modules["llama_cpp"] = package
+    try:
+        llama = importlib.import_module("llama_cpp.llama_cpp")
+        mtmd = importlib.import_module("llama_cpp.mtmd_cpp")
+    except (OSError, RuntimeError, FileNotFoundError) as error:
+        raise ModelError(
+            f"llama.cpp's library cannot be loaded: {error}",
+            hint="reinstall llama-cpp-python for this machine (see docs/install.md)",
+        ) from error
+    callback = llama.llama_log_callback(lambda level, text, user_data: log.feed(text))
+    native_callbacks.append(callback)
+    llama.llama_log_set(callback, None)
+    mtmd.mtmd_helper_log_set(callback, None)  # sets libmtmd's own log too
+    llama.llama_backend_init()
+    return llama, mtmd
+
+
+native_callbacks: list[Any] = []  # C keeps only the pointer: the Python objects must live as long as the process
+
+
+def version() -> str:
+    """The version of llama-cpp-python and the CPU features llama.cpp was built with: part of a KV file's key."""
+    llama, _ = native()
+    features = llama.llama_print_system_info().decode()
+    return f"{importlib.metadata.version('llama-cpp-python')} | {features}"
+
+
+def can_offload() -> bool:
+    llama, _ = native()
+    return bool(llama.llama_supports_gpu_offload())
+
+
+class Weights:
+    """The language model's GGUF, loaded."""
+
+    def __init__(self, path: Path, *, gpu_layers: int, on_progress: Callable[[int, int], None] | None = None) -> None:
+        llama, _ = native()
+        params = llama.llama_model_default_params()
+        params.n_gpu_layers = gpu_layers
+
+        def report(fraction: float, user_data: object) -> bool:
+            if on_progress is not None:
+                on_progress(round(fraction * 100), 100)
+            return True
+
+        callback = llama.llama_progress_callback(report)
+        params.progress_callback = callback
+        first_line = len(log.lines)
+        self.handle = llama.llama_model_load_from_file(os.fsencode(path), params)
+        if not self.handle:
+            raise ModelError(
+                f"cannot load the weights `{path}`: {log.last_error() or 'llama.cpp gave no reason'}",
+                hint="fetch the file again if it is cut short; update llama-cpp-python if the model is newer than it",
+            )
+        self.device = _device(log.lines[first_line:], gpu_layers)
+        self.vocab = llama.llama_model_get_vocab(self.handle)
+        self.n_ctx_train: int = llama.llama_model_n_ctx_train(self.handle)
+        self.add_bos: bool = llama.llama_vocab_get_add_bos(self.vocab)
+
+    def close(self) -> None:
+        native()[0].llama_model_free(self.handle)
+
+    def meta(self, key: str) -> str | None:
+        """One string of the GGUF's metadata; None where it is missing."""
+        llama, _ = native()
+        size = llama.llama_model_meta_val_str(self.handle, key.encode(), None, 0)
+        if size < 0:
+            return None
+        buffer = ctypes.create_string_buffer(size + 1)
+        llama.llama_model_meta_val_str(self.handle, key.encode(), buffer, size + 1)
+        return buffer.value.decode("utf-8", "replace")
+
+    def chat_template(self) -> str | None:
+        """The template the GGUF carries, or None."""
+        template = native()[0].llama_model_chat_template(self.handle, None)
+        return template.decode("utf-8", "replace") if template else None
+
+    def special(self, which: str) -> str:
+        """The text of a special token, "bos" or "eos"; empty where the vocabulary has none."""
+        llama, _ = native()
+        token = llama.llama_vocab_bos(self.vocab) if which == "bos" else llama.llama_vocab_eos(self.vocab)
+        return "" if token < 0 else self.piece(token, special=True).decode("utf-8", "replace")
+
+    def tokenize(self, text: str, *, add_special: bool) -> list[int]:
+        """Token ids of `text`; special tokens in it are recognised."""
+        llama, _ = native()
+        data = text.encode("utf-8", "replace")
+        room = len(data) + 8
+        buffer = (llama.llama_token * room)()
+        count = llama.llama_tokenize(self.vocab, data, len(data), buffer, room, add_special, True)
+        assert count >= 0, f"{len(data)} bytes made more than {room} tokens"
+        return list(buffer[:count])
+
+    def piece(self, token: int, *, special: bool = False) -> bytes:
+        """The bytes of one token, perhaps half a character; control tokens are empty unless `special`."""
+        llama, _ = native()
+        buffer = ctypes.create_string_buffer(256)
+        size = llama.llama_token_to_piece(self.vocab, token, buffer, 256, 0, special)
+        if size < 0:
+            buffer = ctypes.create_string_buffer(-size)
+            size = llama.llama_token_to_piece(self.vocab, token, buffer, -size, 0, special)
+        return buffer.raw[:size]
+
+    def is_end(self, token: int) -> bool:
+        """Whether `token` ends a generation (EOS, EOT and their like)."""
+        return bool(native()[0].llama_vocab_is_eog(self.vocab, token))
+
+    def kv_bytes_per_token(self) -> int:
+        """Bytes one KV cell takes at f16, an upper bound for hybrid and sliding-window models."""
+        llama, _ = native()
+        heads = max(1, llama.llama_model_n_head(self.handle))
+        architecture = self.meta("general.architecture") or ""
+        head = int(self.meta(f"{architecture}.attention.key_length") or llama.llama_model_n_embd(self.handle) // heads)
+        kv_heads = llama.llama_model_n_head_kv(self.handle)
+        return int(2 * llama.llama_model_n_layer(self.handle) * kv_heads * head * 2)
+
+
+def _device(lines: Sequence[str], gpu_layers: int) -> str:
+    """What the load log says it runs on: "CPU", or the GPU's own name."""
+    if gpu_layers > 0:
+        for line in lines:
+            if "using device" in line:
+                return line.split("using device", 1)[1].split(" - ")[0].strip()
+    return "CPU"
+
+
+class Projector:
+    """The mmproj GGUF, loaded: encodes media into embeddings for one set of weights."""
+
+    def __init__(
+        self, path: Path, weights: Weights, *, threads: int, use_gpu: bool, min_tokens: int, max_tokens: int
+    ) -> None:
+        _, mtmd = native()
+        params = mtmd.mtmd_context_params_default()
+        params.use_gpu = use_gpu
+        params.n_threads = threads
+        params.print_timings = False
+        params.warmup = False  # would encode an empty picture first: as long as the real one
+        params.image_min_tokens = min_tokens
+        params.image_max_tokens = max_tokens
+        self.handle = mtmd.mtmd_init_from_file(os.fsencode(path), weights.handle, params)
+        if not self.handle:
+            raise ModelError(
+                f"cannot load the projector `{path}`: {log.last_error() or 'llama.cpp gave no reason'}",
+                hint="a projector (mmproj) belongs to its own weights: use the one published beside them",
+            )
+        self.sees: bool = mtmd.mtmd_support_vision(self.handle)
+        self.hears: bool = mtmd.mtmd_support_audio(self.handle)
+        self.sample_rate: int = mtmd.mtmd_get_audio_sample_rate(self.handle)  # Hz; -1 where it does not hear
+        self.n_encodes = 0
+
+    def close(self) -> None:
+        native()[1].mtmd_free(self.handle)
+
+    def tokenize(self, segments: Sequence[str], media: Sequence[Image | Audio], *, add_special: bool) -> Chunks:
+        """Turn a prompt, split at its markers, into chunks; `len(segments) == len(media) + 1`.
+
+        The text is never searched for markers, so nothing a person writes can pass for a medium.
+        """
+        _, mtmd = native()
+        assert len(segments) == len(media) + 1
+        with _bitmaps(media) as bitmaps:
+            keep: list[Any] = []
+            parts = []
+            for i, segment in enumerate(segments):
+                data = segment.encode("utf-8", "replace")
+                text = mtmd.mtmd_input_text(text=data, text_len=len(data), add_special=False, parse_special=True)
+                keep += [data, text]
+                parts.append(mtmd.mtmd_input_part(text=ctypes.pointer(text), bitmap=None))
+                if i < len(bitmaps):
+                    parts.append(mtmd.mtmd_input_part(text=None, bitmap=bitmaps[i]))
+            pointers = (ctypes.POINTER(mtmd.mtmd_input_part) * len(parts))(*map(ctypes.pointer, parts))
+            chunks = Chunks()
+            status = mtmd.mtmd_tokenize_from_parts(self.handle, chunks.handle, pointers, len(parts), add_special)
+        if status != 0:
+            chunks.close()
+            raise ModelError(
+                f"the projector cannot take this input: {log.last_error() or f'libmtmd status {status}'}",
+                hint="try the picture in another size, or as PNG",
+            )
+        return chunks
+
+    def needs_whole(self, chunk: Chunk) -> bool:
+        """Whether the chunk's tokens see each other both ways, so that one micro-batch must hold them all."""
+        return bool(native()[1].mtmd_decode_use_non_causal(self.handle, chunk.handle))
+
+    def encode(self, chunk: Chunk) -> Any:
+        """Media → embeddings: a pointer to (n_tokens, n_embd) float32, valid until the next call."""
+        _, mtmd = native()
+        self.n_encodes += 1
+        if mtmd.mtmd_encode_chunk(self.handle, chunk.handle) != 0:
+            raise ResourceError(
+                f"cannot encode the {chunk.kind}: {log.last_error() or 'libmtmd gave no reason'}",
+                hint="it may be too large for this machine's memory: try --detail low",
+            )
+        return mtmd.mtmd_get_output_embd(self.handle)
+
+
+@contextmanager
+def _bitmaps(media: Sequence[Image | Audio]) -> Iterator[list[Any]]:
+    """Native copies of decoded media; their ID is the place in the prompt and the media ID."""
+    _, mtmd = native()
+    bitmaps: list[Any] = []
+    try:
+        for i, medium in enumerate(media):
+            if hasattr(medium, "pixels"):
+                height, width, _channels = medium.pixels.shape
+                data = medium.pixels.ctypes.data_as(ctypes.POINTER(ctypes.c_uint8))
+                bitmap = mtmd.mtmd_bitmap_init(width, height, data)
+            else:
+                samples = medium.samples.ctypes.data_as(ctypes.POINTER(ctypes.c_float))
+                bitmap = mtmd.mtmd_bitmap_init_from_audio(len(medium.samples), samples)
+            mtmd.mtmd_bitmap_set_id(bitmap, f"{i}:{medium.id}".encode())
+            bitmaps.append(bitmap)
+        yield bitmaps
+    finally:
+        for bitmap in bitmaps:
+            mtmd.mtmd_bitmap_free(bitmap)
+
+
+class Chunk:
+    """One `mtmd_input_chunk`: text with its tokens, or (a slice of) a medium with its place among the media."""
+
+    def __init__(self, handle: Any) -> None:
+        _, mtmd = native()
+        self.handle = handle
+        self.kind = ("text", "image", "audio")[mtmd.mtmd_input_chunk_get_type(handle)]
+        self.n_tokens: int = mtmd.mtmd_input_chunk_get_n_tokens(handle)
+        self.n_pos: int = mtmd.mtmd_input_chunk_get_n_pos(handle)
+        self.tokens: list[int] = []
+        self.index, self.media_id = -1, ""
+        if self.kind == "text":
+            count = ctypes.c_size_t()
+            self.tokens = list(mtmd.mtmd_input_chunk_get_tokens_text(handle, ctypes.byref(count))[: count.value])
+        else:
+            index, _, self.media_id = mtmd.mtmd_input_chunk_get_id(handle).decode().partition(":")
+            self.index = int(index)
+
+
+class Chunks:
+    """A tokenized prompt: the chunks in order. Owns them."""
+
+    def __init__(self) -> None:
+        self.handle = native()[1].mtmd_input_chunks_init()
+
+    def close(self) -> None:
+        native()[1].mtmd_input_chunks_free(self.handle)
+
+    def __iter__(self) -> Iterator[Chunk]:
+        _, mtmd = native()
+        for i in range(mtmd.mtmd_input_chunks_size(self.handle)):
+            yield Chunk(mtmd.mtmd_input_chunks_get(self.handle, i))
+
+
+class Context:
+    """A KV cache of one sequence and the forward pass over it. Positions are the caller's business."""
+
+    def __init__(self, weights: Weights, *, n_ctx: int, n_ubatch: int, threads: int, offload: bool) -> None:
+        llama, _ = native()
+        self._llama = llama
+        params = llama.llama_context_default_params()
+        params.n_ctx = n_ctx
+        params.n_batch = params.n_ubatch = n_ubatch
+        params.n_outputs_max = 1  # logits of one token at a time: by default room for n_batch rows of the vocabulary
+        params.n_threads = params.n_threads_batch = threads
+        params.offload_kqv = params.op_offload = offload
+        params.no_perf = True
+        self.handle = llama.llama_init_from_model(weights.handle, params)
+        if not self.handle:
+            raise ResourceError(
+                f"no memory for a context of {n_ctx} tokens: {log.last_error() or 'llama.cpp gave no reason'}",
+                hint="a smaller --ctx-size needs less",
+            )
+        self.n_ctx: int = llama.llama_n_ctx(self.handle)
+        self.n_batch, self.threads = n_ubatch, threads
+        self._memory = llama.llama_get_memory(self.handle)
+        self._batch = llama.llama_batch_init(n_ubatch, 0, 1)
+        for i in range(n_ubatch):
+            self._batch.n_seq_id[i] = 1
+            self._batch.seq_id[i][0] = 0
+
+    def close(self) -> None:
+        self._llama.llama_batch_free(self._batch)
+        self._llama.llama_free(self.handle)
+
+    def set_threads(self, threads: int) -> None:
+        self.threads = threads
+        self._llama.llama_set_n_threads(self.handle, threads, threads)
+
+    def decode(self, tokens: Sequence[int], pos: int, *, logits: bool = True) -> None:
+        """One forward pass over at most `n_batch` tokens at positions pos, pos + 1, …; logits of the last if wanted."""
+        batch = self._batch
+        last = len(tokens) - 1
+        for i, token in enumerate(tokens):
+            batch.token[i], batch.pos[i], batch.logits[i] = token, pos + i, False
+        batch.logits[last], batch.n_tokens = logits, last + 1
+        self._check(self._llama.llama_decode(self.handle, batch))
+
+    def decode_media(self, projector: Projector, chunk: Chunk, embeddings: Any, pos: int) -> None:
+        """The forward pass over one medium's embeddings, starting at position `pos`."""
+        _, mtmd = native()
+        after = self._llama.llama_pos(pos)
+        no_callback = mtmd.mtmd_helper_post_decode_callback()
+        status = mtmd.mtmd_helper_decode_image_chunk(
+            projector.handle,
+            self.handle,
+            chunk.handle,
+            embeddings,
+            pos,
+            0,
+            self.n_batch,
+            ctypes.byref(after),
+            no_callback,
+            None,
+        )
+        self._check(status)
+
+    def _check(self, status: int) -> None:
+        if status == 0:
+            return
+        raise ResourceError(
+            f"llama.cpp could not run the model (status {status}): {log.last_error() or 'no reason given'}",
+            hint="a smaller --ctx-size, or fewer or smaller inputs, need less memory",
+        )
+
+    def forget_from(self, pos: int) -> bool:
+        """Drop everything at positions ≥ pos; False where the model refuses (hybrid, recurrent, sliding window)."""
+        llama = self._llama
+        # A sliding window has already dropped what a rolled-back position would need to see.
+        if 0 < pos and llama.llama_memory_seq_pos_min(self._memory, 0) > 0:
+            return False
+        return bool(llama.llama_memory_seq_rm(self._memory, 0, pos, -1))
+
+    def clear(self) -> None:
+        self._llama.llama_memory_clear(self._memory, True)
+
+    def state(self) -> bytearray:
+        """The sequence's KV cells as llama.cpp serialises them."""
+        size = self._llama.llama_state_seq_get_size(self.handle, 0)
+        buffer = bytearray(size)
+        view = (ctypes.c_uint8 * size).from_buffer(buffer)
+        written = self._llama.llama_state_seq_get_data(self.handle, view, size, 0)
+        del view
+        assert written == size, f"{written} of {size} bytes of state written"
+        return buffer
+
+    def restore(self, state: bytearray | memoryview) -> bool:
+        """Put a `state()` back into an empty cache; False where llama.cpp refuses it."""
+        view = (ctypes.c_uint8 * len(state)).from_buffer(state)
+        read = self._llama.llama_state_seq_set_data(self.handle, view, len(state), 0)
+        del view
+        return bool(read)
+
+
+class Sampler:
+    """Logits → token, by llama.cpp's own chain of filters."""
+
+    def __init__(
+        self,
+        weights: Weights,
+        *,
+        temperature: float,
+        top_k: int,
+        top_p: float,
+        min_p: float,
+        repeat_penalty: float,
+        seed: int,
+    ) -> None:
+        llama, _ = native()
+        self._llama = llama
+        self.handle = llama.llama_sampler_chain_init(llama.llama_sampler_chain_default_params())
+        if repeat_penalty != 1.0:
+            n_vocab = llama.llama_vocab_n_tokens(weights.vocab)
+            self._add(llama.llama_sampler_init_penalties(n_vocab, 64, repeat_penalty, 0.0, 0.0))
+        if temperature <= 0:
+            self._add(llama.llama_sampler_init_greedy())
+            return
+        if top_k > 0:
+            self._add(llama.llama_sampler_init_top_k(top_k))
+        if top_p < 1:
+            self._add(llama.llama_sampler_init_top_p(top_p, 1))
+        if min_p > 0:
+            self._add(llama.llama_sampler_init_min_p(min_p, 1))
+        self._add(llama.llama_sampler_init_temp(temperature))
+        self._add(llama.llama_sampler_init_dist(seed))
+
+    def _add(self, sampler: Any) -> None:
+        self._llama.llama_sampler_chain_add(self.handle, sampler)
+
+    def sample(self, context: Context) -> int:
+        """The next token after the last decoded one (accepted: penalties see it)."""
+        return int(self._llama.llama_sampler_sample(self.handle, context.handle, -1))
+
+    def close(self) -> None:
+        self._llama.llama_sampler_free(self.handle)

@@ -1,0 +1,115 @@
+"""A prompt as cells to compute: tokenized by libmtmd, or recalled from disk. Knows chunks and cells, computes none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from mmcli.engine import kv, mtmd
+from mmcli.engine.messages import Seen
+from mmcli.engine.template import Prompt
+from mmcli.errors import ModelError
+from mmcli.media.types import Audio, Image
+
+
+@dataclass
+class Plan:
+    """The cells of a whole prompt, and what computes those that no cache holds."""
+
+    cells: list[kv.Cell] = field(default_factory=list)
+    chunks: dict[int, mtmd.Chunk] = field(default_factory=dict)  # place in cells → the media chunk to encode
+    after_media: int = 0  # cells up to and including the last medium
+    suffix: tuple[int, ...] = ()  # tokens libmtmd puts after the last medium before the text goes on
+    key: str | None = None  # the prefix's name in the store
+    reused: int = 0  # cells that were in memory already
+    restored: int = 0  # cells that came from disk
+
+    @property
+    def n_tokens(self) -> int:
+        return kv.n_tokens(self.cells)
+
+    def origin(self, place: int) -> Literal["encoded", "memory", "disk"]:
+        if place < self.restored:
+            return "disk"
+        return "memory" if place < self.reused else "encoded"
+
+
+def from_text(prompt: Prompt, weights: mtmd.Weights) -> Plan:
+    """A prompt without media needs no projector."""
+    return Plan(list(weights.tokenize(prompt.segments[0], add_special=True)))
+
+
+def from_record(record: kv.Record, prompt: Prompt, weights: mtmd.Weights, key: str) -> Plan:
+    """The stored prefix and the text after it: neither projector nor pixels are needed."""
+    tail = weights.tokenize(prompt.segments[-1], add_special=False)
+    return Plan([*record.cells, *record.suffix, *tail], {}, len(record.cells), record.suffix, key)
+
+
+def from_chunks(
+    chunks: mtmd.Chunks,
+    prompt: Prompt,
+    media: Sequence[Image | Audio],
+    weights: mtmd.Weights,
+    key: str | None,
+) -> Plan:
+    """What libmtmd made of the prompt; ModelError unless it holds every medium once and in order."""
+    plan = Plan(key=key)
+    for chunk in chunks:
+        if chunk.kind == "text":
+            plan.cells += chunk.tokens
+            continue
+        plan.chunks[len(plan.cells)] = chunk
+        plan.cells.append(kv.MediaCells(chunk.media_id, chunk.index, chunk.n_tokens, chunk.n_pos))
+        plan.after_media = len(plan.cells)
+    # The promise of the whole program: as many media in the prompt as were given. A medium may be cut into slices.
+    found = list(dict.fromkeys(chunk.index for chunk in plan.chunks.values()))
+    if found != list(range(len(media))):
+        raise ModelError(
+            f"the model would see {len(found)} of {len(media)} media",
+            hint="this projector cannot take them together: ask about one at a time",
+        )
+    tail = weights.tokenize(prompt.segments[-1], add_special=False)
+    rest = [cell for cell in plan.cells[plan.after_media :] if isinstance(cell, int)]
+    assert rest[len(rest) - len(tail) :] == tail, "libmtmd tokenized the text after the last medium in another way"
+    plan.suffix = tuple(rest[: len(rest) - len(tail)])
+    return plan
+
+
+def seen(plan: Plan, media: Sequence[Image | Audio]) -> tuple[Seen, ...]:
+    """The engine's half of the receipts: what the prompt holds of each medium, slices added up."""
+    out = []
+    for index, medium in enumerate(media):
+        places = [
+            (place, cell)
+            for place, cell in enumerate(plan.cells)
+            if isinstance(cell, kv.MediaCells) and cell.index == index
+        ]
+        assert places, f"medium {index} has no cells"
+        out.append(
+            Seen(
+                receipt=medium.receipt,
+                media_id=medium.id,
+                n_tokens=sum(cell.n_tokens for _, cell in places),
+                n_pos=sum(cell.n_pos for _, cell in places),
+                origin=plan.origin(places[0][0]),
+            )
+        )
+    return tuple(out)
+
+
+def table(plan: Plan) -> Iterator[str]:
+    """The chunk table of --debug: kind, n_tokens, n_pos, media ID, where it comes from."""
+    place = 0
+    while place < len(plan.cells):
+        cell = plan.cells[place]
+        if isinstance(cell, kv.MediaCells):
+            yield f"media {cell.n_tokens:6} tokens {cell.n_pos:6} pos  {cell.media_id[:12]}  {plan.origin(place)}"
+            place += 1
+            continue
+        end = place
+        while end < len(plan.cells) and isinstance(plan.cells[end], int):
+            end += 1
+        cached = max(0, min(end, max(plan.reused, plan.restored)) - place)
+        yield f"text  {end - place:6} tokens {end - place:6} pos  {cached} of them cached"
+        place = end

@@ -1,0 +1,74 @@
+"""The ways mmcli can fail, and the exit status of each. Knows nothing of terminals: main.py turns these into words.
+
+    MmcliError                 1  never raised itself
+    ├── UsageError             2  the command line contradicts itself or names a bad value
+    ├── InputError             3  an input is missing, unreadable or of no known kind
+    ├── ModelError             4  a model is missing, broken, or lacks the needed ability or projector
+    ├── NetworkError           5  network, download, authorization
+    ├── ResourceError          6  not enough memory, disk or context
+    ├── BatchError             7  a batch finished, some of its files failed
+    ├── OutputError            8  the output failed its schema or fell into a loop
+    └── AudioDeviceError       9  no microphone, no speaker, no permission
+
+130 (interrupted) and 141 (closed pipe) are signals, not errors: main.py sets them.
+Anything that is not an MmcliError is a bug of ours and keeps its traceback.
+"""
+
+
+class MmcliError(Exception):
+    """A message to the person: one sentence naming the value in backticks, and what to do next.
+
+    `code` is the stable word that `--json` prints; `status` the process's exit status.
+    """
+
+    status = 1
+    code = "error"
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class UsageError(MmcliError):
+    status = 2
+    code = "usage"
+
+
+class InputError(MmcliError):
+    status = 3
+    code = "input"
+
+
+class ModelError(MmcliError):
+    status = 4
+    code = "model"
+
+
+class NetworkError(MmcliError):
+    status = 5
+    code = "network"
+
+
+class ResourceError(MmcliError):
+    status = 6
+    code = "resources"
+
+
+class BatchError(MmcliError):
+    status = 7
+    code = "batch"
+
+
+class OutputError(MmcliError):
+    status = 8
+    code = "output"
+
+
+class AudioDeviceError(MmcliError):
+    status = 9
+    code = "audio_device"
+
+
+INTERRUPTED = 130
+CLOSED_PIPE = 141

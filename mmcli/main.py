@@ -1,0 +1,119 @@
+"""Builds the command line and runs it; the only place that turns an error into an exit status.
+
+Imports nothing heavy: `mmcli --help` must not wait for llama.cpp, numpy, Pillow, Whisper or the Hub.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+from collections.abc import Callable
+from typing import Annotated, Any, NoReturn
+
+import typer
+from typer.main import get_command
+
+from mmcli import __version__, config, errors, interrupts, terminal
+from mmcli.commands.ask import ask
+from mmcli.commands.demo import demo
+
+app = typer.Typer(
+    name="mmcli",
+    help="Ask about pictures and sounds, with a model that runs on your own machine.",
+    epilog='Try: mmcli demo  ·  mmcli ask photo.jpg "What is this?" -m starter',
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+class _ClosedPipe(Exception):
+    """Whoever read our output has gone. Not an OSError: Typer would turn that into status 1 itself."""
+
+
+def _command(function: Callable[..., int | None]) -> None:
+    """Register a command; it returns its exit status (None for 0)."""
+
+    @functools.wraps(function)
+    def run(*args: Any, **kwargs: Any) -> int:
+        try:
+            return function(*args, **kwargs) or 0
+        except BrokenPipeError as error:
+            raise _ClosedPipe from error
+
+    app.command()(run)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        terminal.line(f"mmcli {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _top(
+    version: Annotated[
+        bool, typer.Option("--version", "-V", callback=_version, is_eager=True, help="Show the version and leave.")
+    ] = False,
+) -> None:
+    pass
+
+
+for _function in (ask, demo):
+    _command(_function)
+
+
+def main() -> NoReturn:
+    """Run the command line and leave with its status."""
+    interrupts.leave_now = _leave_now
+    try:
+        status = run(sys.argv[1:])
+        sys.stdout.flush()
+    except BrokenPipeError:
+        status = errors.CLOSED_PIPE
+    if status == errors.CLOSED_PIPE:
+        # Python flushes once more when it ends, and would complain: let it write into nothing.
+        nothing = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nothing, 1)
+    sys.exit(status)
+
+
+def _leave_now() -> None:
+    """End at once after a second Ctrl-C: llama.cpp may be busy for a minute yet, and Python waits for it."""
+    os._exit(errors.INTERRUPTED)
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command line; return its exit status after telling what went wrong."""
+    style = terminal.Style(
+        json="--json" in arguments or os.environ.get("MMCLI_JSON", "") not in ("", "0", "false"),
+        debug="--debug" in arguments or os.environ.get("MMCLI_DEBUG", "") not in ("", "0", "false"),
+    )
+    try:
+        command = get_command(app)
+        subcommands: dict[str, Any] = getattr(command, "commands", {})
+        settings = config.load(param.name for sub in subcommands.values() for param in sub.params)
+        defaults = {name: settings for name in subcommands}
+        return command(arguments, prog_name="mmcli", standalone_mode=False, default_map=defaults) or 0
+    except errors.MmcliError as error:
+        terminal.error(error, style)
+        return error.status
+    except typer.TyperException as error:
+        terminal.error(_usage(error), style)
+        return errors.UsageError.status
+    except (_ClosedPipe, BrokenPipeError):
+        return errors.CLOSED_PIPE
+    except (KeyboardInterrupt, typer.Abort):
+        return errors.INTERRUPTED
+    except Exception as error:
+        terminal.bug(error, style)
+        return errors.MmcliError.status
+
+
+def _usage(error: typer.TyperException) -> errors.UsageError:
+    """Typer's own complaint in our form, with the help page of the command it is about."""
+    message = error.format_message() if hasattr(error, "format_message") else str(error)
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context is not None else "mmcli"
+    return errors.UsageError(message.rstrip("."), hint=f"see `{path} --help`")

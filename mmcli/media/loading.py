@@ -1,0 +1,156 @@
+"""A source -> a medium: read it once, see what it is, hand it to its decoder. Knows kinds, not formats."""
+
+from __future__ import annotations
+
+import os
+import stat
+from typing import TYPE_CHECKING
+
+from mmcli.errors import InputError
+from mmcli.media.kinds import A_KIND, HEAD, guess, is_lfs_pointer, is_web_page, sniff
+from mmcli.media.paths import AUDIO_SUFFIXES, IMAGE_SUFFIXES, UNMARKED_FORMATS, Source
+
+if TYPE_CHECKING:
+    from mmcli.media.types import Medium
+
+KINDS = frozenset({"image", "audio", "text"})
+MAX_BYTES = 1 << 30  # of a file or stdin
+MAX_DOWNLOAD_BYTES = 64_000_000
+MAX_TEXT_BYTES = 1_000_000
+
+
+def load(
+    source: Source,
+    *,
+    kinds: frozenset[str] = KINDS,
+    max_bytes: int = MAX_BYTES,
+    max_download_bytes: int = MAX_DOWNLOAD_BYTES,
+    max_text_bytes: int = MAX_TEXT_BYTES,
+    max_megapixels: float = 100.0,
+    max_side: int | None = None,
+    sample_rate: int = 16_000,
+    max_seconds: float = 3600.0,
+) -> Medium:
+    """Read and decode one source; anything that is not whole, or not one of `kinds`, is an InputError.
+
+    The content decides what it is, not the extension. `max_side` shrinks pictures (pixels of the longer side),
+    `sample_rate` is the sounds' in Hz. When only "audio" is wanted, a video gives its sound.
+    """
+    data = _read(source, max_bytes, max_download_bytes)
+    if not data:
+        raise InputError(f"{source.shown} is empty: it has 0 bytes")
+    kind = _kind(data, source, kinds)
+    if kind == "image":
+        from mmcli.media import images
+
+        return images.decode(
+            data,
+            source.name,
+            shown=source.shown,
+            suffix=source.suffix,
+            max_megapixels=max_megapixels,
+            max_side=max_side,
+        )
+    if kind == "text":
+        from mmcli.media import text
+
+        return text.decode(data, source.name, shown=source.shown, suffix=source.suffix, max_bytes=max_text_bytes)
+    from mmcli.media import audio
+
+    return audio.decode(
+        data,
+        source.name,
+        shown=source.shown,
+        suffix=source.suffix,
+        sample_rate=sample_rate,
+        max_seconds=max_seconds,
+        sound_of_video="image" not in kinds,
+    )
+
+
+def _kind(data: bytes, source: Source, kinds: frozenset[str]) -> str:
+    """What the bytes are ("image", "audio", "text", or "video" that may be sound), or an InputError that says it."""
+    head = data[:HEAD]
+    kind = sniff(head)
+    if kind is None and source.suffix in UNMARKED_FORMATS:
+        kind = "image"
+    if kind is None or (kind == "text" and b"\0" in data and not data.startswith((b"\xff\xfe", b"\xfe\xff"))):
+        raise _unknown(head, source)
+    promised = "image" if source.suffix in IMAGE_SUFFIXES else "audio" if source.suffix in AUDIO_SUFFIXES else None
+    if kind == "text":
+        _refuse_text_in_disguise(head, source, promised, kinds)
+    if kind == "pdf":
+        raise InputError(
+            f"{source.shown} is a PDF document, which is not supported yet",
+            hint="turn its pages into pictures: `pdftoppm -r 150 -png IN.pdf page`",
+        )
+    if kind == "video" and "audio" in kinds:
+        return kind  # the decoder will see whether there are moving pictures in it
+    if kind not in kinds:
+        hint = "take frames out of it: `ffmpeg -i IN.mp4 -vf fps=1 frame-%03d.png`" if kind == "video" else None
+        raise InputError(f"{source.shown} is {A_KIND[kind]}, not {_wanted(kinds)}", hint=hint)
+    return kind
+
+
+def _refuse_text_in_disguise(head: bytes, source: Source, promised: str | None, kinds: frozenset[str]) -> None:
+    """A text under a picture's name, a web page instead of a download, a text where none is wanted: say which."""
+    if is_lfs_pointer(head):
+        raise InputError(
+            f"{source.shown} is only a pointer of Git LFS, not the file", hint="get the file: `git lfs pull`"
+        )
+    wanted = A_KIND[promised] if promised else _wanted(kinds - {"text"})
+    if is_web_page(head) and (promised or source.url or "text" not in kinds):
+        hint = "give the address of the picture itself" if source.url else "the download got a page instead of the file"
+        raise InputError(f"{source.shown} is a web page, not {wanted}", hint=hint)
+    if promised or "text" not in kinds:
+        raise InputError(f"{source.shown} is a text file, not {wanted}")
+
+
+def _unknown(head: bytes, source: Source) -> InputError:
+    seems = guess(head)
+    if seems:
+        return InputError(f"{source.shown} is {seems}: mmcli takes pictures, sounds and texts")
+    if source.suffix in IMAGE_SUFFIXES | AUDIO_SUFFIXES:
+        return InputError(
+            f"{source.shown} is of no known kind, whatever its name says", hint="does another program open it?"
+        )
+    return InputError(f"{source.shown} is of no known kind: mmcli takes pictures, sounds and texts")
+
+
+def _wanted(kinds: frozenset[str]) -> str:
+    return " or ".join(A_KIND[kind] for kind in ("image", "audio", "text") if kind in kinds)
+
+
+def _read(source: Source, max_bytes: int, max_download_bytes: int) -> bytes:
+    if source.data is not None:
+        return source.data
+    if source.url is not None:
+        from mmcli.media import web
+
+        return web.fetch(source.url, max_bytes=max_download_bytes)
+    assert source.path is not None, "a source has data, a url or a path"
+    return _read_file(source, max_bytes)
+
+
+def _read_file(source: Source, max_bytes: int) -> bytes:
+    """Read a regular file once; a pipe or device that took its place since `find` must not hang us."""
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    try:
+        descriptor = os.open(os.fspath(source.path or ""), flags)
+        with open(descriptor, "rb") as file:
+            mode, size = os.fstat(descriptor).st_mode, os.fstat(descriptor).st_size
+            if not stat.S_ISREG(mode):
+                raise InputError(f"{source.shown} is a pipe or a device, not a file", hint="pipe it in and name it `-`")
+            data = file.read(max_bytes + 1) if size <= max_bytes else b""
+    except IsADirectoryError as error:
+        raise InputError(f"{source.shown} is a folder, not a file") from error
+    except FileNotFoundError as error:
+        raise InputError(f"no file named {source.shown}") from error
+    except PermissionError as error:
+        raise InputError(f"{source.shown} cannot be read: permission denied") from error
+    except (OSError, ValueError) as error:  # ValueError: a NUL byte in the name
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise InputError(f"{source.shown} cannot be read: {reason}") from error
+    if size > max_bytes or len(data) > max_bytes:
+        raise InputError(f"{source.shown} has {size / 1e6:.0f} MB, the limit is {max_bytes / 1e6:.0f} MB")
+    return data

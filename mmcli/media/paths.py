@@ -1,0 +1,297 @@
+"""What the person named on the command line -> sources. Knows files and folders; opens and downloads nothing."""
+
+from __future__ import annotations
+
+import errno
+import glob
+import os
+import re
+import stat
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import unquote_to_bytes, urlsplit
+
+from mmcli.errors import InputError
+
+IMAGE_SUFFIXES = frozenset(
+    ".jpg .jpeg .jpe .jfif .png .apng .gif .webp .heic .heif .heics .hif .avif .tif .tiff .bmp .dib .ico .icns .cur "
+    ".jp2 .j2k .jpx .jpf .psd .tga .ppm .pgm .pbm .pnm .pfm .qoi .dds .sgi .pcx .xbm .xpm .mpo".split()
+)
+AUDIO_SUFFIXES = frozenset(
+    ".wav .mp3 .flac .ogg .oga .opus .m4a .m4b .aac .aif .aiff .aifc .wma .weba .mka .amr .au .caf .wv .ac3".split()
+)
+# Pictures with hardly a first byte of their own: the extension must name the format (Pillow's word for it).
+UNMARKED_FORMATS = {
+    ".tga": "TGA",
+    ".icb": "TGA",
+    ".vda": "TGA",
+    ".vst": "TGA",
+    ".pcd": "PCD",
+    ".im": "IM",
+    ".iim": "IPTC",
+}
+# Told from a name only where a name is all there is: in a folder's listing, or to see that a question is a path.
+_OTHER_MEDIA_SUFFIXES = frozenset(".pdf .svg .mp4 .mov .mkv .webm .avi .m4v .nef .cr2 .cr3 .arw .dng .raf".split())
+
+_URL = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]+)://|(?P<data>data):")
+_MAX_CANDIDATES = 5000  # names of a folder to compare with a mistyped one
+_LONGEST_NAME = 160  # characters of a name in a message
+
+
+@dataclass(frozen=True)
+class Source:
+    """One thing to load: exactly one of `path`, `url` and `data` is set."""
+
+    name: str  # as the person named it; a URL without its user and password; "-" for stdin
+    path: Path | None = None
+    url: str | None = field(default=None, repr=False)  # may hold a password
+    data: bytes | None = field(default=None, repr=False)
+
+    @property
+    def shown(self) -> str:
+        """The name as error messages put it, in backticks."""
+        return "stdin" if self.name == "-" else quoted(self.name)
+
+    @property
+    def suffix(self) -> str:
+        """The extension in lower case, with its dot; "" if there is none."""
+        name = urlsplit(self.url).path if self.url is not None else self.name
+        return os.path.splitext(name)[1].lower()
+
+
+def find(
+    arguments: Sequence[str],
+    *,
+    recursive: bool = False,
+    stdin: bytes | None = None,
+    kinds: frozenset[str] = frozenset({"image", "audio"}),
+) -> list[Source]:
+    """Turn paths, quoted globs, folders, URLs and "-" into sources, in the order given.
+
+    `kinds` chooses which files of a folder count. Whatever does not exist, or leads to nothing, is an InputError.
+    """
+    return [source for argument in arguments for source in _find_one(argument, recursive, stdin, kinds)]
+
+
+def looks_like_medium(argument: str) -> bool:
+    """Does this question seem to be a file, so that the question itself is what's missing? Never used to load it."""
+    if _is_url(argument):
+        return True
+    try:
+        if os.path.isfile(os.path.expanduser(argument)):
+            return True
+        if os.path.isdir(os.path.expanduser(argument)):
+            return argument in (".", "..", "~") or "/" in argument or os.sep in argument
+    except ValueError:  # a NUL byte
+        return False
+    suffix = os.path.splitext(argument)[1].lower()
+    known = suffix in IMAGE_SUFFIXES | AUDIO_SUFFIXES | _OTHER_MEDIA_SUFFIXES
+    return known and not any(char.isspace() for char in argument)
+
+
+def quoted(name: str) -> str:
+    """Put a name in backticks, shortened in the middle if it is very long."""
+    if len(name) > _LONGEST_NAME:
+        half = _LONGEST_NAME // 2
+        name = f"{name[:half]}…{name[-half:]}"
+    return f"`{name}`"
+
+
+def natural(name: str) -> tuple[list[tuple[int, int, str]], str]:
+    """A sort key that puts `scan 9` before `scan 10`, upper and lower case together."""
+    parts = re.split(r"([0-9]+)", name.casefold())
+    return [(0, int(part), "") if part[:1].isdecimal() else (1, 0, part) for part in parts if part], name
+
+
+def _find_one(argument: str, recursive: bool, stdin: bytes | None, kinds: frozenset[str]) -> list[Source]:
+    if argument == "-":
+        return [_from_stdin(stdin)]
+    if not argument.strip():
+        raise InputError("an empty name stands where a file is expected", hint="is a shell variable unset?")
+    if _is_url(argument):
+        return [Source(without_password(argument), url=argument)]
+    path = _existing(_local(argument))
+    if path is None:
+        if glob.has_magic(argument):
+            return _glob(argument)
+        raise _not_found(argument)
+    if path.is_dir():
+        return _folder(argument, path, recursive, kinds)
+    _refuse_special(path.stat().st_mode, argument)
+    return [Source(argument, path)]
+
+
+def _from_stdin(stdin: bytes | None) -> Source:
+    if not stdin:
+        raise InputError(
+            "`-` stands for what is piped into mmcli, and nothing was",
+            hint="for example: `cat photo.jpg | mmcli ask - …`",
+        )
+    return Source("-", data=stdin)
+
+
+def _is_url(argument: str) -> bool:
+    match = _URL.match(argument)
+    return match is not None and (match["scheme"] or "").lower() in ("http", "https")
+
+
+def without_password(url: str) -> str:
+    """The URL as it may be shown: user and password are taken out."""
+    return re.sub(r"(?<=//)[^/?#]*@", "", url, count=1)
+
+
+def _local(argument: str) -> str:
+    """The path that a `file://` URL means; any other scheme that is not http(s) is an InputError."""
+    match = _URL.match(argument)
+    if match is None:
+        return argument
+    if (match["scheme"] or "").lower() != "file":
+        scheme = match["data"] or match["scheme"]
+        raise InputError(
+            f"`{scheme}:` addresses are not supported: {quoted(without_password(argument))}",
+            hint="use http:// or https://, or download it and pipe it: `… | mmcli ask - …`",
+        )
+    parts = urlsplit(argument)
+    if parts.netloc not in ("", "localhost"):
+        raise InputError(
+            f"{quoted(argument)} names a file on another machine", hint="file:// takes three slashes: `file:///…`"
+        )
+    return os.fsdecode(unquote_to_bytes(parts.path))
+
+
+def _existing(name: str) -> Path | None:
+    """The path of a name that exists: as written, with `~` expanded, or as the one name that looks the same."""
+    for candidate in dict.fromkeys((name, os.path.expanduser(name))):
+        try:
+            os.stat(candidate)
+        except (FileNotFoundError, NotADirectoryError, ValueError):  # ValueError: a NUL byte
+            if os.path.islink(candidate):
+                target = os.readlink(candidate)
+                raise InputError(f"{quoted(name)} is a link to {quoted(target)}, which does not exist") from None
+        except OSError as error:
+            if error.errno == errno.ENAMETOOLONG:
+                continue
+            reason = "permission denied" if isinstance(error, PermissionError) else error.strerror
+            raise InputError(f"{quoted(name)} cannot be reached: {reason}") from error
+        else:
+            return Path(candidate)
+    return _same_looking(os.path.expanduser(name))
+
+
+def _same_looking(name: str) -> Path | None:
+    """The one file whose name looks exactly like this one.
+
+    macOS decomposes accents, and puts a narrow no-break space into the names of screenshots: nobody can type those.
+    """
+    folder, last = os.path.split(name)
+    if last.isascii() and " " not in last:
+        return None
+    same = [entry for entry in _names(folder) if _looks(entry) == _looks(last)]
+    return Path(folder, same[0]) if len(same) == 1 else None
+
+
+def _looks(name: str) -> str:
+    composed = unicodedata.normalize("NFC", name)
+    return "".join(" " if unicodedata.category(char) == "Zs" else char for char in composed)
+
+
+def _refuse_special(mode: int, argument: str) -> None:
+    if stat.S_ISREG(mode):
+        return
+    if stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode):
+        raise InputError(f"{quoted(argument)} is a pipe, not a file", hint="pipe it into mmcli and name it `-`")
+    raise InputError(
+        f"{quoted(argument)} is a device, not a file", hint="`-` stands for stdin" if "stdin" in argument else None
+    )
+
+
+def _folder(argument: str, path: Path, recursive: bool, kinds: frozenset[str]) -> list[Source]:
+    """The media of a folder by their extensions, in natural order; hidden files and links to folders are left out."""
+    suffixes = (IMAGE_SUFFIXES if "image" in kinds else frozenset()) | (
+        AUDIO_SUFFIXES if "audio" in kinds else frozenset()
+    )
+    files = list(_walk(path, recursive))
+    chosen = [name for name in files if os.path.splitext(name)[1].lower() in suffixes]
+    if not chosen:
+        words = " or ".join(word for kind, word in (("image", "pictures"), ("audio", "sounds")) if kind in kinds)
+        raise InputError(f"the folder {quoted(argument)} holds no {words}", hint=_what_else(path, files, recursive))
+    return [Source(os.path.join(argument, name), path / name) for name in sorted(chosen, key=natural)]
+
+
+def _walk(path: Path, recursive: bool) -> Iterator[str]:
+    """Names of visible regular files, relative to `path`."""
+
+    def refuse(error: OSError) -> None:
+        raise InputError(f"the folder {quoted(str(error.filename))} cannot be listed: {error.strerror}") from error
+
+    for folder, folders, files in os.walk(path, onerror=refuse):
+        folders[:] = [name for name in folders if not name.startswith(".")] if recursive else []
+        for name in files:
+            full = os.path.join(folder, name)
+            if not name.startswith(".") and os.path.isfile(full):
+                yield os.path.relpath(full, path)
+
+
+def _what_else(path: Path, files: Iterable[str], recursive: bool) -> str | None:
+    counts = Counter(os.path.splitext(name)[1].lower() or "no extension" for name in files)
+    if counts:
+        return "it holds " + ", ".join(f"{n} × {suffix}" for suffix, n in counts.most_common(3))
+    if recursive:
+        return None
+    with os.scandir(path) as entries:
+        has_folders = any(entry.is_dir() and not entry.name.startswith(".") for entry in entries)
+    return "add `-r` to look into its sub-folders" if has_folders else None
+
+
+def _glob(pattern: str) -> list[Source]:
+    """The regular files a pattern matches, in natural order; `**` goes into sub-folders."""
+    matches = dict.fromkeys(glob.glob(os.path.expanduser(pattern), recursive=True))
+    files = [name for name in matches if os.path.isfile(name) and not os.path.basename(name).startswith("._")]
+    if files:
+        return [Source(name, Path(name)) for name in sorted(files, key=natural)]
+    if matches:
+        raise InputError(f"{quoted(pattern)} matches folders only", hint="add `/*` to it for the files in them")
+    raise InputError(f"nothing matches {quoted(pattern)}", hint=_other_case(pattern))
+
+
+def _other_case(pattern: str) -> str | None:
+    """Cameras write `.JPG`, people type `.jpg`."""
+    stem, suffix = os.path.splitext(pattern)
+    for other in (stem + suffix.upper(), stem + suffix.lower()):
+        if other != pattern and glob.glob(os.path.expanduser(other), recursive=True):
+            return f"did you mean {quoted(other)}?"
+    return None
+
+
+def _not_found(argument: str) -> InputError:
+    unescaped = re.sub(r"\\(.)", r"\1", argument).strip().strip("'\"")
+    if unescaped != argument and os.path.lexists(os.path.expanduser(unescaped).replace("\0", "")):
+        return InputError(f"no file named {quoted(argument)}", hint=f"did you mean {quoted(unescaped)}?")
+    folder, name = os.path.split(argument.rstrip("/"))
+    while folder and not os.path.isdir(os.path.expanduser(folder).replace("\0", "")):
+        above, name = os.path.split(folder)
+        if above == folder:
+            break
+        folder = above
+    near = _nearest(name, _names(os.path.expanduser(folder)))
+    hint = f"did you mean {quoted(os.path.join(folder, near))}?" if near else None
+    return InputError(f"no file named {quoted(argument)}", hint=hint)
+
+
+def _names(folder: str) -> list[str]:
+    try:
+        with os.scandir(folder or ".") as entries:
+            return [entry.name for entry, _ in zip(entries, range(_MAX_CANDIDATES), strict=False)]
+    except (OSError, ValueError):
+        return []
+
+
+def _nearest(name: str, names: list[str]) -> str | None:
+    import difflib
+
+    lowered = {entry.casefold(): entry for entry in names if not entry.startswith(".")}
+    close = difflib.get_close_matches(name.casefold(), lowered, n=1, cutoff=0.7)
+    return lowered[close[0]] if close else None

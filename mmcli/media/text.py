@@ -1,0 +1,65 @@
+"""Text files, and how they are put into a prompt. Knows nothing of templates or models."""
+
+from __future__ import annotations
+
+import codecs
+import hashlib
+import re
+import unicodedata
+
+from mmcli.errors import InputError
+from mmcli.media.types import Receipt, Text
+
+MAX_BYTES = 1_000_000
+_FORMATS = {".md": "text/markdown", ".csv": "text/csv", ".json": "application/json", ".html": "text/html"}
+
+
+def decode(data: bytes, name: str, *, shown: str, suffix: str = "", max_bytes: int = MAX_BYTES) -> Text:
+    """Decode UTF-8, or UTF-16 with a byte order mark; `shown` is the name as error messages put it."""
+    if len(data) > max_bytes:
+        raise InputError(
+            f"{shown} is a text of {len(data) / 1e6:.1f} MB, the limit is {max_bytes / 1e6:.1f} MB",
+            hint="give the part that matters, for example with `head` or `grep`",
+        )
+    notes: tuple[str, ...] = ()
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        text, notes = _decoded(data, "utf-16", shown), ("read as UTF-16",)
+    else:
+        text = _decoded(data.removeprefix(codecs.BOM_UTF8), "utf-8", shown)
+    if not text.strip():
+        raise InputError(f"{shown} holds nothing but white space")
+    receipt = Receipt(
+        source=name,
+        kind="text",
+        sha256=hashlib.sha256(data).hexdigest(),
+        n_bytes=len(data),
+        format=_FORMATS.get(suffix.lower(), "text/plain"),
+        notes=notes,
+    )
+    return Text(text, name, receipt)
+
+
+def _decoded(data: bytes, encoding: str, shown: str) -> str:
+    try:
+        return data.decode(encoding)
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"{shown} is not valid {encoding.upper()}: byte {error.start} is 0x{data[error.start]:02X}",
+            hint="if it is Latin-1, convert it: `iconv -f LATIN1 -t UTF-8 FILE`",
+        ) from error
+
+
+def fenced(text: Text) -> str:
+    """Render a text for a prompt: its name on a line, then the text in a fence that nothing inside can close."""
+    longest = max((len(run) for run in re.findall("`+", text.text)), default=0)
+    fence = "`" * max(3, longest + 1)
+    end = "" if text.text.endswith("\n") else "\n"
+    return f"{_one_line(text.name)}:\n{fence}\n{text.text}{end}{fence}"
+
+
+def _one_line(name: str) -> str:
+    """A file's name without line breaks, control or format characters, and without undecodable bytes."""
+    if name == "-":
+        return "stdin"
+    kept = (" " if unicodedata.category(char) in ("Cc", "Cf", "Cs", "Zl", "Zp") else char for char in name)
+    return " ".join("".join(kept).split()) or "text"

@@ -1,0 +1,61 @@
+"""What a loaded medium is: arrays with a receipt. Knows no files, no decoders and no models."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What was really read of one medium, before any model sees it.
+
+    The engine adds what the model got (n_tokens, from the cache or not) as a `Seen` beside it.
+    """
+
+    source: str  # as the person named it: a path, a URL, "-"
+    kind: str  # "image" | "audio" | "text"
+    sha256: str  # of the source's bytes, hex
+    n_bytes: int
+    format: str  # "PNG", "HEIF", "wav", "text/markdown" …
+    source_size: tuple[int, int] | None = None  # (width, height) in the file, before rotation
+    sent_size: tuple[int, int] | None = None  # (width, height) given to the model's preprocessor
+    rotation: str = "none"  # what EXIF asked for: "none", "90", "180", "270" (clockwise), "flip …"
+    frames: int | None = None  # frames in the file; the first one is sent
+    seconds: float | None = None  # length of a sound
+    notes: tuple[str, ...] = ()  # sentences on everything that was changed: "first of 12 frames", "alpha on white"
+
+
+@dataclass(frozen=True, eq=False)
+class Image:
+    """One decoded picture, upright and in RGB."""
+
+    pixels: NDArray[np.uint8]  # (height, width, 3), RGB, C order
+    id: str  # media ID: SHA-256 of size and pixels, hex; the key of KV reuse
+    receipt: Receipt
+
+
+@dataclass(frozen=True, eq=False)
+class Audio:
+    """One decoded sound, mono."""
+
+    samples: NDArray[np.float32]  # (n_samples,), mono, -1 … 1
+    sample_rate: int  # Hz
+    id: str  # media ID: SHA-256 of rate and samples, hex
+    receipt: Receipt
+
+
+@dataclass(frozen=True)
+class Text:
+    """One text file, to be put into the prompt, fenced, under its name."""
+
+    text: str
+    name: str
+    receipt: Receipt = field(compare=False)
+
+
+Medium: TypeAlias = Image | Audio | Text

@@ -1,0 +1,119 @@
+"""A GGUF file's metadata, read without loading the file. Knows the format; knows no models.
+
+Source of the format: ggml's docs/gguf.md. Long arrays (vocabularies) are skipped, so that a header of megabytes is
+read in milliseconds.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+
+from mmcli.errors import ModelError
+
+MAGIC = b"GGUF"
+# GGUF value types → struct codes; 8 is a string, 9 an array
+SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
+STRING, ARRAY = 8, 9
+KEPT_ITEMS = 64  # longer arrays are skipped
+MAX_STRING = 16 << 20  # bytes; a longer one means a damaged file
+
+Value = str | int | float | bool | list["Value"] | None
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a GGUF says about itself. Its strings come from strangers: clean them before a terminal sees them."""
+
+    path: Path
+    n_tensors: int
+    metadata: dict[str, Value] = field(default_factory=dict)
+
+    def text(self, key: str) -> str:
+        value = self.metadata.get(key)
+        return value if isinstance(value, str) else ""
+
+    @property
+    def architecture(self) -> str:
+        return self.text("general.architecture")
+
+    @property
+    def is_projector(self) -> bool:
+        return self.architecture == "clip" or self.text("general.type") == "mmproj"
+
+    @property
+    def sees(self) -> bool:
+        """Whether a projector encodes pictures."""
+        return bool(self.metadata.get("clip.has_vision_encoder"))
+
+    @property
+    def hears(self) -> bool:
+        """Whether a projector encodes sound."""
+        return bool(self.metadata.get("clip.has_audio_encoder"))
+
+
+def read(path: Path) -> Header:
+    """The header of the GGUF at `path`; ModelError where there is none or it is damaged."""
+    try:
+        with path.open("rb") as file:
+            return _Reader(file).header(path)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise ModelError(f"there is no file `{path}`", hint="check the path; `-m starter` needs no file") from error
+    except OSError as error:
+        raise ModelError(f"cannot read `{path}`: {error.strerror or error}") from error
+    except (struct.error, ValueError, OverflowError, MemoryError) as error:
+        raise ModelError(f"`{path}` is damaged: its GGUF header cannot be read", hint="fetch the file again") from error
+
+
+class _Reader:
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+
+    def header(self, path: Path) -> Header:
+        if self._file.read(4) != MAGIC:
+            raise ModelError(f"`{path}` is not a GGUF file", hint="models come as .gguf files; see docs/models.md")
+        version, n_tensors, n_values = self._unpack("<IQQ")
+        if version not in (2, 3) or n_values > 1 << 20:
+            raise ModelError(f"`{path}` is GGUF version {version}, which is not known", hint="update mmcli")
+        metadata: dict[str, Value] = {}
+        for _ in range(n_values):
+            key = self._string()
+            metadata[key] = self._value(*self._unpack("<I"))
+        return Header(path, n_tensors, metadata)
+
+    def _unpack(self, form: str) -> tuple[int, ...]:
+        return struct.unpack(form, self._file.read(struct.calcsize(form)))
+
+    def _string(self) -> str:
+        (size,) = self._unpack("<Q")
+        if size > MAX_STRING:
+            raise ValueError(f"a string of {size} bytes")
+        data = self._file.read(size)
+        if len(data) != size:
+            raise ValueError("cut short")
+        return data.decode("utf-8", "replace")
+
+    def _value(self, kind: int) -> Value:
+        if kind == STRING:
+            return self._string()
+        if kind == ARRAY:
+            item, count = self._unpack("<IQ")
+            return self._array(item, count)
+        if kind not in SCALARS:
+            raise ValueError(f"a value of type {kind}")
+        return self._unpack("<" + SCALARS[kind])[0]
+
+    def _array(self, item: int, count: int) -> list[Value] | None:
+        if count <= KEPT_ITEMS:
+            return [self._value(item) for _ in range(count)]
+        if item in SCALARS:
+            self._file.seek(count * struct.calcsize("<" + SCALARS[item]), 1)
+        elif item == STRING:
+            for _ in range(count):
+                (size,) = self._unpack("<Q")
+                self._file.seek(size, 1)
+        else:
+            raise ValueError(f"a long array of type {item}")
+        return None

@@ -1,0 +1,42 @@
+"""What a person sees: the only rooms that print. Knows streams and words; loads Rich only when something is shown."""
+
+from mmcli.terminal.clean import Cleaner, clean, one_line
+from mmcli.terminal.output import (
+    answer,
+    bug,
+    data,
+    debug,
+    debug_table,
+    error,
+    line,
+    notice,
+    receipts,
+    table,
+    warning,
+)
+from mmcli.terminal.pixels import picture
+from mmcli.terminal.report import answer_json
+from mmcli.terminal.style import Style
+from mmcli.terminal.waiting import Progress, progress
+
+__all__ = [
+    "Cleaner",
+    "Progress",
+    "Style",
+    "answer",
+    "answer_json",
+    "bug",
+    "clean",
+    "data",
+    "debug",
+    "debug_table",
+    "error",
+    "line",
+    "notice",
+    "one_line",
+    "picture",
+    "progress",
+    "receipts",
+    "table",
+    "warning",
+]

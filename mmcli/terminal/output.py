@@ -1,0 +1,266 @@
+"""The one sink for what mmcli has to say: the answer on stdout, all else on stderr. Knows no models and no media.
+
+Nothing here ends the program, and a closed pipe is not hidden: BrokenPipeError goes on to main.py.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol, TextIO
+
+from mmcli.terminal import report, streams
+from mmcli.terminal.clean import Cleaner, clean, json_safe, one_line, without_surrogates
+from mmcli.terminal.style import Style
+from mmcli.terminal.waiting import out_of_the_way
+
+if TYPE_CHECKING:
+    from mmcli.engine.messages import Answer, Piece
+    from mmcli.errors import MmcliError
+    from mmcli.terminal.waiting import Progress
+
+
+# 1 · the answer
+
+
+class _Writer(Protocol):
+    """Where an answer's text goes; `close` leaves the cursor at the beginning of a line."""
+
+    def feed(self, text: str) -> None: ...
+
+    def close(self) -> None: ...
+
+
+def answer(pieces: Iterable[Piece], style: Style, progress: Progress | None = None) -> Answer:
+    """Show an answer while it is written; return it whole. What was said before an interruption stays."""
+    reasoning: _Writer = _reasoning_writer(style)
+    said: _Writer = _answer_writer(style)
+    is_reasoning = False
+    result = None
+    try:
+        for piece in pieces:
+            result = piece.answer or result
+            if progress is not None and (piece.text or piece.answer):
+                progress.stop()
+            if not piece.text:
+                continue
+            if is_reasoning and piece.kind == "answer":
+                reasoning.close()
+            is_reasoning = piece.kind == "reasoning"
+            (reasoning if is_reasoning else said).feed(piece.text)
+    finally:
+        if progress is not None:
+            progress.stop()
+        if is_reasoning:
+            reasoning.close()
+        said.close()
+    assert result is not None, "the last piece of an answer carries it"
+    if style.json:
+        data(report.answer_json(result))
+    _tell_how_it_ended(result, style)
+    return result
+
+
+def _answer_writer(style: Style) -> _Writer:
+    if style.json:
+        return _Nowhere()
+    is_terminal = streams.is_terminal(sys.stdout)
+    if style.markdown == "never" or (style.markdown == "auto" and not is_terminal):
+        return _Plain()
+    console = streams.out()
+    if style.markdown == "auto" and console.is_dumb_terminal:
+        return _Plain()
+    from mmcli.terminal.markdown import MarkdownStream
+
+    return MarkdownStream(console)
+
+
+def _reasoning_writer(style: Style) -> _Writer:
+    is_wanted = style.verbose or streams.is_terminal(sys.stderr)
+    return _Dim() if is_wanted and not (style.quiet or style.json) else _Nowhere()
+
+
+class _Nowhere:
+    def feed(self, text: str) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
+class _Plain:
+    """The text as it is, flushed piece by piece, without newlines around it and with exactly one at its end.
+
+    Nothing said leaves nothing: an error before the first word must not put a newline on stdout.
+    """
+
+    def __init__(self) -> None:
+        self._cleaner = Cleaner()
+        self._newlines = ""  # not written yet: they may be the last ones
+        self._is_empty = True
+
+    def feed(self, text: str) -> None:
+        text = self._newlines + self._cleaner.feed(text)
+        if self._is_empty:
+            text = text.lstrip("\n")
+        body = text.rstrip("\n")
+        self._newlines = text[len(body) :]
+        if body:
+            self._is_empty = False
+            self._put(body)
+
+    def close(self) -> None:
+        self.feed(self._cleaner.flush())
+        if not self._is_empty:
+            self._put("\n")
+
+    def _put(self, text: str) -> None:
+        streams.write(text, sys.stdout)
+
+
+class _Dim(_Plain):
+    """Reasoning: the same, on stderr and dim, with a blank line between it and the answer."""
+
+    def _put(self, text: str) -> None:
+        _say(text, "dim", end="")
+
+    def close(self) -> None:
+        super().close()
+        super().close()  # the blank line
+        self._is_empty, self._newlines = True, ""  # it may think again
+
+
+def _tell_how_it_ended(result: Answer, style: Style) -> None:
+    if not style.verbose:  # receipts() tells them then
+        for line in report.media_notices(result):
+            notice(line, style)
+    if ending := report.finish_notice(result):
+        notice(ending, style)
+
+
+# 2 · beside the answer
+
+
+def receipts(answer: Answer, style: Style) -> None:
+    """With --verbose, prove what the model saw: a line for each medium, and one for the answer."""
+    if style.verbose and not style.json:
+        for seen in answer.seen:
+            _say(report.seen_line(seen), "dim")
+        _say(report.answer_line(answer), "dim")
+
+
+def notice(text: str, style: Style) -> None:
+    """Something worth knowing that is no problem; --json carries it in the answer's own fields."""
+    if not (style.quiet or style.json):
+        _labelled("note", text, "dim")
+
+
+def warning(text: str, style: Style) -> None:
+    """Something that went wrong without spoiling the answer; --quiet doesn't hide it."""
+    if style.json:
+        data({"warning": {"message": text}}, sys.stderr)
+    else:
+        _labelled("warning", text, "yellow")
+
+
+def error(err: MmcliError, style: Style) -> None:
+    """The person's mistake or the world's: what is wrong, and what to do next."""
+    _error(err.code, err.message, err.hint, style)
+
+
+def bug(exc: BaseException, style: Style) -> None:
+    """Our mistake, in one sentence; with --debug its traceback."""
+    if style.debug:
+        import traceback
+
+        debug("".join(traceback.format_exception(exc)), style)
+    kind, words = type(exc).__name__, str(exc)
+    hint = None if style.debug else "--debug shows the traceback"
+    _error("bug", f"a bug in mmcli: {kind}: {words}" if words else f"a bug in mmcli: {kind}", hint, style)
+
+
+def _error(code: str, message: str, hint: str | None, style: Style) -> None:
+    if style.json:
+        data({"error": {"code": code, "message": message, "hint": hint}}, sys.stderr)
+        return
+    _labelled("error", message, "bold red")
+    if hint:
+        _labelled("hint", hint, "cyan")
+
+
+def debug(text: str, style: Style) -> None:
+    """Lines for --debug, as they are."""
+    if style.debug:
+        _say(text.rstrip("\n"))
+
+
+def debug_table(title: str, rows: Sequence[Mapping[str, object]], style: Style) -> None:
+    """Rows for --debug; the first one's keys are the columns."""
+    if not style.debug:
+        return
+    _say(title, "bold")
+    columns = list(rows[0]) if rows else []
+    for line in _aligned([columns, *([_cell(row.get(column)) for column in columns] for row in rows)]):
+        _say("  " + line)
+
+
+def _labelled(label: str, text: str, look: str) -> None:
+    from rich.text import Text
+
+    with out_of_the_way():
+        streams.err().print(Text.assemble((f"{label}:", look), " ", one_line(text)), soft_wrap=True)
+
+
+def _say(text: str, look: str = "", end: str = "\n") -> None:
+    from rich.text import Text
+
+    with out_of_the_way():
+        streams.err().print(Text(clean(text), look), end=end, soft_wrap=True)
+
+
+# 3 · results that aren't answers
+
+
+def line(text: str) -> None:
+    """One line of a result on stdout."""
+    streams.write(clean(text, newlines=False) + "\n", sys.stdout)
+
+
+def table(columns: Sequence[str], rows: Sequence[Sequence[object]], style: Style) -> None:
+    """A listing on stdout: aligned for a person, tab-separated without a head for a pipe, objects for --json."""
+    if style.json:
+        data([dict(zip(columns, row, strict=True)) for row in rows])
+        return
+    cells = [[_cell(value) for value in row] for row in rows]
+    if streams.is_terminal(sys.stdout):
+        lines = _aligned([[column.upper() for column in columns], *cells])
+    else:
+        lines = ["\t".join(row) for row in cells]
+    for text in lines:
+        streams.write(text + "\n", sys.stdout)
+
+
+def data(value: Any, stream: TextIO | None = None) -> None:
+    """One JSON document: indented for a person, on one line for a pipe."""
+    stream = stream or sys.stdout
+    indent = 2 if streams.is_terminal(stream) else None
+    document = json_safe(without_surrogates(json.dumps(value, ensure_ascii=False, indent=indent)))
+    if not streams.can_show(document, stream):  # a backslash escape of the stream's own would be no JSON
+        document = json.dumps(json.loads(document), indent=indent)
+    streams.write(document + "\n", stream)
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return one_line(f"{value:.3f}" if isinstance(value, float) else str(value))
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    from rich.cells import cell_len, set_cell_size
+
+    widths = [max(cell_len(cell) for cell in column) for column in zip(*rows, strict=True)]
+    return ["  ".join(map(set_cell_size, row, widths)).rstrip() for row in rows]

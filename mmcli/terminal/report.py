@@ -1,0 +1,136 @@
+"""What an answer's receipts look like, in words and in JSON. Prints nothing: output.py does."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from mmcli.terminal.clean import one_line
+
+if TYPE_CHECKING:
+    from mmcli.engine.messages import Answer, Seen, Usage
+    from mmcli.media.types import Receipt
+
+ORIGINS = {"encoded": "encoded", "memory": "reused from memory", "disk": "reused from disk"}
+PHASES = ("load", "tokenize", "restore", "encode", "prefill", "decode", "save")  # in the order they happen
+
+
+def answer_json(answer: Answer) -> dict[str, Any]:
+    """Everything of one answer, in the order people ask for it."""
+    return {
+        "answer": answer.text,
+        "reasoning": answer.reasoning or None,
+        "finish_reason": answer.finish_reason,
+        "model": {"name": answer.model, "weights": answer.weights, "projector": answer.projector},
+        "device": answer.device,
+        "context": {"n_ctx": answer.n_ctx, "n_past": answer.n_past},
+        "seed": answer.seed,
+        "receipts": [_seen_json(seen) for seen in answer.seen],
+        "usage": _usage_json(answer.usage),
+    }
+
+
+def _seen_json(seen: Seen) -> dict[str, Any]:
+    receipt = seen.receipt
+    return {
+        "source": receipt.source,
+        "kind": receipt.kind,
+        "sha256": receipt.sha256,
+        "bytes": receipt.n_bytes,
+        "format": receipt.format,
+        "source_size": _size_json(receipt.source_size),
+        "sent_size": _size_json(receipt.sent_size),
+        "rotation": receipt.rotation,
+        "frames": receipt.frames,
+        "seconds": None if receipt.seconds is None else round(receipt.seconds, 3),
+        "notes": list(receipt.notes),
+        "media_id": seen.media_id,
+        "n_tokens": seen.n_tokens,
+        "n_pos": seen.n_pos,
+        "origin": seen.origin,
+    }
+
+
+def _size_json(size: tuple[int, int] | None) -> dict[str, int] | None:
+    return None if size is None else {"width": size[0], "height": size[1]}
+
+
+def _usage_json(usage: Usage) -> dict[str, Any]:
+    return {
+        "prompt_tokens": usage.prompt_tokens,
+        "reused_tokens": usage.reused_tokens,
+        "completion_tokens": usage.completion_tokens,
+        "reasoning_tokens": usage.reasoning_tokens,
+        "n_encodes": usage.n_encodes,
+        "seconds": {phase: round(seconds, 3) for phase, seconds in usage.seconds.items()},
+    }
+
+
+def seen_line(seen: Seen) -> str:
+    """`photo.jpg: JPEG 4032×3024 → upright 3024×4032 (rotated 90°), 576 tokens, encoded`"""
+    receipt = seen.receipt
+    tokens = f"{seen.n_tokens} tokens" + (f" ({seen.n_pos} positions)" if seen.n_pos != seen.n_tokens else "")
+    facts = [_shape(receipt), tokens, ORIGINS[seen.origin], *receipt.notes]
+    return f"{one_line(receipt.source)}: " + ", ".join(one_line(fact) for fact in facts)
+
+
+def _shape(receipt: Receipt) -> str:
+    words = [receipt.format]
+    if receipt.source_size:
+        words.append(_size(receipt.source_size))
+    if receipt.sent_size and receipt.sent_size != receipt.source_size:
+        upright = "upright " if receipt.rotation != "none" else ""
+        words.append(f"→ {upright}{_size(receipt.sent_size)}")
+    if receipt.rotation != "none":
+        words.append(f"(rotated {receipt.rotation}°)" if receipt.rotation.isdigit() else f"({receipt.rotation})")
+    if receipt.seconds is not None:
+        words.append(f"{receipt.seconds:.1f} s")
+    return " ".join(words)
+
+
+def _size(size: tuple[int, int]) -> str:
+    return f"{size[0]}×{size[1]}"
+
+
+def answer_line(answer: Answer) -> str:
+    """`starter on cpu: context 812/4096, finished: stop, encode 1.20 s, prefill 0.51 s (1200 tokens/s), …`"""
+    usage = answer.usage
+    fresh = usage.prompt_tokens - usage.reused_tokens
+    n_tokens = {"prefill": fresh, "decode": usage.completion_tokens}
+    times = [_time(phase, usage.seconds[phase], n_tokens.get(phase, 0)) for phase in PHASES if phase in usage.seconds]
+    reused = [f"{usage.reused_tokens} of {usage.prompt_tokens} prompt tokens reused"] if usage.reused_tokens else []
+    facts = [
+        f"context {answer.n_past}/{answer.n_ctx}",
+        f"finished: {answer.finish_reason}",
+        f"seed {answer.seed}",
+        *reused,
+        *times,
+    ]
+    return f"{one_line(answer.model)} on {one_line(answer.device)}: " + ", ".join(facts)
+
+
+def _time(phase: str, seconds: float, n_tokens: int) -> str:
+    rate = f" ({n_tokens / seconds:.0f} tokens/s)" if n_tokens > 0 and seconds > 0 else ""
+    return f"{phase} {seconds:.2f} s{rate}"
+
+
+def finish_notice(answer: Answer) -> str | None:
+    """What a person must know about how the answer ended, if anything."""
+    if answer.finish_reason == "length":
+        if answer.n_past >= answer.n_ctx:
+            return f"the answer is cut off: the context of {answer.n_ctx} tokens is full"
+        n_tokens = answer.usage.completion_tokens
+        return f"the answer is cut off after {n_tokens} tokens; a larger --max-tokens lets it go on"
+    if answer.finish_reason == "loop":
+        return "the answer was ended because it kept repeating itself"
+    if answer.finish_reason == "interrupted":
+        return "interrupted; the answer is not complete"
+    return None
+
+
+def media_notices(answer: Answer) -> list[str]:
+    """One sentence for each medium of which the model saw something else than the file holds."""
+    return [
+        f"{one_line(seen.receipt.source)}: " + "; ".join(one_line(note) for note in seen.receipt.notes)
+        for seen in answer.seen
+        if seen.receipt.notes
+    ]

@@ -1,0 +1,130 @@
+"""One line on stderr that says what is going on, and goes away. Knows phases and counts, not what they mean.
+
+It is drawn by a thread of its own, since one call into the native library may take many seconds. The cursor is
+never hidden and the line never longer than the terminal is wide, so there is nothing to restore but that line.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from mmcli.terminal import streams
+from mmcli.terminal.clean import one_line
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from mmcli.terminal.style import Style
+
+DELAY = 0.3  # seconds: what is quicker needs no progress
+PERIOD = 0.1  # seconds between two drawings
+LABELS = {"load": "loading the model", "encode": "encoding the media", "prefill": "reading the prompt"}
+BAR_WIDTH = 20  # cells
+
+_lock = threading.RLock()  # held by whoever writes to stderr
+_current: Progress | None = None
+
+
+class Progress:
+    """Call it with (phase, done, total), from any thread; a `total` of 0 means nobody knows."""
+
+    def __init__(self, console: Console | None) -> None:
+        self._console = console  # None: silent
+        self._now: tuple[str, int, int] | None = None
+        self._since = 0.0
+        self._is_drawn = False
+        self._stopped = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def __call__(self, phase: str, done: int, total: int) -> None:
+        if self._console is None or self._stopped.is_set():
+            return
+        if self._now is None or self._now[0] != phase:
+            self._since = time.monotonic()
+        self._now = (phase, done, total)
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._draw_until_stopped, name="progress", daemon=True)
+            self._thread.start()
+
+    def stop(self) -> None:
+        """Erase the line for good; only after this may anybody else write to the terminal."""
+        self._stopped.set()
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+        self.erase()
+
+    def erase(self) -> None:
+        """Erase the line; it comes back with the next drawing."""
+        if self._is_drawn and self._console is not None:
+            self._is_drawn = False
+            streams.write("\r\x1b[K", self._console.file)
+
+    def _draw_until_stopped(self) -> None:
+        wait = DELAY
+        while not self._stopped.wait(wait):
+            wait = PERIOD
+            try:
+                self.draw()
+            except (OSError, ValueError):  # stderr went away: the answer may still arrive
+                return
+
+    def draw(self) -> None:
+        """Write the line anew, over the one before."""
+        if self._console is None or self._now is None:
+            return
+        line = progress_line(*self._now, time.monotonic() - self._since)
+        with _lock:
+            self._is_drawn = True
+            streams.write(f"\r{line[: self._console.width - 1]}\x1b[K", self._console.file)
+
+
+def progress_line(phase: str, done: int, total: int, seconds: float) -> str:
+    """One line of plain ASCII, so that its length is its width."""
+    label = one_line(LABELS.get(phase, phase)).encode("ascii", "replace").decode()
+    elapsed = f"{seconds:.0f} s"
+    if total <= 0:
+        return f"{label}  {elapsed}"
+    done = min(max(done, 0), total)
+    bar = "#" * (BAR_WIDTH * done // total)
+    return f"{label}  [{bar:-<{BAR_WIDTH}}] {100 * done // total:3d}%  {_amount(phase, done, total)}{elapsed}"
+
+
+def _amount(phase: str, done: int, total: int) -> str:
+    if phase.startswith("download"):
+        unit, name = (1e9, "GB") if total >= 1e9 else (1e6, "MB")
+        return f"{done / unit:.1f}/{total / unit:.1f} {name}  "
+    return ""
+
+
+@contextmanager
+def progress(style: Style) -> Iterator[Progress]:
+    """Give a callable for the engine; it draws only on a terminal, and only what takes a while."""
+    global _current
+    _current = shown = Progress(_canvas(style))
+    try:
+        yield shown
+    finally:
+        shown.stop()
+        _current = None
+
+
+@contextmanager
+def out_of_the_way() -> Iterator[None]:
+    """While inside, no progress line is on the screen, and none is drawn."""
+    with _lock:
+        if _current is not None:
+            _current.erase()
+        yield
+
+
+def _canvas(style: Style) -> Console | None:
+    if style.quiet or style.json or not streams.is_terminal(sys.stderr):
+        return None
+    console = streams.err()
+    return None if console.is_dumb_terminal or console.legacy_windows else console
