@@ -81,6 +81,7 @@ def main() -> NoReturn:
 
 def _leave_now() -> None:
     """End at once after a second Ctrl-C: llama.cpp may be busy for a minute yet, and Python waits for it."""
+    terminal.abandon()
     os._exit(errors.INTERRUPTED)
 
 

@@ -261,6 +261,23 @@ def test_escapes_do_not_come_through_raw_or_as_entities(step: int) -> None:
     assert not any(char in result for char in "\x1b\x9b\x07\u202e")
 
 
+@pytest.mark.parametrize("seed", range(30))
+def test_no_place_in_a_document_lets_an_escape_through(seed: int) -> None:
+    pick = random.Random(seed)
+    payloads = ["\x1b[2J", "\x1b]8;;http://evil\x1b\\", "\x9b1m", "\u202e", "&#x202e;", "\r", "\x07", "%1b[1m", "\x1b]"]
+    text = DOCUMENT
+    for _ in range(40):
+        place = pick.randrange(len(text))
+        text = text[:place] + pick.choice(payloads) + text[place:]
+    for step in (1, 3, 50):
+        assert not set("\x1b\x9b\u202e\r\x07\x9d") & set(streamed(text, step))
+
+
+def test_deep_nesting_loses_no_words() -> None:
+    assert "word" in streamed(">" * 60 + " word", 3)
+    assert "word" in streamed("".join("  " * i + "- x\n" for i in range(40)) + "  " * 40 + "- word", 3, 40)
+
+
 def test_without_a_terminal_there_are_no_escapes() -> None:
     assert "\x1b" not in streamed(DOCUMENT, 7)
     assert "\x1b[" in streamed(DOCUMENT, 7, force_terminal=True)

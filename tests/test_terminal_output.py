@@ -211,8 +211,8 @@ def test_a_listing_is_tab_separated_in_a_pipe_and_objects_in_json(capsys: pytest
 
 DRIVER = """
 import os, sys
-sys.path.insert(0, os.path.dirname(sys.argv[1]))
-from test_terminal_output import *
+sys.path.insert(0, sys.argv[1])
+from tests.test_terminal_output import *
 try:
     exec(sys.argv[2])
     sys.stdout.flush()
@@ -223,7 +223,7 @@ except BrokenPipeError:
 
 
 def command(code: str) -> list[str]:
-    return [sys.executable, "-c", DRIVER, str(Path(__file__)), code]
+    return [sys.executable, "-c", DRIVER, str(Path(__file__).parents[1]), code]
 
 
 def environment(**changes: str) -> dict[str, str]:
@@ -270,7 +270,8 @@ def test_a_closed_pipe_reaches_main_and_nothing_is_complained_about(markdown: st
 
 
 def test_importing_the_sink_loads_nothing_heavy() -> None:
-    code = "import sys, mmcli.terminal; print([m for m in ('rich.console', 'markdown_it', 'numpy', 'PIL') if m in sys.modules])"
+    heavy = ["rich.console", "markdown_it", "numpy", "PIL"]
+    code = f"import sys, mmcli.terminal; print([name for name in {heavy} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
 

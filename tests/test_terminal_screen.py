@@ -11,14 +11,17 @@ pyte = pytest.importorskip("pyte")
 if not hasattr(pexpect, "spawn"):
     pytest.skip("pseudo-terminals need a Unix", allow_module_level=True)
 
-from test_terminal_markdown import DOCUMENTS, LONG_LISTING, whole  # noqa: E402
-from test_terminal_output import ANSWER  # noqa: E402, F401
+from tests.test_terminal_markdown import DOCUMENTS, LONG_LISTING, whole  # noqa: E402, F401  the child uses them too
+from tests.test_terminal_output import ANSWER  # noqa: E402, F401
+
+# A child is forked while other tests' libraries have threads running; it executes Python anew at once.
+pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
 
 DRIVER = """
 import sys, time
 sys.path.insert(0, sys.argv[1])
-from test_terminal_screen import *
-from test_terminal_output import spoken
+from tests.test_terminal_screen import *
+from tests.test_terminal_output import spoken
 from dataclasses import replace
 from mmcli import terminal
 from mmcli.engine.messages import Piece
@@ -44,7 +47,7 @@ class Seen:
         kept = {k: v for k, v in os.environ.items() if k not in ("NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES")}
         child = pexpect.spawn(
             sys.executable,
-            ["-c", DRIVER, str(Path(__file__).parent), code],
+            ["-c", DRIVER, str(Path(__file__).parents[1]), code],
             dimensions=(rows, columns),
             env={**kept, "TERM": "xterm-256color", "COLORTERM": "truecolor", "PYTHONUTF8": "1", **env},
             timeout=60,
@@ -71,7 +74,7 @@ class Seen:
 
 @pytest.mark.parametrize("columns", [40, 80])
 def test_markdown_on_a_screen_equals_the_whole_rendered_at_once(columns: int) -> None:
-    code = f"""
+    code = """
 for text in DOCUMENTS:
     for step in (1, 3, 7, 50):
         terminal.answer(cut(text, step), Style())

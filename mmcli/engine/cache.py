@@ -66,7 +66,13 @@ class Cache:
 
     def load(self, key: str) -> kv.Record | None:
         """A stored prefix, if a store is kept, has it, and memory does not hold something better."""
-        return self._store.load(key) if self._store is not None and not self.cells else None
+        if self._store is None or self.cells:
+            return None
+        try:
+            return self._store.load(key)
+        except OSError as error:
+            self._on_notice(f"cannot read the KV cache on disk: {error}")
+            return None
 
     def fit(self, plan: Plan, projector: mtmd.Projector | None, max_tokens: int) -> None:
         """A context large enough for prompt and answer; ResourceError with the numbers where there can be none."""
@@ -131,6 +137,20 @@ class Cache:
         interrupted: Callable[[], bool],
     ) -> bool:
         """Run the rest of the plan through the model; False when it was interrupted."""
+        try:
+            return self._run(plan, projector, usage, report, interrupted)
+        except BaseException:
+            self._clear()  # nobody knows which cells were written
+            raise
+
+    def _run(
+        self,
+        plan: Plan,
+        projector: mtmd.Projector | None,
+        usage: Usage,
+        report: OnProgress,
+        interrupted: Callable[[], bool],
+    ) -> bool:
         started, n_prompt = time.perf_counter(), plan.n_tokens
         unsaved = len(self.cells) < plan.after_media
         while len(self.cells) < len(plan.cells):
@@ -178,6 +198,15 @@ class Cache:
             self._store.save(plan.key, record)
         except OSError as error:
             self._on_notice(f"cannot keep the KV cache of this prompt on disk: {error}")
+
+    def advance(self, token: int, position: int) -> None:
+        """One step of decoding: `token` at `position`."""
+        try:
+            self.context.decode((token,), position)
+        except BaseException:
+            self._clear()
+            raise
+        self.cells.append(token)
 
     def _clear(self) -> None:
         self.context.clear()

@@ -74,9 +74,8 @@ def decode(
             if interrupted():
                 break
             before = time.perf_counter()
-            context.decode((token,), position)
+            cache.advance(token, position)
             context.set_threads(pace.token(time.perf_counter() - before))
-            cache.cells.append(token)
             position, filled = position + 1, filled + 1
         yield from result.take(reader.feed(b"", final=True))
     finally:

@@ -84,11 +84,11 @@ class Store:
         return hashlib.sha256(json.dumps([list(engine), list(segments), list(media_ids)]).encode()).hexdigest()
 
     def load(self, key: str) -> Record | None:
-        """The prefix, or None; a damaged or foreign file is removed."""
+        """The prefix, or None; a damaged or foreign file is removed. OSError where the disk refuses."""
         path = self._folder / (key + SUFFIX)
         try:
             data = path.read_bytes()
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
         record = _unpack(data, key)
         if record is None:

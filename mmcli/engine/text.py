@@ -124,11 +124,9 @@ class LoopGuard:
         if n < self.SHORTEST or n % 8:  # looking every eighth token is enough
             return False
         for period in range(1, self.LONGEST + 1):
-            if tokens[-1] != tokens[-1 - period]:
-                continue
             span = max(self.SHORTEST, self.REPEATS * period)
-            if n >= span and tokens[-span + period :] == tokens[-span:-period]:
-                return True
-            if n <= period + 1:
+            if n < span:
                 break
+            if tokens[-1] == tokens[-1 - period] and tokens[-span + period :] == tokens[-span:-period]:
+                return True
         return False

@@ -98,15 +98,19 @@ def _samples(
     notes: list[str],
 ) -> NDArray[np.float32]:
     """Decode and resample; a few broken packets are left out and noted, as players do."""
-    # 16-bit, because for floats the resampler adds the channels up beyond full scale instead of averaging them.
-    resampler = av.AudioResampler(format="s16", layout="mono", rate=sample_rate)
     blocks: list[NDArray[np.int16]] = []
     n_samples = n_broken = 0
+    resampler, setup = _resampler(sample_rate), None
     for frame in _frames(container, stream):
         if isinstance(frame, Exception):
             n_broken += 1
             continue
-        for part in resampler.resample(frame):
+        parts = []
+        if frame is not None and setup not in (None, _setup(frame)):  # radio streams change rate or channels midway
+            parts, resampler = resampler.resample(None), _resampler(sample_rate)
+        parts += resampler.resample(frame)
+        setup = _setup(frame) if frame is not None else None
+        for part in parts:
             blocks.append(np.asarray(part.to_ndarray(), np.int16).reshape(-1))  # (1, n) -> (n,)
             n_samples += part.samples
         if n_samples > max_seconds * sample_rate:
@@ -118,6 +122,16 @@ def _samples(
     samples = np.concatenate(blocks).astype(np.float32)  # (n_samples,)
     samples /= _FULL_SCALE  # -1 … 1
     return samples
+
+
+def _resampler(sample_rate: int) -> av.AudioResampler:
+    # 16-bit, because for floats the resampler adds the channels up beyond full scale instead of averaging them.
+    return av.AudioResampler(format="s16", layout="mono", rate=sample_rate)
+
+
+def _setup(frame: av.AudioFrame) -> tuple[str, str, int]:
+    """What must not change under one resampler."""
+    return frame.format.name, frame.layout.name, frame.sample_rate
 
 
 def _frames(
@@ -145,8 +159,8 @@ def _check_whole(
     """Refuse a sound whose header promises clearly more than came out. FFmpeg plays what is there and says nothing."""
     if file_format == "wav" and suspect.is_cut_short(data):
         raise _cut_short(shown)
-    last_page = data.rfind(b"OggS")
-    if file_format == "ogg" and not data[last_page + 5] & 4:  # the flag of a stream's last page
+    flags = data[data.rfind(b"OggS") + 5 :][:1]
+    if file_format == "ogg" and not (flags and flags[0] & 4):  # 4 marks the last page of a stream
         notes.append("no end mark: it may be cut short")
     guessed = file_format in _GUESSES_DURATION or (
         file_format == "mp3" and b"Xing" not in data[:300_000] and b"Info" not in data[:300_000]

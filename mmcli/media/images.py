@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import logging
 import re
 import threading
 import warnings
@@ -19,6 +20,9 @@ from mmcli.media import colour, suspect
 from mmcli.media.kinds import is_svg
 from mmcli.media.paths import UNMARKED_FORMATS
 from mmcli.media.types import Image, Receipt
+
+# Pillow logs damage as errors, which Python prints to stderr when nobody has set logging up. It raises as well.
+logging.getLogger("PIL").addHandler(logging.NullHandler())
 
 MAX_MEGAPIXELS = 100.0
 _EXTREME_RATIO = 20  # longer than this times its short side: models see little of it
@@ -61,7 +65,7 @@ def decode(
     notes: list[str] = []
     with _warnings_kept() as heard:
         # 1  open: read the header only, and refuse what would be too big or would show a preview
-        _refuse_what_pillow_cannot(data, shown, suffix)
+        _refuse_what_pillow_cannot(data, shown)
         picture = _open(data, shown, suffix, max_megapixels)
         _check_size(picture.size, shown, max_megapixels)
         file_format = picture.format or "unknown"
@@ -102,7 +106,7 @@ def decode(
     return Image(pixels, media_id.hexdigest(), receipt)
 
 
-def _refuse_what_pillow_cannot(data: bytes, shown: str, suffix: str) -> None:
+def _refuse_what_pillow_cannot(data: bytes, shown: str) -> None:
     if is_svg(data):
         raise InputError(f"{shown} is an SVG drawing", hint="convert it: `rsvg-convert -w 1024 IN.svg -o OUT.png`")
     if data.startswith((b"%!PS", b"\xc5\xd0\xd3\xc6")):
@@ -128,7 +132,7 @@ def _open(data: bytes, shown: str, suffix: str, max_megapixels: float) -> Pillow
     if Pillow.MAX_IMAGE_PIXELS is not None and Pillow.MAX_IMAGE_PIXELS < pixels:
         Pillow.MAX_IMAGE_PIXELS = pixels
     try:
-        picture = Pillow.open(io.BytesIO(data), formats=_formats(data, suffix))
+        picture = _identified(data, suffix)
     except Pillow.DecompressionBombError as error:
         found = re.search(r"\d+", str(error))
         raise _too_big(shown, int(found[0]) if found else 0, max_megapixels) from error
@@ -143,12 +147,21 @@ def _open(data: bytes, shown: str, suffix: str, max_megapixels: float) -> Pillow
     return picture
 
 
-def _formats(data: bytes, suffix: str) -> list[str]:
-    Pillow.init()
+def _identified(data: bytes, suffix: str) -> Pillow.Image:
+    """Let Pillow find the format: first among the few common ones, as loading all of its plugins takes a while."""
+    Pillow.preinit()
     if data[4:8] == b"ftyp" and "HEIF" not in Pillow.OPEN:
         import pillow_heif
 
         pillow_heif.register_heif_opener()
+    try:
+        return Pillow.open(io.BytesIO(data), formats=_formats(suffix))
+    except UnidentifiedImageError:
+        Pillow.init()
+        return Pillow.open(io.BytesIO(data), formats=_formats(suffix))
+
+
+def _formats(suffix: str) -> list[str]:
     formats = [name for name in Pillow.ID if name not in _NEVER]
     return formats + [UNMARKED_FORMATS[suffix]] if suffix in UNMARKED_FORMATS else formats
 
@@ -181,7 +194,8 @@ def _damaged(data: bytes, shown: str, error: Exception) -> InputError:
         return InputError(f"{shown} is cut short: its end is missing", hint="copy or download it again")
     if isinstance(error, UnidentifiedImageError):  # its message shows a BytesIO, not the reason
         return InputError(f"{shown} begins like a picture but cannot be decoded", hint="does another program open it?")
-    return InputError(f"{shown} is damaged: {error}", hint="does another program open it?")
+    reason = " ".join(str(error).split())[:120] or type(error).__name__
+    return InputError(f"{shown} is damaged: {reason}", hint="does another program open it?")
 
 
 def _count_frames(picture: Pillow.Image, notes: list[str]) -> int | None:
@@ -194,6 +208,8 @@ def _count_frames(picture: Pillow.Image, notes: list[str]) -> int | None:
     if n < 2 or picture.format in _LAYERED:
         return None
     word = {"TIFF": "pages", "MPO": "pictures", "HEIF": "pictures"}.get(picture.format or "", "frames")
+    if picture.format == "TIFF" and getattr(picture, "tag_v2", {}).get(suspect.NEW_SUBFILE_TYPE, 0) == 1:
+        notes.append("its first page is marked as a preview")
     notes.append(f"{'main one' if word == 'pictures' else 'first'} of {n} {word}")
     return n
 
@@ -282,4 +298,4 @@ def _warnings_kept() -> Iterator[list[str]]:
 
 def _hear(message: Warning | str, category: type[Warning], *_: object, **__: object) -> None:
     if category is UserWarning:  # deprecations and bomb warnings say nothing about this picture
-        getattr(_heard, "messages", []).append(f"the decoder warned: {str(message).strip()}")
+        getattr(_heard, "messages", []).append("the decoder warned: " + " ".join(str(message).split()))

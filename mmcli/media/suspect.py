@@ -25,7 +25,7 @@ _CUT_SHORT_WORDS = (
 _UNKNOWN_RIFF_SIZE = 0x7FFF_0000  # writers that cannot seek back put "very long" into the header
 
 # TIFF tags
-_NEW_SUBFILE_TYPE = 254  # bit 0: a reduced copy of another picture in this file
+NEW_SUBFILE_TYPE = 254  # bit 0: a reduced copy of another picture in this file
 _SUB_IFDS = 330
 _DNG_VERSION = 50706
 
@@ -38,7 +38,7 @@ def is_raw_by_magic(data: bytes) -> bool:
 
 def is_raw_by_tags(tags: Mapping[int, object], suffix: str) -> bool:
     """Is this TIFF camera raw, of which Pillow would show the small preview that stands first?"""
-    subfile = tags.get(_NEW_SUBFILE_TYPE, 0)
+    subfile = tags.get(NEW_SUBFILE_TYPE, 0)
     reduced = isinstance(subfile, int) and subfile & 1 == 1 and _SUB_IFDS in tags
     return reduced or _DNG_VERSION in tags or suffix in RAW_SUFFIXES
 

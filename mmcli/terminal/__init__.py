@@ -17,12 +17,13 @@ from mmcli.terminal.output import (
 from mmcli.terminal.pixels import picture
 from mmcli.terminal.report import answer_json
 from mmcli.terminal.style import Style
-from mmcli.terminal.waiting import Progress, progress
+from mmcli.terminal.waiting import Progress, abandon, progress
 
 __all__ = [
     "Cleaner",
     "Progress",
     "Style",
+    "abandon",
     "answer",
     "answer_json",
     "bug",

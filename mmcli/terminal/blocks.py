@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 LeafKind: TypeAlias = Literal["paragraph", "heading", "fence", "indented", "rule", "table", "empty"]
 
 
+MAX_MARGINS = 8  # what is nested deeper is shown that deep: its words need some room too
+
+
 @dataclass(frozen=True)
 class Leaf:
     """One block that holds text itself. Lines count from the beginning of the text that was parsed."""
@@ -76,8 +79,8 @@ class _Walk:
     leaves: list[Leaf] = field(default_factory=list)
 
     def leaf(self, kind: LeafKind, text: str, span: Sequence[int], **more: object) -> None:
-        rest = "".join(container.indent for container in self.containers)
-        first = "".join(container.take() for container in self.containers)
+        rest = "".join([container.indent for container in self.containers][-MAX_MARGINS:])
+        first = "".join([container.take() for container in self.containers][-MAX_MARGINS:])
         self.leaves.append(
             Leaf(kind, text, (first, rest), span[0], span[1], self.top, self.cut, self.cut_number, **more)  # type: ignore[arg-type]
         )

@@ -30,8 +30,8 @@ class MarkdownStream:
     def __init__(self, console: Console) -> None:
         from markdown_it import MarkdownIt
 
-        # Raw HTML isn't parsed, so it is shown as the text it is.
-        self._parser = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"])
+        # Raw HTML isn't parsed, so it is shown as the text it is. What is nested deeper than maxNesting is lost.
+        self._parser = MarkdownIt("commonmark", {"html": False, "maxNesting": 100}).enable(["table", "strikethrough"])
         self._env: EnvType = {}  # link definitions seen so far
         self._console = console
         fancy = "".join((blocks.FANCY.bullets, blocks.FANCY.bar, blocks.FANCY.rule))
@@ -39,13 +39,13 @@ class MarkdownStream:
         self._cleaner = Cleaner()
 
         self._lines: list[str] = []  # complete lines of the source that may still matter
+        self._n_cut = 0  # lines before those
+        self._top = 0  # line where the first block of _lines starts in the whole text
+        self._number: int | None = None  # of the list item that _lines starts with
         self._line = ""  # the line that is being written
         self._goes_on: bool | None = None  # that line goes on in the open paragraph; None: can't be told yet
         self._open: Leaf | None = None  # that paragraph, as it was when the line was judged
         self._is_in_table = False  # a top-level one, with nothing after it
-        self._n_cut = 0  # lines before those
-        self._top = 0  # line where the first block of _lines starts in the whole text
-        self._number: int | None = None  # of the list item that _lines starts with
 
         self._n_done = 0  # leaves of _lines that are printed completely
         self._before: tuple[Leaf, int, int] | None = None  # the leaf finished last, its top and end in the whole text

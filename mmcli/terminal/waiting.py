@@ -114,6 +114,12 @@ def progress(style: Style) -> Iterator[Progress]:
         _current = None
 
 
+def abandon() -> None:
+    """Erase the line on the way out, from any thread and without waiting for whoever holds the lock."""
+    if _current is not None:
+        _current.erase()
+
+
 @contextmanager
 def out_of_the_way() -> Iterator[None]:
     """While inside, no progress line is on the screen, and none is drawn."""
