@@ -38,12 +38,16 @@ def load(known: Iterable[str]) -> dict[str, Any]:
     try:
         with path.open("rb") as file:
             table: Mapping[str, Any] = tomllib.load(file)
-    except FileNotFoundError:
+    except FileNotFoundError as error:
+        if os.environ.get("MMCLI_CONFIG"):
+            raise UsageError(f"there is no file `{path}`", hint="MMCLI_CONFIG names it") from error
         return {}
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"`{path}` is not valid TOML: {error}", hint="mend it, or move it away") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"cannot read `{path}`: {error}") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"`{path}` is not valid UTF-8, so it is no TOML", hint="mend it, or move it away") from error
+    except OSError as error:
+        raise UsageError(f"cannot read `{path}`: {error.strerror}") from error
     names = sorted(set(known))
     settings = {key.replace("-", "_"): value for key, value in table.items()}
     for key in settings:

@@ -5,10 +5,12 @@ Imports nothing heavy: `mmcli --help` must not wait for llama.cpp, numpy, Pillow
 
 from __future__ import annotations
 
+import errno
 import functools
 import os
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -22,7 +24,6 @@ app = typer.Typer(
     name="mmcli",
     help="Ask about pictures and sounds, with a model that runs on your own machine.",
     epilog='Try: mmcli demo  ·  mmcli ask photo.jpg "What is this?" -m starter',
-    no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -66,6 +67,7 @@ for _function in (ask, demo):
 
 def main() -> NoReturn:
     """Run the command line and leave with its status."""
+    _open_closed_streams()
     interrupts.leave_now = _leave_now
     try:
         status = run(sys.argv[1:])
@@ -79,6 +81,19 @@ def main() -> NoReturn:
     sys.exit(status)
 
 
+def _open_closed_streams() -> None:
+    """Where the shell closed a stream (`>&-`), the next file opened would take its place: put nothing there first."""
+    for fd in (0, 1, 2):
+        try:
+            os.fstat(fd)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+    if sys.stdout is None:
+        sys.stdout = open(1, "w", closefd=False)
+    if sys.stderr is None:
+        sys.stderr = open(2, "w", closefd=False)
+
+
 def _leave_now() -> None:
     """End at once after a second Ctrl-C: llama.cpp may be busy for a minute yet, and Python waits for it."""
     terminal.abandon()
@@ -88,15 +103,19 @@ def _leave_now() -> None:
 def run(arguments: list[str]) -> int:
     """Run one command line; return its exit status after telling what went wrong."""
     style = terminal.Style(
-        json="--json" in arguments or os.environ.get("MMCLI_JSON", "") not in ("", "0", "false"),
-        debug="--debug" in arguments or os.environ.get("MMCLI_DEBUG", "") not in ("", "0", "false"),
+        json="--json" in arguments or _is_set("MMCLI_JSON"),
+        debug="--debug" in arguments or _is_set("MMCLI_DEBUG"),
     )
     try:
         command = get_command(app)
         subcommands: dict[str, Any] = getattr(command, "commands", {})
-        settings = config.load(param.name for sub in subcommands.values() for param in sub.params)
+        settings: dict[str, Any] = {}
+        if arguments and not {"-h", "--help", "-V", "--version"} & set(arguments):  # help must not need a good file
+            params = [param for sub in subcommands.values() for param in sub.params]
+            settings = config.load(param.name for param in params if param.envvar)
+        style = replace(style, json=style.json or settings.get("json") is True)
         defaults = {name: settings for name in subcommands}
-        return command(arguments, prog_name="mmcli", standalone_mode=False, default_map=defaults) or 0
+        return command(arguments or ["--help"], prog_name="mmcli", standalone_mode=False, default_map=defaults) or 0
     except errors.MmcliError as error:
         terminal.error(error, style)
         return error.status
@@ -108,13 +127,25 @@ def run(arguments: list[str]) -> int:
     except (KeyboardInterrupt, typer.Abort):
         return errors.INTERRUPTED
     except Exception as error:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            full = errors.ResourceError(f"cannot write: {error.strerror}", hint="free some space on that disk")
+            terminal.error(full, style)
+            return full.status
         terminal.bug(error, style)
         return errors.MmcliError.status
 
 
+def _is_set(variable: str) -> bool:
+    return os.environ.get(variable, "") not in ("", "0", "false")
+
+
 def _usage(error: typer.TyperException) -> errors.UsageError:
-    """Typer's own complaint in our form, with the help page of the command it is about."""
+    """Typer's own complaint in our form, with the place to look at: config.toml, or the help page of the command."""
     message = error.format_message() if hasattr(error, "format_message") else str(error)
-    context = getattr(error, "ctx", None)
+    context, param = getattr(error, "ctx", None), getattr(error, "param", None)
     path = context.command_path if context is not None else "mmcli"
-    return errors.UsageError(message.rstrip("."), hint=f"see `{path} --help`")
+    hint = f"see `{path} --help`"
+    source = context.get_parameter_source(param.name) if context is not None and param is not None else None
+    if source is not None and source.name == "DEFAULT_MAP":
+        hint = f"`{config.config_file()}` sets it"
+    return errors.UsageError(message.rstrip("."), hint=hint)

@@ -108,9 +108,18 @@ def write(
 
 
 def _write_weights(
-    path: Path, name: str, shape: Shape, template: str | None, metadata: dict[str, str], seed: int
+    path: Path,
+    name: str,
+    shape: Shape,
+    template: str | None,
+    metadata: dict[str, str],
+    seed: int,
+    architecture: str = "llama",
 ) -> None:
-    out = _Writer(path, "llama", seed)
+    out = _Writer(path, architecture, seed)
+    if architecture == "qwen2vl":
+        quarter = shape.width // shape.heads // 8
+        out.gguf.add_rope_dimension_sections([2 * quarter, quarter, quarter, 0])
     values: dict[str, Any] = {
         "context_length": shape.context,
         "embedding_length": shape.width,
@@ -151,6 +160,9 @@ def _write_weights(
             ("ffn_down", shape.width, shape.ff),
         ):
             out.matrix(f"blk.{i}.{tensor}.weight", rows, columns, shape.type)
+        if architecture == "qwen2vl":
+            for tensor, rows in (("attn_q", shape.width), ("attn_k", kv_width), ("attn_v", kv_width)):
+                out.vector(f"blk.{i}.{tensor}.bias", rows, 0.0)
     out.close()
 
 
@@ -170,46 +182,148 @@ def _add_vocabulary(out: gguf.GGUFWriter, size: int) -> None:
     out.add_add_bos_token(True)
 
 
+def write_mrope(folder: Path, shape: Shape | None = None) -> tuple[Path, Path]:
+    """A Qwen2-VL: pictures of any size, M-RoPE (a picture takes more cells than positions)."""
+    shape = shape or Shape(patch=14)
+    folder.mkdir(parents=True, exist_ok=True)
+    weights, projector = folder / "mrope.gguf", folder / "mrope-mmproj.gguf"
+    _write_weights(weights, "mrope", shape, VICUNA, {}, 0, "qwen2vl")
+    out = _projector(projector, "mrope", "qwen2vl_merger", "vision", shape)
+    width = shape.vision_width
+    for name in ("v.patch_embd.weight", "v.patch_embd.weight.1"):
+        out.half(name, width, 3, shape.patch, shape.patch)
+    _add_blocks(out, "v", shape, key_bias=True)
+    _add_norms(out, "v.post_ln", width=width)
+    for i, rows in ((0, 4 * width), (2, shape.width)):
+        out.half(f"mm.{i}.weight", rows, 4 * width)
+        out.vector(f"mm.{i}.bias", rows, 0.0)
+    out.close()
+    return weights, projector
+
+
+def write_recurrent(folder: Path, shape: Shape | None = None) -> tuple[Path, Path]:
+    """A Mamba that sees: its state cannot be rolled back to an earlier position."""
+    shape, state, rank, kernel = shape or Shape(), 16, 4, 4
+    inner = 2 * shape.width
+    folder.mkdir(parents=True, exist_ok=True)
+    weights, projector = folder / "recurrent.gguf", folder / "recurrent-mmproj.gguf"
+    out = _Writer(weights, "mamba", 0)
+    out.gguf.add_name("recurrent")
+    out.gguf.add_context_length(shape.context)
+    out.gguf.add_embedding_length(shape.width)
+    out.gguf.add_feed_forward_length(0)
+    out.gguf.add_head_count(0)
+    out.gguf.add_block_count(shape.layers)
+    out.gguf.add_layer_norm_rms_eps(1e-5)
+    out.gguf.add_ssm_conv_kernel(kernel)
+    out.gguf.add_ssm_inner_size(inner)
+    out.gguf.add_ssm_state_size(state)
+    out.gguf.add_ssm_time_step_rank(rank)
+    _add_vocabulary(out.gguf, shape.vocab)
+    out.gguf.add_chat_template(VICUNA)
+    out.matrix("token_embd.weight", shape.vocab, shape.width, shape.type)
+    out.matrix("output.weight", shape.vocab, shape.width, Type.Q8_0, tiled=False)
+    out.vector("output_norm.weight", shape.width, 1.0)
+    for i in range(shape.layers):
+        block = f"blk.{i}"
+        out.vector(f"{block}.attn_norm.weight", shape.width, 1.0)
+        out.half(f"{block}.ssm_in.weight", 2 * inner, shape.width)
+        out.gguf.add_tensor(f"{block}.ssm_conv1d.weight", np.full((inner, kernel), 0.3, np.float32))
+        out.vector(f"{block}.ssm_conv1d.bias", inner, 0.1)
+        out.half(f"{block}.ssm_x.weight", rank + 2 * state, inner)
+        out.half(f"{block}.ssm_dt.weight", inner, rank)
+        out.vector(f"{block}.ssm_dt.bias", inner, 0.5)
+        out.gguf.add_tensor(f"{block}.ssm_a", np.full((inner, state), -0.5, np.float32))
+        out.vector(f"{block}.ssm_d", inner, 1.0)
+        out.half(f"{block}.ssm_out.weight", shape.width, inner)
+    out.close()
+    _write_projector(projector, "recurrent", shape, 1)
+    return weights, projector
+
+
+def write_hearing(folder: Path, shape: Shape | None = None) -> tuple[Path, Path]:
+    """An Ultravox: a Whisper encoder and a projector, sound in, no pictures."""
+    shape, stack, mels = shape or Shape(), 4, 80
+    folder.mkdir(parents=True, exist_ok=True)
+    weights, projector = folder / "hearing.gguf", folder / "hearing-mmproj.gguf"
+    _write_weights(weights, "hearing", shape, VICUNA, {}, 0)
+    out = _projector(projector, "hearing", "ultravox", "audio", shape)
+    width = shape.vision_width
+    out.gguf.add_uint32("clip.audio.num_mel_bins", mels)
+    out.gguf.add_uint32("clip.audio.projector.stack_factor", stack)
+    for i, channels in ((1, mels), (2, width)):
+        out.half(f"a.conv1d.{i}.weight", width, channels, 3)
+        out.gguf.add_tensor(f"a.conv1d.{i}.bias", np.zeros((width, 1), np.float32))
+    out.gguf.add_tensor("a.position_embd.weight", np.zeros((1500, width), np.float32))
+    _add_blocks(out, "a", shape, key_bias=False)
+    _add_norms(out, "a.post_ln", width=width)
+    out.vector("mm.a.norm_pre.weight", stack * width, 1.0)
+    out.half("mm.a.mlp.1.weight", 2 * width, stack * width)
+    out.vector("mm.a.norm_mid.weight", width, 1.0)
+    out.half("mm.a.mlp.2.weight", shape.width, width)
+    out.close()
+    return weights, projector
+
+
 def _write_projector(path: Path, name: str, shape: Shape, seed: int) -> None:
+    """LLaVA 1.5's: a CLIP encoder with a class token, and two linear layers."""
+    out = _projector(path, name, "mlp", "vision", shape, seed)
+    width = shape.vision_width
+    out.half("v.patch_embd.weight", width, 3, shape.patch, shape.patch)
+    out.vector("v.class_embd", width, 0.1)
+    out.half("v.position_embd.weight", shape.image_tokens + 1, width)
+    _add_norms(out, "v.pre_ln", "v.post_ln", width=width)
+    _add_blocks(out, "v", shape, key_bias=True)
+    for i, columns in ((0, width), (2, shape.width)):
+        out.half(f"mm.{i}.weight", shape.width, columns)
+        out.vector(f"mm.{i}.bias", shape.width, 0.0)
+    out.close()
+
+
+def _projector(path: Path, name: str, kind: str, sense: str, shape: Shape, seed: int = 1) -> _Writer:
+    """The header of an mmproj; `sense` is "vision" or "audio"."""
     out = _Writer(path, "clip", seed)
     out.gguf.add_name(name)
     out.gguf.add_type("mmproj")
-    out.gguf.add_bool("clip.has_vision_encoder", True)
-    out.gguf.add_string("clip.projector_type", "mlp")
+    out.gguf.add_bool(f"clip.has_{sense}_encoder", True)
+    out.gguf.add_string("clip.projector_type", kind)
     out.gguf.add_bool("clip.use_gelu", False)
-    width, places = shape.vision_width, shape.image_tokens + 1
     for key, value in (
         ("image_size", shape.side),
         ("patch_size", shape.patch),
-        ("embedding_length", width),
+        ("embedding_length", shape.vision_width),
         ("feed_forward_length", shape.vision_ff),
         ("projection_dim", shape.width),
         ("block_count", shape.vision_layers),
         ("attention.head_count", shape.vision_heads),
     ):
-        out.gguf.add_uint32(f"clip.vision.{key}", value)
-    out.gguf.add_float32("clip.vision.attention.layer_norm_epsilon", 1e-5)
-    out.gguf.add_array("clip.vision.image_mean", [0.5, 0.5, 0.5])
-    out.gguf.add_array("clip.vision.image_std", [0.25, 0.25, 0.25])
-    out.half("v.patch_embd.weight", width, 3, shape.patch, shape.patch)
-    out.vector("v.class_embd", width, 0.1)
-    out.half("v.position_embd.weight", places, width)
-    norms = [f"v.blk.{i}.{ln}" for i in range(shape.vision_layers) for ln in ("ln1", "ln2")]
-    for norm in ("v.pre_ln", "v.post_ln", *norms):
-        out.vector(f"{norm}.weight", width, 1.0)
-        out.vector(f"{norm}.bias", width, 0.0)
+        out.gguf.add_uint32(f"clip.{sense}.{key}", value)
+    out.gguf.add_float32(f"clip.{sense}.attention.layer_norm_epsilon", 1e-5)
+    if sense == "vision":
+        out.gguf.add_array("clip.vision.image_mean", [0.5, 0.5, 0.5])
+        out.gguf.add_array("clip.vision.image_std", [0.25, 0.25, 0.25])
+    return out
+
+
+def _add_norms(out: _Writer, *names: str, width: int) -> None:
+    for name in names:
+        out.vector(f"{name}.weight", width, 1.0)
+        out.vector(f"{name}.bias", width, 0.0)
+
+
+def _add_blocks(out: _Writer, prefix: str, shape: Shape, *, key_bias: bool) -> None:
+    """The encoder's transformer blocks; Whisper's keys have no bias."""
+    width = shape.vision_width
     for i in range(shape.vision_layers):
+        _add_norms(out, f"{prefix}.blk.{i}.ln1", f"{prefix}.blk.{i}.ln2", width=width)
         for tensor, rows, columns in (
             *((part, width, width) for part in ("attn_q", "attn_k", "attn_v", "attn_out")),
             ("ffn_up", shape.vision_ff, width),
             ("ffn_down", width, shape.vision_ff),
         ):
-            out.half(f"v.blk.{i}.{tensor}.weight", rows, columns)
-            out.vector(f"v.blk.{i}.{tensor}.bias", rows, 0.0)
-    for i, columns in ((0, width), (2, shape.width)):
-        out.half(f"mm.{i}.weight", shape.width, columns)
-        out.vector(f"mm.{i}.bias", shape.width, 0.0)
-    out.close()
+            out.half(f"{prefix}.blk.{i}.{tensor}.weight", rows, columns)
+            if key_bias or tensor != "attn_k":
+                out.vector(f"{prefix}.blk.{i}.{tensor}.bias", rows, 0.0)
 
 
 if __name__ == "__main__":

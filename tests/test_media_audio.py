@@ -7,10 +7,10 @@ import struct
 
 import numpy as np
 import pytest
-from pictures import encoded, sound, upright, video, wav
 
 from mmcli import media
 from mmcli.errors import InputError
+from tests.pictures import encoded, sound, upright, video, wav
 
 FORMATS = [
     ("wav", "pcm_s16le", "a.wav", "wav"),
@@ -92,6 +92,12 @@ def test_a_wav_from_a_pipe_that_never_knew_its_length_is_read():
 
 def test_a_wav_that_lost_its_end_is_refused():
     assert refusal(wav(1.0)[:20_000]) == "`a.wav` is cut short: its end is missing"
+
+
+def test_a_stream_that_changes_its_channels_midway_is_read_to_its_end():
+    frames = sound("adts", "aac", rate=48_000), sound("adts", "aac", rate=44_100)
+    audio = load(b"".join(frames), "radio.aac")
+    assert 1.9 < audio.receipt.seconds < 2.2 and abs(frequency(audio) - 440) < 3
 
 
 def test_damage_in_the_middle_is_left_out_and_noted():

@@ -12,11 +12,11 @@ import warnings
 import numpy as np
 import pillow_heif
 import pytest
-from pictures import UPRIGHT_SIZE, chunk, encoded, exif, held, noise, png, tiff, upright
 from PIL import Image, ImageCms, PngImagePlugin
 
 from mmcli import media
 from mmcli.errors import InputError, MmcliError
+from tests.pictures import UPRIGHT_SIZE, chunk, encoded, exif, held, noise, png, tiff, upright
 
 pillow_heif.register_heif_opener()  # the tests write HEIC; mmcli registers it by itself, see the subprocess test
 
@@ -281,6 +281,13 @@ def test_the_first_page_of_a_tiff_and_the_main_picture_of_a_heif():
     assert "first of 3 pages" in image.receipt.notes and image.pixels[0, 0].tolist() == [255, 0, 0]
     image = load(encoded(pages[0], "HEIF", save_all=True, append_images=pages[1:], primary_index=2, quality=95))
     assert "main one of 3 pictures" in image.receipt.notes and image.pixels[0, 0, 2] > 240
+
+
+def test_a_phone_jpeg_with_a_second_picture_in_it():
+    data = encoded(upright(), "MPO", save_all=True, append_images=[noise()], exif=exif(3), quality=95)
+    image = load(data, "phone.jpg")
+    assert image.receipt.notes == ("main one of 2 pictures",) and image.receipt.rotation == "180"
+    assert mean_difference(image, upright().transpose(Image.Transpose.ROTATE_180)) < 6
 
 
 def test_a_gif_whose_first_frame_covers_a_part_of_the_canvas():

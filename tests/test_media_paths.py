@@ -8,10 +8,10 @@ import unicodedata
 from pathlib import Path
 
 import pytest
-from pictures import encoded, upright
 
 from mmcli import media
 from mmcli.errors import InputError
+from tests.pictures import encoded, upright
 
 PNG = encoded(upright(), "PNG")
 

@@ -8,11 +8,11 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from pictures import encoded, upright, wav
 
 from mmcli import __version__, media
 from mmcli.errors import InputError, MmcliError, NetworkError
 from mmcli.media import web
+from tests.pictures import encoded, upright, wav
 
 PNG = encoded(upright(), "PNG")
 

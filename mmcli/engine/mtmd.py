@@ -62,6 +62,8 @@ def native() -> tuple[Any, Any]:
     # Waiting OpenMP threads must sleep: spinning ones take 98 % of the speed away on a busy machine
     # (docs/performance.md). libgomp reads the variable once, when llama.cpp's libraries load it.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    # When llama.cpp aborts, its reason is enough: a debugger's backtrace would bury it.
+    os.environ.setdefault("GGML_NO_BACKTRACE", "1")
     if "llama_cpp" not in sys.modules:
         # The package's __init__ also imports its high-level half (numpy, jinja2, diskcache): 0.24 s we have no use for.
         spec = importlib.util.find_spec("llama_cpp")
