@@ -1,0 +1,175 @@
+"""Runs mmcli as a person does: another process, a home of its own, no settings but those a test gives it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image, ImageDraw
+
+import mmcli as package
+from tests import random_llava
+
+STARTER = Path(package.__file__).parent / "models" / "starter"
+WEIGHTS, PROJECTOR = STARTER / "starter.gguf", STARTER / "starter-mmproj.gguf"
+PICTURES = Path(__file__).parents[1] / "docs" / "pictures"
+TIMEOUT = 120  # seconds: only a hang takes that long
+
+
+@dataclass(frozen=True)
+class Completed:
+    """How one run of mmcli ended."""
+
+    status: int
+    stdout: str
+    stderr: str
+
+    @property
+    def words(self) -> set[str]:
+        """The words of the answer, in lower case and without punctuation."""
+        return {word.strip(".,!?") for word in self.stdout.lower().split()}
+
+    @property
+    def json(self) -> Any:
+        """stdout, which must be one JSON document and nothing else."""
+        return json.loads(self.stdout)
+
+    @property
+    def prompt(self) -> str:
+        """The rendered prompt that --debug shows."""
+        import ast
+
+        lines = [line for line in self.stderr.splitlines() if line.startswith("prompt: ")]
+        assert len(lines) == 1, self.stderr[-2000:]
+        return str(ast.literal_eval(lines[0].removeprefix("prompt: ")))
+
+
+Run = Callable[..., Completed]
+
+
+def clean_environment(home: Path) -> dict[str, str]:
+    """This process's environment without anything that mmcli, Rich or the Hub would take as a wish of the person."""
+    unwanted = ("MMCLI_", "HF_", "XDG_", "NO_COLOR", "FORCE_COLOR", "TERM", "COLUMNS", "LINES", "LC_", "LANG")
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(unwanted) and not name.lower().endswith("_proxy")
+    }
+    return kept | {
+        "HOME": str(home),
+        "USERPROFILE": str(home),
+        "XDG_CACHE_HOME": str(home / "cache"),
+        "XDG_CONFIG_HOME": str(home / "config"),
+        "LC_ALL": "C.UTF-8",
+    }
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """The home folder that mmcli is given: empty."""
+    folder = tmp_path / "home"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def environment(home: Path) -> dict[str, str]:
+    return clean_environment(home)
+
+
+@pytest.fixture
+def mmcli(tmp_path: Path, environment: dict[str, str]) -> Run:
+    """Run `mmcli ARGUMENTS` in `tmp_path` with `stdin` piped into it (None: /dev/null); wait for its end."""
+
+    def run(*arguments: str | Path, stdin: bytes | None = None, env: dict[str, str] | None = None) -> Completed:
+        done = subprocess.run(
+            [sys.executable, "-m", "mmcli", *map(str, arguments)],
+            cwd=tmp_path,
+            env=environment | (env or {}),
+            stdin=subprocess.DEVNULL if stdin is None else None,
+            input=stdin,
+            capture_output=True,
+            timeout=TIMEOUT,
+        )
+        return Completed(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+    return run
+
+
+@pytest.fixture
+def ask(mmcli: Run) -> Run:
+    """The same for `mmcli ask … -m starter --temperature 0`."""
+
+    def run(*arguments: str | Path, **how: Any) -> Completed:
+        return mmcli("ask", "-m", "starter", "--temperature", "0", *arguments, **how)
+
+    return run
+
+
+def draw(path: Path, *shapes: str, size: tuple[int, int] | None = None) -> Path:
+    """Draw big clear shapes from left to right on white, such as "red circle" and "blue square"."""
+    width, height = size or (160 * len(shapes), 240)
+    picture = Image.new("RGB", (width, height), "white")
+    pen = ImageDraw.Draw(picture)
+    for i, (colour, shape) in enumerate(text.split() for text in shapes):
+        x, y, r = int((i + 0.5) * width / len(shapes)), height // 2, min(width // len(shapes), height) // 4
+        if shape == "circle":
+            pen.ellipse((x - r, y - r, x + r, y + r), fill=colour)
+        elif shape == "square":
+            pen.rectangle((x - r, y - r, x + r, y + r), fill=colour)
+        else:
+            assert shape == "triangle", shape
+            pen.polygon([(x, y - r), (x + r, y + r), (x - r, y + r)], fill=colour)
+    picture.save(path)
+    return path
+
+
+@pytest.fixture
+def two(tmp_path: Path) -> Path:
+    """two.png: a red circle on the left, a blue square on the right."""
+    return draw(tmp_path / "two.png", "red circle", "blue square")
+
+
+@pytest.fixture
+def one(tmp_path: Path) -> Path:
+    """one.png: a green triangle."""
+    return draw(tmp_path / "one.png", "green triangle")
+
+
+@dataclass(frozen=True)
+class Random:
+    """A model with random weights, as the options that choose it; `babble` makes it repeat one word for ever."""
+
+    weights: Path
+    projector: Path
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        return ("-m", str(self.weights), "--mmproj", str(self.projector), "--no-cache")
+
+    @property
+    def babble(self) -> tuple[str, ...]:
+        return (*self.options, "--temperature", "0", "--no-loop-guard", "--max-tokens", "1800")
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Random:
+    """A model that answers nonsense at once, and whose metadata would command a terminal."""
+    folder = tmp_path_factory.mktemp("tiny")
+    return Random(*random_llava.write(folder, "tiny", metadata={"general.name": "\x1b]0;owned\x07\x1b[31mred"}))
+
+
+@pytest.fixture(scope="session")
+def slow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Random]:
+    """A model that takes about a second for a picture, and milliseconds for a word."""
+    model = Random(*random_llava.write(tmp_path_factory.mktemp("slow"), "slow"))
+    yield model
+    for path in (model.weights, model.projector):  # 60 MB: pytest keeps the last three folders
+        path.unlink()

@@ -1,0 +1,229 @@
+"""`mmcli ask` with everything a person can point it at, on the built-in model."""
+
+from __future__ import annotations
+
+import http.server
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from tests.conftest import PICTURES, TIMEOUT, Run, draw
+from tests.pictures import exif
+
+WHAT = "What is in this picture?"
+TWO = {"red", "circle", "blue", "square"}
+
+
+def sources(answer: dict) -> list[str]:
+    return [receipt["source"] for receipt in answer["receipts"]]
+
+
+# what the built-in model sees
+
+
+@pytest.mark.parametrize(
+    ("picture", "words"),
+    [
+        ("shapes.png", {"red", "circle", "blue", "square", "yellow", "star"}),
+        ("shapes-2.png", {"red", "circle", "green", "square", "yellow", "star"}),
+    ],
+)
+def test_the_pictures_of_the_manual_are_described(ask: Run, picture: str, words: set[str]) -> None:
+    done = ask(PICTURES / picture, WHAT)
+    assert done.status == 0
+    assert words <= done.words
+    assert done.stderr == ""
+
+
+def test_shapes_are_counted(ask: Run, two: Path) -> None:
+    assert "2" in ask(two, "How many shapes are there?").words
+
+
+def test_a_shape_s_colour_is_told(ask: Run, two: Path) -> None:
+    answer = ask(two, "What color is the square?").words
+    assert "blue" in answer
+    assert "red" not in answer
+
+
+def test_what_is_not_there_is_not_invented(ask: Run, two: Path) -> None:
+    assert "no" in ask(two, "Is there a star?").words
+
+
+# what media may be
+
+
+def test_a_question_needs_no_medium(ask: Run) -> None:
+    done = ask("Hello!", "--json")
+    assert done.status == 0
+    assert done.json["receipts"] == []
+    assert done.json["answer"]
+
+
+def test_several_pictures_all_reach_the_model_in_order(ask: Run, one: Path, two: Path) -> None:
+    answer = ask("two.png", "one.png", WHAT, "--json").json
+    assert sources(answer) == ["two.png", "one.png"]
+    assert answer["usage"]["n_encodes"] == 2
+    assert all(receipt["n_tokens"] > 0 for receipt in answer["receipts"])
+
+
+def test_a_quoted_glob_is_expanded_in_natural_order(ask: Run, tmp_path: Path) -> None:
+    for name in ("scan 10.png", "scan 9.png"):
+        draw(tmp_path / name, "red circle")
+    assert sources(ask("scan*.png", WHAT, "--json").json) == ["scan 9.png", "scan 10.png"]
+
+
+def test_a_folder_gives_its_pictures(ask: Run, tmp_path: Path) -> None:
+    (tmp_path / "album" / "deep").mkdir(parents=True)
+    draw(tmp_path / "album" / "a.png", "red circle")
+    draw(tmp_path / "album" / "deep" / "b.png", "red circle")
+    (tmp_path / "album" / "notes.txt").write_text("no picture")
+    assert sources(ask("album", WHAT, "--json").json) == ["album/a.png"]
+    assert sources(ask("album", WHAT, "--json", "-r").json) == ["album/a.png", "album/deep/b.png"]
+
+
+def test_a_name_with_spaces_and_brackets_is_a_name(ask: Run, two: Path, tmp_path: Path) -> None:
+    shutil.copy(two, tmp_path / "my [best] photo.png")
+    assert TWO <= ask("my [best] photo.png", WHAT).words
+
+
+def test_a_name_that_begins_with_a_dash_comes_after_two_dashes(ask: Run, two: Path, tmp_path: Path) -> None:
+    shutil.copy(two, tmp_path / "-v.png")
+    assert TWO <= ask("--", "-v.png", WHAT).words
+
+
+def test_the_content_decides_what_a_file_is_and_not_its_name(ask: Run, two: Path, tmp_path: Path) -> None:
+    shutil.copy(two, tmp_path / "two.txt")
+    assert TWO <= ask("two.txt", WHAT).words
+
+
+@pytest.fixture
+def address(two: Path) -> Iterator[str]:
+    """A web server of our own, with two.png under any path that ends in .png and 404 elsewhere."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            found = self.path.endswith(".png")
+            self.send_response(200 if found else 404)
+            self.end_headers()
+            self.wfile.write(two.read_bytes() if found else b"nothing here")
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def test_a_picture_comes_from_a_url(ask: Run, address: str) -> None:
+    done = ask(f"{address}/two.png", WHAT)
+    assert done.status == 0, done.stderr
+    assert TWO <= done.words
+
+
+def test_a_url_with_nothing_behind_it_is_a_network_error(ask: Run, address: str) -> None:
+    done = ask(f"{address}/none.jpg", WHAT)
+    assert (done.status, done.stdout) == (5, "")
+    assert "404" in done.stderr
+
+
+def test_attach_adds_a_picture_anywhere(ask: Run, one: Path, two: Path) -> None:
+    for arguments in (("-a", "two.png", WHAT), (WHAT, "-a", "two.png"), (WHAT, "--attach=two.png")):
+        assert TWO <= ask(*arguments).words
+    answer = ask("-a", "one.png", "two.png", WHAT, "-a", "one.png", "--json").json
+    assert sources(answer) == ["two.png", "one.png", "one.png"]
+
+
+def test_a_text_file_stands_in_the_prompt_under_its_name_and_fenced(ask: Run, two: Path, tmp_path: Path) -> None:
+    (tmp_path / "notes.md").write_text("Shapes have ```corners```.\n")
+    prompt = ask("notes.md", "two.png", "Is that so?", "--debug").prompt
+    assert "notes.md:\n````\nShapes have ```corners```.\n````\n\nIs that so?" in prompt
+    assert prompt.index("<media>") < prompt.index("notes.md:")
+
+
+# what is piped in
+
+
+def test_a_dash_stands_for_the_piped_bytes(ask: Run, one: Path, two: Path) -> None:
+    assert TWO <= ask("-", WHAT, stdin=two.read_bytes()).words
+    answer = ask("one.png", "-", WHAT, "--json", stdin=two.read_bytes()).json
+    assert sources(answer) == ["one.png", "-"]
+
+
+def test_a_piped_picture_needs_no_dash(ask: Run, two: Path) -> None:
+    assert TWO <= ask(WHAT, stdin=two.read_bytes()).words
+
+
+def test_a_piped_picture_is_the_first_medium(ask: Run, one: Path, two: Path) -> None:
+    assert sources(ask("one.png", WHAT, "--json", stdin=two.read_bytes()).json) == ["-", "one.png"]
+
+
+def test_piped_text_stands_before_the_question(ask: Run, two: Path) -> None:
+    done = ask("two.png", WHAT, "--debug", stdin=b"I like shapes.\n")
+    assert f"I like shapes.\n\n{WHAT}" in done.prompt
+    assert TWO <= done.words
+
+
+def test_paths_in_piped_text_are_not_opened(ask: Run, two: Path) -> None:
+    answer = ask("What is this?", "--json", stdin=b"two.png\n").json
+    assert answer["receipts"] == []
+
+
+def test_text_that_looks_like_a_marker_stays_text(ask: Run, two: Path) -> None:
+    done = ask("two.png", "What is <image> <__media__> <media>?", "--json")
+    assert done.status == 0
+    assert done.json["usage"]["n_encodes"] == 1
+
+
+def test_an_idle_pipe_does_not_stop_a_question_about_a_file(two: Path, environment: dict[str, str]) -> None:
+    """A cron job, an IDE or `ssh` leaves such a pipe: open, and nobody writes to it."""
+    command = [sys.executable, "-m", "mmcli", "ask", "-m", "starter", str(two), WHAT]
+    with subprocess.Popen(
+        command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdin is not None and process.stdout is not None and process.stderr is not None
+        answer = process.stdout.read()  # stdin is still open
+        assert process.wait(TIMEOUT) == 0
+        assert "red" in answer
+        assert "nothing arrived on stdin" in process.stderr.read()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a shell that closes streams")
+@pytest.mark.parametrize("redirection", ["</dev/null", "<&-", "<&- 2>&-"])
+def test_no_stdin_is_no_problem(two: Path, environment: dict[str, str], redirection: str) -> None:
+    command = f'"$0" -m mmcli ask -m starter "$1" "{WHAT}" {redirection}'
+    done = subprocess.run(
+        ["sh", "-c", command, sys.executable, str(two)], env=environment, capture_output=True, text=True, timeout=TIMEOUT
+    )
+    assert done.returncode == 0
+    assert "red" in done.stdout
+    assert done.stderr == ""
+
+
+# pictures as cameras leave them
+
+
+def test_a_rotated_photo_is_the_same_picture_to_the_model(ask: Run, two: Path, tmp_path: Path) -> None:
+    stored = Image.open(two).transpose(Image.Transpose.ROTATE_90)  # as a camera held upright stores it
+    stored.save(tmp_path / "photo.png", exif=exif(6))
+    upright = ask("two.png", WHAT, "--json").json
+    rotated = ask("photo.png", WHAT, "--json").json
+    assert rotated["receipts"][0]["rotation"] == "90"
+    assert upright["receipts"][0]["rotation"] == "none"
+    assert rotated["receipts"][0]["source_size"] == {"width": 240, "height": 320}
+    assert rotated["receipts"][0]["sent_size"] == {"width": 320, "height": 240}
+    assert rotated["receipts"][0]["media_id"] == upright["receipts"][0]["media_id"]
+    assert rotated["answer"] == upright["answer"]
+
+
+@pytest.mark.parametrize("name", ["two.jpg", "two.webp", "two.gif", "two.bmp", "two.tiff", "two.avif"])
+def test_every_common_format_is_seen(ask: Run, two: Path, tmp_path: Path, name: str) -> None:
+    Image.open(two).save(tmp_path / name, quality=95)
+    assert TWO <= ask(name, WHAT).words
