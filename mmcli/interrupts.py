@@ -19,7 +19,8 @@ leave_now: Callable[[], None] = lambda: None  # noqa: E731
 @contextmanager
 def two_steps(stop: Callable[[], None]) -> Iterator[None]:
     """While inside: the first SIGINT calls `stop`, the second `leave_now` (both from a thread)."""
-    if threading.current_thread() is not threading.main_thread():
+    ignored = signal.getsignal(signal.SIGINT) == signal.SIG_IGN  # as under nohup: then Ctrl-C is not meant for us
+    if ignored or threading.current_thread() is not threading.main_thread():
         yield
         return
     reading, writing = os.pipe()

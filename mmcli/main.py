@@ -61,7 +61,8 @@ def _top(
     pass
 
 
-for _function in (ask, demo):
+COMMANDS = (ask, demo)
+for _function in COMMANDS:
     _command(_function)
 
 
@@ -120,10 +121,12 @@ def run(arguments: list[str]) -> int:
         terminal.error(error, style)
         return error.status
     except typer.TyperException as error:
-        terminal.error(_usage(error), style)
+        terminal.error(_usage(error, arguments), style)
         return errors.UsageError.status
     except (_ClosedPipe, BrokenPipeError):
         return errors.CLOSED_PIPE
+    except SystemExit as error:  # Typer and Rich end a help page so whose reader has gone; shell completion ends with 0
+        return errors.CLOSED_PIPE if error.code else 0
     except (KeyboardInterrupt, typer.Abort):
         return errors.INTERRUPTED
     except Exception as error:
@@ -139,12 +142,16 @@ def _is_set(variable: str) -> bool:
     return os.environ.get(variable, "") not in ("", "0", "false")
 
 
-def _usage(error: typer.TyperException) -> errors.UsageError:
+def _usage(error: typer.TyperException, arguments: list[str]) -> errors.UsageError:
     """Typer's own complaint in our form, with the place to look at: config.toml, or the help page of the command."""
     message = error.format_message() if hasattr(error, "format_message") else str(error)
     context, param = getattr(error, "ctx", None), getattr(error, "param", None)
-    path = context.command_path if context is not None else "mmcli"
+    names = {function.__name__ for function in COMMANDS}
+    command = [name for name in arguments[:1] if name in names]
+    path = context.command_path if context is not None else " ".join(["mmcli", *command])
     hint = f"see `{path} --help`"
+    if not command and "Did you mean" not in message and not arguments[0].startswith("-"):
+        hint = 'a question begins with ask: mmcli ask photo.jpg "What is this?"'
     source = context.get_parameter_source(param.name) if context is not None and param is not None else None
     if source is not None and source.name == "DEFAULT_MAP":
         hint = f"`{config.config_file()}` sets it"

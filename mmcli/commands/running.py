@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -38,6 +39,7 @@ def load(
     from mmcli import config, engine, interrupts, terminal
     from mmcli.engine.local import Options
 
+    stop = threading.Event()
     options = Options(
         n_ctx=machine.ctx_size,
         threads=machine.threads,
@@ -46,12 +48,13 @@ def load(
         cache=config.cache_dir() / "kv" if machine.cache else None,
         cache_bytes=int(machine.cache_size * GB),
         media_newline=model.media_newline,
+        stop=stop,
         on_notice=lambda text: terminal.notice(text, style),
         on_debug=(lambda text: terminal.debug(text, style)) if style.debug else None,
     )
-    with engine.load(model.weights, model.projector, options, name=model.name, on_progress=on_progress) as running:
-        with interrupts.two_steps(running.stop):
-            yield running
+    with interrupts.two_steps(stop.set):
+        with engine.load(model.weights, model.projector, options, name=model.name, on_progress=on_progress) as ready:
+            yield ready
 
 
 def status(answer: Answer) -> int:

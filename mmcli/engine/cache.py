@@ -138,7 +138,11 @@ class Cache:
     ) -> bool:
         """Run the rest of the plan through the model; False when it was interrupted."""
         try:
-            return self._run(plan, projector, usage, report, interrupted)
+            with self.context.abort_when(interrupted):
+                return self._run(plan, projector, usage, report, interrupted)
+        except mtmd.Interrupted:
+            self._clear()
+            return False
         except BaseException:
             self._clear()  # nobody knows which cells were written
             raise

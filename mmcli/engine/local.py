@@ -41,6 +41,7 @@ class Options:
     worth_saving: float = WORTH_SAVING  # seconds: what was computed faster is not stored
     media_newline: bool = False  # the LLaVA family was trained with a newline after each picture
     template_kwargs: dict[str, object] = field(default_factory=dict)
+    stop: threading.Event = field(default_factory=threading.Event)  # set from anywhere: end what is running
     on_notice: Callable[[str], None] = _silent
     on_debug: Callable[[str], None] | None = None
 
@@ -60,7 +61,7 @@ class LocalEngine:
         self._options = options or Options()
         self.name = name or weights.stem
         self._threads = self._options.threads or machine.cores()
-        self._stop = threading.Event()
+        self._stop = self._options.stop
         self._close = ExitStack()
         self._projector_path = projector
         self._projector: mtmd.Projector | None = None
@@ -209,9 +210,10 @@ class LocalEngine:
         return projector
 
     def _load_weights(self, path: Path, on_progress: OnProgress | None) -> mtmd.Weights:
-        def report(done: int, total: int) -> None:
+        def report(done: int, total: int) -> bool:
             if on_progress is not None:
                 on_progress("load", done, total)
+            return not self._stop.is_set()
 
         mtmd.native()
         mtmd.log.listener = self._options.on_debug
@@ -223,6 +225,8 @@ class LocalEngine:
         try:
             weights = mtmd.Weights(path, gpu_layers=layers, on_progress=report)
         except ModelError:
+            if self._stop.is_set():
+                raise KeyboardInterrupt from None
             if layers == 0:
                 raise
             self._options.on_notice("the GPU could not take the model: running on the CPU")

@@ -110,17 +110,12 @@ def can_offload() -> bool:
 class Weights:
     """The language model's GGUF, loaded."""
 
-    def __init__(self, path: Path, *, gpu_layers: int, on_progress: Callable[[int, int], None] | None = None) -> None:
+    def __init__(self, path: Path, *, gpu_layers: int, on_progress: Callable[[int, int], bool]) -> None:
+        """`on_progress(percent, 100)` may return False to give up; ModelError then, and where the file is no good."""
         llama, _ = native()
         params = llama.llama_model_default_params()
         params.n_gpu_layers = gpu_layers
-
-        def report(fraction: float, user_data: object) -> bool:
-            if on_progress is not None:
-                on_progress(round(fraction * 100), 100)
-            return True
-
-        callback = llama.llama_progress_callback(report)
+        callback = llama.llama_progress_callback(lambda fraction, user_data: on_progress(round(fraction * 100), 100))
         params.progress_callback = callback
         first_line = len(log.lines)
         self.handle = llama.llama_model_load_from_file(os.fsencode(path), params)
@@ -329,6 +324,10 @@ class Chunks:
             yield Chunk(mtmd.mtmd_input_chunks_get(self.handle, i))
 
 
+class Interrupted(Exception):
+    """A forward pass was given up because `Context.abort_when` said so. Not an error: never leaves engine/."""
+
+
 class Context:
     """A KV cache of one sequence and the forward pass over it. Positions are the caller's business."""
 
@@ -392,9 +391,25 @@ class Context:
         )
         self._check(status)
 
+    @contextmanager
+    def abort_when(self, wanted: Callable[[], bool]) -> Iterator[None]:
+        """While inside, a forward pass on the CPU asks `wanted` at each node, and raises Interrupted when told to.
+
+        For prefills, which take seconds; a step of decoding is short, and too short to be asked that often.
+        """
+        llama = self._llama
+        callback = llama.ggml_abort_callback(lambda data: wanted())
+        llama.llama_set_abort_callback(self.handle, callback, None)
+        try:
+            yield
+        finally:
+            llama.llama_set_abort_callback(self.handle, llama.ggml_abort_callback(), None)
+
     def _check(self, status: int) -> None:
         if status == 0:
             return
+        if status == 2:  # llama.h: aborted
+            raise Interrupted
         raise ResourceError(
             f"llama.cpp could not run the model (status {status}): {log.last_error() or 'no reason given'}",
             hint="a smaller --ctx-size, or fewer or smaller inputs, need less memory",
