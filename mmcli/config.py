@@ -16,7 +16,7 @@ def config_file() -> Path:
     """config.toml: `MMCLI_CONFIG`, or in the user's config folder."""
     named = os.environ.get("MMCLI_CONFIG")
     if named:
-        return Path(named).expanduser()
+        return Path(os.path.expanduser(named))  # unlike Path's own, it leaves `~no-such-person` as it is
     import platformdirs
 
     return Path(platformdirs.user_config_dir("mmcli", appauthor=False)) / "config.toml"
@@ -26,7 +26,7 @@ def cache_dir() -> Path:
     """What can be computed again: `MMCLI_CACHE_DIR`, or the user's cache folder."""
     named = os.environ.get("MMCLI_CACHE_DIR")
     if named:
-        return Path(named).expanduser()
+        return Path(os.path.expanduser(named))
     import platformdirs
 
     return Path(platformdirs.user_cache_dir("mmcli", appauthor=False))

@@ -5,6 +5,7 @@ Imports nothing heavy: `mmcli --help` must not wait for llama.cpp, numpy, Pillow
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import functools
 import os
@@ -79,7 +80,7 @@ def main() -> NoReturn:
         # Python flushes once more when it ends, and would complain: let it write into nothing.
         nothing = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nothing, 1)
-    sys.exit(status)
+    _leave(status)
 
 
 def _open_closed_streams() -> None:
@@ -93,6 +94,13 @@ def _open_closed_streams() -> None:
         sys.stdout = open(1, "w", closefd=False)
     if sys.stderr is None:
         sys.stderr = open(2, "w", closefd=False)
+
+
+def _leave(status: int) -> NoReturn:
+    """End without Python's own clearing up, which takes longer than a starter's answer: `with` has closed all."""
+    with contextlib.suppress(OSError, ValueError):  # stderr may be gone: there is nobody left to tell
+        sys.stderr.flush()
+    os._exit(status)
 
 
 def _leave_now() -> None:
@@ -114,7 +122,8 @@ def run(arguments: list[str]) -> int:
         if arguments and not {"-h", "--help", "-V", "--version"} & set(arguments):  # help must not need a good file
             params = [param for sub in subcommands.values() for param in sub.params]
             settings = config.load(param.name for param in params if param.envvar)
-        style = replace(style, json=style.json or settings.get("json") is True)
+        style = replace(style, json=style.json or bool(settings.get("json")))
+        style = replace(style, debug=style.debug or bool(settings.get("debug")))
         defaults = {name: settings for name in subcommands}
         return command(arguments or ["--help"], prog_name="mmcli", standalone_mode=False, default_map=defaults) or 0
     except errors.MmcliError as error:
@@ -139,19 +148,18 @@ def run(arguments: list[str]) -> int:
 
 
 def _is_set(variable: str) -> bool:
-    return os.environ.get(variable, "") not in ("", "0", "false")
+    return os.environ.get(variable, "").lower() not in ("", "0", "false", "f", "no", "n", "off")
 
 
 def _usage(error: typer.TyperException, arguments: list[str]) -> errors.UsageError:
     """Typer's own complaint in our form, with the place to look at: config.toml, or the help page of the command."""
     message = error.format_message() if hasattr(error, "format_message") else str(error)
     context, param = getattr(error, "ctx", None), getattr(error, "param", None)
-    names = {function.__name__ for function in COMMANDS}
-    command = [name for name in arguments[:1] if name in names]
+    command = [name for name in arguments[:1] if name in {function.__name__ for function in COMMANDS}]
     path = context.command_path if context is not None else " ".join(["mmcli", *command])
     hint = f"see `{path} --help`"
     if not command and "Did you mean" not in message and not arguments[0].startswith("-"):
-        hint = 'a question begins with ask: mmcli ask photo.jpg "What is this?"'
+        hint += ', or ask: mmcli ask photo.jpg "What is this?"'
     source = context.get_parameter_source(param.name) if context is not None and param is not None else None
     if source is not None and source.name == "DEFAULT_MAP":
         hint = f"`{config.config_file()}` sets it"

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import os
 import shutil
 import subprocess
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -373,6 +375,59 @@ def test_a_recurrent_model_that_cannot_roll_back_starts_over_and_says_the_same(t
 
 
 # ── the same words as llama.cpp's own program ─────────────────────────────────────────────────────────────────────
+
+
+def reference(files: tuple[Path, Path], shown: Image, prompt: str) -> list[int]:
+    """24 greedy tokens by libmtmd's own one-call helpers, with one thread and the marker in the prompt."""
+    llama, mt = mtmd.native()
+    with ExitStack() as close:
+        params = llama.llama_model_default_params()
+        model = llama.llama_model_load_from_file(str(files[0]).encode(), params)
+        close.callback(llama.llama_model_free, model)
+        settings = llama.llama_context_default_params()
+        settings.n_ctx, settings.n_threads, settings.n_threads_batch = 2048, 1, 1
+        context = llama.llama_init_from_model(model, settings)
+        close.callback(llama.llama_free, context)
+        projector = mt.mtmd_init_from_file(str(files[1]).encode(), model, mt.mtmd_context_params_default())
+        close.callback(mt.mtmd_free, projector)
+        pixels = shown.pixels.ctypes.data_as(ctypes.POINTER(ctypes.c_uint8))
+        bitmap = mt.mtmd_bitmap_init(shown.pixels.shape[1], shown.pixels.shape[0], pixels)
+        close.callback(mt.mtmd_bitmap_free, bitmap)
+        chunks = mt.mtmd_input_chunks_init()
+        close.callback(mt.mtmd_input_chunks_free, chunks)
+        text = mt.mtmd_input_text(text=prompt.encode(), text_len=len(prompt), add_special=True, parse_special=True)
+        assert mt.mtmd_tokenize(projector, chunks, ctypes.byref(text), (ctypes.c_void_p * 1)(bitmap), 1) == 0
+        n_past = llama.llama_pos(0)
+        assert mt.mtmd_helper_eval_chunks(projector, context, chunks, 0, 0, 512, True, ctypes.byref(n_past)) == 0
+        chain = llama.llama_sampler_chain_init(llama.llama_sampler_chain_default_params())
+        close.callback(llama.llama_sampler_free, chain)
+        vocab = llama.llama_model_get_vocab(model)
+        penalties = llama.llama_sampler_init_penalties(llama.llama_vocab_n_tokens(vocab), 64, 1.3, 0.0, 0.0)
+        llama.llama_sampler_chain_add(chain, penalties)
+        llama.llama_sampler_chain_add(chain, llama.llama_sampler_init_greedy())
+        tokens = []
+        batch = llama.llama_batch_init(1, 0, 1)
+        close.callback(llama.llama_batch_free, batch)
+        while len(tokens) < 24:
+            tokens.append(llama.llama_sampler_sample(chain, context, -1))
+            batch.n_tokens, batch.token[0], batch.pos[0], batch.logits[0] = 1, tokens[-1], n_past.value, True
+            batch.n_seq_id[0], batch.seq_id[0][0] = 1, 0
+            assert llama.llama_decode(context, batch) == 0
+            n_past.value += 1
+        return tokens
+
+
+@pytest.mark.parametrize("kind", ["tiny", "mrope"])
+def test_greedy_tokens_equal_those_of_libmtmds_own_helpers(kind: str, tmp_path: Path) -> None:
+    files = random_llava.write_mrope(tmp_path) if kind == "mrope" else random_llava.write(tmp_path, "tiny")
+    shown = picture("red", "blue")
+    with engine.load(*files, Options(media_newline=True, threads=1)) as loaded:
+        ours = answer(loaded, user(shown, "What do you see?"))
+        theirs = reference(files, shown, "USER: <__media__>\nWhat do you see? ASSISTANT:")
+        pieces = b"".join(loaded._weights.piece(token) for token in theirs).decode("utf-8", "replace")
+    assert ours.text.strip() == pieces.strip()
+    assert len(set(theirs)) > 12
+
 
 PEERS = os.environ.get("MMCLI_PEERS", "")
 CLI = shutil.which("llama-mtmd-cli", path=PEERS or None)

@@ -137,7 +137,12 @@ CacheOpt = Annotated[
 CacheSizeOpt = Annotated[
     float,
     typer.Option(
-        "--cache-size", min=0, envvar="MMCLI_CACHE_SIZE", rich_help_panel=MACHINE, help="Most of it to keep, in GB."
+        "--cache-size",
+        min=0,
+        max=1_000_000,
+        envvar="MMCLI_CACHE_SIZE",
+        rich_help_panel=MACHINE,
+        help="Most of it to keep, in GB.",
     ),
 ]
 MegapixelsOpt = Annotated[

@@ -40,6 +40,12 @@ def load(
     from mmcli.engine.local import Options
 
     stop = threading.Event()
+
+    def end() -> None:
+        stop.set()
+        if on_progress is not None:
+            on_progress("stop", 0, 0)  # one step of an encoder may take a minute: tell that Ctrl-C was heard
+
     options = Options(
         n_ctx=machine.ctx_size,
         threads=machine.threads,
@@ -52,7 +58,7 @@ def load(
         on_notice=lambda text: terminal.notice(text, style),
         on_debug=(lambda text: terminal.debug(text, style)) if style.debug else None,
     )
-    with interrupts.two_steps(stop.set):
+    with interrupts.two_steps(end):
         with engine.load(model.weights, model.projector, options, name=model.name, on_progress=on_progress) as ready:
             yield ready
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from mmcli.engine import kv, machine, mtmd
+from mmcli.engine import kv, mtmd
 from mmcli.engine.cache import Cache
 from mmcli.engine.messages import FinishReason, Piece, PieceKind, Sampling, Usage
 from mmcli.engine.template import Prompt
@@ -39,7 +39,6 @@ def decode(
 ) -> Iterator[Piece]:
     """Yield the answer's pieces; `result` and `usage` are complete when the iterator ends."""
     context = cache.context
-    threads = context.threads
     sampler = mtmd.Sampler(
         weights,
         temperature=sampling.temperature,
@@ -50,7 +49,7 @@ def decode(
         seed=seed,
     )
     reader = Reader((*prompt.stop, *sampling.stop), open_reasoning=_open_reasoning(prompt))
-    guard, pace = LoopGuard(), machine.Pace(threads)
+    guard = LoopGuard()
     position, filled = kv.n_pos(cache.cells), cache.n_tokens
     started = time.perf_counter()
     try:
@@ -73,14 +72,11 @@ def decode(
                 break
             if interrupted():
                 break
-            before = time.perf_counter()
             cache.advance(token, position)
-            context.set_threads(pace.token(time.perf_counter() - before))
             position, filled = position + 1, filled + 1
         yield from result.take(reader.feed(b"", final=True))
     finally:
         sampler.close()
-        context.set_threads(threads)
         usage.add("decode", time.perf_counter() - started)
 
 

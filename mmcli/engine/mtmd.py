@@ -59,9 +59,11 @@ log = Log()
 @functools.cache
 def native() -> tuple[Any, Any]:
     """The binding modules (llama_cpp.llama_cpp, llama_cpp.mtmd_cpp), with logging tied to `log`."""
-    # Waiting OpenMP threads must sleep: spinning ones take 98 % of the speed away on a busy machine
-    # (docs/performance.md). libgomp reads the variable once, when llama.cpp's libraries load it.
+    # OpenMP threads that wait for each other spin for a moment, then sleep. Those that only spin lose 80 to 99 % of the
+    # speed on a busy machine, those that sleep at once up to 20 % on an idle one (docs/performance.md). libgomp reads
+    # GOMP_SPINCOUNT, other runtimes the policy, both once, when llama.cpp's libraries load them.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    os.environ.setdefault("GOMP_SPINCOUNT", "400")
     # When llama.cpp aborts, its reason is enough: a debugger's backtrace would bury it.
     os.environ.setdefault("GGML_NO_BACKTRACE", "1")
     if "llama_cpp" not in sys.modules:
@@ -348,7 +350,7 @@ class Context:
                 hint="a smaller --ctx-size needs less",
             )
         self.n_ctx: int = llama.llama_n_ctx(self.handle)
-        self.n_batch, self.threads = n_ubatch, threads
+        self.n_batch = n_ubatch
         self._memory = llama.llama_get_memory(self.handle)
         self._batch = llama.llama_batch_init(n_ubatch, 0, 1)
         for i in range(n_ubatch):
@@ -358,10 +360,6 @@ class Context:
     def close(self) -> None:
         self._llama.llama_batch_free(self._batch)
         self._llama.llama_free(self.handle)
-
-    def set_threads(self, threads: int) -> None:
-        self.threads = threads
-        self._llama.llama_set_n_threads(self.handle, threads, threads)
 
     def decode(self, tokens: Sequence[int], pos: int, *, logits: bool = True) -> None:
         """One forward pass over at most `n_batch` tokens at positions pos, pos + 1, …; logits of the last if wanted."""

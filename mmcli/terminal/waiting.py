@@ -23,7 +23,12 @@ if TYPE_CHECKING:
 
 DELAY = 0.3  # seconds: what is quicker needs no progress
 PERIOD = 0.1  # seconds between two drawings
-LABELS = {"load": "loading the model", "encode": "encoding the media", "prefill": "reading the prompt"}
+LABELS = {
+    "load": "loading the model",
+    "encode": "encoding the media",
+    "prefill": "reading the prompt",
+    "stop": "stopping after this step; Ctrl-C again ends at once",
+}
 BAR_WIDTH = 20  # cells
 
 _lock = threading.RLock()  # held by whoever writes to stderr

@@ -39,7 +39,7 @@ def _round(subjects: Subjects, cache: Path, ratios: Ratios, skip: set[str], said
     cold, answer = subjects.ask(QUESTION, cache)
     second, again = subjects.ask(OTHER_QUESTION, cache)
     assert answer["usage"]["completion_tokens"] == again["usage"]["completion_tokens"] == subjects.tokens
-    assert [answer["usage"]["n_encodes"], again["usage"]["n_encodes"]] == [1, 0], "the second encoded the picture again"
+    assert [answer["usage"]["n_encodes"], again["usage"]["n_encodes"]] == [1, 0], "the picture was encoded again"
     said += [answer["answer"].strip(), peer.out.strip()]
     ratios.add("cold ask / llama-mtmd-cli, wall", cold.seconds / peer.seconds, most=1.0)
     ratios.add("second question / llama-mtmd-cli, wall", second.seconds / peer.seconds, most=0.25)

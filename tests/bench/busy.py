@@ -2,8 +2,8 @@
 
     python -m tests.bench.busy --peers DIR --models DIR [--model 1b] [--runs 3] [--hogs 2]
 
-The bar: at least 0.5× of its own rate on the idle machine. With two threads on two cores and two hogs, a fair share
-of the machine is exactly 0.5×.
+The bar: at least 0.5× of its own rate on the idle machine. With two threads and two hogs on two cores, a fair share
+of the machine is exactly 0.5×. The hogs belong to this session: Linux shares the CPU out by session first.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def main() -> None:
                     if not given.quick:
                         found["llama-mtmd-cli"] = subjects.mtmd_cli(QUESTION), {}
             print(f"round {number + 1}: " + ", ".join(_tell(name, idle, loaded) for name in loaded), flush=True)
-            for name in loaded.keys() & idle.keys():
+            for name in [name for name in loaded if name in idle]:
                 quiet, crowded = idle[name], loaded[name]
                 ratios.add(f"{name}: speed of the whole, busy / idle", quiet[0].seconds / crowded[0].seconds)
                 if crowded[1]:

@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 HOG = "while True: pass"
+COMPILED = {"PYTHONDONTWRITEBYTECODE": ""}  # an installed mmcli has its .pyc files
 
 
 @dataclass(frozen=True)

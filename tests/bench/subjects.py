@@ -7,13 +7,13 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.bench.measure import Run, run
+from tests.bench.measure import COMPILED, Run, run
 
 QUESTION, OTHER_QUESTION = "Describe the picture.", "Which colours are in it, and where?"
 PICTURE_SIZE = (640, 480)
@@ -37,6 +37,7 @@ class Subjects:
     picture: Path
     threads: int
     tokens: int
+    env: Mapping[str, str] = field(default_factory=dict)  # for mmcli alone
 
     def ask(self, question: str, cache: Path | None) -> tuple[Run, dict[str, Any]]:
         """One `mmcli ask` in a new process, and the JSON it printed."""
@@ -46,7 +47,8 @@ class Subjects:
             "--temperature", "0", "--max-tokens", str(self.tokens), "--threads", str(self.threads),
             "--no-loop-guard", "--json", "-q", *kept,
         ]  # fmt: skip
-        done = run(command, {"MMCLI_CACHE_DIR": str(cache or os.devnull), "MMCLI_CONFIG": os.devnull})
+        places = {"MMCLI_CACHE_DIR": str(cache or os.devnull), "MMCLI_CONFIG": os.devnull}
+        done = run(command, {**COMPILED, **self.env, **places})
         return done, json.loads(done.out)
 
     def mtmd_cli(self, question: str, *, warmup: bool = True) -> Run:
@@ -82,6 +84,9 @@ def parser(about: str | None, runs: int) -> argparse.ArgumentParser:
     out.add_argument("--picture", type=Path, help="default: a drawn one of 640×480")
     out.add_argument("--threads", type=int, default=2)
     out.add_argument("--tokens", type=int, default=32)
+    out.add_argument(
+        "--set", action="append", default=[], metavar="NAME=VALUE", help="a variable for mmcli alone, to try it out"
+    )
     out.add_argument("--runs", type=int, default=runs, help="rounds; every program runs once in each")
     return out
 
@@ -95,7 +100,8 @@ def prepare(given: argparse.Namespace) -> Iterator[tuple[Subjects, Path]]:
         picture = given.picture or _draw(scratch / "picture.png")
         for path in (weights, projector):  # into the page cache, for all alike
             path.read_bytes()
-        yield Subjects(given.peers, weights, projector, picture, given.threads, given.tokens), scratch
+        env = dict(setting.split("=", 1) for setting in given.set)
+        yield Subjects(given.peers, weights, projector, picture, given.threads, given.tokens, env), scratch
 
 
 def _model(name: str, folder: Path) -> tuple[Path, Path]:
