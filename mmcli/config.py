@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +32,11 @@ def cache_dir() -> Path:
     return Path(platformdirs.user_cache_dir("mmcli", appauthor=False))
 
 
-def load(known: Iterable[str]) -> dict[str, Any]:
-    """The settings of config.toml under the options' own names (`max_tokens` or `max-tokens`), checked for typos."""
+def load(known: Mapping[str, bool]) -> dict[str, Any]:
+    """The settings of config.toml under the options' own names (`max_tokens` or `max-tokens`), checked for typos.
+
+    `known` are the names there are, and whether each of them takes a list.
+    """
     path = config_file()
     try:
         with path.open("rb") as file:
@@ -48,11 +51,15 @@ def load(known: Iterable[str]) -> dict[str, Any]:
         raise UsageError(f"`{path}` is not valid UTF-8, so it is no TOML", hint="mend it, or move it away") from error
     except OSError as error:
         raise UsageError(f"cannot read `{path}`: {error.strerror}") from error
-    names = sorted(set(known))
+    names = sorted(known)
     settings = {key.replace("-", "_"): value for key, value in table.items()}
     for key in settings:
         if key not in names:
             close = difflib.get_close_matches(key, names, n=1)
             hint = f"did you mean `{close[0]}`?" if close else f"known are: {', '.join(names)}"
             raise UsageError(f"`{path}` sets `{key}`, which is no setting", hint=hint)
+        if known[key] and not isinstance(settings[key], list):
+            settings[key] = [settings[key]]
+        elif isinstance(settings[key], list | dict) and not known[key]:
+            raise UsageError(f"`{path}` sets `{key}` to more than one value")
     return settings

@@ -121,7 +121,7 @@ def run(arguments: list[str]) -> int:
         settings: dict[str, Any] = {}
         if arguments and not {"-h", "--help", "-V", "--version"} & set(arguments):  # help must not need a good file
             params = [param for sub in subcommands.values() for param in sub.params]
-            settings = config.load(param.name for param in params if param.envvar)
+            settings = config.load({param.name: param.multiple for param in params if param.envvar})
         style = replace(style, json=style.json or bool(settings.get("json")))
         style = replace(style, debug=style.debug or bool(settings.get("debug")))
         defaults = {name: settings for name in subcommands}

@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from tests.conftest import PICTURES, TIMEOUT, Run, draw
-from tests.pictures import exif
+from tests import random_llava
+from tests.conftest import PICTURES, TIMEOUT, Random, Run, draw
+from tests.pictures import exif, wav
 
 WHAT = "What is in this picture?"
 TWO = {"red", "circle", "blue", "square"}
@@ -63,6 +64,13 @@ def test_a_question_needs_no_medium(ask: Run) -> None:
     assert done.status == 0
     assert done.json["receipts"] == []
     assert done.json["answer"]
+
+
+@pytest.mark.parametrize("question", ["Qu'est-ce que c'est ? 日本語 🎉", "One line?\nAnd another?", "-what?", "*.png?"])
+def test_a_question_is_any_text(ask: Run, two: Path, question: str) -> None:
+    done = ask("--debug", "two.png", "--", question)
+    assert done.status == 0, done.stderr
+    assert question in done.prompt
 
 
 def test_several_pictures_all_reach_the_model_in_order(ask: Run, one: Path, two: Path) -> None:
@@ -148,6 +156,23 @@ def test_a_text_file_stands_in_the_prompt_under_its_name_and_fenced(ask: Run, tw
     assert prompt.index("<media>") < prompt.index("notes.md:")
 
 
+def test_a_sound_reaches_a_model_that_hears(mmcli: Run, tmp_path: Path) -> None:
+    hearing = Random(*random_llava.write_hearing(tmp_path))
+    (tmp_path / "tone.wav").write_bytes(wav(seconds=2.0))
+    options = (*hearing.options, "--max-tokens", "3", "--json")
+    done = mmcli("ask", "tone.wav", "What do you hear?", *options)
+    assert done.status == 0, done.stderr
+    (receipt,) = done.json["receipts"]
+    assert (receipt["kind"], receipt["format"], receipt["seconds"]) == ("audio", "wav", 2.0)
+    assert receipt["n_tokens"] > 0
+    assert receipt["source_size"] is None
+    assert any("44100 Hz → 16000 Hz" in note for note in receipt["notes"])
+    draw(tmp_path / "two.png", "red circle", "blue square")
+    done = mmcli("ask", "two.png", WHAT, *options)
+    assert (done.status, done.stdout) == (4, "")
+    assert "cannot see" in done.json_error["message"]
+
+
 # what is piped in
 
 
@@ -200,11 +225,31 @@ def test_an_idle_pipe_does_not_stop_a_question_about_a_file(two: Path, environme
 def test_no_stdin_is_no_problem(two: Path, environment: dict[str, str], redirection: str) -> None:
     command = f'"$0" -m mmcli ask -m starter "$1" "{WHAT}" {redirection}'
     done = subprocess.run(
-        ["sh", "-c", command, sys.executable, str(two)], env=environment, capture_output=True, text=True, timeout=TIMEOUT
+        ["sh", "-c", command, sys.executable, str(two)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT,
     )
     assert done.returncode == 0
     assert "red" in done.stdout
     assert done.stderr == ""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a shell that closes streams")
+@pytest.mark.parametrize(("redirection", "name", "status"), [(">&-", "two.png", 0), ("2>&-", "no.png", 3)])
+def test_what_belongs_on_a_closed_stream_goes_nowhere(
+    two: Path, environment: dict[str, str], redirection: str, name: str, status: int
+) -> None:
+    command = f'"$0" -m mmcli ask -m starter {name} "{WHAT}" {redirection}'
+    done = subprocess.run(
+        ["sh", "-c", command, sys.executable],
+        cwd=two.parent,
+        env=environment,
+        capture_output=True,
+        stdin=subprocess.DEVNULL,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (status, b"", b"")
 
 
 # pictures as cameras leave them

@@ -21,7 +21,7 @@ from mmcli import engine
 from mmcli.engine import Answer, Message, Sampling, mtmd
 from mmcli.engine.local import LocalEngine, Options
 from mmcli.errors import ModelError, ResourceError
-from mmcli.media.types import Audio, Image, Receipt
+from mmcli.media.types import Audio, Image, Receipt, Text
 from tests import random_llava
 
 STARTER = Path(mmcli.__file__).parent / "models" / "starter"
@@ -39,7 +39,7 @@ def picture(*colours: str) -> Image:
     return Image(pixels, media_id, Receipt("-".join(colours), "image", media_id, pixels.nbytes, "PNG"))
 
 
-def user(*parts: str | Image | Audio) -> Message:
+def user(*parts: str | Text | Image | Audio) -> Message:
     return Message("user", parts)
 
 
@@ -117,6 +117,20 @@ def test_a_sound_for_a_model_that_only_sees_is_refused(running: LocalEngine) -> 
     sound = Audio(np.zeros(16_000, np.float32), 16_000, "id", Receipt("a.wav", "audio", "", 1, "wav"))
     with pytest.raises(ModelError, match="cannot hear"):
         answer(running, user(sound, "What?"))
+
+
+def test_what_a_person_writes_never_becomes_a_control_token(starter: LocalEngine) -> None:
+    assert starter._weights.has_control("so</s> it") and not starter._weights.has_control("<b>so</b> it")
+    said = answer(starter, user(picture("red"), "What do you see?</s>"), sampling=Sampling(temperature=0, max_tokens=8))
+    end = starter._weights.tokenize("</s>", add_special=False)
+    assert len(end) == 1 and end[0] not in starter._cache.cells[: said.usage.prompt_tokens]
+
+
+def test_a_text_has_its_receipt_among_the_others(running: LocalEngine) -> None:
+    note = Text("words " * 9, "a.txt", "a.txt: " + "words " * 9, Receipt("a.txt", "text", "ab" * 32, 54, "text/plain"))
+    said = answer(running, user(picture("red"), note, "What?"))
+    assert [seen.origin for seen in said.seen] == ["encoded", "text"]
+    assert said.seen[1].n_tokens > 9 and said.seen[1].receipt.source == "a.txt"
 
 
 def test_the_projector_of_another_model_is_refused(tiny: tuple[Path, Path], tmp_path: Path) -> None:

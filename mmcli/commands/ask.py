@@ -68,11 +68,11 @@ def ask(
     # find the model, load the media: what is cheap and can fail comes first
     _check(question)
     chosen = models.find(model, mmproj)
-    words, inputs = _inputs([*(media or ()), *(attach or ())], question, recursive, max_megapixels, style)
+    inputs = _inputs([*(media or ()), *(attach or ())], recursive, max_megapixels, style)
     kinds = {medium.receipt.kind for medium in inputs}
     chosen.require(sight="image" in kinds, hearing="audio" in kinds)
     # run and show
-    messages = [engine.Message("user", _parts(inputs, words))]
+    messages = [engine.Message("user", _parts(inputs, question))]
     if system:
         messages.insert(0, engine.Message("system", (system,)))
     sampling = engine.Sampling(
@@ -103,10 +103,8 @@ def _check(question: str) -> None:
         )
 
 
-def _inputs(
-    arguments: list[str], question: str, recursive: bool, max_megapixels: float, style: Style
-) -> tuple[str, list[Medium]]:
-    """The words of the question and the media it is about, those on stdin included."""
+def _inputs(arguments: list[str], recursive: bool, max_megapixels: float, style: Style) -> list[Medium]:
+    """The media the question is about, decoded; what is piped in comes first, or last if it is a text."""
     from mmcli import media, terminal
 
     wanted = "-" in arguments
@@ -120,16 +118,13 @@ def _inputs(
     inputs = [media.load(source, max_megapixels=max_megapixels) for source in sources]
     if data and not wanted:
         piped = media.load(media.find(["-"], stdin=data)[0], max_megapixels=max_megapixels)
-        if isinstance(piped, media.Text):
-            return f"{piped.text.strip()}\n\n{question}", inputs
-        return question, [piped, *inputs]
-    return question, inputs
+        inputs.insert(len(inputs) if isinstance(piped, media.Text) else 0, piped)
+    return inputs
 
 
-def _parts(inputs: Sequence[Medium], words: str) -> tuple[Part, ...]:
-    """Pictures and sounds first, as models were trained; then text files, fenced; then the question."""
-    from mmcli import media
+def _parts(inputs: Sequence[Medium], question: str) -> tuple[Part, ...]:
+    """Pictures and sounds first, as models were trained; then the texts; then the question."""
+    from mmcli.media import Text
 
-    seen = [medium for medium in inputs if not isinstance(medium, media.Text)]
-    texts = [media.fenced(medium) for medium in inputs if isinstance(medium, media.Text)]
-    return (*seen, "\n\n".join([*texts, words]))
+    texts = [medium for medium in inputs if isinstance(medium, Text)]
+    return (*(medium for medium in inputs if not isinstance(medium, Text)), *texts, question)

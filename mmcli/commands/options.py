@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -19,6 +20,13 @@ class MarkdownMode(StrEnum):
     auto = "auto"
     always = "always"
     never = "never"
+
+
+def _number(value: float) -> float:
+    """A float that is within its range; NaN compares as if it were within any."""
+    if math.isnan(value):
+        raise typer.BadParameter("nan is no number")
+    return value
 
 
 MODEL, ANSWER, MACHINE, OUTPUT = "Model", "Answer", "Machine", "Output"
@@ -49,6 +57,7 @@ TemperatureOpt = Annotated[
         "--temp",
         min=0.0,
         max=5.0,
+        callback=_number,
         envvar="MMCLI_TEMPERATURE",
         rich_help_panel=ANSWER,
         help="0 always takes the likeliest word; more is freer.",
@@ -140,6 +149,7 @@ CacheSizeOpt = Annotated[
         "--cache-size",
         min=0,
         max=1_000_000,
+        callback=_number,
         envvar="MMCLI_CACHE_SIZE",
         rich_help_panel=MACHINE,
         help="Most of it to keep, in GB.",
@@ -150,6 +160,8 @@ MegapixelsOpt = Annotated[
     typer.Option(
         "--max-megapixels",
         min=0.01,
+        max=1_000_000,
+        callback=_number,
         envvar="MMCLI_MAX_MEGAPIXELS",
         rich_help_panel=MACHINE,
         help="Refuse larger pictures: a small file can unpack to more than the memory holds.",

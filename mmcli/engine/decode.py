@@ -91,5 +91,5 @@ def _bytes(weights: mtmd.Weights, token: int) -> bytes:
 
 def _open_reasoning(prompt: Prompt) -> str:
     """The mark that ends the reasoning which the prompt itself opened, or ""."""
-    end = prompt.segments[-1].rstrip()
+    end = prompt.text.rstrip()
     return next((closing for opening, closing in REASONING if end.endswith(opening)), "")

@@ -79,7 +79,7 @@ class Store:
         self._folder, self._max_bytes = folder, max_bytes
 
     @staticmethod
-    def key(engine: Sequence[str], segments: Sequence[str], media_ids: Sequence[str]) -> str:
+    def key(engine: Sequence[str], segments: Sequence[Sequence[tuple[str, bool]]], media_ids: Sequence[str]) -> str:
         """The name of a prefix: what computes it (weights, projector, versions) and the text and media in it."""
         return hashlib.sha256(json.dumps([list(engine), list(segments), list(media_ids)]).encode()).hexdigest()
 

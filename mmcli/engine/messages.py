@@ -8,10 +8,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, TypeAlias
 
-from mmcli.media.types import Audio, Image, Receipt
+from mmcli.media.types import Audio, Image, Receipt, Text
 
 Role: TypeAlias = Literal["system", "user", "assistant"]
-Part: TypeAlias = str | Image | Audio
+Part: TypeAlias = str | Text | Image | Audio
 FinishReason: TypeAlias = Literal["stop", "length", "interrupted", "loop"]
 PieceKind: TypeAlias = Literal["answer", "reasoning"]
 
@@ -21,14 +21,15 @@ OnProgress: TypeAlias = Callable[[str, int, int], None]
 
 @dataclass(frozen=True)
 class Message:
-    """One turn of a conversation: a role and its parts in order, text and media."""
+    """One turn of a conversation: a role and its parts in order, words, texts and media."""
 
     role: Role
     parts: tuple[Part, ...]
 
     @property
     def media(self) -> tuple[Image | Audio, ...]:
-        return tuple(part for part in self.parts if not isinstance(part, str))
+        """What goes through the projector."""
+        return tuple(part for part in self.parts if isinstance(part, Image | Audio))
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ class Seen:
     media_id: str
     n_tokens: int  # KV cells
     n_pos: int  # positions it advanced (differs from n_tokens under M-RoPE)
-    origin: Literal["encoded", "memory", "disk"]  # where its place in the KV cache came from
+    origin: Literal["encoded", "memory", "disk", "text"]  # where its KV cells came from; texts are part of the prompt
 
 
 @dataclass

@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mmcli.engine.template import Run, Segment
 from mmcli.errors import ModelError, ResourceError
 
 if TYPE_CHECKING:
@@ -155,13 +156,26 @@ class Weights:
         token = llama.llama_vocab_bos(self.vocab) if which == "bos" else llama.llama_vocab_eos(self.vocab)
         return "" if token < 0 else self.piece(token, special=True).decode("utf-8", "replace")
 
-    def tokenize(self, text: str, *, add_special: bool) -> list[int]:
-        """Token ids of `text`; special tokens in it are recognised."""
+    def tokenize_runs(self, segment: Segment, *, add_special: bool = False) -> list[int]:
+        """Token ids of a segment, run by run, as libmtmd does it."""
+        tokens: list[int] = []
+        for i, (text, special) in enumerate(segment or (Run(""),)):
+            tokens += self.tokenize(text, add_special=add_special and i == 0, special=special)
+        return tokens
+
+    def has_control(self, text: str) -> bool:
+        """Whether a control token, such as the end of a turn, would be found in `text`."""
+        llama, _ = native()
+        tokens = set(self.tokenize(text, add_special=False))
+        return any(llama.llama_vocab_is_control(self.vocab, token) for token in tokens)
+
+    def tokenize(self, text: str, *, add_special: bool, special: bool = True) -> list[int]:
+        """Token ids of `text`; with `special`, special tokens in it are recognised."""
         llama, _ = native()
         data = text.encode("utf-8", "replace")
         room = len(data) + 8
         buffer = (llama.llama_token * room)()
-        count = llama.llama_tokenize(self.vocab, data, len(data), buffer, room, add_special, True)
+        count = llama.llama_tokenize(self.vocab, data, len(data), buffer, room, add_special, special)
         assert count >= 0, f"{len(data)} bytes made more than {room} tokens"
         return list(buffer[:count])
 
@@ -226,7 +240,7 @@ class Projector:
     def close(self) -> None:
         native()[1].mtmd_free(self.handle)
 
-    def tokenize(self, segments: Sequence[str], media: Sequence[Image | Audio], *, add_special: bool) -> Chunks:
+    def tokenize(self, segments: Sequence[Segment], media: Sequence[Image | Audio], *, add_special: bool) -> Chunks:
         """Turn a prompt, split at its markers, into chunks; `len(segments) == len(media) + 1`.
 
         The text is never searched for markers, so nothing a person writes can pass for a medium.
@@ -237,10 +251,11 @@ class Projector:
             keep: list[Any] = []
             parts = []
             for i, segment in enumerate(segments):
-                data = segment.encode("utf-8", "replace")
-                text = mtmd.mtmd_input_text(text=data, text_len=len(data), add_special=False, parse_special=True)
-                keep += [data, text]
-                parts.append(mtmd.mtmd_input_part(text=ctypes.pointer(text), bitmap=None))
+                for words, special in segment:
+                    data = words.encode("utf-8", "replace")
+                    text = mtmd.mtmd_input_text(text=data, text_len=len(data), add_special=False, parse_special=special)
+                    keep += [data, text]
+                    parts.append(mtmd.mtmd_input_part(text=ctypes.pointer(text), bitmap=None))
                 if i < len(bitmaps):
                     parts.append(mtmd.mtmd_input_part(text=None, bitmap=bitmaps[i]))
             pointers = (ctypes.POINTER(mtmd.mtmd_input_part) * len(parts))(*map(ctypes.pointer, parts))

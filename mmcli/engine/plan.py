@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from mmcli.engine import kv, mtmd
-from mmcli.engine.messages import Seen
+from mmcli.engine.messages import Message, Seen
 from mmcli.engine.template import Prompt
 from mmcli.errors import ModelError
-from mmcli.media.types import Audio, Image
+from mmcli.media.types import Audio, Image, Text
 
 
 @dataclass
@@ -37,12 +37,12 @@ class Plan:
 
 def from_text(prompt: Prompt, weights: mtmd.Weights) -> Plan:
     """A prompt without media needs no projector."""
-    return Plan(list(weights.tokenize(prompt.segments[0], add_special=True)))
+    return Plan(list(weights.tokenize_runs(prompt.segments[0], add_special=True)))
 
 
 def from_record(record: kv.Record, prompt: Prompt, weights: mtmd.Weights, key: str) -> Plan:
     """The stored prefix and the text after it: neither projector nor pixels are needed."""
-    tail = weights.tokenize(prompt.segments[-1], add_special=False)
+    tail = weights.tokenize_runs(prompt.segments[-1])
     return Plan([*record.cells, *record.suffix, *tail], {}, len(record.cells), record.suffix, key)
 
 
@@ -69,17 +69,24 @@ def from_chunks(
             f"the model would see {len(found)} of {len(media)} media",
             hint="this projector cannot take them together: ask about one at a time",
         )
-    tail = weights.tokenize(prompt.segments[-1], add_special=False)
+    tail = weights.tokenize_runs(prompt.segments[-1])
     rest = [cell for cell in plan.cells[plan.after_media :] if isinstance(cell, int)]
     assert rest[len(rest) - len(tail) :] == tail, "libmtmd tokenized the text after the last medium in another way"
     plan.suffix = tuple(rest[: len(rest) - len(tail)])
     return plan
 
 
-def seen(plan: Plan, media: Sequence[Image | Audio]) -> tuple[Seen, ...]:
+def seen(plan: Plan, messages: Sequence[Message], weights: mtmd.Weights) -> tuple[Seen, ...]:
     """The engine's half of the receipts: what the prompt holds of each medium, slices added up."""
     out = []
-    for index, medium in enumerate(media):
+    media = [part for message in messages for part in message.parts if not isinstance(part, str)]
+    index = -1
+    for medium in media:
+        if isinstance(medium, Text):
+            count = len(weights.tokenize(medium.rendered, add_special=False))
+            out.append(Seen(medium.receipt, medium.receipt.sha256, count, count, "text"))
+            continue
+        index += 1
         places = [
             (place, cell)
             for place, cell in enumerate(plan.cells)

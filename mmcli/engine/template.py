@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple, TypeAlias
 
 from mmcli.engine.messages import Message
 from mmcli.errors import ModelError
+from mmcli.media.types import Audio, Image
 
 # LLaVA 1.5 was trained on this form (Vicuna v1.1): github.com/haotian-liu/LLaVA, conversation.py
 VICUNA = (
@@ -31,16 +32,26 @@ CHATML = (
 )
 
 
+class Run(NamedTuple):
+    """A stretch of text; in what a person gave, special tokens are plain words (`special` is False)."""
+
+    text: str
+    special: bool = True
+
+
+Segment: TypeAlias = tuple[Run, ...]
+
+
 @dataclass(frozen=True)
 class Prompt:
     """A rendered prompt: `segments[i]` stands before medium i, the last one after all of them."""
 
-    segments: tuple[str, ...]
+    segments: tuple[Segment, ...]
     stop: tuple[str, ...] = ()  # strings that end an answer under a template without an end token
 
     @property
     def text(self) -> str:
-        return "<media>".join(self.segments)
+        return "<media>".join("".join(run.text for run in segment) for segment in self.segments)
 
 
 def fallback(chatml: bool) -> tuple[str, tuple[str, ...]]:
@@ -58,13 +69,14 @@ class Template:
         bos: str,
         eos: str,
         adds_bos: bool = True,
+        is_special: Callable[[str], bool] = lambda text: False,
         chatml: bool = False,
         media_newline: bool = False,
         kwargs: dict[str, object] | None = None,
     ) -> None:
         self._bos, self._eos, self._newline = bos, eos, "\n" if media_newline else ""
         self._kwargs = kwargs or {}
-        self._adds_bos = adds_bos
+        self._adds_bos, self._is_special = adds_bos, is_special
         self._stop: tuple[str, ...] = ()
         if source is None:
             source, self._stop = fallback(chatml)
@@ -81,9 +93,9 @@ class Template:
 
     def render(self, messages: Sequence[Message], *, think: bool = False) -> Prompt:
         """The prompt that asks for the next assistant turn; raises ModelError where the template refuses."""
-        marker = f"<media {secrets.token_hex(8)}>"
+        marker, guard = (f"<{kind} {secrets.token_hex(8)}>" for kind in ("media", "text"))
         n_media = sum(len(message.media) for message in messages)
-        text = self._run([self._dict(message, marker) for message in messages], think=think)
+        text = self._run([self._dict(message, marker, guard) for message in messages], think=think)
         segments = text.split(marker)
         if len(segments) != n_media + 1:
             raise ModelError(
@@ -92,12 +104,20 @@ class Template:
             )
         if self._adds_bos and self._bos and segments[0].startswith(self._bos):
             segments[0] = segments[0][len(self._bos) :]  # the tokenizer adds it again
-        return Prompt(tuple(segments), self._stop)
+        # Between two guards stands what a person gave; outside of them what the template wrote.
+        runs = [tuple(Run(run, i % 2 == 0) for i, run in enumerate(segment.split(guard))) for segment in segments]
+        return Prompt(tuple(tuple(run for run in segment if run.text) for segment in runs), self._stop)
 
-    def _dict(self, message: Message, marker: str) -> dict[str, Any]:
-        text = ""
+    def _dict(self, message: Message, marker: str, guard: str) -> dict[str, Any]:
+        text, after_words = "", False
         for part in message.parts:
-            text += part if isinstance(part, str) else marker + self._newline
+            if isinstance(part, Image | Audio):
+                text, after_words = text + marker + self._newline, False
+                continue
+            words = part if isinstance(part, str) else part.rendered
+            # A text that holds `<|im_end|>` could end the turn and begin another: then it is tokenized apart, as words.
+            words = f"{guard}{words}{guard}" if self._is_special(words) else words
+            text, after_words = f"{text}\n\n{words}" if after_words else text + words, True
         return {"role": message.role, "content": [{"type": "text", "text": text}] if self._typed else text}
 
     def _run(self, messages: list[dict[str, Any]], *, think: bool) -> str:

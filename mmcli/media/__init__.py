@@ -7,7 +7,6 @@ from mmcli.media.kinds import sniff
 from mmcli.media.loading import KINDS, load
 from mmcli.media.paths import Source, find, looks_like_medium
 from mmcli.media.stdin import read_stdin
-from mmcli.media.text import fenced
 from mmcli.media.types import Audio, Image, Medium, Receipt, Text
 
 __all__ = [
@@ -18,7 +17,6 @@ __all__ = [
     "Receipt",
     "Source",
     "Text",
-    "fenced",
     "find",
     "load",
     "looks_like_medium",

@@ -36,7 +36,8 @@ def decode(data: bytes, name: str, *, shown: str, suffix: str = "", max_bytes: i
         format=_FORMATS.get(suffix.lower(), "text/plain"),
         notes=notes,
     )
-    return Text(text, name, receipt)
+    rendered = text.strip() if name == "-" else _fenced(text, name)
+    return Text(text, name, rendered, receipt)
 
 
 def _decoded(data: bytes, encoding: str, shown: str) -> str:
@@ -49,17 +50,15 @@ def _decoded(data: bytes, encoding: str, shown: str) -> str:
         ) from error
 
 
-def fenced(text: Text) -> str:
-    """Render a text for a prompt: its name on a line, then the text in a fence that nothing inside can close."""
-    longest = max((len(run) for run in re.findall("`+", text.text)), default=0)
+def _fenced(text: str, name: str) -> str:
+    """A text for a prompt: its name on a line, then the text in a fence that nothing inside can close."""
+    longest = max((len(run) for run in re.findall("`+", text)), default=0)
     fence = "`" * max(3, longest + 1)
-    end = "" if text.text.endswith("\n") else "\n"
-    return f"{_one_line(text.name)}:\n{fence}\n{text.text}{end}{fence}"
+    end = "" if text.endswith("\n") else "\n"
+    return f"{_one_line(name)}:\n{fence}\n{text}{end}{fence}"
 
 
 def _one_line(name: str) -> str:
     """A file's name without line breaks, control or format characters, and without undecodable bytes."""
-    if name == "-":
-        return "stdin"
     kept = (" " if unicodedata.category(char) in ("Cc", "Cf", "Cs", "Zl", "Zp") else char for char in name)
     return " ".join("".join(kept).split()) or "text"

@@ -51,10 +51,11 @@ class Audio:
 
 @dataclass(frozen=True)
 class Text:
-    """One text file, to be put into the prompt, fenced, under its name."""
+    """One text, whole; `rendered` is how it stands in a prompt: fenced under its name, or bare if it was piped in."""
 
     text: str
     name: str
+    rendered: str
     receipt: Receipt = field(compare=False)
 
 

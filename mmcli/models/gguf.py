@@ -73,7 +73,7 @@ class _Reader:
 
     def header(self, path: Path) -> Header:
         if self._file.read(4) != MAGIC:
-            raise ModelError(f"`{path}` is not a GGUF file", hint="models come as .gguf files; see docs/models.md")
+            raise ModelError(f"`{path}` is not a GGUF file", hint="models come as .gguf files; see docs/asking.md")
         version, n_tensors, n_values = self._unpack("<IQQ")
         if version not in (2, 3) or n_values > 1 << 20:
             raise ModelError(f"`{path}` is GGUF version {version}, which is not known", hint="update mmcli")
