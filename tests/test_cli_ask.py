@@ -198,7 +198,8 @@ def test_piped_text_stands_before_the_question(ask: Run, two: Path) -> None:
 
 def test_paths_in_piped_text_are_not_opened(ask: Run, two: Path) -> None:
     answer = ask("What is this?", "--json", stdin=b"two.png\n").json
-    assert answer["receipts"] == []
+    assert all(receipt["kind"] == "text" for receipt in answer["receipts"])
+    assert answer["usage"]["n_encodes"] == 0
 
 
 def test_text_that_looks_like_a_marker_stays_text(ask: Run, two: Path) -> None:

@@ -113,6 +113,7 @@ CtxSizeOpt = Annotated[
     typer.Option(
         "--ctx-size",
         min=64,
+        max=2**31 - 1,
         envvar="MMCLI_CTX_SIZE",
         rich_help_panel=MACHINE,
         help="Context in tokens. Default: what the prompt needs.",

@@ -71,12 +71,17 @@ class Cache:
         try:
             return self._store.load(key)
         except OSError as error:
-            self._on_notice(f"cannot read the KV cache on disk: {error}")
+            self._on_notice(f"cannot read the KV cache on disk: {error.strerror or error}")
             return None
 
     def fit(self, plan: Plan, projector: mtmd.Projector | None, max_tokens: int) -> None:
         """A context large enough for prompt and answer; ResourceError with the numbers where there can be none."""
         n_prompt, limit = plan.n_tokens, self._room.limit
+        if limit > self._room.affordable:
+            raise ResourceError(
+                f"no memory for a context of {limit} tokens: this machine has room for {self._room.affordable}",
+                hint="leave --ctx-size out: the context is then as large as the prompt needs",
+            )
         if n_prompt >= limit:
             raise ResourceError(
                 f"the prompt takes {n_prompt} tokens, but the context holds only {limit}"
@@ -201,7 +206,7 @@ class Cache:
         try:
             self._store.save(plan.key, record)
         except OSError as error:
-            self._on_notice(f"cannot keep the KV cache of this prompt on disk: {error}")
+            self._on_notice(f"cannot keep the KV cache of this prompt on disk: {error.strerror or error}")
 
     def advance(self, token: int, position: int) -> None:
         """One step of decoding: `token` at `position`."""

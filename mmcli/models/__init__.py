@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,10 +56,10 @@ def find(name: str | None, mmproj: Path | None = None) -> Model:
         folder = Path(__file__).parent / "starter"
         entry = entries[name]
         return _open(name, folder / entry.weights, mmproj or (folder / entry.projector if entry.projector else None))
-    path = Path(name).expanduser()
+    path = Path(os.path.expanduser(name))  # Path.expanduser fails for a user who does not exist
     if path.suffix.lower() == ".gguf" or path.exists():
         return _open(path.name, path, mmproj)
-    close = difflib.get_close_matches(name, entries, n=1)
+    close = difflib.get_close_matches(name.lower(), entries, n=1)
     hint = f"did you mean `{close[0]}`?" if close else "use `starter`, or the path of a .gguf file"
     raise ModelError(f"there is no model named `{name}`", hint=hint)
 
@@ -72,6 +73,8 @@ def _open(name: str, weights: Path, projector: Path | None) -> Model:
         )
     if projector is None:
         return Model(name, weights, None, sees=False, hears=False, media_newline=False)
+    if str(projector) in ("", "."):
+        raise ModelError("--mmproj names no file", hint=_projector_hint(weights))
     other = gguf.read(projector)
     if not other.is_projector:
         raise ModelError(

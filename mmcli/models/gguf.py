@@ -60,7 +60,7 @@ def read(path: Path) -> Header:
         with path.open("rb") as file:
             return _Reader(file).header(path)
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise ModelError(f"there is no file `{path}`", hint="check the path; `-m starter` needs no file") from error
+        raise ModelError(f"there is no file `{path}`", hint="check the path") from error
     except OSError as error:
         raise ModelError(f"cannot read `{path}`: {error.strerror or error}") from error
     except (struct.error, ValueError, OverflowError, MemoryError) as error:
