@@ -142,49 +142,42 @@ class Cache:
         interrupted: Callable[[], bool],
     ) -> bool:
         """Run the rest of the plan through the model; False when it was interrupted."""
+        started, unsaved = time.perf_counter(), len(self.cells) < plan.after_media
         try:
             with self.context.abort_when(interrupted):
-                return self._run(plan, projector, usage, report, interrupted)
+                while len(self.cells) < len(plan.cells):
+                    if interrupted():
+                        return False
+                    self._step(plan, projector, usage, report)
+                    if unsaved and len(self.cells) >= plan.after_media:
+                        unsaved = False
+                        if time.perf_counter() - started >= self._worth_saving:
+                            with usage.timed("save"):
+                                self._save(plan)
         except mtmd.Interrupted:
             self._clear()
             return False
         except BaseException:
             self._clear()  # nobody knows which cells were written
             raise
-
-    def _run(
-        self,
-        plan: Plan,
-        projector: mtmd.Projector | None,
-        usage: Usage,
-        report: OnProgress,
-        interrupted: Callable[[], bool],
-    ) -> bool:
-        started, n_prompt = time.perf_counter(), plan.n_tokens
-        unsaved = len(self.cells) < plan.after_media
-        while len(self.cells) < len(plan.cells):
-            if interrupted():
-                return False
-            place, done = len(self.cells), self.n_tokens
-            if place in plan.chunks:
-                assert projector is not None
-                report("encode", done, n_prompt)
-                with usage.timed("encode"):
-                    embeddings = projector.encode(plan.chunks[place])
-                report("prefill", done, n_prompt)
-                with usage.timed("prefill"):
-                    self.context.decode_media(projector, plan.chunks[place], embeddings, kv.n_pos(self.cells))
-                self.cells.append(plan.cells[place])
-            else:
-                report("prefill", done, n_prompt)
-                with usage.timed("prefill"):
-                    self._prefill_text(plan)
-            if unsaved and len(self.cells) >= plan.after_media:
-                unsaved = False
-                if time.perf_counter() - started >= self._worth_saving:
-                    with usage.timed("save"):
-                        self._save(plan)
         return True
+
+    def _step(self, plan: Plan, projector: mtmd.Projector | None, usage: Usage, report: OnProgress) -> None:
+        """The next medium, or the next batch of text."""
+        place, done, n_prompt = len(self.cells), self.n_tokens, plan.n_tokens
+        if place in plan.chunks:
+            assert projector is not None
+            report("encode", done, n_prompt)
+            with usage.timed("encode"):
+                embeddings = projector.encode(plan.chunks[place])
+            report("prefill", done, n_prompt)
+            with usage.timed("prefill"):
+                self.context.decode_media(projector, plan.chunks[place], embeddings, kv.n_pos(self.cells))
+            self.cells.append(plan.cells[place])
+            return
+        report("prefill", done, n_prompt)
+        with usage.timed("prefill"):
+            self._prefill_text(plan)
 
     def _prefill_text(self, plan: Plan) -> None:
         """One batch of text; never across the last medium's end, where the state is saved."""
