@@ -1,0 +1,67 @@
+"""`python -m training data|train|export|evaluate|all`: make the starter model again, from a seed."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+
+def data(out: Path, seed: int) -> None:
+    """Learn the tokenizer and draw a sheet of sample pictures to look at."""
+    from training import samples, tokenizer
+
+    tokenizer.build(seed)
+    samples.write_sheet(out / "samples.png", seed)
+
+
+def train(out: Path, seed: int) -> None:
+    from training import train as trainer
+
+    trainer.train(out, seed)
+
+
+def export(out: Path, file_type: str) -> tuple[Path, Path]:
+    from training import export as exporter
+    from training import train as trainer
+
+    return exporter.export(trainer.load_model(out / "joint.pt"), out, file_type)
+
+
+def evaluate(weights: Path, projector: Path, seed: int, n: int, report: Path | None) -> None:
+    from training import judge
+
+    judge.judge(weights, projector, seed, n, report)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m training", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name in ("data", "train", "export", "all"):
+        command = commands.add_parser(name)
+        command.add_argument("--out", type=Path, default=Path("training-out"), help="where checkpoints and files go")
+        command.add_argument("--seed", type=int, default=0)
+        command.add_argument("--file-type", choices=("f16", "q8_0", "f32"), default="q8_0")
+    command = commands.add_parser("evaluate")
+    command.add_argument("weights", type=Path)
+    command.add_argument("projector", type=Path)
+    command.add_argument("--seed", type=int, default=20261122)
+    command.add_argument("-n", type=int, default=100, help="questions per skill")
+    command.add_argument("--report", type=Path, help="write the figures as JSON")
+    arguments = parser.parse_args()
+
+    if arguments.command == "evaluate":
+        evaluate(arguments.weights, arguments.projector, arguments.seed, arguments.n, arguments.report)
+        return
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    if arguments.command in ("data", "all"):
+        data(arguments.out, arguments.seed)
+    if arguments.command in ("train", "all"):
+        train(arguments.out, arguments.seed)
+    if arguments.command in ("export", "all"):
+        export(arguments.out, arguments.file_type)
+    if arguments.command == "all":
+        evaluate(arguments.out / "starter.gguf", arguments.out / "starter-mmproj.gguf", 20261122, 100, None)
+
+
+if __name__ == "__main__":
+    main()
