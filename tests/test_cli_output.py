@@ -198,7 +198,7 @@ def test_the_demo_is_plain_text_in_a_pipe(mmcli: Run) -> None:
     assert not COMMANDS.search(done.stdout + done.stderr)
     questions = [line for line in done.stdout.splitlines() if line.startswith("> ")]
     assert len(questions) == 3
-    assert {"red", "square", "black", "star"} <= done.words
+    assert {"red", "circle", "blue", "square", "yellow", "star"} <= done.words
     assert "mmcli ask" in done.stderr  # what to do next is no result
 
 

@@ -55,7 +55,7 @@ def test_things_are_told_from_left_to_right_and_a_column_from_the_top() -> None:
         ("count", {"There are 2 shapes."}),
         ("colors", {"The colors are blue and red."}),
         ("read", {questions.NO_TEXT}),
-        ("all_same", {"No, the colors are blue and red.", "Yes, the colors are blue and red."}),
+        ("all_same", {"The colors are blue and red, so no.", "The colors are blue and red, so yes."}),
         ("relation", {"The {} is to the left of the {}.", "The {} is to the right of the {}.", "There is no {}."}),
     ],
 )
