@@ -186,7 +186,7 @@ def test_the_demo_shows_its_picture_and_right_answers(tmp_path: Path) -> None:
     picture = [line for line in seen.lines if set(line) == {"▀"}]
     assert len(picture) > 8
     told = " ".join(seen.lines)
-    assert {"red", "square", "black", "star", "2"} <= set(re.findall(r"\w+", told))
+    assert {"red", "circle", "blue", "square", "yellow", "star", "3"} <= set(re.findall(r"\w+", told))
     colours = {seen.screen.buffer[y][x].fg for y in range(len(picture)) for x in range(len(picture[0]))}
     assert len(colours) >= 3  # white, red, black
 

@@ -53,11 +53,13 @@ def inside(shape: str, x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 def paint(things: list[tuple[str, str, float, float, float]], width: int, height: int, ground: str) -> Image.Image:
     """Draw (shape, colour code, x, y, radius) in pixels, four samples to a pixel."""
-    ys, xs = np.mgrid[0 : 2 * height, 0 : 2 * width] / 2 + 0.25
     pixels = np.empty((2 * height, 2 * width, 3), np.float32)
     pixels[:] = rgb(ground)
     for shape, code, x, y, radius in things:
-        pixels[inside(shape, (xs - x) / radius, (ys - y) / radius)] = rgb(code)
+        left, top = max(0, int(2 * (x - 1.2 * radius))), max(0, int(2 * (y - 1.2 * radius)))
+        part = pixels[top : int(2 * (y + 1.2 * radius)) + 1, left : int(2 * (x + 1.2 * radius)) + 1]
+        ys, xs = np.mgrid[top : top + part.shape[0], left : left + part.shape[1]] / 2 + 0.25
+        part[inside(shape, (xs - x) / radius, (ys - y) / radius)] = rgb(code)
     pixels = pixels.reshape(height, 2, width, 2, 3).mean((1, 3))
     return Image.fromarray(pixels.round().astype(np.uint8))
 
