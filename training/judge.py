@@ -52,7 +52,8 @@ def judged(judge: Judge, items: list[Item]) -> list[tuple[Item, str, bool]]:
     for item in items:
         said = [text for turn in item.turns for text in (turn.question, turn.answer)][:-1]
         answer = judge.answer(item.images, said)
-        out.append((item, answer, answer == item.last.answer))
+        wanted = (item.last.answer, questions.TEXT_SEEN) if item.skill == "photo" else (item.last.answer,)
+        out.append((item, answer, answer in wanted))
     return out
 
 
