@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +58,7 @@ def test_its_json_has_every_finding_with_a_remedy_where_one_is_needed(mmcli: Run
         assert finding["level"] in ("ok", "warning", "problem")
         assert finding["level"] == "ok" or finding["remedy"], finding
     found = by_check(told["findings"])
-    assert {"package", "llama_cpp", "system", "devices"} <= set(found["llama.cpp"]["facts"])
+    assert {"package", "version", "system", "devices"} <= set(found["llama.cpp"]["facts"])
     assert found["computing"]["facts"]["items"][-1]["item"] == "blind"
     assert found["memory"]["facts"]["cores"] >= 1
 
@@ -140,6 +142,25 @@ def test_a_child_that_hangs_is_ended() -> None:
 def test_what_a_library_prints_is_no_fact() -> None:
     ended = child.run([sys.executable, "-c", "print('ggml_cuda_init: found'); print('[1]'); print('{\"a\": 1}')"])
     assert (ended.facts, ended.crash) == ([{"a": 1}], None)
+
+
+def test_a_missing_llama_cpp_python_is_told() -> None:
+    told = {"error": "llama-cpp-python is not installed", "hint": "pip install llama-cpp-python"}
+    found = native.build(child.Ended([told]))
+    assert (found.level, found.message, found.remedy) == ("problem", *told.values())
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals")
+def test_ctrl_c_ends_the_examination_with_its_children(tmp_path: Path, environment: dict[str, str]) -> None:
+    command = [sys.executable, "-m", "mmcli", "doctor"]
+    with subprocess.Popen(
+        command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as running:
+        assert running.stdout is not None and running.stderr is not None
+        assert running.stdout.readline().startswith("ok       mmcli: ")
+        running.send_signal(signal.SIGINT)
+        assert running.wait(30) == 130
+        assert running.stderr.read() == ""
 
 
 # the CPU and the build
@@ -287,9 +308,6 @@ def test_who_names_every_direction_knows_none() -> None:
 
 
 def test_a_mirrored_picture_is_noticed(starter: LocalEngine, tmp_path: Path) -> None:
-    import io
-    from dataclasses import replace
-
     card = canary.draw("shapes", 2)
     mirrored = io.BytesIO()
     ImageOps.mirror(Image.open(io.BytesIO(card.picture))).save(mirrored, "PNG")
@@ -299,5 +317,6 @@ def test_a_mirrored_picture_is_noticed(starter: LocalEngine, tmp_path: Path) -> 
 
 def test_a_guess_about_nothing_is_no_sight() -> None:
     item = sight.Item("blind", "?", "red", "red", False, True, canary.STALE)
-    (found,) = checkup.judge("m", child.Ended([{"item": asdict(item)}]), seed=1)
-    assert found.level == "problem" and "empty picture" in found.message
+    found, end = checkup.judge("m", child.Ended([{"item": asdict(item)}]), seed=1)
+    assert found.level == end.level == "problem" and "empty picture" in found.message
+    assert "--seed 1" in end.message

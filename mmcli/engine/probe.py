@@ -32,7 +32,7 @@ def main() -> None:
         llama, _ = mtmd.native()
         tell(
             {
-                "llama_cpp": llama.llama_version().decode(),
+                "version": llama.llama_version().decode(),
                 "system": llama.llama_print_system_info().decode(),
                 "offload": mtmd.can_offload(),
             }

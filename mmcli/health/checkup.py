@@ -32,7 +32,7 @@ def examine(bad_config: MmcliError | None = None) -> Iterator[Finding]:
     yield Finding(
         "mmcli",
         "ok",
-        f"mmcli {__version__} on Python {platform.python_version()}, {platform.system()} {platform.machine()}",
+        f"{__version__} on Python {platform.python_version()}, {platform.system()} {platform.machine()}",
         facts={"mmcli": __version__, "python": platform.python_version(), "platform": platform.platform()},
     )
     # what is compiled
@@ -86,9 +86,15 @@ def judge(name: str, shown: child.Ended, seed: int) -> Iterator[Finding]:
             f"`{name}` ended its process by {shown.sentence()}",
             "run `mmcli doctor` without a model: if that is well, fetch these files again or try another quantization",
         )
-    elif all(item["passed"] for item in items if item["essential"]):
-        message = f"`{name}` sees what it is shown (`--seed {seed}` draws this card again)"
-        yield Finding("model", "ok", message, facts={"name": name, "seed": seed})
+    else:
+        sees = bool(items) and all(item["passed"] for item in items if item["essential"])
+        again = f"(`--seed {seed}` draws this card again)"
+        facts = {"name": name, "seed": seed, "sees": sees}
+        if sees:
+            yield Finding("model", "ok", f"`{name}` sees what it is shown {again}", facts=facts)
+        else:
+            message = f"`{name}` does not see what it is shown {again}"
+            yield Finding("model", "problem", message, "do not trust what it says about pictures until it does", facts)
 
 
 def _about(item: dict[str, Any], seed: int) -> Finding:

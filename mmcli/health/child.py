@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import sysconfig
 import tempfile
 import threading
 from collections.abc import Callable, Sequence
@@ -91,8 +92,10 @@ def run(
 
 
 def _environment() -> dict[str, str]:
-    """This process's own, with this very mmcli first on Python's path."""
+    """This process's own, with this very mmcli on Python's path where it is not installed there."""
     home = str(Path(mmcli.__file__).parents[1])
+    if home in sysconfig.get_paths().values():
+        return dict(os.environ)
     return os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, (home, os.environ.get("PYTHONPATH"))))}
 
 

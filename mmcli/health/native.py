@@ -19,7 +19,7 @@ INSTALL = "docs/install.md has the builds"
 
 def is_loaded(probe: Ended) -> bool:
     """Whether the probe's child could load llama.cpp."""
-    return probe.crash is None and "llama_cpp" in probe.merged()
+    return probe.crash is None and "version" in probe.merged()
 
 
 def build(probe: Ended) -> Finding:
@@ -41,7 +41,7 @@ def build(probe: Ended) -> Finding:
     features = " ".join(cpu.used(told["system"])) or "no CPU features told"
     compiler = f", compiled by {told['compiler']}" if told.get("compiler") else ""
     commit = f" ({told['commit']})" if told.get("commit") else ""
-    message = f"llama-cpp-python {told['package']}, llama.cpp {told['llama_cpp']}{commit}{compiler}: {features}"
+    message = f"llama-cpp-python {told['package']}, llama.cpp {told['version']}{commit}{compiler}: {features}"
     return Finding(check, "ok", message, facts=told)
 
 
