@@ -15,6 +15,7 @@ from mmcli.errors import MmcliError
 from mmcli.health import child, native, surroundings
 from mmcli.health.findings import Finding
 from mmcli.health.sight import BLIND, Request
+from mmcli.models import gguf
 
 if TYPE_CHECKING:
     from mmcli.health.canary import Kind
@@ -124,7 +125,8 @@ def _show_card(
     on_progress: OnProgress | None = None,
 ) -> child.Ended:
     """Let a child load the model and ask it about a card it can read."""
-    kind: Kind = "shapes" if model.general_name == STARTER_NAME else "text"
+    name = gguf.read(model.weights).text("general.name")
+    kind: Kind = "shapes" if name == STARTER_NAME else "text"
     projector = str(model.projector.absolute()) if model.projector else None
     request = Request(str(model.weights.absolute()), projector, kind, seed, model.media_newline, threads, gpu_layers)
 

@@ -27,7 +27,6 @@ class Model:
     sees: bool
     hears: bool
     media_newline: bool  # it was trained with a newline after each picture
-    general_name: str = ""  # what the weights call themselves
 
     def require(self, *, sight: bool, hearing: bool) -> None:
         """ModelError unless the model can take what is asked of it."""
@@ -72,9 +71,8 @@ def _open(name: str, weights: Path, projector: Path | None) -> Model:
             f"`{weights}` is a projector, not a language model's weights",
             hint=f"give it as --mmproj {weights.name} beside the weights: -m WEIGHTS.gguf",
         )
-    title = header.text("general.name")
     if projector is None:
-        return Model(name, weights, None, sees=False, hears=False, media_newline=False, general_name=title)
+        return Model(name, weights, None, sees=False, hears=False, media_newline=False)
     if str(projector) in ("", "."):
         raise ModelError("--mmproj names no file", hint=_projector_hint(weights))
     other = gguf.read(projector)
@@ -84,7 +82,7 @@ def _open(name: str, weights: Path, projector: Path | None) -> Model:
             hint="the projector's file is published beside the weights, usually with mmproj in its name",
         )
     kind = other.text("clip.projector_type") or other.text("clip.vision.projector_type")
-    return Model(name, weights, projector, other.sees, other.hears, kind in LLAVA_PROJECTORS, title)
+    return Model(name, weights, projector, other.sees, other.hears, media_newline=kind in LLAVA_PROJECTORS)
 
 
 def _projector_hint(weights: Path) -> str:
