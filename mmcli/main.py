@@ -20,6 +20,7 @@ from typer.main import get_command
 from mmcli import __version__, config, errors, interrupts, terminal
 from mmcli.commands.ask import ask
 from mmcli.commands.demo import demo
+from mmcli.commands.doctor import doctor
 
 app = typer.Typer(
     name="mmcli",
@@ -62,7 +63,7 @@ def _top(
     pass
 
 
-COMMANDS = (ask, demo)
+COMMANDS = (ask, demo, doctor)
 for _function in COMMANDS:
     _command(_function)
 
@@ -119,13 +120,20 @@ def run(arguments: list[str]) -> int:
         command = get_command(app)
         subcommands: dict[str, Any] = getattr(command, "commands", {})
         settings: dict[str, Any] = {}
+        bad_config: errors.UsageError | None = None
         if arguments and not {"-h", "--help", "-V", "--version"} & set(arguments):  # help must not need a good file
             params = [param for sub in subcommands.values() for param in sub.params]
-            settings = config.load({param.name: param.multiple for param in params if param.envvar})
+            try:
+                settings = config.load({param.name: param.multiple for param in params if param.envvar})
+            except errors.UsageError as error:
+                if arguments[0] != doctor.__name__:
+                    raise
+                bad_config = error  # one of its findings
         style = replace(style, json=style.json or bool(settings.get("json")))
         style = replace(style, debug=style.debug or bool(settings.get("debug")))
         defaults = {name: settings for name in subcommands}
-        return command(arguments or ["--help"], prog_name="mmcli", standalone_mode=False, default_map=defaults) or 0
+        how: dict[str, Any] = {"prog_name": "mmcli", "standalone_mode": False, "default_map": defaults}
+        return command(arguments or ["--help"], obj=bad_config, **how) or 0
     except errors.MmcliError as error:
         terminal.error(error, style)
         return error.status

@@ -37,7 +37,8 @@ MAY_IMPORT = {
     "media": {"errors"},
     "terminal": {"errors"},
     "engine": {"errors", "media.types"},
-    "commands": {"errors", "config", "interrupts", "models", "media", "engine", "terminal"},
+    "health": {"errors", "__version__", "config", "models", "media", "engine"},
+    "commands": {"errors", "config", "interrupts", "models", "media", "engine", "terminal", "health"},
 }
 # Heavy or native libraries -> the files that may name them. Whoever starts mmcli waits for none of them.
 MAY_NAME = {
@@ -50,7 +51,8 @@ MAY_NAME = {
     "httpx2": {"media/web.py"},
     "jinja2": {"engine/template.py"},
     "psutil": {"engine/machine.py"},
-    "PIL": {"media/", "terminal/pixels.py"},
+    "PIL": {"media/", "terminal/pixels.py", "health/canary.py"},
+    "sounddevice": {"health/microphone.py"},
     "numpy": {"media/", "engine/", "terminal/pixels.py"},
     "typer": {"main.py", "commands/"},
 }

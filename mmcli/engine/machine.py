@@ -26,6 +26,18 @@ def _quota() -> int | None:
         return None
 
 
+def total_memory() -> int:
+    """Bytes of memory, the cgroup's limit included."""
+    import psutil
+
+    total = int(psutil.virtual_memory().total)
+    try:
+        limit = Path("/sys/fs/cgroup/memory.max").read_text().strip()
+        return total if limit == "max" else min(total, int(limit))
+    except (OSError, ValueError):
+        return total
+
+
 def free_memory() -> int:
     """Bytes that can be taken without swapping, the cgroup's limit included."""
     import psutil

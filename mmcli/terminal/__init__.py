@@ -1,6 +1,7 @@
 """What a person sees: the only rooms that print. Knows streams and words; loads Rich only when something is shown."""
 
 from mmcli.terminal.clean import Cleaner, clean, one_line
+from mmcli.terminal.findings import finding, finding_json
 from mmcli.terminal.output import (
     answer,
     bug,
@@ -32,6 +33,8 @@ __all__ = [
     "debug",
     "debug_table",
     "error",
+    "finding",
+    "finding_json",
     "line",
     "notice",
     "one_line",

@@ -1,0 +1,6 @@
+"""Whether mmcli and a model work on this machine, as findings. Knows what usually goes wrong; knows no terminals."""
+
+from mmcli.health.checkup import examine, examine_model
+from mmcli.health.findings import Finding, Level, status
+
+__all__ = ["Finding", "Level", "examine", "examine_model", "status"]

@@ -1,0 +1,139 @@
+"""The examination: each part in its order, one finding after the other. What may crash runs in a child process."""
+
+from __future__ import annotations
+
+import json
+import platform
+import random
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mmcli import __version__, models
+from mmcli.errors import MmcliError
+from mmcli.health import child, native, surroundings
+from mmcli.health.findings import Finding
+from mmcli.health.sight import BLIND, Request
+from mmcli.models import gguf
+
+if TYPE_CHECKING:
+    from mmcli.health.canary import Kind
+    from mmcli.models import Model
+
+OnProgress = Callable[[str, int, int], None]
+
+STARTER_SEED = 0  # always the same card, one that it reads: here the build is on trial, not the model
+STARTER_SECONDS = 300  # it takes one; but a machine may be busy
+MODEL_SECONDS = 3600  # a large model on a slow machine; Ctrl-C ends it sooner
+STARTER_NAME = "mmcli starter"  # general.name of the model that cannot read
+
+
+def examine(bad_config: MmcliError | None = None) -> Iterator[Finding]:
+    """Everything about this machine and installation; `bad_config` is what is wrong with config.toml."""
+    yield Finding(
+        "mmcli",
+        "ok",
+        f"{__version__} on Python {platform.python_version()}, {platform.system()} {platform.machine()}",
+        facts={"mmcli": __version__, "python": platform.python_version(), "platform": platform.platform()},
+    )
+    # what is compiled
+    probe = child.run(child.program("mmcli.engine.probe"))
+    yield native.build(probe)
+    if native.is_loaded(probe):
+        starter = _show_card(models.find("starter"), seed=STARTER_SEED, seconds=STARTER_SECONDS)
+        yield native.computes(starter, probe.merged())
+        yield native.processor(probe.merged(), computes=starter.crash is None)
+        yield from native.gpus(probe.merged())
+    # what is around it
+    yield surroundings.memory()
+    yield from surroundings.disks()
+    yield surroundings.config_file(bad_config)
+    yield surroundings.microphone(child.run(child.program("mmcli.health.microphone"), seconds=30))
+    yield surroundings.path()
+
+
+def examine_model(
+    name: str,
+    mmproj: Path | None = None,
+    *,
+    seed: int | None = None,
+    threads: int | None = None,
+    gpu_layers: int | None = None,
+    on_progress: OnProgress | None = None,
+) -> Iterator[Finding]:
+    """Show the model called `name` a card, and judge what it answers."""
+    seed = random.getrandbits(31) if seed is None else seed
+    try:
+        model = models.find(name, mmproj)
+        model.require(sight=True, hearing=False)
+    except MmcliError as error:
+        yield Finding("model", "problem", error.message, error.hint, status=error.status)
+        return
+    shown = _show_card(model, seed=seed, threads=threads, gpu_layers=gpu_layers, on_progress=on_progress)
+    yield from judge(model.name, shown, seed)
+
+
+def judge(name: str, shown: child.Ended, seed: int) -> Iterator[Finding]:
+    """One finding for each question about the card, and one for the end, if it was no good one."""
+    items = [fact["item"] for fact in shown.facts if "item" in fact]
+    yield from (_about(item, seed) for item in items)
+    told = shown.merged()
+    if "error" in told:
+        yield Finding("model", "problem", told["error"], told.get("hint"), status=told.get("status", 4))
+    elif shown.crash is not None:
+        yield Finding(
+            "model",
+            "problem",
+            f"`{name}` ended its process by {shown.sentence()}",
+            "run `mmcli doctor` without a model: if that is well, fetch these files again or try another quantization",
+        )
+    else:
+        sees = bool(items) and all(item["passed"] for item in items if item["essential"])
+        again = f"(`--seed {seed}` draws this card again)"
+        facts = {"name": name, "seed": seed, "sees": sees}
+        if sees:
+            yield Finding("model", "ok", f"`{name}` sees what it is shown {again}", facts=facts)
+        else:
+            message = f"`{name}` does not see what it is shown {again}"
+            yield Finding("model", "problem", message, "do not trust what it says about pictures until it does", facts)
+
+
+def _about(item: dict[str, Any], seed: int) -> Finding:
+    """One question and its answer in a sentence."""
+    check = f"sight: {item['item']}"
+    answer = " ".join(item["answer"].split())
+    answer = answer if len(answer) <= 80 else answer[:79] + "…"
+    facts = {"seed": seed} | item
+    if item["item"] == BLIND:
+        if item["passed"]:
+            return Finding(check, "ok", f"without the card it does not know: `{answer}`", facts=facts)
+        message = f"shown an empty picture, it still answers `{answer}`"
+        return Finding(check, "problem", message, item["meaning"], facts)
+    if item["passed"]:
+        return Finding(check, "ok", f"it sees `{item['expected']}`", facts=facts)
+    message = f"the card shows `{item['expected']}`, it answers `{answer}`"
+    return Finding(check, "problem" if item["essential"] else "warning", message, item["meaning"], facts)
+
+
+def _show_card(
+    model: Model,
+    *,
+    seed: int,
+    threads: int | None = None,
+    gpu_layers: int | None = None,
+    seconds: float = MODEL_SECONDS,
+    on_progress: OnProgress | None = None,
+) -> child.Ended:
+    """Let a child load the model and ask it about a card it can read."""
+    name = gguf.read(model.weights).text("general.name")
+    kind: Kind = "shapes" if name == STARTER_NAME else "text"
+    projector = str(model.projector.absolute()) if model.projector else None
+    request = Request(str(model.weights.absolute()), projector, kind, seed, model.media_newline, threads, gpu_layers)
+
+    def listen(fact: dict[str, Any]) -> None:
+        if on_progress is not None and "progress" in fact:
+            on_progress(*fact["progress"])
+
+    command: Sequence[str] = child.program("mmcli.health.sight", json.dumps(asdict(request)))
+    return child.run(command, seconds=seconds, on_fact=listen)

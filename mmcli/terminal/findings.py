@@ -1,0 +1,41 @@
+"""What `mmcli doctor` found, line by line: a word for the level, a sentence, and what to do. Knows no causes."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+from mmcli.terminal import streams
+from mmcli.terminal.clean import one_line
+from mmcli.terminal.waiting import out_of_the_way
+
+if TYPE_CHECKING:
+    from mmcli.health import Finding
+
+LOOKS = {"ok": "green", "warning": "yellow", "problem": "bold red"}
+MARGIN = max(map(len, LOOKS)) + 2  # cells before the sentence
+
+
+def finding(found: Finding) -> None:
+    """Show one finding on stdout, at once."""
+    from rich.text import Text
+
+    console = streams.out()
+    check = f"{one_line(found.check)}: "
+    with out_of_the_way():
+        sentence = Text.assemble((f"{found.level:<{MARGIN}}", LOOKS[found.level]), check, one_line(found.message))
+        console.print(sentence, soft_wrap=True)
+        if found.remedy:
+            console.print(Text.assemble(" " * MARGIN, ("→ ", "cyan"), one_line(found.remedy)), soft_wrap=True)
+    sys.stdout.flush()
+
+
+def finding_json(found: Finding) -> dict[str, Any]:
+    """The same for programs."""
+    return {
+        "check": found.check,
+        "level": found.level,
+        "message": found.message,
+        "remedy": found.remedy,
+        "facts": found.facts,
+    }

@@ -1,0 +1,322 @@
+"""`mmcli doctor`: what it finds on this machine, and the card that shows whether a model sees."""
+
+from __future__ import annotations
+
+import io
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image, ImageOps
+
+from mmcli import engine
+from mmcli.engine.local import LocalEngine, Options
+from mmcli.health import Finding, canary, checkup, child, cpu, native, rebuild, sight, status, surroundings
+from tests.conftest import PROJECTOR, WEIGHTS, Random, Run
+
+AVX2_BUILD = "CPU : SSE3 = 1 | AVX = 1 | AVX2 = 1 | F16C = 1 | FMA = 1 | BMI2 = 1 | OPENMP = 1 | "
+AMX_BUILD = AVX2_BUILD + "AVX512 = 1 | AVX512_VNNI = 1 | AMX_INT8 = 1 | "
+SERVER = "model name\t: A server CPU\nflags\t\t: fpu avx avx2 fma f16c bmi2 avx512f avx512_vnni amx_int8\n"
+LAPTOP = "model name\t: A laptop CPU\nflags\t\t: fpu avx avx2 fma f16c bmi2\n"
+
+
+def by_check(findings: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    return {finding["check"]: finding for finding in findings}
+
+
+def crashing(number: int, *told: str) -> list[str]:
+    """A child that tells these lines, and is ended by the signal."""
+    code = f"import os\nfor line in {told!r}: print(line, flush=True)\nos.kill(os.getpid(), {number})"
+    return [sys.executable, "-c", code]
+
+
+# the command
+
+
+def test_the_doctor_finds_this_machine_usable(mmcli: Run) -> None:
+    done = mmcli("doctor")
+    assert done.status == 0, done.stdout + done.stderr
+    lines = [line for line in done.stdout.splitlines() if not line.startswith("  ")]
+    assert {line.split()[0] for line in lines} <= {"ok", "warning"}
+    for check in ("mmcli", "llama.cpp", "computing", "cpu", "gpu", "memory", "cache", "config", "microphone", "path"):
+        assert any(line.split(None, 1)[1].startswith(f"{check}: ") for line in lines), check
+    assert "\x1b" not in done.stdout
+
+
+def test_its_json_has_every_finding_with_a_remedy_where_one_is_needed(mmcli: Run) -> None:
+    told = mmcli("doctor", "--json").json
+    assert set(told) == {"status", "findings"}
+    assert told["status"] == 0
+    for finding in told["findings"]:
+        assert set(finding) == {"check", "level", "message", "remedy", "facts"}
+        assert finding["level"] in ("ok", "warning", "problem")
+        assert finding["level"] == "ok" or finding["remedy"], finding
+    found = by_check(told["findings"])
+    assert {"package", "version", "system", "devices"} <= set(found["llama.cpp"]["facts"])
+    assert found["computing"]["facts"]["items"][-1]["item"] == "blind"
+    assert found["memory"]["facts"]["cores"] >= 1
+
+
+def test_a_bad_config_is_a_finding_and_not_the_end(mmcli: Run, tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_text('temprature = "hot"\n')
+    done = mmcli("doctor", "--json", env={"MMCLI_CONFIG": str(tmp_path / "config.toml")})
+    assert done.status == 2
+    found = by_check(done.json["findings"])["config"]
+    assert found["level"] == "problem"
+    assert "`temprature`" in found["message"] and "`temperature`" in found["remedy"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a shell script")
+def test_another_program_called_mmcli_is_told(mmcli: Run, tmp_path: Path, environment: dict[str, str]) -> None:
+    other = tmp_path / "bin" / "mmcli"
+    other.parent.mkdir()
+    other.write_text("#!/bin/sh\necho modems\n")
+    other.chmod(0o755)
+    path = os.pathsep.join((str(other.parent), environment["PATH"]))
+    done = mmcli("doctor", "--json", env={"PATH": path})
+    found = by_check(done.json["findings"])["path"]
+    assert (done.status, found["level"]) == (0, "warning")
+    assert str(other) in found["message"] and "export PATH=" in found["remedy"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a shell script")
+def test_our_own_program_is_known_wherever_it_lies(tmp_path: Path) -> None:
+    ours, other = tmp_path / "a" / "mmcli", tmp_path / "b" / "mmcli"
+    for file, text in ((ours, "#!/usr/bin/python\nfrom mmcli.__main__ import main\nmain()\n"), (other, "#!/bin/sh\n")):
+        file.parent.mkdir()
+        file.write_text(text)
+        file.chmod(0o755)
+    assert surroundings.path([str(ours.parent)]).level == "ok"
+    first = surroundings.path([str(ours.parent), str(other.parent)])
+    assert first.level == "ok" and str(other) in first.message
+    later = surroundings.path([str(other.parent), str(ours.parent)])
+    assert later.level == "warning" and str(ours.parent) in (later.remedy or "")
+
+
+def test_the_status_is_that_of_the_first_problem() -> None:
+    fine, odd = Finding("a", "ok", ""), Finding("b", "warning", "", "do")
+    assert status([fine, odd]) == 0
+    assert status([fine, Finding("config", "problem", "", "do", status=2), Finding("c", "problem", "", "do")]) == 2
+
+
+# children that crash
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals")
+@pytest.mark.parametrize("name", ["SIGILL", "SIGABRT", "SIGSEGV"])
+def test_a_crash_while_loading_becomes_a_sentence(name: str) -> None:
+    ended = child.run(crashing(getattr(signal, name), '{"package": "0.3.36", "compiler": "GCC 12"}'))
+    found = native.build(ended)
+    assert found.level == "problem" and found.status == 4
+    assert name in found.message and "-DGGML_NATIVE=OFF" in (found.remedy or "")
+    assert found.facts["package"] == "0.3.36"  # what it told before
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals")
+@pytest.mark.parametrize(("system", "flag"), [(AVX2_BUILD, "-DGGML_NATIVE=OFF"), (AMX_BUILD, "-fno-dse")])
+def test_a_crash_while_computing_names_the_build_that_helps(system: str, flag: str) -> None:
+    ended = child.run(crashing(signal.SIGILL, '{"progress": ["load", 100, 100]}'))
+    found = native.computes(ended, {"system": system, "compiler": "GCC 12"})
+    assert found.level == "problem" and "SIGILL" in found.message
+    assert flag in (found.remedy or "") and "llama-cpp-python" in (found.remedy or "")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals")
+def test_a_model_that_crashes_is_told_with_what_it_said_last() -> None:
+    code = "import os, sys; sys.stderr.write('GGML_ASSERT(n > 0) failed\\n'); sys.stderr.flush(); os.abort()"
+    (found,) = checkup.judge("m", child.run([sys.executable, "-c", code]), seed=1)
+    assert found.level == "problem" and "SIGABRT" in found.message and "GGML_ASSERT" in found.message
+
+
+def test_a_child_that_hangs_is_ended() -> None:
+    ended = child.run([sys.executable, "-c", "import time; time.sleep(60)"], seconds=0.5)
+    assert ended.crash is not None and "no end" in ended.crash
+
+
+def test_what_a_library_prints_is_no_fact() -> None:
+    ended = child.run([sys.executable, "-c", "print('ggml_cuda_init: found'); print('[1]'); print('{\"a\": 1}')"])
+    assert (ended.facts, ended.crash) == ([{"a": 1}], None)
+
+
+def test_a_missing_llama_cpp_python_is_told() -> None:
+    told = {"error": "llama-cpp-python is not installed", "hint": "pip install llama-cpp-python"}
+    found = native.build(child.Ended([told]))
+    assert (found.level, found.message, found.remedy) == ("problem", *told.values())
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals")
+def test_ctrl_c_ends_the_examination_with_its_children(tmp_path: Path, environment: dict[str, str]) -> None:
+    command = [sys.executable, "-m", "mmcli", "doctor"]
+    with subprocess.Popen(
+        command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as running:
+        assert running.stdout is not None and running.stderr is not None
+        assert running.stdout.readline().startswith("ok       mmcli: ")
+        running.send_signal(signal.SIGINT)
+        assert running.wait(30) == 130
+        assert running.stderr.read() == ""
+
+
+# the CPU and the build
+
+
+@pytest.mark.parametrize(
+    ("machine", "system", "level", "says"),
+    [
+        (SERVER, AVX2_BUILD, "warning", "4.1 s instead of 13.9 s"),
+        (SERVER.replace(" amx_int8", ""), AVX2_BUILD, "warning", "7.0 s instead of 13.9 s"),
+        (SERVER, AMX_BUILD, "ok", "GCC 12"),
+        (LAPTOP, AVX2_BUILD, "ok", "nothing unused"),
+        (LAPTOP, AMX_BUILD, "warning", "it can crash"),
+    ],
+)
+def test_the_build_is_held_against_the_cpu(machine: str, system: str, level: str, says: str) -> None:
+    told = {"system": system, "compiler": "GCC 12"}
+    found = native.processor(told, computes=True, here=cpu.from_cpuinfo(machine))
+    assert (found.level, says in found.message) == (level, True), found
+    assert level == "ok" or "llama-cpp-python" in (found.remedy or "") or "pyproject.toml" in (found.remedy or "")
+
+
+def test_a_clone_is_told_to_change_its_own_flags(tmp_path: Path) -> None:
+    environment = tmp_path / ".venv"
+    told = rebuild.command(rebuild.FAST_GCC, tmp_path, environment)  # no pyproject.toml: installed, no clone
+    assert f'CMAKE_ARGS="{rebuild.FAST_GCC}" ' in told and " llama-cpp-python==" in told
+    (tmp_path / "pyproject.toml").write_text('CMAKE_ARGS = "-DGGML_NATIVE=OFF"')
+    told = rebuild.command(rebuild.FAST_GCC, tmp_path, environment)
+    assert told.startswith(f"sed -i.bak 's/-DGGML_NATIVE=OFF/{rebuild.FAST_GCC}/' ") and "uv run" in told
+    assert "sed" not in rebuild.command(rebuild.FAST_GCC, tmp_path, tmp_path / "elsewhere" / ".venv")
+
+
+@pytest.mark.parametrize(
+    ("devices", "level", "says"),
+    [
+        ([{"name": "CUDA0", "description": "A GPU", "type": "GPU", "free": 7e9, "total": 8e9}], "ok", "7.0 of 8.0 GB"),
+        ([], "warning", "finds none"),
+    ],
+)
+def test_a_gpu_build_tells_its_devices(devices: list[dict[str, Any]], level: str, says: str) -> None:
+    (found,) = native.gpus({"devices": devices, "backends": ["cuda"]})
+    assert found.level == level and says in found.message
+
+
+# the card
+
+
+@pytest.fixture(scope="module")
+def starter() -> Iterator[LocalEngine]:
+    with engine.load(WEIGHTS, PROJECTOR, Options(media_newline=True)) as ready:
+        yield ready
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_the_starter_sees_its_card(starter: LocalEngine, seed: int) -> None:
+    items = list(sight.look(starter, canary.draw("shapes", seed)))
+    assert all(item.passed for item in items if item.essential), items
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_starter_fails_where_it_is_shown_nothing(starter: LocalEngine, seed: int) -> None:
+    items = list(sight.look(starter, canary.draw("shapes", seed).blind()))
+    assert not any(item.passed for item in items[:2]), items
+    facts = [{"item": asdict(item)} for item in items]
+    assert status(checkup.judge("starter", child.Ended(facts), seed)) == 4
+
+
+def test_a_model_is_shown_a_card_and_passes(mmcli: Run) -> None:
+    done = mmcli("doctor", "-m", "starter", "--seed", "5", "--json")
+    assert done.status == 0
+    found = by_check(done.json["findings"])
+    assert found["sight: left shape"]["level"] == found["sight: blind"]["level"] == found["model"]["level"] == "ok"
+    assert found["model"]["facts"]["seed"] == 5
+
+
+def test_random_weights_do_not_pass(mmcli: Run, tiny: Random) -> None:
+    done = mmcli("doctor", "-m", tiny.weights, "--mmproj", tiny.projector)
+    assert done.status == 4
+    (line,) = [line for line in done.stdout.splitlines() if "sight: digits" in line]
+    assert line.startswith("problem")
+    assert "projector" in done.stdout and "\x1b" not in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("-m", str(WEIGHTS)), "no projector"),
+        (("-m", "none.gguf"), "there is no file"),
+        (("-m", str(WEIGHTS), "--mmproj", str(WEIGHTS)), "is not a projector"),
+    ],
+)
+def test_a_model_that_cannot_see_is_a_finding(mmcli: Run, arguments: tuple[str, ...], says: str) -> None:
+    done = mmcli("doctor", *arguments, "--json")
+    assert done.status == 4
+    found = by_check(done.json["findings"])["model"]
+    assert says in found["message"] and found["remedy"]
+
+
+def test_a_projector_of_another_model_is_a_finding(mmcli: Run, tiny: Random) -> None:
+    done = mmcli("doctor", "-m", WEIGHTS, "--mmproj", tiny.projector, "--json")
+    assert done.status == 4
+    assert "projector" in by_check(done.json["findings"])["model"]["message"]
+
+
+@pytest.mark.parametrize("kind", ["text", "shapes"])
+def test_a_seed_draws_one_card_and_another_seed_another(kind: canary.Kind) -> None:
+    cards = [canary.draw(kind, seed) for seed in range(20)]
+    assert cards[3] == canary.draw(kind, 3)
+    assert len({card.picture for card in cards}) > 10
+    for card in cards:
+        first = card.questions[0]
+        assert first.essential and first.is_right(f"It is {first.expected}.") and not first.is_right("I see nothing.")
+
+
+def question(item: str, expected: str, choices: tuple[str, ...] = (), essential: bool = False) -> canary.Question:
+    return canary.Question(item, "?", expected, choices, essential)
+
+
+@pytest.mark.parametrize(
+    ("asked", "answer", "means"),
+    [
+        (question("digits", "4729"), "9274", canary.MIRRORED),
+        (question("digits", "4729"), "The number is 4123.", canary.DAMAGED),
+        (question("digits", "4729"), "A cat on a sofa.", canary.UNSEEN),
+        (question("arrow", "left", canary.TURNS), "right", canary.MIRRORED),
+        (question("arrow", "left", canary.TURNS), "Upwards.", canary.TURNED),
+        (question("edge", "red", tuple(canary.COLOURS)), "Blue", canary.SWAPPED),
+        (question("place", "circle", canary.SHAPES), "a star", canary.MIRRORED),
+    ],
+)
+def test_a_wrong_answer_is_explained(asked: canary.Question, answer: str, means: str) -> None:
+    assert not asked.is_right(answer)
+    assert asked.meaning(answer).startswith(means)
+
+
+@pytest.mark.parametrize("answer", ["4729", "4 7 2 9", "4,729.", "The digits are **4729**"])
+def test_digits_are_read_however_they_are_written(answer: str) -> None:
+    assert question("digits", "4729").is_right(answer)
+
+
+def test_who_names_every_direction_knows_none() -> None:
+    asked = question("arrow", "up", canary.TURNS)
+    assert asked.is_right("It points upwards.")
+    assert not asked.is_right("up, right, down or left")
+
+
+def test_a_mirrored_picture_is_noticed(starter: LocalEngine, tmp_path: Path) -> None:
+    card = canary.draw("shapes", 2)
+    mirrored = io.BytesIO()
+    ImageOps.mirror(Image.open(io.BytesIO(card.picture))).save(mirrored, "PNG")
+    place = [item for item in sight.look(starter, replace(card, picture=mirrored.getvalue())) if item.item == "place"]
+    assert not place[0].passed and (place[0].meaning or "").startswith(canary.MIRRORED)
+
+
+def test_a_guess_about_nothing_is_no_sight() -> None:
+    item = sight.Item("blind", "?", "red", "red", False, True, canary.STALE)
+    found, end = checkup.judge("m", child.Ended([{"item": asdict(item)}]), seed=1)
+    assert found.level == end.level == "problem" and "empty picture" in found.message
+    assert "--seed 1" in end.message
