@@ -19,7 +19,9 @@ from typer.main import get_command
 
 from mmcli import __version__, config, errors, interrupts, terminal
 from mmcli.commands.ask import ask
+from mmcli.commands.catalogue import models, show
 from mmcli.commands.demo import demo
+from mmcli.commands.pull import pull
 
 app = typer.Typer(
     name="mmcli",
@@ -62,7 +64,7 @@ def _top(
     pass
 
 
-COMMANDS = (ask, demo)
+COMMANDS = (ask, pull, models, show, demo)
 for _function in COMMANDS:
     _command(_function)
 
