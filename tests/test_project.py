@@ -205,8 +205,8 @@ def test_every_builtin_model_s_files_are_in_the_package() -> None:
     assert "starter" in entries
     for entry in entries.values():
         if entry.builtin:
-            assert (STARTER / entry.weights).is_file()
-            assert entry.projector is None or (STARTER / entry.projector).is_file()
+            assert (STARTER / entry.weights.file).is_file()
+            assert entry.projector is None or (STARTER / entry.projector.file).is_file()
 
 
 def test_the_wheel_holds_the_catalogue_and_the_starter_and_is_small(tmp_path: Path) -> None:

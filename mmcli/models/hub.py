@@ -180,10 +180,7 @@ def fetch(remote: Remote, on_progress: OnProgress | None = None) -> Path:
     except OSError as error:  # what the network does has become NetworkError by now
         if isinstance(error, BrokenPipeError):
             raise
-        raise ResourceError(
-            f"cannot write `{cache()}`: {error.strerror or error}",
-            hint="free some space, or let HF_HOME name another folder",
-        ) from error
+        raise _unwritable(error) from error
 
 
 def _download(remote: Remote, report: _Report) -> None:
@@ -350,6 +347,13 @@ def _wait(tries: int, error: Exception) -> bool:
     return True
 
 
+def _unwritable(error: OSError) -> ResourceError:
+    return ResourceError(
+        f"cannot write into `{cache()}`: {error.strerror or error}",
+        hint="free some space, or let HF_HOME name another folder",
+    )
+
+
 def _explain(error: Exception, repo: str, file: str | None) -> MmcliError:
     """The sentence a person needs for what huggingface_hub or the network raised."""
     from huggingface_hub import errors as hub
@@ -384,7 +388,7 @@ def _explain(error: Exception, repo: str, file: str | None) -> MmcliError:
         return NetworkError(f"the Hub answered {status} for `{repo}`", hint=AGAIN)
     cause = error.__cause__ or error
     if isinstance(error, OSError) and error.errno is not None and not isinstance(error, ConnectionError):
-        raise error
+        return _unwritable(error)
     return NetworkError(
         f"cannot reach {address}: {str(cause).splitlines()[0] if str(cause) else type(cause).__name__}",
         hint=f"check the connection (HF_ENDPOINT, HTTPS_PROXY); {AGAIN}",
