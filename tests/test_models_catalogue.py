@@ -120,3 +120,11 @@ def test_a_default_that_is_here_is_taken_before_one_to_fetch(tmp_path: Path, mon
     with (folder / entry.weights.file).open("wb") as out:
         out.truncate(1000)
     assert not models.installed("qwen3-vl-2b")
+
+
+def test_the_page_about_models_shows_the_catalogue_as_it_is() -> None:
+    page = (Path(__file__).parents[1] / "docs" / "models.md").read_text("utf-8")
+    for name, entry in catalogue.load().items():
+        size = f"{entry.n_bytes / 1e9:.2f} GB" if entry.n_bytes else "built in" if entry.builtin else "not verified"
+        row = f"| `{name}` | {size} | {', '.join(entry.abilities)} | {entry.licence} | {entry.about} |"
+        assert row in page.splitlines(), row
