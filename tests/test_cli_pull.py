@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import signal
 import subprocess
 import sys
@@ -12,12 +13,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pexpect
 import pytest
 
 from mmcli.errors import ResourceError
 from mmcli.models import hub as client
 from tests import random_llava
-from tests.conftest import Completed, Run
+from tests.conftest import Completed, Random, Run
 from tests.hub import COMMIT, TOKEN, Hub
 
 REPO = "tests/Tiny-GGUF"
@@ -273,6 +275,70 @@ def test_offline_makes_no_connection_and_says_so(pull: Run, hub: Hub) -> None:
     done = pull("pull", REPO, env={"HF_HUB_OFFLINE": "1"})
     assert (done.status, "HF_HUB_OFFLINE" in done.stderr) == (5, True)
     assert hub.log == []
+
+
+def test_a_hub_that_cannot_be_reached_is_told_soon(pull: Run) -> None:
+    began = time.monotonic()
+    done = pull("pull", REPO, env={"HF_ENDPOINT": "http://127.0.0.1:9"})
+    assert done.status == 5
+    assert "cannot reach http://127.0.0.1:9" in done.stderr and "HF_ENDPOINT" in done.stderr
+    assert time.monotonic() - began < 10
+
+
+@pytest.mark.skipif(not hasattr(pexpect, "spawn"), reason="pseudo-terminals need a Unix")
+def test_on_a_terminal_the_person_is_asked_and_then_gets_the_answer(
+    tmp_path: Path, environment: dict[str, str], hub: Hub, cache: Path
+) -> None:
+    def ask(reply: str) -> tuple[int | None, str]:
+        child = pexpect.spawn(
+            sys.executable,
+            ["-m", "mmcli", "ask", "What?", "-m", REPO, "--max-tokens", "3"],
+            cwd=str(tmp_path),
+            env=environment | hub.environment(cache) | {"TERM": "xterm-256color"},
+            dimensions=(40, 200),
+            timeout=60,
+        )
+        child.expect_exact("[Y/n] ")
+        question = child.before.decode()
+        assert f"Fetch {REPO}: 2 files, 0.4 MB, from {REPO}, licence: apache-2.0?" in question
+        child.sendline(reply)
+        child.expect(pexpect.EOF)
+        child.close()
+        return child.exitstatus, child.before.decode()
+
+    status, text = ask("n")
+    assert (status, hub.sent) == (4, 0)
+    assert "was not fetched" in text
+    status, text = ask("")
+    assert status == 0
+    assert len(text.split()) >= 1 and "error" not in text
+
+
+def test_progress_never_goes_backwards_even_when_the_server_starts_anew(
+    hub: Hub, cache: Path, pair: tuple[Path, Path]
+) -> None:
+    hub.faults.cut_after, hub.faults.no_ranges = [150_000], True
+    code = (
+        "import sys; from mmcli import models; found = models.find(sys.argv[1]);"
+        "models.fetch(models.plan(found), lambda *told: print(*told, sep='|'))"
+    )
+    env = dict(os.environ) | hub.environment(cache)
+    done = subprocess.run([sys.executable, "-c", code, REPO], env=env, capture_output=True, text=True, check=True)
+    seen = [(phase, int(n), int(total)) for phase, n, total in (line.split("|") for line in done.stdout.splitlines())]
+    for path in pair:
+        counts = [n for phase, n, total in seen if phase == f"download {path.name}" and total == path.stat().st_size]
+        assert counts == sorted(counts) and counts[-1] == path.stat().st_size
+        assert len(counts) > 2
+
+
+def test_what_a_file_says_about_itself_is_shown_without_its_escape_sequences(mmcli: Run, tiny: Random) -> None:
+    shown = mmcli("show", tiny.weights)
+    assert shown.status == 0
+    assert "\x1b" not in shown.stdout and "owned" not in shown.stdout
+    assert "calls itself        red" in shown.stdout
+    told = mmcli("show", tiny.weights, "--json").json
+    assert (told["architecture"], told["abilities"], told["projector"]) == ("llama", ["image"], str(tiny.projector))
+    assert "USER: " in told["template"]
 
 
 def test_nobody_is_asked_in_a_pipe_and_the_commands_that_help_are_named(pull: Run, hub: Hub) -> None:

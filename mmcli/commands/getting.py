@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from mmcli.models import Download, Model, Wanted
     from mmcli.terminal import Style
 
-GB = 1_000_000_000
+MB, GB = 1_000_000, 1_000_000_000
 
 
 def find(name: str | None, mmproj: Path | None, *, yes: bool, style: Style) -> Model | Wanted:
@@ -64,10 +64,10 @@ def what(download: Download) -> str:
     n_files = len(download.files)
     rest = ""
     if download.n_missing < download.n_bytes:
-        rest = f" ({download.n_missing / GB:.2f} GB of it still to come)"
+        rest = f" ({_words(download.n_missing)} of it still to come)"
     licence = download.licence or "not told by its repository"
     files = f"{n_files} file{'s' if n_files > 1 else ''}"
-    return f"{files}, {download.n_bytes / GB:.2f} GB{rest}, from {download.wanted.repo}, licence: {licence}"
+    return f"{files}, {_words(download.n_bytes)}{rest}, from {download.wanted.repo}, licence: {licence}"
 
 
 def size(name: str) -> str:
@@ -75,4 +75,8 @@ def size(name: str) -> str:
     from mmcli.models import catalogue
 
     known = catalogue.load().get(name)
-    return f"{known.n_bytes / GB:.2f} GB" if known and known.n_bytes else "it says how large it is"
+    return _words(known.n_bytes) if known and known.n_bytes else "it says how large it is"
+
+
+def _words(n_bytes: int) -> str:
+    return f"{n_bytes / GB:.2f} GB" if n_bytes >= GB / 10 else f"{n_bytes / MB:.1f} MB"

@@ -59,7 +59,7 @@ class Download:
 def find(name: str, mmproj: Path | None = None) -> Model | Wanted:
     """The model called `name`: in the catalogue, `org/repo[:QUANT]` on the Hub, or a GGUF file. Makes no connection."""
     path = Path(os.path.expanduser(name))  # Path.expanduser fails for a user who does not exist
-    if path.suffix.lower() == ".gguf" or (path.exists() and name not in catalogue.load()):
+    if path.suffix.lower() == ".gguf" or (path.is_file() and name not in catalogue.load()):
         return open_files(path.name, path, mmproj or (beside(path) if path.exists() else None))
     if known := catalogue.match(name):
         return _known(*known, mmproj)

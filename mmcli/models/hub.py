@@ -165,6 +165,8 @@ def fetch(remote: Remote, on_progress: OnProgress | None = None) -> Path:
     try:
         _remove_if_damaged(remote)
         if not _blob(remote).is_file():
+            if on_progress is not None:
+                on_progress("waiting for another download of the same file", 0, 0)  # shown only if it takes a while
             with _lock(remote):
                 if not _blob(remote).is_file():  # another process may have brought it meanwhile
                     _download(remote, report)
@@ -323,7 +325,9 @@ def _patiently(ask: Callable[[], T], repo: str, file: str | None = None) -> T:
         except MmcliError:
             raise
         except _transient() as error:
-            if not _wait(tries, error):
+            # Who cannot be reached at all will hardly be so in ten seconds: a person without a network need not wait.
+            unreachable = getattr(error, "response", None) is None
+            if (unreachable and tries) or not _wait(tries, error):
                 raise _explain(error, repo, file) from error
             tries += 1
         except Exception as error:
