@@ -156,6 +156,21 @@ def test_an_entry_of_one_s_own_is_pinned_and_carries_its_advice(
     assert hub.sent == 0
 
 
+def test_what_an_entry_tells_its_template_reaches_the_prompt(pull: Run, hub: Hub, home: Path, tmp_path: Path) -> None:
+    template = "{% for m in messages %}{{ greeting }}, {{ m['content'] }}{% endfor %}{{ enable_thinking }}"
+    hub.add("tests/Polite", *random_llava.write(tmp_path / "polite", "tiny", template=template))
+    own = home / "config" / "mmcli" / "models.toml"
+    own.parent.mkdir(parents=True)
+    own.write_text(
+        '[polite]\nabout = "mine"\nrepo = "tests/Polite"\nlicence = "MIT"\nsees = true\n'
+        'weights = { file = "tiny.gguf" }\nprojector = { file = "tiny-mmproj.gguf" }\n'
+        'template_kwargs = { greeting = "Good day", enable_thinking = false }\n'
+    )
+    asked = ("ask", "what?", "-m", "polite", "--max-tokens", "1", "--debug")
+    assert pull(*asked, "--yes").prompt == "Good day, what?False"
+    assert pull(*asked, "--think").prompt == "Good day, what?True"  # what the person says goes first
+
+
 # what was interrupted
 
 

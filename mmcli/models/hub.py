@@ -195,6 +195,7 @@ def _download(remote: Remote, report: _Report) -> None:
         while kept := out.read(BLOCK):
             digest.update(kept)
             done += len(kept)
+            report.checked(done)
         if done > remote.bytes:
             out.truncate(0)
             done, digest = 0, hashlib.sha256()
@@ -262,6 +263,11 @@ class _Report:
         self._most = max(self._most, min(done, self._total))
         if self._to is not None:
             self._to(self._phase, self._most, self._total)
+
+    def checked(self, done: int) -> None:
+        """What an earlier try left is hashed first: gigabytes take seconds."""
+        if self._to is not None:
+            self._to("checking what came before", done, self._total)
 
 
 def _blob(remote: Remote) -> Path:
