@@ -286,6 +286,17 @@ def test_a_hub_that_wants_much_patience_is_told_at_once(pull: Run, hub: Hub) -> 
     assert "429" in done.stderr and "3000 seconds" in done.stderr
 
 
+def test_a_repository_cannot_write_outside_of_the_cache(pull: Run, hub: Hub, cache: Path) -> None:
+    files = hub.repos[REPO].files
+    hub.repos[REPO].files = {f"../../../../{name}": data for name, data in files.items()}
+    done = pull("pull", REPO)
+    assert (done.status, "impossible name" in done.stderr) == (5, True)
+    assert not list(cache.parent.rglob("*.gguf"))
+    hub.repos[REPO].files, hub.repos[REPO].commit = files, "../../../evil"
+    assert pull("pull", REPO).status == 5
+    assert not list(cache.parent.rglob("*.gguf"))
+
+
 def test_offline_makes_no_connection_and_says_so(pull: Run, hub: Hub) -> None:
     done = pull("pull", REPO, env={"HF_HUB_OFFLINE": "1"})
     assert (done.status, "HF_HUB_OFFLINE" in done.stderr) == (5, True)

@@ -63,6 +63,8 @@ def test_a_good_table_is_an_entry() -> None:
         ({"context": True}, "context"),
         ({"sampling": {"heat": 1}}, "heat"),
         ({"sampling": {"temperature": "warm"}}, "temperature"),
+        ({"sampling": {"temperature": float("nan")}}, "temperature"),
+        ({"sampling": {"top_k": 0.5}}, "top_k"),
         ({"prompts": "OCR:"}, "prompts"),
         ({"builtin": True}, "built in"),
     ],

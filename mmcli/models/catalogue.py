@@ -187,7 +187,9 @@ def _value(key: str, value: Any) -> Any:
         return tuple(value)
     if key == "sampling":
         for word, number in value.items():
-            if word not in SAMPLING or isinstance(number, bool) or not isinstance(number, int | float) or number < 0:
+            kinds = (int,) if word == "top_k" else (int, float)
+            is_number = isinstance(number, kinds) and not isinstance(number, bool) and 0 <= number < 1000
+            if word not in SAMPLING or not is_number:
                 raise ValueError(f"has `sampling` with a bad `{word}`")
     return value
 

@@ -120,6 +120,8 @@ def listing(repo: str, revision: str = "main") -> Listing:
 
 def describe(repo: str, revision: str, file: str) -> Remote:
     """Size and hash of one file."""
+    if file.startswith("/") or "\\" in file or {"..", "."} & set(file.split("/")):
+        raise NetworkError(f"`{repo}` holds a file with an impossible name: `{file}`", hint="do not trust it")
     hub = _hub()
 
     def ask() -> Remote:
@@ -127,6 +129,9 @@ def describe(repo: str, revision: str, file: str) -> Remote:
         told = hub.get_hf_file_metadata(url, token=hub.get_token(), timeout=TIMEOUT)
         if not (told.etag and told.commit_hash and told.size):
             raise NetworkError(f"the Hub does not say how large `{file}` of `{repo}` is", hint="try again later")
+        # They become paths in the cache, and HF_ENDPOINT may name anybody's server.
+        if not (re.fullmatch(r"\w[\w-]*", told.etag) and re.fullmatch(r"[0-9a-f]{40}", told.commit_hash)):
+            raise NetworkError(f"the Hub's answer about `{file}` of `{repo}` makes no sense", hint="check HF_ENDPOINT")
         return Remote(repo, revision, told.commit_hash, file, told.size, told.etag)
 
     return _patiently(ask, repo, file)
