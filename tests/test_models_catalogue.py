@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -130,3 +131,13 @@ def test_the_page_about_models_shows_the_catalogue_as_it_is() -> None:
         size = f"{entry.n_bytes / 1e9:.2f} GB" if entry.n_bytes else "built in" if entry.builtin else "not verified"
         row = f"| `{name}` | {size} | {', '.join(entry.abilities)} | {entry.licence} | {entry.about} |"
         assert row in page.splitlines(), row
+
+
+def test_the_readme_s_few_models_are_told_as_they_are() -> None:
+    readme = (Path(__file__).parents[1] / "README.md").read_text("utf-8")
+    rows = re.findall(r"^\| `(.+?)` \| (.+?) GB \| (.+?) \|", readme, re.MULTILINE)
+    assert len(rows) >= 4
+    for name, size, licence in rows:
+        entry = catalogue.load()[name]
+        assert f"{(entry.n_bytes or 0) / 1e9:.2f}" == size
+        assert entry.licence.startswith(licence.rstrip(")"))

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from mmcli.errors import ModelError
-from mmcli.models import catalogue, hub, pairs
+from mmcli.models import cache, catalogue, pairs
 
 QWEN = (
     "README.md",
@@ -85,4 +85,4 @@ def test_the_cache_is_where_huggingface_hub_has_it(
         monkeypatch.setenv(name, value)
     code = "import huggingface_hub.constants as c; print(c.HF_HUB_CACHE)"
     theirs = subprocess.run([sys.executable, "-c", code], env=os.environ, capture_output=True, text=True, check=True)
-    assert str(hub.cache()) == theirs.stdout.strip()
+    assert str(cache.root()) == theirs.stdout.strip()

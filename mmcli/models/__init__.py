@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mmcli.errors import ModelError
-from mmcli.models import catalogue, hub, pairs
+from mmcli.models import cache, catalogue, hub, pairs
 from mmcli.models.catalogue import NO_ADVICE, Entry
 from mmcli.models.model import Model, beside, open_files
 
@@ -134,7 +134,7 @@ def _cached(wanted: Wanted) -> Model | None:
     if wanted.entry is not None:
         files = _cached_files(wanted.entry, weights_only=wanted.mmproj is not None)
         return _open(wanted, *files) if files else None
-    place = hub.snapshot(wanted.repo, wanted.revision)
+    place = cache.snapshot(wanted.repo, wanted.revision)
     if place is None:
         return None
     names = [path.relative_to(place).as_posix() for path in place.rglob("*.gguf") if path.exists()]
@@ -148,7 +148,7 @@ def _cached(wanted: Wanted) -> Model | None:
 def _cached_files(entry: Entry, *, weights_only: bool = False) -> tuple[Path, Path | None] | None:
     assert entry.repo is not None
     files = (entry.weights,) if weights_only else entry.files
-    paths = [hub.cached(entry.repo, entry.revision or "main", file.file, file.bytes) for file in files]
+    paths = [cache.find(entry.repo, entry.revision or "main", file.file, file.bytes) for file in files]
     if paths[0] is None or None in paths:
         return None
     return paths[0], paths[1] if len(paths) > 1 else None

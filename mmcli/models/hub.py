@@ -1,8 +1,8 @@
-"""The Hugging Face Hub and its cache on this machine. The only file that knows huggingface_hub; knows no models.
+"""Fetching from the Hugging Face Hub into its own cache. The only file that knows huggingface_hub; knows no models.
 
-What is in the cache is found without importing huggingface_hub and without a connection. What is not is streamed into
-a part file beside the Hub's own blobs: huggingface_hub itself starts anew after an interruption, and compares sizes
-only. The part goes on where it stopped, is hashed while it arrives, and becomes a blob under the Hub's own lock.
+What is missing is streamed into a part file beside the cache's blobs: huggingface_hub itself starts anew after an
+interruption, and compares sizes only. The part goes on where it stopped, is hashed while it arrives, and becomes a
+blob under the Hub's own lock.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
 from mmcli.errors import MmcliError, ModelError, NetworkError, ResourceError
+from mmcli.models import cache
 
 OnProgress: TypeAlias = Callable[[str, int, int], None]
 T = TypeVar("T")
@@ -56,51 +57,12 @@ class Listing:
     licence: str | None
 
 
-# 1 · what is on this machine
-
-
-def cache() -> Path:
-    """The Hub's cache, by the same variables as huggingface_hub's constants.py."""
-    home = os.environ.get("XDG_CACHE_HOME") or os.path.join("~", ".cache")
-    home = os.environ.get("HF_HOME") or os.path.join(home, "huggingface")
-    named = os.environ.get("HF_HUB_CACHE") or os.environ.get("HUGGINGFACE_HUB_CACHE") or os.path.join(home, "hub")
-    return Path(os.path.expandvars(os.path.expanduser(named)))
-
-
-def folder(repo: str) -> Path:
-    """Where the cache keeps a repository."""
-    return cache() / ("models--" + repo.replace("/", "--"))
-
-
-def snapshot(repo: str, revision: str) -> Path | None:
-    """The folder with the files of that revision that were fetched so far."""
-    commit = revision
-    if not re.fullmatch(r"[0-9a-f]{40}", revision):
-        try:
-            commit = (folder(repo) / "refs" / revision).read_text().strip()
-        except (OSError, UnicodeDecodeError):
-            return None
-    place = folder(repo) / "snapshots" / commit
-    return place if commit and place.is_dir() else None
-
-
-def cached(repo: str, revision: str, file: str, n_bytes: int | None = None) -> Path | None:
-    """The file in the cache, if it is there, and of the size it must have."""
-    place = snapshot(repo, revision)
-    path = place / file if place else None
-    try:
-        size = path.stat().st_size if path else 0
-    except OSError:
-        return None
-    return path if size and n_bytes in (None, size) else None
-
-
 def is_offline() -> bool:
     words = (os.environ.get(name, "") for name in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"))
     return any(word.upper() in ("1", "ON", "YES", "TRUE") for word in words)
 
 
-# 2 · what the Hub has
+# 1 · what the Hub has
 
 
 def listing(repo: str, revision: str = "main") -> Listing:
@@ -137,7 +99,7 @@ def describe(repo: str, revision: str, file: str) -> Remote:
     return _patiently(ask, repo, file)
 
 
-# 3 · fetching
+# 2 · fetching
 
 
 def missing_bytes(remote: Remote) -> int:
@@ -152,13 +114,13 @@ def missing_bytes(remote: Remote) -> int:
 
 def check_disk(n_bytes: int) -> None:
     """ResourceError unless the cache's disk takes that much more."""
-    place = cache()
+    place = cache.root()
     while not place.exists():
         place = place.parent
     free = shutil.disk_usage(place).free
     if n_bytes and n_bytes + MARGIN > free:
         raise ResourceError(
-            f"the download takes {n_bytes / 1e9:.2f} GB, but the disk of `{cache()}` has {free / 1e9:.2f} GB free",
+            f"the download takes {n_bytes / 1e9:.2f} GB, but the disk of `{cache.root()}` has {free / 1e9:.2f} GB free",
             hint="free some space, or let HF_HOME name a folder on another disk",
         )
 
@@ -276,17 +238,17 @@ class _Report:
 
 
 def _blob(remote: Remote) -> Path:
-    return folder(remote.repo) / "blobs" / remote.etag
+    return cache.folder(remote.repo) / "blobs" / remote.etag
 
 
 def _part(remote: Remote) -> Path:
-    return folder(remote.repo) / "blobs" / f"{remote.etag}{PART}"
+    return cache.folder(remote.repo) / "blobs" / f"{remote.etag}{PART}"
 
 
 @contextmanager
 def _lock(remote: Remote) -> Iterator[None]:
     """The lock huggingface_hub itself takes for this blob: no two programs fetch it at once."""
-    path = cache() / ".locks" / folder(remote.repo).name / f"{remote.etag}.lock"
+    path = cache.root() / ".locks" / cache.folder(remote.repo).name / f"{remote.etag}.lock"
     path.parent.mkdir(parents=True, exist_ok=True)
     _blob(remote).parent.mkdir(parents=True, exist_ok=True)
     with _hub().utils.WeakFileLock(path):
@@ -296,13 +258,13 @@ def _lock(remote: Remote) -> Iterator[None]:
 def _remove_if_damaged(remote: Remote) -> None:
     """A blob of another size than its own is what a full disk or another program left."""
     blob = _blob(remote)
-    pointer = folder(remote.repo) / "snapshots" / remote.commit / remote.file
+    pointer = cache.folder(remote.repo) / "snapshots" / remote.commit / remote.file
     for path in (pointer, blob):
         if path.is_file() and path.stat().st_size != remote.bytes:
             path.unlink()
 
 
-# 4 · what can go wrong
+# 3 · what can go wrong
 
 AGAIN = "run the same command again: what has arrived is kept"
 
@@ -364,7 +326,7 @@ def _wait(tries: int, error: Exception) -> bool:
 
 def _unwritable(error: OSError) -> ResourceError:
     return ResourceError(
-        f"cannot write into `{cache()}`: {error.strerror or error}",
+        f"cannot write into `{cache.root()}`: {error.strerror or error}",
         hint="free some space, or let HF_HOME name another folder",
     )
 
