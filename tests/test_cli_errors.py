@@ -136,7 +136,7 @@ BEFORE_LOADING = {
         "mmproj",
     ),
     "a picture without a projector": Wrong(
-        ("ask", "two.png", WHAT, "-m", "half.gguf"), 4, ("`half.gguf`", "no projector", "see"), "--mmproj"
+        ("ask", "two.png", WHAT, "-m", "weights.gguf"), 4, ("`weights.gguf`", "no projector", "see"), "--mmproj"
     ),
     "a sound for a model that only sees": Wrong(
         ("ask", "sound.wav", WHAT, *HALF), 4, ("`half.gguf`", "cannot hear"), "audio"

@@ -1,13 +1,15 @@
 """Names to files, and what a GGUF says about itself without being loaded."""
 
+import shutil
 from pathlib import Path
 
 import pytest
 
 from mmcli import models
 from mmcli.errors import ModelError
-from mmcli.models import catalogue, gguf
+from mmcli.models import gguf
 from tests import random_llava
+from tests.conftest import STARTER
 
 
 @pytest.fixture(scope="module")
@@ -47,12 +49,6 @@ def test_the_starter_is_found_by_name() -> None:
     assert (model.sees, model.hears, model.media_newline) == (True, False, True)
 
 
-def test_every_entry_of_the_catalogue_is_whole() -> None:
-    for name, entry in catalogue.load().items():
-        assert name == name.lower() and entry.about and entry.licence and entry.parameters > 0
-        assert entry.sees or entry.hears or entry.projector is None
-
-
 def test_a_path_with_its_projector_is_a_model(tiny: tuple[Path, Path]) -> None:
     model = models.find(str(tiny[0]), tiny[1])
     assert (model.name, model.sees, model.hears, model.media_newline) == ("tiny.gguf", True, False, True)
@@ -64,12 +60,6 @@ def test_an_unknown_name_gets_the_nearest_one() -> None:
     assert caught.value.hint == "did you mean `starter`?"
 
 
-def test_no_name_gets_what_can_be_done() -> None:
-    with pytest.raises(ModelError) as caught:
-        models.find(None)
-    assert "-m starter" in (caught.value.hint or "")
-
-
 def test_weights_and_projector_are_not_confused(tiny: tuple[Path, Path]) -> None:
     with pytest.raises(ModelError, match="is a projector"):
         models.find(str(tiny[1]))
@@ -77,11 +67,37 @@ def test_weights_and_projector_are_not_confused(tiny: tuple[Path, Path]) -> None
         models.find(str(tiny[0]), tiny[0])
 
 
-def test_without_a_projector_the_one_beside_it_is_named(tiny: tuple[Path, Path]) -> None:
-    model = models.find(str(tiny[0]))
-    with pytest.raises(ModelError) as caught:
+def test_the_projector_beside_the_weights_is_taken_if_it_can_only_be_meant_for_them(
+    tiny: tuple[Path, Path],
+) -> None:
+    assert models.find(str(tiny[0])).projector == tiny[1]
+
+
+@pytest.mark.parametrize(
+    "others",
+    [
+        ("tiny-mmproj-F16.gguf", "tiny-mmproj-Q8_0.gguf"),  # which one?
+        ("mmproj-model-f16.gguf", "mistral-7b.gguf"),  # whose?
+        ("other-mmproj.gguf",),  # another model's
+    ],
+)
+def test_a_projector_that_may_be_another_model_s_is_named_but_not_taken(
+    tiny: tuple[Path, Path], tmp_path: Path, others: tuple[str, ...]
+) -> None:
+    weights = shutil.copy(tiny[0], tmp_path)
+    for name in others:
+        shutil.copy(tiny["mmproj" in name], tmp_path / name)
+    model = models.find(str(weights))
+    assert model.projector is None
+    with pytest.raises(ModelError, match="no projector") as caught:
         model.require(sight=True, hearing=False)
-    assert "tiny-mmproj.gguf" in (caught.value.hint or "")
+    assert "mmproj" in (caught.value.hint or "")
+
+
+def test_a_projector_of_another_width_is_not_taken(tiny: tuple[Path, Path], tmp_path: Path) -> None:
+    weights = shutil.copy(tiny[0], tmp_path)
+    shutil.copy(STARTER / "starter-mmproj.gguf", tmp_path / "tiny-mmproj.gguf")
+    assert models.find(str(weights)).projector is None
 
 
 def test_a_model_that_only_sees_is_not_given_sound() -> None:

@@ -16,12 +16,22 @@ from mmcli.terminal.waiting import progress_line
         ("load", 50, 100, "loading the model  [##########----------]  50%  3 s"),
         ("encode", 0, 0, "encoding the media  3 s"),
         ("prefill", 700, 600, "reading the prompt  [####################] 100%  3 s"),
-        ("download x", 1_200_000_000, 4_000_000_000, "download x  [######--------------]  30%  1.2/4.0 GB  3 s"),
+        (
+            "download x",
+            1_200_000_000,
+            4_000_000_000,
+            "[######--------------]  30%  1.2/4.0 GB  375.0 MB/s  7 s left  download x",
+        ),
         ("a\x1b[2J\n长", 0, 0, "a\\n?  3 s"),
     ],
 )
 def test_the_line_says_what_is_going_on_and_how_far(phase: str, done: int, total: int, line: str) -> None:
     assert progress_line(phase, done, total, 3.2) == line
+
+
+def test_a_resumed_download_counts_its_speed_from_where_it_went_on() -> None:
+    line = progress_line("download x", 500_000_000, 900_000_000, 4, before=400_000_000)
+    assert line == "[###########---------]  55%  500.0/900.0 MB  25.0 MB/s  16 s left  download x"
 
 
 def test_the_line_never_wraps() -> None:

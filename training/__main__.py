@@ -24,7 +24,8 @@ def export(out: Path, file_type: str) -> tuple[Path, Path]:
     from training import export as exporter
     from training import train as trainer
 
-    return exporter.export(trainer.load_model(out / "joint.pt"), out, file_type)
+    newest = [out / f"{stage.name}.pt" for stage in trainer.STAGES if (out / f"{stage.name}.pt").exists()][-1]
+    return exporter.export(trainer.load_model(newest), out, file_type)
 
 
 def evaluate(weights: Path, projector: Path, seed: int, n: int, report: Path | None) -> None:

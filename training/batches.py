@@ -116,6 +116,8 @@ def later_picture(rng: random.Random, first: Picture, second: Picture, change: s
     row.add(answer, answer=True)
     row.add(tokenizer.load().encode("\nUSER: "))
     row.add([IMAGE_ID] * IMAGE_TOKENS)
+    if len(row.ids) > LENGTH:  # a long opening answer left no room
+        return independent(rng, 2, pairs.turns(rng, first, second, change, 7, weights))
     if rng.random() < 0.5:
         turns = pairs.turns(rng, first, second, change, 3, weights)
     else:

@@ -37,8 +37,9 @@ def ask(
     recursive: Annotated[bool, typer.Option("-r", "--recursive", help="Look into sub-folders too.")] = False,
     model: opt.ModelOpt = None,
     mmproj: opt.MmprojOpt = None,
+    yes: opt.YesOpt = False,
     system: opt.SystemOpt = None,
-    temperature: opt.TemperatureOpt = 0.2,
+    temperature: opt.TemperatureOpt = None,
     max_tokens: opt.MaxTokensOpt = 1024,
     seed: opt.SeedOpt = None,
     stop: opt.StopOpt = None,
@@ -61,21 +62,25 @@ def ask(
 
     mmcli ask photo.jpg "What is this?"   ·   cat photo.jpg | mmcli ask "What is this?"
     """
-    from mmcli import engine, models, terminal
-    from mmcli.commands import running
+    from mmcli import engine, terminal
+    from mmcli.commands import getting, running
 
     style = terminal.Style(json=json, quiet=quiet, verbose=verbose, debug=debug, markdown=markdown.value)
     # find the model, load the media: what is cheap and can fail comes first
     _check(question)
-    chosen = models.find(model, mmproj)
+    found = getting.find(model, mmproj, yes=yes, style=style)
     inputs = _inputs([*(media or ()), *(attach or ())], recursive, max_megapixels, style)
     kinds = {medium.receipt.kind for medium in inputs}
+    found.require(sight="image" in kinds, hearing="audio" in kinds)
+    # fetch what is not on this machine
+    chosen = getting.here(found, yes=yes, style=style)
     chosen.require(sight="image" in kinds, hearing="audio" in kinds)
     # run and show
     messages = [engine.Message("user", _parts(inputs, question))]
     if system:
         messages.insert(0, engine.Message("system", (system,)))
-    sampling = engine.Sampling(
+    sampling = running.sampling(
+        chosen,
         temperature=temperature,
         max_tokens=max_tokens,
         seed=seed,

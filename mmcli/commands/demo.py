@@ -19,7 +19,9 @@ def demo(debug: opt.DebugOpt = False) -> int | None:
     assert isinstance(picture, media.Image)
     terminal.picture(picture.pixels, style, columns=48)
     messages: list[engine.Message] = []
-    with running.load(models.find("starter"), running.Machine(cache=False), style) as ready:
+    starter = models.find("starter")
+    assert isinstance(starter, models.Model)
+    with running.load(starter, running.Machine(cache=False), style) as ready:
         for question in QUESTIONS:
             terminal.line(f"> {question}")
             messages.append(engine.Message("user", (question,) if messages else (picture, question)))
@@ -27,8 +29,8 @@ def demo(debug: opt.DebugOpt = False) -> int | None:
             if answer.finish_reason == "interrupted":
                 return running.status(answer)
             messages.append(engine.Message("assistant", (answer.text,)))
-    terminal.notice('now yours:  mmcli ask photo.jpg "What is this?" -m MODEL.gguf --mmproj PROJECTOR.gguf', style)
     terminal.notice(
-        "the starter model knows only simple coloured shapes; docs/asking.md says how to get a real one", style
+        'now yours:  mmcli pull qwen3-vl-2b  and then  mmcli ask photo.jpg "What is this?" -m qwen3-vl-2b', style
     )
+    terminal.notice("the starter model knows only simple coloured shapes; `mmcli models` lists the real ones", style)
     return 0

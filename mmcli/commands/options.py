@@ -22,9 +22,9 @@ class MarkdownMode(StrEnum):
     never = "never"
 
 
-def _number(value: float) -> float:
+def _number(value: float | None) -> float | None:
     """A float that is within its range; NaN compares as if it were within any."""
-    if math.isnan(value):
+    if value is not None and math.isnan(value):
         raise typer.BadParameter("nan is no number")
     return value
 
@@ -34,7 +34,11 @@ MODEL, ANSWER, MACHINE, OUTPUT = "Model", "Answer", "Machine", "Output"
 ModelOpt = Annotated[
     str | None,
     typer.Option(
-        "-m", "--model", envvar="MMCLI_MODEL", rich_help_panel=MODEL, help="`starter`, or the path of a .gguf file."
+        "-m",
+        "--model",
+        envvar="MMCLI_MODEL",
+        rich_help_panel=MODEL,
+        help="A name from `mmcli models`, ORG/REPO[:QUANT] on the Hub, or the path of a .gguf file.",
     ),
 ]
 MmprojOpt = Annotated[
@@ -46,12 +50,16 @@ MmprojOpt = Annotated[
         help="The projector (GGUF) that belongs to the weights: without it a model neither sees nor hears.",
     ),
 ]
+YesOpt = Annotated[
+    bool,
+    typer.Option("-y", "--yes", envvar="MMCLI_YES", rich_help_panel=MODEL, help="Fetch what is missing, don't ask."),
+]
 SystemOpt = Annotated[
     str | None,
     typer.Option("-s", "--system", envvar="MMCLI_SYSTEM", rich_help_panel=ANSWER, help="System prompt."),
 ]
 TemperatureOpt = Annotated[
-    float,
+    float | None,
     typer.Option(
         "--temperature",
         "--temp",
@@ -60,7 +68,7 @@ TemperatureOpt = Annotated[
         callback=_number,
         envvar="MMCLI_TEMPERATURE",
         rich_help_panel=ANSWER,
-        help="0 always takes the likeliest word; more is freer.",
+        help="0 always takes the likeliest word; more is freer. Default: the model's own advice, or 0.2.",
     ),
 ]
 MaxTokensOpt = Annotated[
@@ -174,6 +182,7 @@ JsonOpt = Annotated[
         "--json", envvar="MMCLI_JSON", rich_help_panel=OUTPUT, help="One JSON object: answer, receipts, usage."
     ),
 ]
+JsonListOpt = Annotated[bool, typer.Option("--json", envvar="MMCLI_JSON", help="JSON instead of a table.")]
 QuietOpt = Annotated[
     bool,
     typer.Option("-q", "--quiet", envvar="MMCLI_QUIET", rich_help_panel=OUTPUT, help="The answer and errors only."),

@@ -6,12 +6,12 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from mmcli import errors
 
 if TYPE_CHECKING:
-    from mmcli.engine import Answer
+    from mmcli.engine import Answer, Sampling
     from mmcli.engine.local import LocalEngine
     from mmcli.models import Model
     from mmcli.terminal import Style
@@ -54,6 +54,7 @@ def load(
         cache=config.cache_dir() / "kv" if machine.cache else None,
         cache_bytes=int(machine.cache_size * GB),
         media_newline=model.media_newline,
+        template_kwargs=dict(model.advice.template_kwargs),
         stop=stop,
         on_notice=lambda text: terminal.notice(text, style),
         on_debug=(lambda text: terminal.debug(text, style)) if style.debug else None,
@@ -61,6 +62,14 @@ def load(
     with interrupts.two_steps(end):
         with engine.load(model.weights, model.projector, options, name=model.name, on_progress=on_progress) as ready:
             yield ready
+
+
+def sampling(model: Model, **given: Any) -> Sampling:
+    """What the person chose (None: nothing), then the advice of the model's makers, then our defaults."""
+    from mmcli.engine import Sampling
+
+    chosen = {name: value for name, value in given.items() if value is not None}
+    return Sampling(**{**model.advice.sampling, **chosen})
 
 
 def status(answer: Answer) -> int:

@@ -129,9 +129,9 @@ class Template:
             "add_generation_prompt": True,
             "bos_token": self._bos,
             "eos_token": self._eos,
+            **self._kwargs,
             "enable_thinking": think,  # Qwen 3, SmolLM 3, GLM, Gemma 4
             "thinking": think,  # DeepSeek, Granite
-            **self._kwargs,
         }
         try:
             return str(self._template.render(**variables))

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mmcli import __version__, models
-from mmcli.errors import MmcliError
+from mmcli.errors import MmcliError, ModelError
 from mmcli.health import child, native, surroundings
 from mmcli.health.findings import Finding
 from mmcli.health.sight import BLIND, Request
@@ -41,7 +41,9 @@ def examine(bad_config: MmcliError | None = None) -> Iterator[Finding]:
     probe = child.run(child.program("mmcli.engine.probe"))
     yield native.build(probe)
     if native.is_loaded(probe):
-        starter = _show_card(models.find("starter"), seed=STARTER_SEED, seconds=STARTER_SECONDS)
+        built_in = models.find("starter")
+        assert isinstance(built_in, models.Model)
+        starter = _show_card(built_in, seed=STARTER_SEED, seconds=STARTER_SECONDS)
         yield native.computes(starter, probe.merged())
         yield native.processor(probe.merged(), computes=starter.crash is None)
         yield from native.gpus(probe.merged())
@@ -66,6 +68,8 @@ def examine_model(
     seed = random.getrandbits(31) if seed is None else seed
     try:
         model = models.find(name, mmproj)
+        if not isinstance(model, models.Model):
+            raise ModelError(f"`{model.name}` is not on this machine yet", hint=f"`mmcli pull {model.name}` fetches it")
         model.require(sight=True, hearing=False)
     except MmcliError as error:
         yield Finding("model", "problem", error.message, error.hint, status=error.status)

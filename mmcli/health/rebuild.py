@@ -24,7 +24,7 @@ def native() -> str:
 
 def command(flags: str, clone: Path = Path(mmcli.__file__).parents[1], prefix: Path = Path(sys.prefix)) -> str:
     """What to type to have llama.cpp built with these flags: takes about 5 minutes on 2 cores."""
-    if _is_clone(clone, prefix):
+    if flags != SAFE and _is_clone(clone, prefix):  # a clone asks for the safe build already
         file = shlex.quote(str(clone / "pyproject.toml"))
         return f"sed -i.bak 's/{SAFE}/{flags}/' {file} && uv run --directory {shlex.quote(str(clone))} mmcli --version"
     wanted = f"{PACKAGE}=={_version()}" if _version() else PACKAGE

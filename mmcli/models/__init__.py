@@ -1,94 +1,160 @@
-"""Which weights a name means, and what they can do. Knows files and the catalogue; knows no engine and no terminals."""
+"""Which weights a name means, and what they can do. Knows files, the catalogue and the Hub; knows no engine."""
 
 from __future__ import annotations
 
-import difflib
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mmcli.errors import ModelError
-from mmcli.models import catalogue, gguf
+from mmcli.models import cache, catalogue, hub, pairs
+from mmcli.models.catalogue import NO_ADVICE, Entry
+from mmcli.models.model import Model, beside, open_files
 
-__all__ = ["Model", "find"]
+if TYPE_CHECKING:
+    from mmcli.models.hub import OnProgress, Remote
 
-# Projectors of the LLaVA family (github.com/haotian-liu/LLaVA: "<image>\n" before every question); names as in
-# llama.cpp's clip-impl.h.
-LLAVA_PROJECTORS = frozenset({"mlp", "mlp_norm", "ldp", "ldpv2"})
+__all__ = ["Download", "Entry", "Model", "Wanted", "default", "fetch", "find", "installed", "plan"]
+
+REFERENCE = re.compile(r"([A-Za-z0-9][\w.-]*/[\w.-]+)(?::([\w.-]+))?")
+MEMORY_PER_BYTE = 1.6  # bytes in use for one of weights and projector, KV cache and buffers included: a rule of thumb
 
 
 @dataclass(frozen=True)
-class Model:
-    """A model whose files are on this machine, with what its projector says it can take."""
+class Wanted:
+    """A model on the Hub that is not, or not whole, on this machine."""
 
-    name: str
-    weights: Path
-    projector: Path | None
-    sees: bool
-    hears: bool
-    media_newline: bool  # it was trained with a newline after each picture
+    name: str  # as it is called on the command line
+    repo: str
+    revision: str = "main"
+    choice: str | None = None  # quantization or file, where the person chose one
+    entry: Entry | None = None  # what the catalogue knows of it
+    mmproj: Path | None = None  # the person's own projector
 
     def require(self, *, sight: bool, hearing: bool) -> None:
-        """ModelError unless the model can take what is asked of it."""
-        for wanted, able, verb, kind in ((sight, self.sees, "see", "vision"), (hearing, self.hears, "hear", "audio")):
-            if not wanted or able:
-                continue
-            if self.projector is None:
-                raise ModelError(
-                    f"`{self.name}` was given no projector, so it cannot {verb}",
-                    hint=_projector_hint(self.weights),
-                )
-            raise ModelError(
-                f"`{self.name}` cannot {verb}: its projector has no {kind} encoder",
-                hint=f"choose a model with {kind}, or the right projector with --mmproj FILE",
-            )
+        """ModelError where it is known before any download that the model cannot take what is asked of it."""
+        if self.entry is None or self.mmproj is not None:
+            return
+        for wanted, able, verb in ((sight, self.entry.sees, "see"), (hearing, self.entry.hears, "hear")):
+            if wanted and not able:
+                raise ModelError(f"`{self.name}` cannot {verb}", hint="`mmcli models` lists what each model can do")
 
 
-def find(name: str | None, mmproj: Path | None = None) -> Model:
-    """The model called `name`: a name in the catalogue or a path to a GGUF; ModelError where there is none."""
-    if not name:
-        raise ModelError(
-            "no model was chosen",
-            hint="-m starter is built in; -m WEIGHTS.gguf --mmproj PROJECTOR.gguf takes any other (or set MMCLI_MODEL)",
-        )
-    entries = catalogue.load()
-    if name in entries and entries[name].builtin:
-        folder = Path(__file__).parent / "starter"
-        entry = entries[name]
-        return _open(name, folder / entry.weights, mmproj or (folder / entry.projector if entry.projector else None))
+@dataclass(frozen=True)
+class Download:
+    """What fetching a model means: its files as the Hub describes them, and what of them is missing."""
+
+    wanted: Wanted
+    files: tuple[Remote, ...]  # weights, then the projector
+    n_missing: int  # bytes
+    licence: str | None
+
+    @property
+    def n_bytes(self) -> int:
+        return sum(file.bytes for file in self.files)
+
+
+def find(name: str, mmproj: Path | None = None) -> Model | Wanted:
+    """The model called `name`: in the catalogue, `org/repo[:QUANT]` on the Hub, or a GGUF file. Makes no connection."""
     path = Path(os.path.expanduser(name))  # Path.expanduser fails for a user who does not exist
-    if path.suffix.lower() == ".gguf" or path.exists():
-        return _open(path.name, path, mmproj)
-    close = difflib.get_close_matches(name.lower(), entries, n=1)
-    hint = f"did you mean `{close[0]}`?" if close else "use `starter`, or the path of a .gguf file"
+    if path.suffix.lower() == ".gguf" or (path.is_file() and name not in catalogue.load()):
+        return open_files(path.name, path, mmproj or (beside(path) if path.exists() else None))
+    if known := catalogue.match(name):
+        return _known(*known, mmproj)
+    if reference := REFERENCE.fullmatch(name):
+        wanted = Wanted(name, reference[1], choice=reference[2], mmproj=mmproj)
+        return _cached(wanted) or wanted
+    close = catalogue.closest(name)
+    hint = f"did you mean `{close}`?" if close else "`mmcli models` lists them; a path of a .gguf file is one too"
     raise ModelError(f"there is no model named `{name}`", hint=hint)
 
 
-def _open(name: str, weights: Path, projector: Path | None) -> Model:
-    header = gguf.read(weights)
-    if header.is_projector:
-        raise ModelError(
-            f"`{weights}` is a projector, not a language model's weights",
-            hint=f"give it as --mmproj {weights.name} beside the weights: -m WEIGHTS.gguf",
-        )
-    if projector is None:
-        return Model(name, weights, None, sees=False, hears=False, media_newline=False)
-    if str(projector) in ("", "."):
-        raise ModelError("--mmproj names no file", hint=_projector_hint(weights))
-    other = gguf.read(projector)
-    if not other.is_projector:
-        raise ModelError(
-            f"`{projector}` is not a projector (its architecture is `{other.architecture}`)",
-            hint="the projector's file is published beside the weights, usually with mmproj in its name",
-        )
-    kind = other.text("clip.projector_type") or other.text("clip.vision.projector_type")
-    return Model(name, weights, projector, other.sees, other.hears, media_newline=kind in LLAVA_PROJECTORS)
+def default(memory: int) -> str:
+    """What is taken where nobody chose: the largest default that is here and fits `memory` bytes, else one to fetch."""
+    ladder = [(name, entry) for name, entry in catalogue.load().items() if entry.default and entry.n_bytes]
+    ladder.sort(key=lambda item: item[1].n_bytes or 0)
+    fitting = [name for name, entry in ladder if (entry.n_bytes or 0) * MEMORY_PER_BYTE <= memory]
+    for names in (reversed(fitting), [name for name, _ in ladder]):
+        for name in names:
+            if installed(name):
+                return name
+    return fitting[-1] if fitting else ladder[0][0]
 
 
-def _projector_hint(weights: Path) -> str:
-    """Name the projector that lies beside the weights, if one does."""
-    beside = sorted(path for path in weights.parent.glob("*.gguf") if "mmproj" in path.name.lower())
-    if not beside:
-        return "give the projector published beside the weights with --mmproj FILE"
-    close = difflib.get_close_matches(weights.name, [path.name for path in beside], n=1, cutoff=0.0)
-    return f"perhaps --mmproj {weights.parent / close[0]}"
+def installed(name: str) -> bool:
+    """Whether all files of an entry are on this machine."""
+    entry = catalogue.load()[name]
+    return entry.builtin or _cached_files(entry) is not None
+
+
+def plan(wanted: Wanted) -> Download:
+    """Ask the Hub what fetching the model means."""
+    entry = wanted.entry
+    if entry is not None:
+        pins = {file.file: file for file in (entry.files if wanted.mmproj is None else (entry.weights,))}
+        names, revision, licence = tuple(pins), wanted.revision, entry.licence
+    else:
+        listing = hub.listing(wanted.repo, wanted.revision)
+        chosen = pairs.choose(wanted.repo, listing.files, wanted.choice, projector=wanted.mmproj is None)
+        pins, names, licence = {}, tuple(name for name in chosen if name), listing.licence or ""
+        revision = wanted.revision
+    files = tuple(hub.describe(wanted.repo, revision, name) for name in names)
+    for file in files:
+        pin = pins.get(file.file)
+        if pin and (pin.bytes not in (None, file.bytes) or pin.sha256 not in (None, file.sha256 or pin.sha256)):
+            raise ModelError(
+                f"the Hub's `{file.file}` is not the file the catalogue knows: size or SHA-256 differ",
+                hint=f"`{wanted.repo}:{pairs.quant(file.file) or file.file}` takes what the Hub has now",
+            )
+    missing = sum(hub.missing_bytes(file) for file in files)
+    return Download(wanted, files, missing, licence or None)
+
+
+def fetch(download: Download, on_progress: OnProgress | None = None) -> Model:
+    """Bring all files of a model here, verified; `on_progress("download FILE", done, total)` counts bytes."""
+    hub.check_disk(download.n_missing)
+    paths = [hub.fetch(file, on_progress) for file in download.files]
+    return _open(download.wanted, paths[0], paths[1] if len(paths) > 1 else None)
+
+
+def _known(name: str, entry: Entry, mmproj: Path | None) -> Model | Wanted:
+    if entry.builtin:
+        folder = Path(__file__).parent / "starter"
+        projector = folder / entry.projector.file if entry.projector else None
+        return open_files(name, folder / entry.weights.file, mmproj or projector, entry.advice)
+    assert entry.repo is not None, f"{name} has neither files nor a repository"
+    wanted = Wanted(name, entry.repo, entry.revision or "main", entry=entry, mmproj=mmproj)
+    return _cached(wanted) or wanted
+
+
+def _cached(wanted: Wanted) -> Model | None:
+    """The model, if all its files are in the Hub's cache."""
+    if wanted.entry is not None:
+        files = _cached_files(wanted.entry, weights_only=wanted.mmproj is not None)
+        return _open(wanted, *files) if files else None
+    place = cache.snapshot(wanted.repo, wanted.revision)
+    if place is None:
+        return None
+    names = [path.relative_to(place).as_posix() for path in place.rglob("*.gguf") if path.exists()]
+    try:
+        chosen = pairs.choose(wanted.repo, names, wanted.choice, projector=wanted.mmproj is None)
+    except ModelError:  # what is here is not enough, or not clear: the Hub will tell
+        return None
+    return _open(wanted, place / chosen[0], place / chosen[1] if chosen[1] else None)
+
+
+def _cached_files(entry: Entry, *, weights_only: bool = False) -> tuple[Path, Path | None] | None:
+    assert entry.repo is not None
+    files = (entry.weights,) if weights_only else entry.files
+    paths = [cache.find(entry.repo, entry.revision or "main", file.file, file.bytes) for file in files]
+    if paths[0] is None or None in paths:
+        return None
+    return paths[0], paths[1] if len(paths) > 1 else None
+
+
+def _open(wanted: Wanted, weights: Path, projector: Path | None) -> Model:
+    return open_files(
+        wanted.name, weights, wanted.mmproj or projector, wanted.entry.advice if wanted.entry else NO_ADVICE
+    )

@@ -1,11 +1,45 @@
-"""models.toml as data. Knows its schema; knows no files of models and no network."""
+"""models.toml as data, the shipped one and the person's own. Knows its schema; knows no files of models, no network."""
 
 from __future__ import annotations
 
+import difflib
 import functools
+import re
 import tomllib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
+from typing import Any
+
+from mmcli import config
+from mmcli.errors import ModelError, UsageError
+
+NAME = re.compile(r"[a-z0-9][a-z0-9.-]*")
+REPO = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
+FILE = re.compile(r"[\w.-]+(/[\w.-]+)*\.gguf")
+COMMIT = re.compile(r"[0-9a-f]{40}")
+SHA256 = re.compile(r"[0-9a-f]{64}")
+SAMPLING = ("temperature", "top_p", "top_k", "min_p", "repeat_penalty")
+
+
+@dataclass(frozen=True)
+class File:
+    """One file of a model: its name, and what it must be where that is known."""
+
+    file: str
+    bytes: int | None = None
+    sha256: str | None = None
+
+
+@dataclass(frozen=True)
+class Advice:
+    """What a model's makers say about running it: sampling as engine.Sampling names it, and what its template needs."""
+
+    sampling: Mapping[str, float] = field(default_factory=dict)
+    template_kwargs: Mapping[str, object] = field(default_factory=dict)
+
+
+NO_ADVICE = Advice()
 
 
 @dataclass(frozen=True)
@@ -13,20 +47,68 @@ class Entry:
     """One model of the catalogue; models.toml explains the fields."""
 
     about: str
-    weights: str
+    weights: File
     licence: str
-    parameters: float  # millions
-    projector: str | None = None
+    projector: File | None = None
+    repo: str | None = None
+    revision: str | None = None
     builtin: bool = False
     sees: bool = False
     hears: bool = False
+    parameters: float | None = None  # millions
+    context: int | None = None  # tokens
+    memory: float | None = None  # GB
+    default: bool = False
+    prompts: tuple[str, ...] = ()
+    sampling: Mapping[str, float] = field(default_factory=dict)
+    template_kwargs: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def files(self) -> tuple[File, ...]:
+        return (self.weights, self.projector) if self.projector else (self.weights,)
+
+    @property
+    def n_bytes(self) -> int | None:
+        """All files together, where all sizes are known."""
+        sizes = [file.bytes for file in self.files]
+        return None if None in sizes else sum(size for size in sizes if size)
+
+    @property
+    def advice(self) -> Advice:
+        return Advice(self.sampling, self.template_kwargs)
+
+    @property
+    def abilities(self) -> tuple[str, ...]:
+        return (*(("image",) if self.sees else ()), *(("audio",) if self.hears else ()))
 
 
 @functools.cache
 def load() -> dict[str, Entry]:
-    """The catalogue by name, in the file's order."""
-    with _file().open("rb") as file:
-        return {name: Entry(**table) for name, table in tomllib.load(file).items()}
+    """The catalogue by name, in the file's order; the person's own follow, and replace those of the same name."""
+    return {**_read(_file()), **_read(own_file())}
+
+
+def own_file() -> Path:
+    """Where a person puts models of their own."""
+    return config.config_file().parent / "models.toml"
+
+
+def match(name: str) -> tuple[str, Entry] | None:
+    """The entry called `name`, in any case, or the only one that begins so; ModelError where several do."""
+    entries, wanted = load(), name.lower()
+    if wanted in entries:
+        return wanted, entries[wanted]
+    begin = [known for known in entries if wanted and known.startswith(wanted)]
+    if len(begin) > 1:
+        choices = ", ".join(f"`{known}`" for known in begin)
+        raise ModelError(f"`{name}` may be one of {len(begin)} models", hint=f"which one: {choices}?")
+    return (begin[0], entries[begin[0]]) if begin else None
+
+
+def closest(name: str) -> str | None:
+    """The name in the catalogue that is most like `name`."""
+    close = difflib.get_close_matches(name.lower(), load(), n=1)
+    return close[0] if close else None
 
 
 def _file() -> Path:
@@ -34,3 +116,92 @@ def _file() -> Path:
     package = Path(__file__).parents[1]
     inside = package / "models.toml"
     return inside if inside.exists() else package.parent / "models.toml"
+
+
+def _read(path: Path) -> dict[str, Entry]:
+    try:
+        with path.open("rb") as file:
+            tables = tomllib.load(file)
+    except FileNotFoundError:
+        return {}
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"`{path}` is not valid TOML: {error}", hint="mend it, or move it away") from error
+    except OSError as error:
+        raise UsageError(f"cannot read `{path}`: {error.strerror}") from error
+    out = {}
+    for name, table in tables.items():
+        try:
+            out[name] = parse(name, table)
+        except ValueError as error:
+            raise UsageError(f"`{path}`: [{name}] {error}", hint="docs/models.md explains the form") from error
+    return out
+
+
+def parse(name: str, table: Any) -> Entry:
+    """One table as an entry; ValueError, in words for a person, where it breaks the schema."""
+    if not NAME.fullmatch(name):
+        raise ValueError("is no name: small letters, digits, `.` and `-`")
+    if not isinstance(table, dict):
+        raise ValueError("is no table")
+    known = {item.name: item for item in fields(Entry)}
+    for key in table:
+        if key not in known:
+            raise ValueError(f"has the key `{key}`, which is not known")
+    for key, item in known.items():
+        if key not in table and item.default is MISSING and item.default_factory is MISSING:
+            raise ValueError(f"has no `{key}`")
+    values: dict[str, Any] = {key: _value(key, value) for key, value in table.items()}
+    entry = Entry(**values)
+    if entry.builtin == bool(entry.repo):
+        raise ValueError("needs a `repo`" if not entry.builtin else "is built in and has a `repo`")
+    if (entry.sees or entry.hears) and entry.projector is None:
+        raise ValueError("sees or hears, but has no `projector`")
+    return entry
+
+
+_KINDS: dict[str, tuple[type, ...]] = {
+    **dict.fromkeys(("about", "licence", "repo", "revision"), (str,)),
+    **dict.fromkeys(("builtin", "sees", "hears", "default"), (bool,)),
+    **dict.fromkeys(("parameters", "memory"), (int, float)),
+    "context": (int,),
+    "prompts": (list,),
+    **dict.fromkeys(("weights", "projector", "sampling", "template_kwargs"), (dict,)),
+}
+_FORMS = {"repo": REPO, "revision": COMMIT}
+
+
+def _value(key: str, value: Any) -> Any:
+    kinds = _KINDS[key]
+    of_kind: bool = isinstance(value, kinds)
+    if not of_kind or (isinstance(value, bool) and bool not in kinds):
+        raise ValueError(f"has a `{key}` of the wrong kind")
+    if isinstance(value, str) and (not value.strip() or (key in _FORMS and not _FORMS[key].fullmatch(value))):
+        raise ValueError(f"has a `{key}` of the wrong form")
+    if isinstance(value, int | float) and not isinstance(value, bool) and not 0 < value < 1e15:
+        raise ValueError(f"has a `{key}` out of range")
+    if key in ("weights", "projector"):
+        return _file_of(key, value)
+    if key == "prompts":
+        if not all(isinstance(prompt, str) and prompt for prompt in value):
+            raise ValueError("has `prompts` that are no texts")
+        return tuple(value)
+    if key == "sampling":
+        for word, number in value.items():
+            kinds = (int,) if word == "top_k" else (int, float)
+            is_number = isinstance(number, kinds) and not isinstance(number, bool) and 0 <= number < 1000
+            if word not in SAMPLING or not is_number:
+                raise ValueError(f"has `sampling` with a bad `{word}`")
+    return value
+
+
+def _file_of(key: str, table: dict[str, Any]) -> File:
+    if not set(table) <= {"file", "bytes", "sha256"} or not isinstance(table.get("file"), str):
+        raise ValueError(f"has `{key}` that is not {{ file, bytes, sha256 }}")
+    size, sha256 = table.get("bytes"), table.get("sha256")
+    if not FILE.fullmatch(table["file"]) or ".." in table["file"]:
+        raise ValueError(f"has `{key}` whose file is no .gguf")
+    if size is not None and (not isinstance(size, int) or isinstance(size, bool) or size <= 0):
+        raise ValueError(f"has `{key}` whose bytes are no number")
+    if sha256 is not None and (not isinstance(sha256, str) or not SHA256.fullmatch(sha256)):
+        raise ValueError(f"has `{key}` whose sha256 is not 64 hex digits")
+    return File(table["file"], size, sha256)

@@ -1,5 +1,6 @@
 """What a person sees: the only rooms that print. Knows streams and words; loads Rich only when something is shown."""
 
+from mmcli.terminal.asking import can_ask, confirm
 from mmcli.terminal.clean import Cleaner, clean, one_line
 from mmcli.terminal.findings import finding, finding_json
 from mmcli.terminal.output import (
@@ -28,7 +29,9 @@ __all__ = [
     "answer",
     "answer_json",
     "bug",
+    "can_ask",
     "clean",
+    "confirm",
     "data",
     "debug",
     "debug_table",

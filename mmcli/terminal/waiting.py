@@ -42,6 +42,7 @@ class Progress:
         self._console = console  # None: silent
         self._now: tuple[str, int, int] | None = None
         self._since = 0.0
+        self._before = 0  # what was done when the phase began: a download may go on where it once stopped
         self._is_drawn = False
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
@@ -50,7 +51,7 @@ class Progress:
         if self._console is None or self._stopped.is_set():
             return
         if self._now is None or self._now[0] != phase:
-            self._since = time.monotonic()
+            self._since, self._before = time.monotonic(), done
         self._now = (phase, done, total)
         if self._thread is None:
             self._thread = threading.Thread(target=self._draw_until_stopped, name="progress", daemon=True)
@@ -83,28 +84,37 @@ class Progress:
         """Write the line anew, over the one before."""
         if self._console is None or self._now is None:
             return
-        line = progress_line(*self._now, time.monotonic() - self._since)
+        line = progress_line(*self._now, time.monotonic() - self._since, self._before)
         with _lock:
             self._is_drawn = True
             streams.write(f"\r{line[: self._console.width - 1]}\x1b[K", self._console.file)
 
 
-def progress_line(phase: str, done: int, total: int, seconds: float) -> str:
+def progress_line(phase: str, done: int, total: int, seconds: float, before: int = 0) -> str:
     """One line of plain ASCII, so that its length is its width."""
     label = one_line(LABELS.get(phase, phase)).encode("ascii", "replace").decode()
     elapsed = f"{seconds:.0f} s"
     if total <= 0:
         return f"{label}  {elapsed}"
     done = min(max(done, 0), total)
-    bar = "#" * (BAR_WIDTH * done // total)
-    return f"{label}  [{bar:-<{BAR_WIDTH}}] {100 * done // total:3d}%  {_amount(phase, done, total)}{elapsed}"
+    bar = f"[{'#' * (BAR_WIDTH * done // total):-<{BAR_WIDTH}}] {100 * done // total:3d}%"
+    if phase.startswith("download"):  # a file's name is long: it may be cut off where the terminal ends
+        return f"{bar}  {_amount(done, total)}  {_left(done - before, total - done, seconds)}  {label}"
+    return f"{label}  {bar}  {elapsed}"
 
 
-def _amount(phase: str, done: int, total: int) -> str:
-    if phase.startswith("download"):
-        unit, name = (1e9, "GB") if total >= 1e9 else (1e6, "MB")
-        return f"{done / unit:.1f}/{total / unit:.1f} {name}  "
-    return ""
+def _amount(done: int, total: int) -> str:
+    unit, name = (1e9, "GB") if total >= 1e9 else (1e6, "MB")
+    return f"{done / unit:.1f}/{total / unit:.1f} {name}"
+
+
+def _left(came: int, missing: int, seconds: float) -> str:
+    """`12.5 MB/s  3 min left`, once there is something to judge by."""
+    if came <= 0 or seconds < 1:
+        return f"{seconds:.0f} s"
+    rate = came / seconds
+    left = missing / rate
+    return f"{rate / 1e6:.1f} MB/s  " + (f"{left:.0f} s left" if left < 90 else f"{left / 60:.0f} min left")
 
 
 @contextmanager

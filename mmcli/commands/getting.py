@@ -1,0 +1,82 @@
+"""How a command comes to its model: find it, ask the person before a download, fetch it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mmcli.errors import ModelError
+
+if TYPE_CHECKING:
+    from mmcli.models import Download, Model, Wanted
+    from mmcli.terminal import Style
+
+MB, GB = 1_000_000, 1_000_000_000
+
+
+def find(name: str | None, mmproj: Path | None, *, yes: bool, style: Style) -> Model | Wanted:
+    """The model of that name, or this machine's default where nobody chose; no connection is made."""
+    from mmcli import models, terminal
+    from mmcli.engine import machine
+
+    if name:
+        return models.find(name, mmproj)
+    chosen = models.default(machine.free_memory())
+    found = models.find(chosen, mmproj) if mmproj is None else None
+    if found is None or (isinstance(found, models.Wanted) and not (yes or terminal.can_ask(style))):
+        raise ModelError(
+            "no model was chosen",
+            hint=f"`mmcli pull {chosen}` fetches one ({size(chosen)}); -m starter is built in; "
+            "-m WEIGHTS.gguf takes a file (or set MMCLI_MODEL)",
+        )
+    return found
+
+
+def here(found: Model | Wanted, *, yes: bool, style: Style) -> Model:
+    """The model with all its files on this machine: fetched, if need be, after the person said yes."""
+    from mmcli import models, terminal
+
+    if isinstance(found, models.Model):
+        return found
+    if not (yes or terminal.can_ask(style)):
+        raise ModelError(
+            f"`{found.name}` is not on this machine yet",
+            hint=f"`mmcli pull {found.name}` or --yes fetches it ({size(found.name)}); -m starter is built in",
+        )
+    return fetch(models.plan(found), yes=yes, style=style)
+
+
+def fetch(download: Download, *, yes: bool, style: Style) -> Model:
+    """Say what is fetched, ask unless `yes`, fetch."""
+    from mmcli import models, terminal
+
+    text = f"{download.wanted.name}: {what(download)}"
+    if yes:
+        terminal.notice(f"fetching {text}", style)
+    elif not terminal.confirm(f"Fetch {text}?"):
+        raise ModelError(f"`{download.wanted.name}` was not fetched", hint="-m starter is built in")
+    with terminal.progress(style) as progress:
+        return models.fetch(download, progress)
+
+
+def what(download: Download) -> str:
+    """`2 files, 2.95 GB, from Qwen/Qwen3-VL-4B-Instruct-GGUF, licence Apache-2.0`"""
+    n_files = len(download.files)
+    rest = ""
+    if download.n_missing < download.n_bytes:
+        rest = f" ({_words(download.n_missing)} of it still to come)"
+    licence = download.licence or "not told by its repository"
+    files = f"{n_files} file{'s' if n_files > 1 else ''}"
+    return f"{files}, {_words(download.n_bytes)}{rest}, from {download.wanted.repo}, licence: {licence}"
+
+
+def size(name: str) -> str:
+    """The download's size as far as it is known without asking the Hub."""
+    from mmcli.models import catalogue
+
+    known = catalogue.load().get(name)
+    return _words(known.n_bytes) if known and known.n_bytes else "it says how large it is"
+
+
+def _words(n_bytes: int) -> str:
+    return f"{n_bytes / GB:.2f} GB" if n_bytes >= GB / 10 else f"{n_bytes / MB:.1f} MB"

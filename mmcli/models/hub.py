@@ -1,0 +1,372 @@
+"""Fetching from the Hugging Face Hub into its own cache. The only file that knows huggingface_hub; knows no models.
+
+What is missing is streamed into a part file beside the cache's blobs: huggingface_hub itself starts anew after an
+interruption, and compares sizes only. The part goes on where it stopped, is hashed while it arrives, and becomes a
+blob under the Hub's own lock.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias, TypeVar
+
+from mmcli.errors import MmcliError, ModelError, NetworkError, ResourceError
+from mmcli.models import cache
+
+OnProgress: TypeAlias = Callable[[str, int, int], None]
+T = TypeVar("T")
+
+WAITS = (1.0, 2.0, 4.0, 8.0)  # seconds before each new try; a try that brought bytes starts over
+LONGEST_WAIT = 60.0  # seconds: a Hub that asks for more patience is told to the person instead
+TIMEOUT = 15.0  # seconds without an answer, or without one more byte
+MARGIN = 256 << 20  # bytes a download leaves free on the disk
+PART = ".mmcli.incomplete"
+BLOCK = 1 << 20  # bytes
+
+
+@dataclass(frozen=True)
+class Remote:
+    """One file as the Hub describes it: `sha256` where the Hub keeps one (for all large files)."""
+
+    repo: str
+    revision: str  # as asked for: a commit, or main
+    commit: str
+    file: str
+    bytes: int
+    etag: str
+
+    @property
+    def sha256(self) -> str | None:
+        return self.etag if re.fullmatch(r"[0-9a-f]{64}", self.etag) else None
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What a repository holds."""
+
+    commit: str
+    files: tuple[str, ...]
+    licence: str | None
+
+
+def is_offline() -> bool:
+    words = (os.environ.get(name, "") for name in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"))
+    return any(word.upper() in ("1", "ON", "YES", "TRUE") for word in words)
+
+
+# 1 · what the Hub has
+
+
+def listing(repo: str, revision: str = "main") -> Listing:
+    """The names of a repository's files."""
+    hub = _hub()
+
+    def ask() -> Listing:
+        info = hub.HfApi().model_info(repo, revision=revision, timeout=TIMEOUT)
+        names = tuple(sibling.rfilename for sibling in info.siblings or ())
+        card: Any = info.card_data or {}
+        licence = card.get("license_name") or card.get("license")
+        assert info.sha, f"{repo} has no commit"
+        return Listing(info.sha, names, licence if isinstance(licence, str) else None)
+
+    return _patiently(ask, repo)
+
+
+def describe(repo: str, revision: str, file: str) -> Remote:
+    """Size and hash of one file."""
+    if file.startswith("/") or "\\" in file or {"..", "."} & set(file.split("/")):
+        raise NetworkError(f"`{repo}` holds a file with an impossible name: `{file}`", hint="do not trust it")
+    hub = _hub()
+
+    def ask() -> Remote:
+        url = hub.hf_hub_url(repo, file, revision=revision)
+        told = hub.get_hf_file_metadata(url, token=hub.get_token(), timeout=TIMEOUT)
+        if not (told.etag and told.commit_hash and told.size):
+            raise NetworkError(f"the Hub does not say how large `{file}` of `{repo}` is", hint="try again later")
+        # They become paths in the cache, and HF_ENDPOINT may name anybody's server.
+        if not (re.fullmatch(r"\w[\w-]*", told.etag) and re.fullmatch(r"[0-9a-f]{40}", told.commit_hash)):
+            raise NetworkError(f"the Hub's answer about `{file}` of `{repo}` makes no sense", hint="check HF_ENDPOINT")
+        return Remote(repo, revision, told.commit_hash, file, told.size, told.etag)
+
+    return _patiently(ask, repo, file)
+
+
+# 2 · fetching
+
+
+def missing_bytes(remote: Remote) -> int:
+    """What is left to fetch of a file, after what an earlier try left."""
+    if _blob(remote).is_file():
+        return 0
+    try:
+        return remote.bytes - min(_part(remote).stat().st_size, remote.bytes)
+    except OSError:
+        return remote.bytes
+
+
+def check_disk(n_bytes: int) -> None:
+    """ResourceError unless the cache's disk takes that much more."""
+    place = cache.root()
+    while not place.exists():
+        place = place.parent
+    free = shutil.disk_usage(place).free
+    if n_bytes and n_bytes + MARGIN > free:
+        raise ResourceError(
+            f"the download takes {n_bytes / 1e9:.2f} GB, but the disk of `{cache.root()}` has {free / 1e9:.2f} GB free",
+            hint="free some space, or let HF_HOME name a folder on another disk",
+        )
+
+
+def fetch(remote: Remote, on_progress: OnProgress | None = None) -> Path:
+    """Bring one file into the cache, whole and verified; return its path."""
+    report = _Report(f"download {Path(remote.file).name}", remote.bytes, on_progress)
+    hub = _hub()
+    try:
+        _remove_if_damaged(remote)
+        if not _blob(remote).is_file():
+            if on_progress is not None:
+                on_progress("waiting for another download of the same file", 0, 0)  # shown only if it takes a while
+            with _lock(remote):
+                if not _blob(remote).is_file():  # another process may have brought it meanwhile
+                    _download(remote, report)
+                    os.replace(_part(remote), _blob(remote))
+        report(remote.bytes)
+        return Path(
+            _patiently(
+                lambda: hub.hf_hub_download(remote.repo, remote.file, revision=remote.revision),
+                remote.repo,
+                remote.file,
+            )
+        )
+    except OSError as error:  # what the network does has become NetworkError by now
+        if isinstance(error, BrokenPipeError):
+            raise
+        raise _unwritable(error) from error
+
+
+def _download(remote: Remote, report: _Report) -> None:
+    """Fill the part file, from where an earlier try stopped; it is removed where it is not what the Hub describes."""
+    part = _part(remote)
+    digest = hashlib.sha256()
+    with part.open("a+b") as out:
+        out.seek(0)
+        done = 0
+        while kept := out.read(BLOCK):
+            digest.update(kept)
+            done += len(kept)
+            report.checked(done)
+        if done > remote.bytes:
+            out.truncate(0)
+            done, digest = 0, hashlib.sha256()
+        report(done)
+        tries = 0
+        while done < remote.bytes:
+            try:
+                for block in _stream(remote, done):
+                    if block is None:  # the server starts anew
+                        out.truncate(0)
+                        done, digest = 0, hashlib.sha256()
+                        continue
+                    out.write(block)
+                    digest.update(block)
+                    done += len(block)
+                    tries = 0
+                    report(done)
+                    if done > remote.bytes:
+                        break
+            except _transient() as error:
+                if not _wait(tries, error):
+                    raise _explain(error, remote.repo, remote.file) from error
+                tries += 1
+                continue
+            except Exception as error:
+                raise _explain(error, remote.repo, remote.file) from error
+            if done < remote.bytes:  # a connection that was closed in good order, too early
+                if tries >= len(WAITS):
+                    raise NetworkError(f"`{remote.file}` of `{remote.repo}` keeps ending too early", hint=AGAIN)
+                time.sleep(WAITS[tries])
+                tries += 1
+    if done != remote.bytes or (remote.sha256 and digest.hexdigest() != remote.sha256):
+        part.unlink(missing_ok=True)
+        raise NetworkError(
+            f"`{remote.file}` of `{remote.repo}` arrived damaged, and was removed: its SHA-256 is not the Hub's",
+            hint="fetch it again; if that does not help, something between here and the Hub changes files",
+        )
+
+
+def _stream(remote: Remote, start: int) -> Iterator[bytes | None]:
+    """The file's bytes from `start` on; None first where the server will not start there."""
+    hub = _hub()
+    url = hub.hf_hub_url(remote.repo, remote.file, revision=remote.commit)
+    headers = {**hub.utils.build_hf_headers(token=hub.get_token()), "Accept-Encoding": "identity"}
+    if start:
+        headers["Range"] = f"bytes={start}-"
+    with hub.utils.get_session().stream(
+        "GET", url, headers=headers, timeout=TIMEOUT, follow_redirects=True
+    ) as response:
+        if response.status_code >= 400:
+            response.read()
+        hub.utils.hf_raise_for_status(response)
+        if start and response.status_code != 206:
+            yield None
+        yield from response.iter_bytes()  # as they come: a full block would be lost with the connection
+
+
+class _Report:
+    """Progress that never goes backwards, not even when a server makes us start anew."""
+
+    def __init__(self, phase: str, total: int, on_progress: OnProgress | None) -> None:
+        self._phase, self._total, self._to, self._most = phase, total, on_progress, 0
+
+    def __call__(self, done: int) -> None:
+        self._most = max(self._most, min(done, self._total))
+        if self._to is not None:
+            self._to(self._phase, self._most, self._total)
+
+    def checked(self, done: int) -> None:
+        """What an earlier try left is hashed first: gigabytes take seconds."""
+        if self._to is not None:
+            self._to("checking what came before", done, self._total)
+
+
+def _blob(remote: Remote) -> Path:
+    return cache.folder(remote.repo) / "blobs" / remote.etag
+
+
+def _part(remote: Remote) -> Path:
+    return cache.folder(remote.repo) / "blobs" / f"{remote.etag}{PART}"
+
+
+@contextmanager
+def _lock(remote: Remote) -> Iterator[None]:
+    """The lock huggingface_hub itself takes for this blob: no two programs fetch it at once."""
+    path = cache.root() / ".locks" / cache.folder(remote.repo).name / f"{remote.etag}.lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _blob(remote).parent.mkdir(parents=True, exist_ok=True)
+    with _hub().utils.WeakFileLock(path):
+        yield
+
+
+def _remove_if_damaged(remote: Remote) -> None:
+    """A blob of another size than its own is what a full disk or another program left."""
+    blob = _blob(remote)
+    pointer = cache.folder(remote.repo) / "snapshots" / remote.commit / remote.file
+    for path in (pointer, blob):
+        if path.is_file() and path.stat().st_size != remote.bytes:
+            path.unlink()
+
+
+# 3 · what can go wrong
+
+AGAIN = "run the same command again: what has arrived is kept"
+
+
+def _hub() -> Any:
+    """huggingface_hub, told to send no statistics; 0.3 s, so only where a connection is needed."""
+    if is_offline():
+        raise NetworkError("HF_HUB_OFFLINE forbids connections", hint="unset it for this one command")
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    os.environ.setdefault("HF_HUB_DISABLE_SYMLINKS_WARNING", "1")
+    os.environ.setdefault("HF_HUB_VERBOSITY", "error")
+    import huggingface_hub.utils
+
+    return huggingface_hub
+
+
+def _transient() -> tuple[type[Exception], ...]:
+    import httpx2
+    from huggingface_hub.errors import HfHubHTTPError
+
+    return (httpx2.TransportError, HfHubHTTPError)
+
+
+def _patiently(ask: Callable[[], T], repo: str, file: str | None = None) -> T:
+    """Ask the Hub, again after a pause where the failure may pass; its errors become ours."""
+    tries = 0
+    while True:
+        try:
+            return ask()
+        except MmcliError:
+            raise
+        except _transient() as error:
+            # Who cannot be reached at all will hardly be so in ten seconds: a person without a network need not wait.
+            unreachable = getattr(error, "response", None) is None
+            if (unreachable and tries) or not _wait(tries, error):
+                raise _explain(error, repo, file) from error
+            tries += 1
+        except Exception as error:
+            raise _explain(error, repo, file) from error
+
+
+def _wait(tries: int, error: Exception) -> bool:
+    """Pause before another try; False where another try is of no use."""
+    response = getattr(error, "response", None)
+    if response is not None and response.status_code not in (408, 429, 500, 502, 503, 504):
+        return False
+    if tries >= len(WAITS):
+        return False
+    wait = WAITS[tries]
+    if response is not None:
+        asked = response.headers.get("Retry-After", "")
+        wait = max(wait, float(asked)) if asked.isdigit() else wait
+    if wait > LONGEST_WAIT:
+        return False
+    time.sleep(wait)
+    return True
+
+
+def _unwritable(error: OSError) -> ResourceError:
+    return ResourceError(
+        f"cannot write into `{cache.root()}`: {error.strerror or error}",
+        hint="free some space, or let HF_HOME name another folder",
+    )
+
+
+def _explain(error: Exception, repo: str, file: str | None) -> MmcliError:
+    """The sentence a person needs for what huggingface_hub or the network raised."""
+    from huggingface_hub import errors as hub
+
+    if isinstance(error, MmcliError):
+        return error
+    address = os.environ.get("HF_ENDPOINT", "").rstrip("/") or "https://huggingface.co"
+    if isinstance(error, hub.GatedRepoError):
+        return NetworkError(
+            f"`{repo}` is gated: its makers ask for their terms to be accepted first",
+            hint=f"accept them at {address}/{repo}, then set HF_TOKEN to a token of that account",
+        )
+    if isinstance(error, hub.RepositoryNotFoundError):
+        return NetworkError(
+            f"the Hub has no public repository `{repo}`", hint="check the name; for a private one set HF_TOKEN"
+        )
+    if isinstance(error, hub.RevisionNotFoundError):
+        return NetworkError(f"`{repo}` has no longer the revision asked for", hint=f"see {address}/{repo}")
+    if isinstance(error, hub.EntryNotFoundError) and not isinstance(error, hub.LocalEntryNotFoundError):
+        return NetworkError(f"`{repo}` has no file `{file}`", hint=f"see {address}/{repo}/tree/main")
+    if isinstance(error, hub.HFValidationError):
+        return ModelError(f"`{repo}` cannot be a repository on the Hub", hint="it looks like ORGANISATION/NAME")
+    response = getattr(error, "response", None)
+    if response is not None:
+        status = response.status_code
+        if status == 429:
+            asked = response.headers.get("Retry-After", "")
+            when = f"in {asked} seconds" if asked.isdigit() else "in a few minutes"
+            return NetworkError("the Hub asks to slow down (429)", hint=f"try again {when}; HF_TOKEN raises the limit")
+        if status in (401, 403):
+            return NetworkError(f"the Hub does not let us read `{repo}` ({status})", hint="check HF_TOKEN")
+        return NetworkError(f"the Hub answered {status} for `{repo}`", hint=AGAIN)
+    cause = error.__cause__ or error
+    if isinstance(error, OSError) and error.errno is not None and not isinstance(error, ConnectionError):
+        return _unwritable(error)
+    return NetworkError(
+        f"cannot reach {address}: {str(cause).splitlines()[0] if str(cause) else type(cause).__name__}",
+        hint=f"check the connection (HF_ENDPOINT, HTTPS_PROXY); {AGAIN}",
+    )

@@ -1,0 +1,102 @@
+"""A model whose files are on this machine. Knows GGUF headers; knows no names, no network and no engine."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from pathlib import Path
+
+from mmcli.errors import ModelError
+from mmcli.models import gguf, pairs
+from mmcli.models.catalogue import NO_ADVICE, Advice
+
+# Projectors of the LLaVA family (github.com/haotian-liu/LLaVA: "<image>\n" before every question); names as in
+# llama.cpp's clip-impl.h.
+LLAVA_PROJECTORS = frozenset({"mlp", "mlp_norm", "ldp", "ldpv2"})
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model whose files are on this machine, with what its projector says it can take."""
+
+    name: str
+    weights: Path
+    projector: Path | None
+    sees: bool
+    hears: bool
+    media_newline: bool  # it was trained with a newline after each picture
+    advice: Advice = NO_ADVICE
+
+    def require(self, *, sight: bool, hearing: bool) -> None:
+        """ModelError unless the model can take what is asked of it."""
+        for wanted, able, verb, kind in ((sight, self.sees, "see", "vision"), (hearing, self.hears, "hear", "audio")):
+            if not wanted or able:
+                continue
+            if self.projector is None:
+                raise ModelError(
+                    f"`{self.name}` was given no projector, so it cannot {verb}",
+                    hint=_projector_hint(self.weights),
+                )
+            raise ModelError(
+                f"`{self.name}` cannot {verb}: its projector has no {kind} encoder",
+                hint=f"choose a model with {kind}, or the right projector with --mmproj FILE",
+            )
+
+
+def open_files(name: str, weights: Path, projector: Path | None, advice: Advice = NO_ADVICE) -> Model:
+    """The model in these files, after a look at their headers; ModelError where they are not what they should be."""
+    header = gguf.read(weights)
+    if header.is_projector:
+        raise ModelError(
+            f"`{weights}` is a projector, not a language model's weights",
+            hint=f"give it as --mmproj {weights.name} beside the weights: -m WEIGHTS.gguf",
+        )
+    if projector is None:
+        return Model(name, weights, None, sees=False, hears=False, media_newline=False, advice=advice)
+    if str(projector) in ("", "."):
+        raise ModelError("--mmproj names no file", hint=_projector_hint(weights))
+    other = gguf.read(projector)
+    if not other.is_projector:
+        raise ModelError(
+            f"`{projector}` is not a projector (its architecture is `{other.architecture}`)",
+            hint="the projector's file is published beside the weights, usually with mmproj in its name",
+        )
+    kind = other.text("clip.projector_type") or other.text("clip.vision.projector_type")
+    return Model(
+        name, weights, projector, other.sees, other.hears, media_newline=kind in LLAVA_PROJECTORS, advice=advice
+    )
+
+
+def beside(weights: Path) -> Path | None:
+    """The projector in the same folder that can only be meant for these weights: by its name and its width.
+
+    The width alone says too little: projectors of other models of the same size have it too, and with one of them a
+    model answers fluently about what it never saw.
+    """
+    header = gguf.read(weights)
+    if header.is_projector:
+        return None
+    width = header.metadata.get(f"{header.architecture}.embedding_length")
+    names = [path.name for path in weights.parent.glob("*.gguf")]
+    found = [weights.parent / name for name in pairs.related(weights.name, names)]
+    fitting = [path for path in found if _fits(path, width)]
+    return fitting[0] if len(fitting) == 1 else None
+
+
+def _fits(projector: Path, width: object) -> bool:
+    try:
+        header = gguf.read(projector)
+    except ModelError:
+        return False
+    senses = [sense for sense in ("vision", "audio") if header.metadata.get(f"clip.has_{sense}_encoder")]
+    widths = [header.metadata.get(f"clip.{sense}.projection_dim") for sense in senses]
+    return header.is_projector and width in widths
+
+
+def _projector_hint(weights: Path) -> str:
+    """Name the projector that lies beside the weights, if one does."""
+    found = sorted(path for path in weights.parent.glob("*.gguf") if pairs.is_projector(path.name))
+    if not found:
+        return "give the projector published beside the weights with --mmproj FILE"
+    close = difflib.get_close_matches(weights.name, [path.name for path in found], n=1, cutoff=0.0)
+    return f"perhaps --mmproj {weights.parent / close[0]}"

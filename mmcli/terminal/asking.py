@@ -1,0 +1,28 @@
+"""Asking the person for a yes. Knows terminals; knows nothing of what it asks about."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from mmcli.terminal import streams
+from mmcli.terminal.clean import one_line
+from mmcli.terminal.waiting import out_of_the_way
+
+if TYPE_CHECKING:
+    from mmcli.terminal.style import Style
+
+
+def can_ask(style: Style) -> bool:
+    """Whether there is a person to ask: both ends of the conversation are a terminal, and no program reads along."""
+    return not style.json and sys.stdin is not None and all(map(streams.is_terminal, (sys.stdin, sys.stderr)))
+
+
+def confirm(question: str) -> bool:
+    """Ask on stderr; Enter means yes, and so does what begins with y. The end of the input means no."""
+    with out_of_the_way():
+        streams.write(f"{one_line(question)} [Y/n] ", sys.stderr)
+        answer = sys.stdin.readline()
+    if not answer:
+        streams.write("\n", sys.stderr)
+    return answer[:1] == "\n" or answer.strip().lower().startswith("y")
