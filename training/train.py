@@ -52,6 +52,7 @@ STAGES = (
     Stage("vision", steps=5000, peak=3e-3, end=6e-4, warmup=100, decay_from=0.3),
     Stage("joint", steps=4800, peak=1.6e-3, end=2e-5, warmup=150, decay_from=0.72, vision_scale=0.3, aux_weight=0.25),
     Stage("polish", steps=700, peak=8e-4, end=1e-5, warmup=40, vision_scale=0.3, aux_weight=0.25),
+    Stage("finish", steps=520, peak=6e-4, end=1e-5, warmup=20, vision_scale=0.3, aux_weight=0.25),
 )
 DECISIVE = (" Yes", " No", " left", " right", " above", " below", " Nothing", " Only", " Both", " yes", " no")
 SAVE_EVERY = 200  # steps
