@@ -97,6 +97,11 @@ def independent(rng: random.Random, n_pictures: int, turns: list[Turn]) -> Row:
 
 def talk(rng: random.Random, n_pictures: int, turns: list[Turn]) -> Row:
     row, before = opening(rng, n_pictures)
+    return goes_on(row, before, turns)
+
+
+def goes_on(row: Row, before: str, turns: list[Turn]) -> Row:
+    """Add turn after turn while there is room."""
     for turn in turns:
         question, answer = encode_turn(before, turn)
         if not row.fits(question, answer):
@@ -122,15 +127,7 @@ def later_picture(rng: random.Random, first: Picture, second: Picture, change: s
         turns = pairs.turns(rng, first, second, change, 3, weights)
     else:
         turns = questions.turns(rng, second, 3, weights | {"differ_alone": 0.0})
-    before = "\n"
-    for turn in turns:
-        question, answer = encode_turn(before, turn)
-        if not row.fits(question, answer):
-            break
-        row.add(question)
-        row.add(answer, answer=True)
-        before = "\nUSER: "
-    return row
+    return goes_on(row, "\n", turns)
 
 
 def make(stage: str, seed: int, number: int, weights: dict[str, float]) -> tuple[np.ndarray, ...]:

@@ -40,10 +40,6 @@ class Ended:
         """All facts as one table."""
         return {key: value for fact in self.facts for key, value in fact.items()}
 
-    @property
-    def is_illegal_instruction(self) -> bool:
-        return "SIGILL" in (self.crash or "")
-
     def sentence(self) -> str:
         """What killed it, with its own reason where it left one."""
         return f"{self.crash}: {self.last_words}" if self.last_words else str(self.crash)
