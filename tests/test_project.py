@@ -32,8 +32,9 @@ MAX_LINES = 500
 MAY_IMPORT = {
     "errors": set(),
     "interrupts": set(),
+    "offline": {"errors"},
     "config": {"errors"},
-    "models": {"errors", "config"},
+    "models": {"errors", "config", "offline"},
     "media": {"errors"},
     "terminal": {"errors"},
     "engine": {"errors", "media.types"},

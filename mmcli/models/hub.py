@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
+from mmcli import offline
 from mmcli.errors import MmcliError, ModelError, NetworkError, ResourceError
 from mmcli.models import cache
 
@@ -66,11 +67,6 @@ class Listing:
     commit: str
     files: tuple[str, ...]
     licence: str | None
-
-
-def is_offline() -> bool:
-    words = (os.environ.get(name, "") for name in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"))
-    return any(word.upper() in ("1", "ON", "YES", "TRUE") for word in words)
 
 
 # 1 · what the Hub has
@@ -284,8 +280,8 @@ AGAIN = "run the same command again: what has arrived is kept"
 
 def _hub() -> Any:
     """huggingface_hub, told to send no statistics; 0.3 s, so only where a connection is needed."""
-    if is_offline():
-        raise NetworkError("HF_HUB_OFFLINE forbids connections", hint="unset it for this one command")
+    if offline.is_on():
+        raise offline.refusal("cannot ask the Hub")
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     os.environ.setdefault("HF_HUB_DISABLE_SYMLINKS_WARNING", "1")
