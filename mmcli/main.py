@@ -25,6 +25,7 @@ from mmcli.commands.catalogue import models, show
 from mmcli.commands.demo import demo
 from mmcli.commands.doctor import doctor
 from mmcli.commands.pull import pull
+from mmcli.commands.rm import rm
 
 app = typer.Typer(
     name="mmcli",
@@ -92,7 +93,7 @@ def _top(
     pass
 
 
-COMMANDS = (ask, pull, models, show, demo, doctor)
+COMMANDS = (ask, pull, models, show, rm, demo, doctor)
 for _function in COMMANDS:
     _command(_function)
 

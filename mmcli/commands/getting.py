@@ -20,7 +20,9 @@ def find(name: str | None, mmproj: Path | None, *, yes: bool, style: Style) -> M
     from mmcli.engine import machine
 
     if name:
-        return models.find(name, mmproj)
+        found = models.find(name, mmproj)
+        tell_projector(found, mmproj, style)
+        return found
     chosen = models.default(machine.free_memory())
     found = models.find(chosen, mmproj) if mmproj is None else None
     if found is None or (isinstance(found, models.Wanted) and not (yes or terminal.can_ask(style))):
@@ -30,6 +32,14 @@ def find(name: str | None, mmproj: Path | None, *, yes: bool, style: Style) -> M
             "-m WEIGHTS.gguf takes a file (or set MMCLI_MODEL)",
         )
     return found
+
+
+def tell_projector(found: Model | Wanted, mmproj: Path | None, style: Style) -> None:
+    """Say which projector was picked up beside a weights file, where nobody named it."""
+    from mmcli import models, terminal
+
+    if mmproj is None and isinstance(found, models.Model) and found.is_by_path and found.projector:
+        terminal.notice(f"with the projector beside it: {found.projector}", style)
 
 
 def here(found: Model | Wanted, *, yes: bool, style: Style) -> Model:
@@ -95,10 +105,10 @@ def what(download: Download) -> str:
     n_files = len(download.files)
     rest = ""
     if download.n_missing < download.n_bytes:
-        rest = f" ({_words(download.n_missing)} of it still to come)"
+        rest = f" ({words(download.n_missing)} of it still to come)"
     licence = download.licence or "not told by its repository"
     files = f"{n_files} file{'s' if n_files > 1 else ''}"
-    return f"{files}, {_words(download.n_bytes)}{rest}, from {download.wanted.repo}, licence: {licence}"
+    return f"{files}, {words(download.n_bytes)}{rest}, from {download.wanted.repo}, licence: {licence}"
 
 
 def size(name: str) -> str:
@@ -106,8 +116,8 @@ def size(name: str) -> str:
     from mmcli.models import catalogue, speech
 
     known = catalogue.load().get(name) or speech.load().get(name)
-    return _words(known.n_bytes) if known and known.n_bytes else "it says how large it is"
+    return words(known.n_bytes) if known and known.n_bytes else "it says how large it is"
 
 
-def _words(n_bytes: int) -> str:
+def words(n_bytes: int) -> str:
     return f"{n_bytes / GB:.2f} GB" if n_bytes >= GB / 10 else f"{n_bytes / MB:.1f} MB"

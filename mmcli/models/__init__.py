@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mmcli.errors import ModelError
-from mmcli.models import cache, catalogue, hub, pairs, speech
+from mmcli.errors import ModelError, UsageError
+from mmcli.models import adopted, cache, catalogue, elsewhere, hub, pairs, speech
+from mmcli.models.adopted import Adopted
 from mmcli.models.catalogue import NO_ADVICE, Entry, File
 from mmcli.models.model import Model, beside, open_files
 from mmcli.models.speech import SpeechEntry, SpeechModel
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from mmcli.models.hub import OnProgress, Remote
 
 __all__ = [
+    "Adopted",
     "Download",
     "Entry",
     "Model",
@@ -29,6 +31,7 @@ __all__ = [
     "SpeechModel",
     "Wanted",
     "WantedSpeech",
+    "adopt",
     "default",
     "fetch",
     "fetch_speech",
@@ -92,9 +95,10 @@ def find(name: str, mmproj: Path | None = None) -> Model | Wanted:
     """The model called `name`: in the catalogue, `org/repo[:QUANT]` on the Hub, or a GGUF file. Makes no connection."""
     path = Path(os.path.expanduser(name))  # Path.expanduser fails for a user who does not exist
     if path.suffix.lower() == ".gguf" or (path.is_file() and name not in catalogue.load()):
-        return open_files(path.name, path, mmproj or (beside(path) if path.exists() else None))
-    if known := catalogue.match(name):
-        return _known(*known, mmproj)
+        model = open_files(path.name, path, mmproj or (beside(path) if path.exists() else None))
+        return replace(model, is_by_path=True)
+    if known := named(name):
+        return _known(known[0], known[1], mmproj) if isinstance(known[1], Entry) else _adopted(known[1], mmproj)
     if reference := REFERENCE.fullmatch(name):
         wanted = Wanted(name, reference[1], choice=reference[2], mmproj=mmproj)
         return _cached(wanted) or wanted
@@ -103,7 +107,7 @@ def find(name: str, mmproj: Path | None = None) -> Model | Wanted:
             f"`{known_speech[0]}` writes down speech; it can neither see nor answer",
             hint="`mmcli models` lists the models that answer",
         )
-    close = catalogue.closest(name, *speech.load())
+    close = catalogue.closest(name, *speech.load(), *adopted.load())
     hint = f"did you mean `{close}`?" if close else "`mmcli models` lists them; a path of a .gguf file is one too"
     raise ModelError(f"there is no model named `{name}`", hint=hint)
 
@@ -142,7 +146,7 @@ def find_speech(name: str | None = None) -> SpeechModel | WantedSpeech:
 
 def find_any(name: str) -> Model | Wanted | SpeechModel | WantedSpeech:
     """The model called `name`, of either kind. Makes no connection."""
-    if not Path(name).suffix.lower() == ".gguf" and not catalogue.match(name) and speech.match(name):
+    if not Path(name).suffix.lower() == ".gguf" and not named(name) and speech.match(name):
         return find_speech(name)
     found = find(name)
     if isinstance(found, Wanted) and found.entry is None and found.choice is None:
@@ -165,7 +169,24 @@ def default(memory: int) -> str:
 def installed(name: str) -> bool:
     """Whether all files of an entry are on this machine."""
     entry = catalogue.load()[name]
-    return entry.builtin or _cached_files(entry) is not None
+    return entry.builtin or _cached_files(entry) is not None or _stand_in(name) is not None
+
+
+def adopt(on_progress: OnProgress | None = None) -> elsewhere.Found:
+    """Look for pairs that other tools have on this machine, and remember them by name in place of what was remembered.
+
+    What was remembered stays where its files are still there, though its place was not looked into this time.
+    """
+    try:
+        known = adopted.load()
+    except UsageError:  # damaged: this is what writes it anew
+        known = {}
+    found = elsewhere.search(known, installed, on_progress)
+    names = {model.name for model in found.models}
+    found.models += [model for model in known.values() if model.name not in names and not model.gone]
+    found.gone = [model for model in known.values() if model.name not in names and model.gone]
+    adopted.save(found.models)
+    return found
 
 
 def plan(wanted: Wanted | WantedSpeech) -> Download:
@@ -241,7 +262,31 @@ def _known(name: str, entry: Entry, mmproj: Path | None) -> Model | Wanted:
         return open_files(name, folder / entry.weights.file, mmproj or projector, entry.advice)
     assert entry.repo is not None, f"{name} has neither files nor a repository"
     wanted = Wanted(name, entry.repo, entry.revision or "main", entry=entry, mmproj=mmproj)
-    return _cached(wanted) or wanted
+    return _cached(wanted) or _stand_in(name, mmproj) or wanted
+
+
+def named(name: str) -> tuple[str, Entry | Adopted] | None:
+    """What is called `name` in the catalogue or among what was adopted, or the only thing whose name begins so."""
+    entries: dict[str, Entry | Adopted] = dict(catalogue.load())
+    if name.lower() not in entries:
+        entries = {**adopted.load(), **entries}
+    return catalogue.match_in(entries, name)
+
+
+def _stand_in(name: str, mmproj: Path | None = None) -> Model | None:
+    """The catalogue's model from the files that another tool has of it."""
+    found = adopted.load().get(name)
+    return None if found is None or found.gone else _adopted(found, mmproj)
+
+
+def _adopted(found: Adopted, mmproj: Path | None) -> Model:
+    if found.gone:
+        raise ModelError(
+            f"`{found.name}` is gone: `{found.gone}` of {found.place} is no longer there",
+            hint=f"`mmcli models --adopt` looks again; `mmcli rm {found.name}` forgets it",
+        )
+    entry = catalogue.load().get(found.name)
+    return open_files(found.name, found.weights, mmproj or found.projector, entry.advice if entry else NO_ADVICE)
 
 
 def _cached(wanted: Wanted) -> Model | None:

@@ -279,9 +279,14 @@ AGAIN = "run the same command again: what has arrived is kept"
 
 
 def _hub() -> Any:
-    """huggingface_hub, told to send no statistics; 0.3 s, so only where a connection is needed."""
+    """huggingface_hub, for who needs a connection."""
     if offline.is_on():
         raise offline.refusal("cannot ask the Hub")
+    return library()
+
+
+def library() -> Any:
+    """huggingface_hub, told to send no statistics; importing it takes 0.3 s."""
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     os.environ.setdefault("HF_HUB_DISABLE_SYMLINKS_WARNING", "1")
