@@ -20,9 +20,9 @@ def find(name: str | None, mmproj: Path | None, *, yes: bool, style: Style) -> M
     from mmcli.engine import machine
 
     if name:
-        found = models.find(name, mmproj)
-        tell_projector(found, mmproj, style)
-        return found
+        named = models.find(name, mmproj)
+        tell_projector(named, mmproj, style)
+        return named
     chosen = models.default(machine.free_memory())
     found = models.find(chosen, mmproj) if mmproj is None else None
     if found is None or (isinstance(found, models.Wanted) and not (yes or terminal.can_ask(style))):

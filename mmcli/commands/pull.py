@@ -57,7 +57,8 @@ def pull(
             continue
         model = getting.fetch(download, yes=consent, style=style)
         wanted = check
-        if check is None and not consent and model.sees:
+        only_own_prompts = download.wanted.entry is not None and download.wanted.entry.prompts
+        if check is None and not consent and model.sees and not only_own_prompts:
             wanted = terminal.confirm(f"Show {model.name} a test card, to find out whether it sees?")
         status = _add(rows, model, bool(wanted), style) or status
     if not quiet:
