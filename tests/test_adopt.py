@@ -198,6 +198,8 @@ def test_a_file_of_the_catalogue_s_own_is_used_under_the_catalogue_s_name(
     assert (pulled.status, "already" in pulled.stderr) == (0, True)
     said = [mmcli("ask", "What?", "-m", "toy", "--max-tokens", "6", "--no-loop-guard").stdout for _ in range(2)]
     assert said[0] == said[1]  # temperature 0, as the entry advises
+    assert mmcli("rm", "toy", "--yes", "--json").json["forgotten"] == ["toy"]
+    assert [row["here"] for row in mmcli("models", "--json").json if row["name"] == "toy"] == [False]
 
 
 # strangers' files

@@ -61,7 +61,10 @@ def _models(names: list[str], consent: bool, style: Style) -> int:
     if style.json:
         terminal.data(_json(removal))
     elif not style.quiet:
-        terminal.line(f"removed {called}: {words(removal.n_bytes)} freed")
+        for model in removal.forgotten:
+            terminal.line(f"forgot {model.name}")
+        if removal.targets:
+            terminal.line(f"removed {', '.join(t.name for t in removal.targets)}: {words(removal.n_bytes)} freed")
     return 0
 
 
@@ -106,7 +109,8 @@ def _partials(consent: bool, style: Style) -> int:
     if style.json:
         terminal.data({"removed": [str(part.path) for part in gone], "freed_bytes": freed})
     elif not style.quiet:
-        terminal.line(f"removed {_count(len(gone), 'partial download')}: {words(freed)} freed")
+        what = f"removed {_count(len(gone), 'partial download')}: {words(freed)} freed"
+        terminal.line(what if gone else "no interrupted download left anything")
     return 0
 
 

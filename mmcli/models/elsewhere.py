@@ -77,6 +77,7 @@ def places() -> list[tuple[str, Path]]:
     found += [(OLLAMA, home / ".ollama" / "models"), (OLLAMA, Path("/usr/share/ollama/.ollama/models"))]
     unique: dict[tuple[str, str], tuple[str, Path]] = {}
     for place, root in found:
+        root = Path(os.path.abspath(os.path.expanduser(root)))  # what is remembered must not depend on where one is
         unique.setdefault((place, os.path.realpath(root)), (place, root))
     return list(unique.values())
 
