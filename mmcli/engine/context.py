@@ -69,6 +69,10 @@ class Context:
         self._llama.llama_batch_free(self._batch)
         self._llama.llama_free(self.handle)
 
+    def use_threads(self, threads: int) -> None:
+        """How many threads the next forward passes take."""
+        self._llama.llama_set_n_threads(self.handle, threads, threads)
+
     def decode(self, tokens: Sequence[int], pos: int, *, logits: bool = True) -> None:
         """One forward pass over at most `n_batch` tokens at positions pos, pos + 1, …; logits of the last if wanted."""
         last = len(tokens) - 1

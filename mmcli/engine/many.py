@@ -25,6 +25,7 @@ from mmcli.errors import MmcliError
 
 MOST = 256  # sequences llama.cpp can hold in one context (LLAMA_MAX_SEQ)
 WORTH_COPYING = 8  # tokens: a shorter beginning is computed again rather than copied from another place
+ALONE = 256  # cells: past them, llama.cpp cuts the attention of a lone token into one piece for each thread
 TOGETHER = 64  # tokens: from here on llama.cpp's attention works in tiles; shorter texts may share a forward pass
 
 
@@ -305,9 +306,13 @@ class Many:
 
     def _decode(self, rows: Sequence[Row], speakers: Sequence[tuple[int, Place]]) -> None:
         """One forward pass; its time is shared out among those who speak after it."""
-        assert self._context is not None
+        context = self._context
+        assert context is not None
+        # Cut into pieces, its sums would be others than in company. With one thread there is one piece.
+        alone = len(rows) == 1 and rows[0].pos >= ALONE and self._weights.device == "CPU"
         started = time.perf_counter()
-        self._context.decode_rows(rows)
+        context.use_threads(1 if alone else self._threads)
+        context.decode_rows(rows)
         share = (time.perf_counter() - started) / len(speakers)
         for _, place in speakers:
             assert place.request is not None
