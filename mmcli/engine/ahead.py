@@ -8,10 +8,46 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Generic, TypeVar
 
 LOOK_UP = 0.1  # seconds between two looks whether the person wants to stop
+
+
+class Cores:
+    """Threads, shared by one who encodes (`encoder` of them) and one who decodes (the others, or all)."""
+
+    def __init__(self, threads: int, encoder: int) -> None:
+        self.threads, self.encoder = threads, encoder
+        self._changed = threading.Condition()
+        self._encoding = self._all_taken = False
+
+    @contextmanager
+    def decoding(self) -> Iterator[int]:
+        """How many threads a forward pass may take."""
+        with self._changed:
+            self._all_taken = not self._encoding
+            free = self.threads if self._all_taken else max(1, self.threads - self.encoder)
+        try:
+            yield free
+        finally:
+            with self._changed:
+                self._all_taken = False
+                self._changed.notify_all()
+
+    @contextmanager
+    def encoding(self) -> Iterator[None]:
+        """Wait for the forward pass that has all threads; those after it leave us ours."""
+        with self._changed:
+            self._encoding = True
+            self._changed.wait_for(lambda: not self._all_taken)
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._encoding = False
+
 
 Request = TypeVar("Request")
 Ready = TypeVar("Ready")

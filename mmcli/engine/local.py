@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from mmcli.engine import kv, machine, mtmd, plan
+from mmcli.engine.ahead import Cores
 from mmcli.engine.cache import WORTH_SAVING, Cache, Room
 from mmcli.engine.decode import Voice, decode
 from mmcli.engine.many import Many, Request, bearable
@@ -179,12 +180,16 @@ class LocalEngine:
         that were begun end as `interrupted`, and requests that were not begun get no Piece.
         """
         sampling = sampling or Sampling()
+        import os
+
+        encoder = int(os.environ.get("MMCLI_BESIDE", "0"))
+        cores = Cores(self._threads, encoder)
         many = Many(
             self._weights,
             lambda: self._projector,
             self._room,
             sampling,
-            threads=self._threads,
+            cores=cores,
             parallel=parallel,
             interrupted=self._stop.is_set,
             on_notice=self._options.on_notice,
@@ -194,7 +199,7 @@ class LocalEngine:
         def conclude(request: Request, voice: Voice, n_ctx: int, n_past: int) -> Answer:
             return self._answer(request.messages, request.plan, voice, request.usage, n_ctx, n_past)
 
-        yield from many.run(requests, partial(self._prepare, sampling), conclude)
+        yield from many.run(requests, partial(self._prepare, sampling, cores), conclude)
         self._stop.clear()
 
     def bearable(self, n_tokens: int) -> int:
@@ -202,13 +207,18 @@ class LocalEngine:
         gpu = self._weights.device != "CPU"
         return bearable(self._room.wanted(n_tokens, 0), self._room.affordable, self._threads, gpu=gpu)
 
-    def _prepare(self, sampling: Sampling, index: int, messages: Sequence[Message]) -> Request:
+    def _prepare(self, sampling: Sampling, cores: Cores, index: int, messages: Sequence[Message]) -> Request:
         """A request as chunks and cells; what is wrong with it is kept in it."""
         request = Request(index, messages, seed=_seed(sampling))
         media = [medium for message in messages for medium in message.media]
         try:
             request.prompt = self._template.render(messages, think=sampling.think)
-            request.plan = self._tokenize(request.prompt, media, None, request.usage, request.close)
+            request.plan = self._tokenize(request.prompt, media, None, request.usage, request.close, cores.encoder)
+            if cores.encoder and self._projector is not None:
+                for place, chunk in request.plan.chunks.items():
+                    with cores.encoding(), request.usage.timed("encode"):
+                        request.embeddings[place] = self._projector.encode_apart(chunk)
+                    request.usage.n_encodes += 1
         except MmcliError as error:
             request.error = error
         else:
@@ -240,18 +250,24 @@ class LocalEngine:
         return kv.Store.key(engine, prompt.segments[: len(media)], [medium.id for medium in media])
 
     def _tokenize(
-        self, prompt: Prompt, media: Sequence[Image | Audio], key: str | None, usage: Usage, close: ExitStack
+        self,
+        prompt: Prompt,
+        media: Sequence[Image | Audio],
+        key: str | None,
+        usage: Usage,
+        close: ExitStack,
+        threads: int = 0,
     ) -> plan.Plan:
         if not media:
             with usage.timed("tokenize"):
                 return plan.from_text(prompt, self._weights)
-        projector = self._ready_projector(media, usage)
+        projector = self._ready_projector(media, usage, threads or self._threads)
         with usage.timed("tokenize"):
             chunks = projector.tokenize(prompt.segments, media, add_special=True)
             close.callback(chunks.close)
             return plan.from_chunks(chunks, prompt, media, self._weights, key)
 
-    def _ready_projector(self, media: Sequence[Image | Audio], usage: Usage) -> mtmd.Projector:
+    def _ready_projector(self, media: Sequence[Image | Audio], usage: Usage, threads: int) -> mtmd.Projector:
         """The projector, loaded when the first medium needs it, and able to take these media."""
         if self._projector_path is None:
             raise ModelError(
@@ -264,7 +280,7 @@ class LocalEngine:
                 self._projector = mtmd.Projector(
                     self._projector_path,
                     self._weights,
-                    threads=self._threads,
+                    threads=threads,
                     use_gpu=self._weights.device != "CPU",
                     min_tokens=low,
                     max_tokens=high,

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from mmcli.engine import kv, mtmd
-from mmcli.engine.ahead import Ahead
+from mmcli.engine.ahead import Ahead, Cores
 from mmcli.engine.cache import N_UBATCH, Room
 from mmcli.engine.context import Context, Interrupted, Row
 from mmcli.engine.decode import Voice
@@ -79,14 +79,14 @@ class Many:
         room: Room,
         sampling: Sampling,
         *,
-        threads: int,
+        cores: Cores,
         parallel: int | None,
         interrupted: Callable[[], bool],
         on_notice: Callable[[str], None],
         report: OnProgress,
     ) -> None:
         self._weights, self._projector, self._room, self._sampling = weights, projector, room, sampling
-        self._threads, self._parallel, self._interrupted = threads, parallel, interrupted
+        self._cores, self._parallel, self._interrupted = cores, parallel, interrupted
         self._on_notice, self._report = on_notice, report
         self._context: Context | None = None
         self._places: list[Place] = []
@@ -165,14 +165,19 @@ class Many:
             self._context = None
             old.close()
         device = self._weights.device
-        most = bearable(wanted, self._room.affordable, self._threads, gpu=device != "CPU")
+        most = bearable(wanted, self._room.affordable, self._cores.threads, gpu=device != "CPU")
         if self._parallel is not None:
             affordable = max(1, self._room.affordable // wanted)
             if self._parallel > affordable:
                 self._on_notice(f"memory has room for {affordable} answers at once, not for {self._parallel}")
             most = min(self._parallel, affordable, MOST)
         self._context = Context(
-            self._weights, n_ctx=wanted, n_ubatch=n_ubatch, threads=self._threads, offload=device != "CPU", n_seq=most
+            self._weights,
+            n_ctx=wanted,
+            n_ubatch=n_ubatch,
+            threads=self._cores.threads,
+            offload=device != "CPU",
+            n_seq=most,
         )
         ahead.allow(most - max(1, len(self._places)))
         self._places = [Place(seq) for seq in range(most)]
@@ -230,7 +235,8 @@ class Many:
         if start not in plan.chunks:
             tokens = plan.text(start, context.n_batch)
             self._report("prefill", done, plan.n_tokens)
-            with usage.timed("prefill"):
+            with usage.timed("prefill"), self._cores.decoding() as threads:
+                context.use_threads(threads)
                 context.decode_rows([Row(token, position + i, place.seq) for i, token in enumerate(tokens)])
             place.cells += tokens
             return
@@ -243,7 +249,8 @@ class Many:
                 embeddings = projector.encode(plan.chunks[start])
             usage.n_encodes += 1
         self._report("prefill", done, plan.n_tokens)
-        with usage.timed("prefill"):
+        with usage.timed("prefill"), self._cores.decoding() as threads:
+            context.use_threads(threads)
             context.decode_media(projector, plan.chunks[start], embeddings, position, place.seq)
         place.cells.append(plan.cells[start])
 
@@ -260,7 +267,7 @@ class Many:
             tails.setdefault(len(place.request.plan.cells) - len(place.cells), []).append(place)
         for n, places in tails.items():
             assert self._context is not None
-            together = max(1, self._context.n_batch // n) if n < TOGETHER else 1
+            together = max(1, self._context.n_batch // n) if 1 < n < TOGETHER else 1
             places.sort(key=lambda place: place.seq)
             for i in range(0, len(places), together):
                 rows: list[Row] = []
@@ -309,10 +316,11 @@ class Many:
         context = self._context
         assert context is not None
         # Cut into pieces, its sums would be others than in company. With one thread there is one piece.
-        alone = len(rows) == 1 and rows[0].pos >= ALONE and self._weights.device == "CPU"
+        alone = len(rows) == 1 and speakers[0][1].filled > ALONE and self._weights.device == "CPU"
         started = time.perf_counter()
-        context.use_threads(1 if alone else self._threads)
-        context.decode_rows(rows)
+        with self._cores.decoding() as threads:
+            context.use_threads(1 if alone else threads)
+            context.decode_rows(rows)
         share = (time.perf_counter() - started) / len(speakers)
         for _, place in speakers:
             assert place.request is not None

@@ -41,9 +41,7 @@ def main() -> None:
         said: dict[int, str] = {}
         phases: dict[str, float] = {}
         pictures = sorted(given.folder.iterdir())
-        for index, piece in running.generate_many(
-            requests(pictures, given.prompt), sampling, parallel=given.parallel
-        ):
+        for index, piece in running.generate_many(requests(pictures, given.prompt), sampling, parallel=given.parallel):
             assert piece.error is None, piece.error
             if piece.answer is not None:
                 assert piece.answer.usage.completion_tokens == given.tokens, piece.answer.text
