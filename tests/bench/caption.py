@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import base64
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -25,10 +26,11 @@ import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.bench.measure import COMPILED, Ratios, machine, run
+from tests.bench.measure import COMPILED, Ratios, Run, machine, run
 from tests.bench.subjects import QUESTION, Subjects, parser, prepare
 
 CLIENTS = 8
@@ -55,48 +57,59 @@ def main() -> None:
 
 
 def _round(subjects: Subjects, pictures: list[Path], given: argparse.Namespace, ratios: Ratios) -> list[str]:
-    whole, mine = ours(subjects, pictures[0].parent, given.parallel)
+    done = ours(subjects, pictures[0].parent, given.parallel)
+    mine = json.loads(done.out.splitlines()[-1])
     phases = ", ".join(f"{name} {seconds:.1f}" for name, seconds in mine["phases"].items())
-    told = [f"mmcli {whole:.1f} s, {len(pictures) / mine['seconds']:.3f} pictures/s when loaded ({phases})"]
+    rate = len(pictures) / mine["seconds"]
+    told = [f"mmcli {done.seconds:.1f} s, {rate:.3f} pictures/s when loaded (CPU {done.cpu:.1f} s; {phases})"]
     if "loop" not in given.skip:
         some = pictures[: given.loop or len(pictures)]
-        seconds, answers = loop(subjects, some)
-        seconds *= len(pictures) / len(some)
-        ratios.add("throughput / loop of llama-mtmd-cli", seconds / whole, least=LOOP_BAR.get(given.tokens))
-        told.append(f"loop {seconds:.1f} s ({len(pictures) / seconds:.3f}/s), {_same(mine, answers)}")
+        peers = [Subjects(**{**vars(subjects), "picture": picture}).mtmd_cli(QUESTION) for picture in some]
+        seconds, cpu = (
+            sum(values) * len(pictures) / len(some) for values in zip(*((p.seconds, p.cpu) for p in peers), strict=True)
+        )
+        ratios.add("throughput / loop of llama-mtmd-cli", seconds / done.seconds, least=LOOP_BAR.get(given.tokens))
+        ratios.add("CPU seconds / the same loop", done.cpu / cpu)
+        same = _same(mine, [peer.out for peer in peers])
+        told.append(f"loop {seconds:.1f} s ({len(pictures) / seconds:.3f}/s, CPU {cpu:.1f} s), {same}")
     if "server" not in given.skip:
-        with server(subjects) as (address, start):
+        with server(subjects) as running:
             began = time.perf_counter()
             with ThreadPoolExecutor(CLIENTS) as clients:
-                answers = list(clients.map(lambda picture: _post(subjects, address, picture), pictures))
+                answers = list(clients.map(lambda picture: _post(subjects, running.address, picture), pictures))
             seconds = time.perf_counter() - began
         name = f"throughput / llama-server -np {CLIENTS}"
         ratios.add(f"{name}, loaded", seconds / mine["seconds"], least=SERVER_BAR)
-        ratios.add(f"{name}, whole processes", (start + seconds) / whole)
-        told.append(f"server {seconds:.1f} s ({len(pictures) / seconds:.3f}/s), {_same(mine, answers)}")
+        ratios.add(f"{name}, whole processes", (running.start + seconds) / done.seconds)
+        ratios.add("CPU seconds / the same", done.cpu / running.cpu)
+        told.append(
+            f"server {seconds:.1f} s ({len(pictures) / seconds:.3f}/s, CPU {running.cpu:.1f} s), {_same(mine, answers)}"
+        )
     return told
 
 
-def ours(subjects: Subjects, folder: Path, parallel: int | None) -> tuple[float, dict[str, Any]]:
-    """Seconds of the whole process, and what it told."""
+def ours(subjects: Subjects, folder: Path, parallel: int | None) -> Run:
+    """The whole process; its last line is JSON (captioner.py)."""
     command = [
         sys.executable, "-m", "tests.bench.captioner", str(subjects.weights), str(subjects.projector), str(folder),
         "--tokens", str(subjects.tokens), "--threads", str(subjects.threads), "--prompt", QUESTION,
         *(["--parallel", str(parallel)] if parallel else []),
     ]  # fmt: skip
-    done = run(command, {**COMPILED, **subjects.env})
-    return done.seconds, json.loads(done.out.splitlines()[-1])
+    return run(command, {**COMPILED, **subjects.env})
 
 
-def loop(subjects: Subjects, pictures: list[Path]) -> tuple[float, list[str]]:
-    """Seconds of one llama-mtmd-cli after the other, and what they said."""
-    done = [Subjects(**{**vars(subjects), "picture": picture}).mtmd_cli(QUESTION) for picture in pictures]
-    return sum(one.seconds for one in done), [one.out for one in done]
+@dataclass
+class Server:
+    """A llama-server that is ready."""
+
+    address: str
+    start: float  # seconds until it was
+    cpu: float = 0.0  # seconds, when it has ended
 
 
 @contextmanager
-def server(subjects: Subjects) -> Iterator[tuple[str, float]]:
-    """llama-server when it is ready: its address, and the seconds its start took."""
+def server(subjects: Subjects) -> Iterator[Server]:
+    """llama-server, ready until the block ends."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -115,10 +128,16 @@ def server(subjects: Subjects) -> Iterator[tuple[str, float]]:
                     log.seek(0)
                     sys.exit(f"llama-server ended: {log.read()[-2000:].decode('utf-8', 'replace')}")
                 time.sleep(0.05)
-            yield address, time.perf_counter() - began
-        finally:
+            out = Server(address, time.perf_counter() - began)
+            yield out
             process.terminate()
-            process.wait()
+            _, _, usage = os.wait4(process.pid, 0)
+            process.returncode = 0
+            out.cpu = usage.ru_utime + usage.ru_stime
+        finally:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
 
 
 def _ready(address: str) -> bool:
