@@ -261,12 +261,12 @@ def test_a_full_place_ends_its_answer_only(tiny: tuple[Path, Path]) -> None:
 @pytest.mark.parametrize(
     ("n_ctx", "affordable", "cores", "gpu", "expected"),
     [
-        (512, 10**6, 2, False, 8),
-        (512, 10**6, 8, False, 16),
+        (512, 10**6, 2, False, 16),
+        (512, 10**6, 12, False, 24),
         (512, 10**6, 64, False, 32),
-        (512, 10**6, 8, True, 32),
-        (4096, 10_000, 8, False, 2),
-        (4096, 1000, 8, False, 1),
+        (512, 10**6, 2, True, 32),
+        (4096, 20_000, 8, False, 2),
+        (4096, 4096, 8, False, 1),
     ],
 )
 def test_memory_and_cores_say_how_many(n_ctx: int, affordable: int, cores: int, gpu: bool, expected: int) -> None:
@@ -277,7 +277,7 @@ def test_fewer_places_than_wished_are_told(tiny: tuple[Path, Path]) -> None:
     notices: list[str] = []
     with engine.load(*tiny, Options(on_notice=notices.append)) as loaded:
         loaded._room.affordable = 600
-        assert loaded.bearable(200) == 2
+        assert loaded.bearable(200) == 1
         assert len(texts(many(loaded, conversations(3), 4, VARIED))) == 3
     assert notices == ["memory has room for 2 answers at once, not for 4"]
 

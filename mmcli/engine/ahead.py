@@ -22,6 +22,7 @@ class Cores:
         self.threads, self.encoder = threads, encoder
         self._changed = threading.Condition()
         self._encoding = self._all_taken = False
+        self.ahead = False
 
     @contextmanager
     def decoding(self) -> Iterator[int]:

@@ -7,7 +7,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -182,8 +182,9 @@ class LocalEngine:
         sampling = sampling or Sampling()
         import os
 
-        encoder = int(os.environ.get("MMCLI_BESIDE", "0"))
-        cores = Cores(self._threads, encoder)
+        beside = os.environ.get("MMCLI_BESIDE", "0")
+        cores = Cores(self._threads, 0 if beside == "c" else int(beside))
+        cores.ahead = beside != "0"
         many = Many(
             self._weights,
             lambda: self._projector,
@@ -214,9 +215,9 @@ class LocalEngine:
         try:
             request.prompt = self._template.render(messages, think=sampling.think)
             request.plan = self._tokenize(request.prompt, media, None, request.usage, request.close, cores.encoder)
-            if cores.encoder and self._projector is not None:
+            if cores.ahead and self._projector is not None:
                 for place, chunk in request.plan.chunks.items():
-                    with cores.encoding(), request.usage.timed("encode"):
+                    with cores.encoding() if cores.encoder else nullcontext(), request.usage.timed("encode"):
                         request.embeddings[place] = self._projector.encode_apart(chunk)
                     request.usage.n_encodes += 1
         except MmcliError as error:

@@ -32,11 +32,11 @@ TOGETHER = 64  # tokens: from here on llama.cpp's attention works in tiles; shor
 def bearable(n_ctx: int, affordable: int, cores: int, *, gpu: bool) -> int:
     """How many sequences of `n_ctx` tokens to run at once: what memory (`affordable` tokens in all) and cores bear.
 
-    On a CPU, eight sequences make nearly all of what sharing the weights can bring, and more cores want a few more
-    rows to share; a GPU wants many.
+    On a CPU sixteen rows bring nearly all that sharing the weights can; more cores want more rows to share, and so
+    does a GPU. The cells take half of the memory at most: the rest is for the pictures and for others.
     """
-    useful = 32 if gpu else max(8, min(32, 2 * cores))
-    return max(1, min(useful, affordable // n_ctx, MOST))
+    useful = 32 if gpu else max(16, min(32, 2 * cores))
+    return max(1, min(useful, affordable // 2 // n_ctx, MOST))
 
 
 @dataclass

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, TypeAlias
@@ -124,3 +124,12 @@ class Engine(Protocol):
     def generate(
         self, messages: Sequence[Message], sampling: Sampling = ..., on_progress: OnProgress | None = None
     ) -> Iterator[Piece]: ...
+
+    def generate_many(
+        self,
+        requests: Iterable[Sequence[Message]],
+        sampling: Sampling = ...,
+        *,
+        parallel: int | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> Iterator[tuple[int, Piece]]: ...
