@@ -137,6 +137,20 @@ def test_in_short_contexts_one_by_one_and_many_are_the_same(kind: str, tmp_path:
         assert texts(many(loaded, asked, 3, VARIED)) == alone
 
 
+@pytest.mark.parametrize("encoder_threads", [1, 2])
+def test_encoding_beside_the_answers_changes_no_word(tiny: tuple[Path, Path], encoder_threads: int) -> None:
+    asked = conversations(9)
+    with engine.load(*tiny, Options(media_newline=True, threads=2)) as loaded:
+        in_turns = texts(many(loaded, asked, 3, VARIED))
+    how = Options(media_newline=True, threads=2, encoder_threads=encoder_threads)
+    with engine.load(*tiny, how) as loaded:
+        ended = many(loaded, asked, 3, VARIED)
+        assert texts(ended) == in_turns
+        assert loaded.n_encodes == sum(end.usage.n_encodes for end in ended.values() if isinstance(end, Answer)) == 9
+        # a question alone has all threads again; the count goes on
+        assert answer(loaded, *asked[0]).usage.n_encodes == 1 and loaded.n_encodes == 10
+
+
 def test_a_seed_means_the_same_in_company(starter: LocalEngine) -> None:
     how = Sampling(temperature=1.5, top_k=0, top_p=1, min_p=0, seed=5, max_tokens=16)
     asked = conversations(6)

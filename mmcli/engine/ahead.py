@@ -16,22 +16,25 @@ LOOK_UP = 0.1  # seconds between two looks whether the person wants to stop
 
 
 class Cores:
-    """Threads, shared by one who encodes (`encoder` of them) and one who decodes (the others, or all)."""
+    """The threads of one who encodes and one who decodes beside it.
+
+    With fewer than all of them for the encoder, a forward pass takes the others while something is encoded, and all
+    while nothing is. With all for the encoder, both take all, and the kernel shares out the cores.
+    """
 
     def __init__(self, threads: int, encoder: int) -> None:
         self.threads, self.encoder = threads, encoder
         self._changed = threading.Condition()
         self._encoding = self._all_taken = False
-        self.ahead = False
 
     @contextmanager
     def decoding(self) -> Iterator[int]:
         """How many threads a forward pass may take."""
         with self._changed:
-            self._all_taken = not self._encoding
-            free = self.threads if self._all_taken else max(1, self.threads - self.encoder)
+            shared = self._encoding and self.encoder < self.threads
+            self._all_taken = not shared
         try:
-            yield free
+            yield self.threads - self.encoder if shared else self.threads
         finally:
             with self._changed:
                 self._all_taken = False
@@ -42,7 +45,7 @@ class Cores:
         """Wait for the forward pass that has all threads; those after it leave us ours."""
         with self._changed:
             self._encoding = True
-            self._changed.wait_for(lambda: not self._all_taken)
+            self._changed.wait_for(lambda: not self._all_taken or self.encoder >= self.threads)
         try:
             yield
         finally:

@@ -7,7 +7,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, nullcontext
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -46,6 +46,7 @@ class Options:
 
     n_ctx: int | None = None  # tokens; None: what the prompt needs, up to what model and memory allow
     threads: int | None = None
+    encoder_threads: int = 0  # of those, so many encode beside the answers of generate_many; 0: in turns with them
     gpu_layers: int | None = None  # None: all of them where the build can
     detail: Literal["low", "auto", "high"] = "auto"
     cache: Path | None = None  # folder of saved prefixes; None: none are kept
@@ -97,6 +98,7 @@ class LocalEngine:
             on_notice=self._options.on_notice,
         )
         self._close.callback(self._cache.close)
+        self._close.callback(self._close_projector)
         self._load_seconds = time.perf_counter() - started
 
     def __enter__(self) -> LocalEngine:
@@ -180,11 +182,7 @@ class LocalEngine:
         that were begun end as `interrupted`, and requests that were not begun get no Piece.
         """
         sampling = sampling or Sampling()
-        import os
-
-        beside = os.environ.get("MMCLI_BESIDE", "0")
-        cores = Cores(self._threads, 0 if beside == "c" else int(beside))
-        cores.ahead = beside != "0"
+        cores = Cores(self._threads, min(self._options.encoder_threads, self._threads))
         many = Many(
             self._weights,
             lambda: self._projector,
@@ -215,9 +213,9 @@ class LocalEngine:
         try:
             request.prompt = self._template.render(messages, think=sampling.think)
             request.plan = self._tokenize(request.prompt, media, None, request.usage, request.close, cores.encoder)
-            if cores.ahead and self._projector is not None:
+            if cores.encoder and self._projector is not None:
                 for place, chunk in request.plan.chunks.items():
-                    with cores.encoding() if cores.encoder else nullcontext(), request.usage.timed("encode"):
+                    with cores.encoding(), request.usage.timed("encode"):
                         request.embeddings[place] = self._projector.encode_apart(chunk)
                     request.usage.n_encodes += 1
         except MmcliError as error:
@@ -275,8 +273,10 @@ class LocalEngine:
                 f"`{self.name}` has no projector, so it can neither see nor hear",
                 hint="give the projector published beside the weights with --mmproj FILE",
             )
-        if self._projector is None:
+        if self._projector is None or self._projector.threads != threads:
             low, high = DETAIL[self._options.detail]
+            encoded = self.n_encodes
+            self._close_projector()
             with usage.timed("load"):
                 self._projector = mtmd.Projector(
                     self._projector_path,
@@ -286,7 +286,7 @@ class LocalEngine:
                     min_tokens=low,
                     max_tokens=high,
                 )
-            self._close.callback(self._projector.close)
+            self._projector.n_encodes = encoded
         projector = self._projector
         for medium in media:
             if isinstance(medium, Image) and not projector.sees:
@@ -296,6 +296,11 @@ class LocalEngine:
             if isinstance(medium, Audio) and medium.sample_rate != projector.sample_rate:
                 raise ModelError(f"`{self.name}` hears at {projector.sample_rate} Hz, not at {medium.sample_rate}")
         return projector
+
+    def _close_projector(self) -> None:
+        if self._projector is not None:
+            self._projector.close()
+        self._projector = None
 
     def _load_weights(self, path: Path, on_progress: OnProgress | None) -> mtmd.Weights:
         def report(done: int, total: int) -> bool:

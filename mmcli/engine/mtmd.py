@@ -235,7 +235,7 @@ class Projector:
         self.sees: bool = mtmd.mtmd_support_vision(self.handle)
         self.hears: bool = mtmd.mtmd_support_audio(self.handle)
         self.sample_rate: int = mtmd.mtmd_get_audio_sample_rate(self.handle)  # Hz; -1 where it does not hear
-        self.n_encodes = 0
+        self.threads, self.n_encodes = threads, 0
 
     def close(self) -> None:
         native()[1].mtmd_free(self.handle)

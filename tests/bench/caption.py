@@ -44,6 +44,7 @@ def main() -> None:
     options.add_argument("--pictures", type=int, default=32)
     options.add_argument("--loop", type=int, help="pictures the loop takes, its time scaled up (default: all of them)")
     options.add_argument("--parallel", type=int, help="sequences (default: what mmcli thinks the machine bears)")
+    options.add_argument("--encoder-threads", type=int, help="of mmcli's threads, so many encode beside the answers")
     options.add_argument("--skip", nargs="*", default=(), choices=("loop", "server"), help="leave these out")
     given: argparse.Namespace = options.parse_args()
     print(machine())
@@ -57,7 +58,8 @@ def main() -> None:
 
 
 def _round(subjects: Subjects, pictures: list[Path], given: argparse.Namespace, ratios: Ratios) -> list[str]:
-    done = ours(subjects, pictures[0].parent, given.parallel)
+    more = {"--parallel": given.parallel, "--encoder-threads": given.encoder_threads}
+    done = ours(subjects, pictures[0].parent, {name: value for name, value in more.items() if value is not None})
     mine = json.loads(done.out.splitlines()[-1])
     phases = ", ".join(f"{name} {seconds:.1f}" for name, seconds in mine["phases"].items())
     rate = len(pictures) / mine["seconds"]
@@ -88,12 +90,12 @@ def _round(subjects: Subjects, pictures: list[Path], given: argparse.Namespace, 
     return told
 
 
-def ours(subjects: Subjects, folder: Path, parallel: int | None) -> Run:
+def ours(subjects: Subjects, folder: Path, more: dict[str, int]) -> Run:
     """The whole process; its last line is JSON (captioner.py)."""
     command = [
         sys.executable, "-m", "tests.bench.captioner", str(subjects.weights), str(subjects.projector), str(folder),
         "--tokens", str(subjects.tokens), "--threads", str(subjects.threads), "--prompt", QUESTION,
-        *(["--parallel", str(parallel)] if parallel else []),
+        *(word for name, value in more.items() for word in (name, str(value))),
     ]  # fmt: skip
     return run(command, {**COMPILED, **subjects.env})
 

@@ -30,12 +30,12 @@ def main() -> None:
     options.add_argument("--tokens", type=int, required=True)
     options.add_argument("--threads", type=int, default=2)
     options.add_argument("--parallel", type=int)
+    options.add_argument("--encoder-threads", type=int, default=Options.encoder_threads)
     options.add_argument("--prompt", default="Describe the picture.")
     given = options.parse_args()
     started = time.perf_counter()
-    with engine.load(
-        given.weights, given.projector, Options(threads=given.threads, media_newline=True, on_notice=print)
-    ) as running:
+    how = Options(threads=given.threads, encoder_threads=given.encoder_threads, media_newline=True, on_notice=print)
+    with engine.load(given.weights, given.projector, how) as running:
         loaded = time.perf_counter()
         sampling = Sampling(temperature=0, max_tokens=given.tokens, loop_guard=False)
         said: dict[int, str] = {}
