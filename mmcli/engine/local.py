@@ -178,7 +178,8 @@ class LocalEngine:
 
         `requests` is taken from in a thread of its own, never more of it than there are free places for and one ahead;
         it may block. The last Piece of each request carries its Answer, or the `error` why there is none: that ends no
-        other. `parallel` answers are written at once, by default as many as `bearable` says. After `stop` the answers
+        other. `parallel` answers are written at once, by default as many as `bearable` says (all their places are made at
+        the start: give a smaller number where fewer requests will come). After `stop` the answers
         that were begun end as `interrupted`, and requests that were not begun get no Piece.
         """
         sampling = sampling or Sampling()
