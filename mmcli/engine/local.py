@@ -178,8 +178,9 @@ class LocalEngine:
 
         `requests` is taken from in a thread of its own, never more of it than there are free places for and one ahead;
         it may block. The last Piece of each request carries its Answer, or the `error` why there is none: that ends no
-        other. `parallel` answers are written at once, by default as many as `bearable` says. After `stop` the answers
-        that were begun end as `interrupted`, and requests that were not begun get no Piece.
+        other. `parallel` answers are written at once, by default as many as `bearable` says; all their places are made
+        at the start, so give a smaller number where fewer requests will come. After `stop` the answers that were begun
+        end as `interrupted`, and requests that were not begun get no Piece.
         """
         sampling = sampling or Sampling()
         cores = Cores(self._threads, min(self._options.encoder_threads, self._threads))
