@@ -37,8 +37,9 @@ MAY_IMPORT = {
     "media": {"errors"},
     "terminal": {"errors"},
     "engine": {"errors", "media.types"},
+    "history": {"errors", "config", "media.types", "engine.messages"},
     "health": {"errors", "__version__", "config", "models", "media", "engine"},
-    "commands": {"errors", "config", "interrupts", "models", "media", "engine", "terminal", "health"},
+    "commands": {"errors", "config", "interrupts", "models", "media", "engine", "terminal", "health", "history"},
 }
 # Heavy or native libraries -> the files that may name them. Whoever starts mmcli waits for none of them.
 MAY_NAME = {
@@ -56,6 +57,7 @@ MAY_NAME = {
     "sounddevice": {"health/microphone.py"},
     "numpy": {"media/", "engine/", "terminal/pixels.py"},
     "typer": {"main.py", "commands/"},
+    "sqlite3": {"history/"},
 }
 HEAVY = {*MAY_NAME, "faster_whisper", "huggingface_hub", "sounddevice", "torch", "gguf", "click"} - {"typer"}
 
