@@ -47,7 +47,7 @@ def _command(function: Callable[..., int | None]) -> None:
         except BrokenPipeError as error:
             raise _ClosedPipe from error
 
-    app.command()(run)
+    app.command(cls=getattr(function, "command_class", None))(run)
 
 
 def _version(wanted: bool) -> None:

@@ -29,7 +29,7 @@ def _number(value: float | None) -> float | None:
     return value
 
 
-MODEL, ANSWER, MACHINE, OUTPUT = "Model", "Answer", "Machine", "Output"
+MODEL, ANSWER, TALK, MACHINE, OUTPUT = "Model", "Answer", "Talk", "Machine", "Output"
 
 ModelOpt = Annotated[
     str | None,
@@ -114,6 +114,34 @@ DetailOpt = Annotated[
         envvar="MMCLI_DETAIL",
         rich_help_panel=ANSWER,
         help="How many tokens a picture gets, where the model leaves a choice.",
+    ),
+]
+ContinueOpt = Annotated[
+    str | None,
+    typer.Option(
+        "-c",
+        "--continue",
+        metavar="[ID]",
+        rich_help_panel=TALK,
+        help="Go on with the last talk, or with that one of `mmcli history`, media included.",
+    ),
+]
+HistoryOpt = Annotated[
+    bool,
+    typer.Option(
+        "--history/--no-history",
+        envvar="MMCLI_HISTORY",
+        rich_help_panel=TALK,
+        help="Keep questions and answers on this machine, for `mmcli history` and --continue.",
+    ),
+]
+KeepMediaOpt = Annotated[
+    bool,
+    typer.Option(
+        "--keep-media/--no-keep-media",
+        envvar="MMCLI_KEEP_MEDIA",
+        rich_help_panel=TALK,
+        help="Keep a copy of the media too, not only where they lie.",
     ),
 ]
 CtxSizeOpt = Annotated[
