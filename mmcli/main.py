@@ -18,18 +18,20 @@ import typer
 from typer.main import get_command
 
 from mmcli import __version__, config, errors, interrupts, terminal
+from mmcli.commands import history
 from mmcli.commands.ask import ask
 from mmcli.commands.catalogue import models, show
 from mmcli.commands.demo import demo
 from mmcli.commands.doctor import doctor
 from mmcli.commands.pull import pull
 
+SETTINGS = {"help_option_names": ["-h", "--help"]}
 app = typer.Typer(
     name="mmcli",
     help="Ask about pictures and sounds, with a model that runs on your own machine.",
     epilog='Try: mmcli demo  ·  mmcli ask photo.jpg "What is this?" -m starter',
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings=SETTINGS,
 )
 
 
@@ -37,8 +39,8 @@ class _ClosedPipe(Exception):
     """Whoever read our output has gone. Not an OSError: Typer would turn that into status 1 itself."""
 
 
-def _command(function: Callable[..., int | None]) -> None:
-    """Register a command; it returns its exit status (None for 0)."""
+def _running(function: Callable[..., int | None]) -> Callable[..., int]:
+    """A command's function as Typer runs it: it returns its exit status (None for 0)."""
 
     @functools.wraps(function)
     def run(*args: Any, **kwargs: Any) -> int:
@@ -47,7 +49,21 @@ def _command(function: Callable[..., int | None]) -> None:
         except BrokenPipeError as error:
             raise _ClosedPipe from error
 
-    app.command(cls=getattr(function, "command_class", None))(run)
+    return run
+
+
+def _command(function: Callable[..., int | None], parent: typer.Typer = app) -> None:
+    """Register a command under its function's name."""
+    parent.command(cls=getattr(function, "command_class", None))(_running(function))
+
+
+def _group(function: Callable[..., int | None], *subcommands: Callable[..., int | None]) -> None:
+    """Register a command with subcommands; `function` runs in any case, and sees in its context whether one follows."""
+    group = typer.Typer(invoke_without_command=True, help=function.__doc__, context_settings=SETTINGS)
+    group.callback()(_running(function))
+    for subcommand in subcommands:
+        _command(subcommand, group)
+    app.add_typer(group, name=function.__name__)
 
 
 def _version(wanted: bool) -> None:
@@ -68,6 +84,7 @@ def _top(
 COMMANDS = (ask, pull, models, show, demo, doctor)
 for _function in COMMANDS:
     _command(_function)
+_group(history.history, history.show, history.search, history.export, history.delete)
 
 
 def main() -> NoReturn:
@@ -120,11 +137,10 @@ def run(arguments: list[str]) -> int:
     )
     try:
         command = get_command(app)
-        subcommands: dict[str, Any] = getattr(command, "commands", {})
         settings: dict[str, Any] = {}
         bad_config: errors.UsageError | None = None
         if arguments and not {"-h", "--help", "-V", "--version"} & set(arguments):  # help must not need a good file
-            params = [param for sub in subcommands.values() for param in sub.params]
+            params = [param for sub in commands(command).values() for param in sub.params]
             try:
                 settings = config.load({param.name: param.multiple for param in params if param.envvar})
             except errors.UsageError as error:
@@ -133,7 +149,7 @@ def run(arguments: list[str]) -> int:
                 bad_config = error  # one of its findings
         style = replace(style, json=style.json or bool(settings.get("json")))
         style = replace(style, debug=style.debug or bool(settings.get("debug")))
-        defaults = {name: settings for name in subcommands}
+        defaults = _for_each(command, settings)
         how: dict[str, Any] = {"prog_name": "mmcli", "standalone_mode": False, "default_map": defaults}
         return command(arguments or ["--help"], obj=bad_config, **how) or 0
     except errors.MmcliError as error:
@@ -157,6 +173,19 @@ def run(arguments: list[str]) -> int:
         return errors.MmcliError.status
 
 
+def commands(of: Any = None, above: str = "") -> dict[str, Any]:
+    """Every command by what a person types: `ask`, `history`, `history show`."""
+    found: dict[str, Any] = {}
+    for name, command in getattr(of or get_command(app), "commands", {}).items():
+        found |= {above + name: command} | commands(command, f"{above}{name} ")
+    return found
+
+
+def _for_each(command: Any, settings: dict[str, Any]) -> dict[str, Any]:
+    """The settings as Typer wants them: the same under the name of every command and subcommand."""
+    return settings | {name: _for_each(sub, settings) for name, sub in getattr(command, "commands", {}).items()}
+
+
 def _is_set(variable: str) -> bool:
     return os.environ.get(variable, "").lower() not in ("", "0", "false", "f", "no", "n", "off")
 
@@ -165,7 +194,7 @@ def _usage(error: typer.TyperException, arguments: list[str]) -> errors.UsageErr
     """Typer's own complaint in our form, with the place to look at: config.toml, or the help page of the command."""
     message = error.format_message() if hasattr(error, "format_message") else str(error)
     context, param = getattr(error, "ctx", None), getattr(error, "param", None)
-    command = [name for name in arguments[:1] if name in {function.__name__ for function in COMMANDS}]
+    command = [name for name in arguments[:1] if name in commands()]
     path = context.command_path if context is not None else " ".join(["mmcli", *command])
     hint = f"see `{path} --help`"
     if not command and "Did you mean" not in message and not arguments[0].startswith("-"):

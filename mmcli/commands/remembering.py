@@ -90,12 +90,12 @@ def past(talk: Talk | None, max_megapixels: float, style: Style) -> Past:
 
     A turn without an answer is left out, but for its media: whoever asks again means them still.
     """
+    if talk is None:
+        return Past()
     from mmcli import engine
     from mmcli.commands import running
     from mmcli.history import Store
 
-    if talk is None:
-        return Past()
     messages: list[Message] = []
     unanswered: list[Medium] = []
     with Store(create=False) as store:

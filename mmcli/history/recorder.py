@@ -7,12 +7,14 @@ import hashlib
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mmcli.engine.messages import Piece, Sampling
 from mmcli.errors import MmcliError
-from mmcli.history.schema import BUSY_SECONDS
-from mmcli.history.store import Store
 from mmcli.media.types import Medium
+
+if TYPE_CHECKING:
+    from mmcli.history.store import Store
 
 INTERVAL = 1.0  # seconds between two times that a growing answer is written down
 IMPATIENT = 0.05  # seconds that an answer waits, at most, for another process to have written
@@ -150,7 +152,7 @@ class Recorder:
             if store is not None:
                 store.finish(self._turn, piece.answer)
 
-    def _catch_up(self, patience: float = BUSY_SECONDS) -> None:
+    def _catch_up(self, patience: float | None = None) -> None:
         if not self._is_behind or self._turn is None:
             return
         with self._safely() as store:
@@ -162,6 +164,8 @@ class Recorder:
         """The store, opened when it is needed first; None where nothing is to be recorded (any more)."""
         try:
             if self._wanted and self._store is None:
+                from mmcli.history.store import Store  # SQLite: whatever fails before the first question goes without
+
                 self._store = Store(self._place)
         except MmcliError as error:
             self._give_up(error)

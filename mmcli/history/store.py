@@ -125,10 +125,10 @@ class Store:
                 self._keep(sha256, data)  # while the lock is held: `delete` cannot take it away in between
         return number
 
-    def say(self, turn: int, answer: str, reasoning: str = "", *, patience: float = schema.BUSY_SECONDS) -> bool:
-        """Write down what was said so far; False where another process was writing for longer than `patience`."""
+    def say(self, turn: int, answer: str, reasoning: str = "", *, patience: float | None = None) -> bool:
+        """Write down what was said so far; False where another process was writing for longer than `patience` (s)."""
         with self._reading() as database:
-            database.execute(f"PRAGMA busy_timeout = {round(patience * 1000)}")
+            database.execute(f"PRAGMA busy_timeout = {_ms(schema.BUSY_SECONDS if patience is None else patience)}")
             try:
                 with self._writing():
                     row = (_storable(answer), _storable(reasoning), turn)
@@ -137,7 +137,7 @@ class Store:
             except schema.Busy:
                 return False
             finally:
-                database.execute(f"PRAGMA busy_timeout = {round(schema.BUSY_SECONDS * 1000)}")
+                database.execute(f"PRAGMA busy_timeout = {_ms(schema.BUSY_SECONDS)}")
         return True
 
     def finish(self, turn: int, answer: Answer) -> None:
@@ -321,6 +321,10 @@ class Store:
             os.replace(scratch, path)
         finally:
             scratch.unlink(missing_ok=True)
+
+
+def _ms(seconds: float) -> int:
+    return round(seconds * 1000)
 
 
 def _shown(medium: Medium) -> tuple[object, ...]:
