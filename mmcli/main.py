@@ -17,8 +17,8 @@ from typing import Annotated, Any, NoReturn
 import typer
 from typer.main import get_command
 
-from mmcli import __version__, config, errors, interrupts, terminal
-from mmcli.commands import history
+from mmcli import __version__, errors, interrupts, terminal
+from mmcli.commands import history, settings
 from mmcli.commands.ask import ask
 from mmcli.commands.catalogue import models, show
 from mmcli.commands.demo import demo
@@ -54,7 +54,7 @@ def _running(function: Callable[..., int | None]) -> Callable[..., int]:
 
 def _command(function: Callable[..., int | None], parent: typer.Typer = app) -> None:
     """Register a command under its function's name."""
-    parent.command(cls=getattr(function, "command_class", None))(_running(function))
+    parent.command(function.__name__.rstrip("_"), cls=getattr(function, "command_class", None))(_running(function))
 
 
 def _group(function: Callable[..., int | None], *subcommands: Callable[..., int | None]) -> None:
@@ -84,6 +84,7 @@ def _top(
 COMMANDS = (ask, pull, models, show, demo, doctor)
 for _function in COMMANDS:
     _command(_function)
+_group(settings.config, settings.path, settings.set_, settings.unset, settings.edit)
 _group(history.history, history.show, history.search, history.export, history.delete)
 
 
@@ -137,19 +138,18 @@ def run(arguments: list[str]) -> int:
     )
     try:
         command = get_command(app)
-        settings: dict[str, Any] = {}
+        chosen: dict[str, Any] = {}
         bad_config: errors.UsageError | None = None
         if arguments and not {"-h", "--help", "-V", "--version"} & set(arguments):  # help must not need a good file
-            params = [param for sub in commands(command).values() for param in sub.params]
             try:
-                settings = config.load({param.name: param.multiple for param in params if param.envvar})
+                chosen = settings.load(command)
             except errors.UsageError as error:
-                if arguments[0] != doctor.__name__:
+                if arguments[0] not in (doctor.__name__, settings.config.__name__):
                     raise
-                bad_config = error  # one of its findings
-        style = replace(style, json=style.json or bool(settings.get("json")))
-        style = replace(style, debug=style.debug or bool(settings.get("debug")))
-        defaults = _for_each(command, settings)
+                bad_config = error  # one of the doctor's findings, and what `mmcli config edit` mends
+        style = replace(style, json=style.json or bool(chosen.get("json")))
+        style = replace(style, debug=style.debug or bool(chosen.get("debug")))
+        defaults = _for_each(command, chosen)
         how: dict[str, Any] = {"prog_name": "mmcli", "standalone_mode": False, "default_map": defaults}
         return command(arguments or ["--help"], obj=bad_config, **how) or 0
     except errors.MmcliError as error:
@@ -173,17 +173,14 @@ def run(arguments: list[str]) -> int:
         return errors.MmcliError.status
 
 
-def commands(of: Any = None, above: str = "") -> dict[str, Any]:
+def commands() -> dict[str, Any]:
     """Every command by what a person types: `ask`, `history`, `history show`."""
-    found: dict[str, Any] = {}
-    for name, command in getattr(of or get_command(app), "commands", {}).items():
-        found |= {above + name: command} | commands(command, f"{above}{name} ")
-    return found
+    return settings.commands(get_command(app))
 
 
-def _for_each(command: Any, settings: dict[str, Any]) -> dict[str, Any]:
+def _for_each(command: Any, chosen: dict[str, Any]) -> dict[str, Any]:
     """The settings as Typer wants them: the same under the name of every command and subcommand."""
-    return settings | {name: _for_each(sub, settings) for name, sub in getattr(command, "commands", {}).items()}
+    return chosen | {name: _for_each(sub, chosen) for name, sub in getattr(command, "commands", {}).items()}
 
 
 def _is_set(variable: str) -> bool:
@@ -193,13 +190,10 @@ def _is_set(variable: str) -> bool:
 def _usage(error: typer.TyperException, arguments: list[str]) -> errors.UsageError:
     """Typer's own complaint in our form, with the place to look at: config.toml, or the help page of the command."""
     message = error.format_message() if hasattr(error, "format_message") else str(error)
-    context, param = getattr(error, "ctx", None), getattr(error, "param", None)
+    context = getattr(error, "ctx", None)
     command = [name for name in arguments[:1] if name in commands()]
     path = context.command_path if context is not None else " ".join(["mmcli", *command])
     hint = f"see `{path} --help`"
     if not command and "Did you mean" not in message and not arguments[0].startswith("-"):
         hint += ', or ask: mmcli ask photo.jpg "What is this?"'
-    source = context.get_parameter_source(param.name) if context is not None and param is not None else None
-    if source is not None and source.name == "DEFAULT_MAP":
-        hint = f"`{config.config_file()}` sets it"
     return errors.UsageError(message.rstrip("."), hint=hint)

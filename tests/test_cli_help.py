@@ -52,7 +52,7 @@ def test_every_setting_s_variable_is_named_after_its_option(command: str, param:
     if variable is None:  # what belongs to one command line only
         assert name in {
             *("media", "question", "attach", "recursive", "names", "name", "continue_"),
-            *("limit", "talk", "talks", "everything", "words", "form", "older_than", "yes"),
+            *("limit", "talk", "talks", "everything", "words", "form", "older_than", "yes", "key", "values"),
         }
 
 
