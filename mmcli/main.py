@@ -18,7 +18,7 @@ import typer
 from typer.main import get_command
 
 from mmcli import __version__, errors, interrupts, terminal
-from mmcli.commands import history, settings
+from mmcli.commands import completion, history, settings
 from mmcli.commands.ask import ask
 from mmcli.commands.catalogue import models, show
 from mmcli.commands.demo import demo
@@ -31,6 +31,7 @@ app = typer.Typer(
     help="Ask about pictures and sounds, with a model that runs on your own machine.",
     epilog='Try: mmcli demo  ·  mmcli ask photo.jpg "What is this?" -m starter',
     pretty_exceptions_enable=False,
+    add_completion=False,  # Typer's scripts split names at `:`; ours are in commands/completion.py
     context_settings=SETTINGS,
 )
 
@@ -81,7 +82,7 @@ def _top(
     pass
 
 
-COMMANDS = (ask, pull, models, show, demo, doctor)
+COMMANDS = (ask, pull, models, show, demo, doctor, completion.completion)
 for _function in COMMANDS:
     _command(_function)
 _group(settings.config, settings.path, settings.set_, settings.unset, settings.edit)
@@ -138,6 +139,8 @@ def run(arguments: list[str]) -> int:
     )
     try:
         command = get_command(app)
+        if completion.VARIABLE in os.environ:
+            return completion.reply(command, arguments, os.environ)
         chosen: dict[str, Any] = {}
         bad_config: errors.UsageError | None = None
         if arguments and not {"-h", "--help", "-V", "--version"} & set(arguments):  # help must not need a good file

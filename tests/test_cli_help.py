@@ -52,7 +52,7 @@ def test_every_setting_s_variable_is_named_after_its_option(command: str, param:
     if variable is None:  # what belongs to one command line only
         assert name in {
             *("media", "question", "attach", "recursive", "names", "name", "continue_"),
-            *("limit", "talk", "talks", "everything", "words", "form", "older_than", "yes", "key", "values"),
+            *("limit", "talk", "talks", "everything", "words", "form", "older_than", "yes", "key", "values", "shell"),
         }
 
 
@@ -73,13 +73,3 @@ def test_the_installed_script_is_the_same_program(environment: dict[str, str]) -
         pytest.skip("mmcli is not installed")
     done = subprocess.run([script, "--version"], env=environment, capture_output=True, text=True, check=True)
     assert done.stdout == f"mmcli {package.__version__}\n"
-
-
-def test_the_shell_can_complete_commands_and_options(mmcli: Run) -> None:
-    def completed(words: str) -> set[str]:
-        number = str(len(words.split(" ")) - 1)
-        env = {"COMP_WORDS": words, "COMP_CWORD": number, "_MMCLI_COMPLETE": "complete_bash"}
-        return set(mmcli(env=env).stdout.split())
-
-    assert completed("mmcli as") == {"ask"}
-    assert "--max-tokens" in completed("mmcli ask --max")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mmcli.commands import options as opt
+from mmcli.commands.completion import talk_ids
 from mmcli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -18,11 +19,18 @@ SECONDS = {"h": 3600, "d": 86_400, "w": 7 * 86_400, "y": 365 * 86_400}
 
 IdArg = Annotated[
     str | None,
-    typer.Argument(metavar="[ID]", help="A talk's id, or its beginning; without it the last talk.", show_default=False),
+    typer.Argument(
+        metavar="[ID]",
+        help="A talk's id, or its beginning; without it the last talk.",
+        autocompletion=talk_ids,
+        show_default=False,
+    ),
 ]
 IdsArg = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[ID...]", help="Ids of talks, or their beginnings.", show_default=False),
+    typer.Argument(
+        metavar="[ID...]", help="Ids of talks, or their beginnings.", autocompletion=talk_ids, show_default=False
+    ),
 ]
 LimitOpt = Annotated[int, typer.Option("-n", "--limit", min=0, help="Show at most so many, the last ones; 0: all.")]
 AllTurnsOpt = Annotated[bool, typer.Option("--all", help="Also the turns that were taken back.")]

@@ -9,6 +9,8 @@ from typing import Annotated
 
 import typer
 
+from mmcli.commands.completion import model_names, talk_ids
+
 
 class Detail(StrEnum):
     low = "low"
@@ -37,6 +39,7 @@ ModelOpt = Annotated[
         "-m",
         "--model",
         envvar="MMCLI_MODEL",
+        autocompletion=model_names,
         rich_help_panel=MODEL,
         help="A name from `mmcli models`, ORG/REPO[:QUANT] on the Hub, or the path of a .gguf file.",
     ),
@@ -122,6 +125,7 @@ ContinueOpt = Annotated[
         "-c",
         "--continue",
         metavar="[ID]",
+        autocompletion=talk_ids,
         rich_help_panel=TALK,
         help="Go on with the last talk, or with that one of `mmcli history`, media included.",
     ),

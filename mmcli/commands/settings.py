@@ -14,6 +14,7 @@ import typer
 
 from mmcli import config as files
 from mmcli.commands import options as opt
+from mmcli.commands.completion import setting_names
 from mmcli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -145,7 +146,13 @@ def path() -> int | None:
 
 
 KeyArg = Annotated[
-    str, typer.Argument(metavar="KEY", help="A long option without its dashes: max-tokens.", show_default=False)
+    str,
+    typer.Argument(
+        metavar="KEY",
+        help="A long option without its dashes: max-tokens.",
+        autocompletion=setting_names,
+        show_default=False,
+    ),
 ]
 
 
