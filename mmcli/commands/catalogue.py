@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mmcli.commands import options as opt
+from mmcli.commands.completion import model_names
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -86,7 +87,12 @@ def _adopted_rows() -> list[tuple[object, ...]]:
 
 def show(
     name: Annotated[
-        str, typer.Argument(metavar="NAME", help="A model's name, ORG/REPO[:QUANT], or the path of a .gguf file.")
+        str,
+        typer.Argument(
+            metavar="NAME",
+            autocompletion=model_names,
+            help="A model's name, ORG/REPO[:QUANT], or the path of a .gguf file.",
+        ),
     ],
     json: opt.JsonListOpt = False,
 ) -> int | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, Literal
 from mmcli import errors
 
 if TYPE_CHECKING:
-    from mmcli.engine import Answer, Sampling
+    from mmcli.engine import Answer, Part, Sampling
     from mmcli.engine.local import LocalEngine
+    from mmcli.media import Medium
     from mmcli.models import Model, Wanted
     from mmcli.terminal import Style
 
@@ -148,6 +149,14 @@ def sampling(model: Model, **given: Any) -> Sampling:
 
     chosen = {name: value for name, value in given.items() if value is not None}
     return Sampling(**{**model.advice.sampling, **chosen})
+
+
+def parts(inputs: Sequence[Medium], question: str) -> tuple[Part, ...]:
+    """Pictures and sounds first, as models were trained; then the texts; then the question."""
+    from mmcli.media import Text
+
+    texts = [medium for medium in inputs if isinstance(medium, Text)]
+    return (*(medium for medium in inputs if not isinstance(medium, Text)), *texts, question)
 
 
 def status(answer: Answer) -> int:

@@ -20,6 +20,7 @@ from mmcli.terminal.output import (
 from mmcli.terminal.pixels import picture
 from mmcli.terminal.report import answer_json
 from mmcli.terminal.style import Style
+from mmcli.terminal.talks import hit_json, shortened, summary_json, talk, talk_json, talk_markdown, when
 from mmcli.terminal.waiting import Progress, abandon, progress
 
 __all__ = [
@@ -39,13 +40,20 @@ __all__ = [
     "error",
     "finding",
     "finding_json",
+    "hit_json",
     "line",
     "notice",
     "one_line",
     "picture",
     "progress",
     "receipts",
+    "shortened",
+    "summary_json",
     "table",
     "tables",
+    "talk",
+    "talk_json",
+    "talk_markdown",
     "warning",
+    "when",
 ]
