@@ -107,7 +107,7 @@ def test_the_default_is_the_largest_that_fits_the_memory(
     memory: int, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HF_HOME", str(tmp_path))
-    assert models.default(memory) == name
+    assert models.default(models.Room(memory)) == name
 
 
 def test_a_default_that_is_here_is_taken_before_one_to_fetch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -119,7 +119,7 @@ def test_a_default_that_is_here_is_taken_before_one_to_fetch(tmp_path: Path, mon
         with (folder / file.file).open("wb") as out:
             out.truncate(file.bytes)  # a hole: it takes no space
     assert models.installed("qwen3-vl-2b")
-    assert models.default(10**12) == models.default(1) == "qwen3-vl-2b"
+    assert models.default(models.Room(10**12)) == models.default(models.Room(1)) == "qwen3-vl-2b"
     with (folder / entry.weights.file).open("wb") as out:
         out.truncate(1000)
     assert not models.installed("qwen3-vl-2b")

@@ -7,26 +7,54 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mmcli.commands import options as opt
+from mmcli.errors import ModelError
 
 if TYPE_CHECKING:
-    from mmcli.models import Entry, Model, Wanted
+    from mmcli.models import Entry, Fit, Model, Room, Wanted
 
 GB = 1_000_000_000
-COLUMNS = ("name", "here", "size_gb", "abilities", "licence", "about")
+COLUMNS = ("name", "here", "size_gb", "needs_gb", "fits", "abilities", "licence", "about")
 
 
 def models(json: opt.JsonListOpt = False) -> int | None:
-    """List the models of the catalogue: which are on this machine, how large they are, what they can do."""
+    """List the models of the catalogue: which are here, how large they are, which fit, what they can do."""
     from mmcli import models as known
     from mmcli import terminal
+    from mmcli.commands import fitting
     from mmcli.models import catalogue
 
-    rows = [
-        (name, known.installed(name), _gb(entry), ", ".join(entry.abilities), entry.licence, entry.about)
-        for name, entry in catalogue.load().items()
-    ]
-    terminal.table(COLUMNS, rows, terminal.Style(json=json))
+    rows, room = [], fitting.room()
+    for name, entry in catalogue.load().items():
+        fit = _fit(name, room)
+        rows.append(
+            {
+                "name": name,
+                "here": known.installed(name),
+                "size_gb": _gb(entry),
+                "needs_gb": round(fit.n_bytes / GB, 3) if fit else None,
+                "needs_bytes": fit.n_bytes if fit else None,
+                "fits": fit.verdict if fit else None,
+                "largest_context": fit.largest if fit else None,
+                "abilities": ", ".join(entry.abilities),
+                "licence": entry.licence,
+                "about": entry.about,
+            }
+        )
+    if json:
+        terminal.data(rows)
+    else:
+        terminal.table(COLUMNS, [[row[column] for column in COLUMNS] for row in rows], terminal.Style())
     return None
+
+
+def _fit(name: str, room: Room) -> Fit | None:
+    """Whether a model of the catalogue fits; None where nothing is known, or where its files are damaged."""
+    from mmcli import models as known
+
+    try:
+        return known.fits(known.find(name), room)
+    except ModelError:
+        return None
 
 
 def show(
@@ -38,15 +66,20 @@ def show(
     """Tell all that is known of one model; of one that is here, also what its files say about themselves."""
     from mmcli import models as known
     from mmcli import terminal
+    from mmcli.commands import fitting
     from mmcli.models import catalogue
 
     found = known.find(name)
     match = catalogue.match(name)
     facts = _facts(found, match[1] if match else None)
-    if json:
-        terminal.data(facts)
-        return None
     template = facts.pop("template", None)
+    fit = known.fits(found, fitting.room())
+    if json:
+        fitted = fitting.facts(fit) if fit else {"needs": None, "fits": None}
+        terminal.data(facts | fitted | {"template": template})
+        return None
+    if fit:
+        facts |= {"needs": fitting.needs(fit), "fits_here": fitting.verdict(fit)}
     for key, value in facts.items():
         if value not in (None, "", [], {}):
             terminal.line(f"{key.replace('_', ' '):<20}{_words(value)}")
@@ -94,6 +127,7 @@ def _of_files(model: Model) -> dict[str, Any]:
     facts: dict[str, Any] = {
         "abilities": [word for word, able in (("image", model.sees), ("audio", model.hears)) if able],
         "weights": str(model.weights),
+        "parts": [str(path) for path in model.parts] if len(model.parts) > 1 else None,
         "projector": str(model.projector) if model.projector else None,
         "calls_itself": header.text("general.name"),
         "architecture": architecture,

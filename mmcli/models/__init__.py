@@ -9,17 +9,33 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mmcli.errors import ModelError
-from mmcli.models import cache, catalogue, hub, pairs
-from mmcli.models.catalogue import NO_ADVICE, Entry
+from mmcli.models import cache, catalogue, fit, hub, pairs
+from mmcli.models.catalogue import NO_ADVICE, Entry, File
+from mmcli.models.fit import Fit, Needs, Room, judge
+from mmcli.models.hub import free_disk
 from mmcli.models.model import Model, beside, open_files
 
 if TYPE_CHECKING:
     from mmcli.models.hub import OnProgress, Remote
 
-__all__ = ["Download", "Entry", "Model", "Wanted", "default", "fetch", "find", "installed", "plan"]
+__all__ = [
+    "Download",
+    "Entry",
+    "Fit",
+    "Model",
+    "Room",
+    "Wanted",
+    "default",
+    "fetch",
+    "find",
+    "fits",
+    "free_disk",
+    "installed",
+    "judge",
+    "plan",
+]
 
 REFERENCE = re.compile(r"([A-Za-z0-9][\w.-]*/[\w.-]+)(?::([\w.-]+))?")
-MEMORY_PER_BYTE = 1.6  # bytes in use for one of weights and projector, KV cache and buffers included: a rule of thumb
 
 
 @dataclass(frozen=True)
@@ -47,9 +63,10 @@ class Download:
     """What fetching a model means: its files as the Hub describes them, and what of them is missing."""
 
     wanted: Wanted
-    files: tuple[Remote, ...]  # weights, then the projector
+    files: tuple[Remote, ...]  # weights, in all their parts, then the projector
     n_missing: int  # bytes
     licence: str | None
+    needs: Needs | None = None  # in memory, once it is here
 
     @property
     def n_bytes(self) -> int:
@@ -60,7 +77,8 @@ def find(name: str, mmproj: Path | None = None) -> Model | Wanted:
     """The model called `name`: in the catalogue, `org/repo[:QUANT]` on the Hub, or a GGUF file. Makes no connection."""
     path = Path(os.path.expanduser(name))  # Path.expanduser fails for a user who does not exist
     if path.suffix.lower() == ".gguf" or (path.is_file() and name not in catalogue.load()):
-        return open_files(path.name, path, mmproj or (beside(path) if path.exists() else None))
+        first = path.with_name(pairs.parts(path.name)[0])
+        return open_files(first.name, path, mmproj or (beside(path) if path.exists() else None))
     if known := catalogue.match(name):
         return _known(*known, mmproj)
     if reference := REFERENCE.fullmatch(name):
@@ -71,11 +89,25 @@ def find(name: str, mmproj: Path | None = None) -> Model | Wanted:
     raise ModelError(f"there is no model named `{name}`", hint=hint)
 
 
-def default(memory: int) -> str:
-    """What is taken where nobody chose: the largest default that is here and fits `memory` bytes, else one to fetch."""
+def fits(found: Model | Wanted, room: Room) -> Fit | None:
+    """Whether a model fits, by its headers where its files are here, else by the catalogue; no connection is made.
+
+    None where nothing is known.
+    """
+    if isinstance(found, Model):
+        needs = found.needs()
+    else:
+        needs = fit.of_entry(found.entry) if found.entry else None
+    return judge(needs, room) if needs else None
+
+
+def default(room: Room) -> str:
+    """What is taken where nobody chose: the largest default that is here and fits, else one to fetch."""
     ladder = [(name, entry) for name, entry in catalogue.load().items() if entry.default and entry.n_bytes]
     ladder.sort(key=lambda item: item[1].n_bytes or 0)
-    fitting = [name for name, entry in ladder if (entry.n_bytes or 0) * MEMORY_PER_BYTE <= memory]
+    fitting = [
+        name for name, entry in ladder if (needs := fit.of_entry(entry)) and judge(needs, room).verdict == "fits"
+    ]
     for names in (reversed(fitting), [name for name, _ in ladder]):
         for name in names:
             if installed(name):
@@ -93,12 +125,13 @@ def plan(wanted: Wanted) -> Download:
     """Ask the Hub what fetching the model means."""
     entry = wanted.entry
     if entry is not None:
-        pins = {file.file: file for file in (entry.files if wanted.mmproj is None else (entry.weights,))}
+        pins = {file.file: file for file in _files(entry, weights_only=wanted.mmproj is not None)}
         names, revision, licence = tuple(pins), wanted.revision, entry.licence
     else:
         listing = hub.listing(wanted.repo, wanted.revision)
         chosen = pairs.choose(wanted.repo, listing.files, wanted.choice, projector=wanted.mmproj is None)
-        pins, names, licence = {}, tuple(name for name in chosen if name), listing.licence or ""
+        pins, licence = {}, listing.licence or ""
+        names = (*pairs.parts(chosen[0]), *((chosen[1],) if chosen[1] else ()))
         revision = wanted.revision
     files = tuple(hub.describe(wanted.repo, revision, name) for name in names)
     for file in files:
@@ -109,21 +142,40 @@ def plan(wanted: Wanted) -> Download:
                 hint=f"`{wanted.repo}:{pairs.quant(file.file) or file.file}` takes what the Hub has now",
             )
     missing = sum(hub.missing_bytes(file) for file in files)
-    return Download(wanted, files, missing, licence or None)
+    hub.check_disk(missing)
+    return Download(wanted, files, missing, licence or None, _needs(wanted, files))
 
 
 def fetch(download: Download, on_progress: OnProgress | None = None) -> Model:
     """Bring all files of a model here, verified; `on_progress("download FILE", done, total)` counts bytes."""
     hub.check_disk(download.n_missing)
     paths = [hub.fetch(file, on_progress) for file in download.files]
-    return _open(download.wanted, paths[0], paths[1] if len(paths) > 1 else None)
+    n_parts = len(pairs.parts(download.files[0].file))
+    return _open(download.wanted, paths[0], paths[n_parts] if len(paths) > n_parts else None)
+
+
+def _needs(wanted: Wanted, files: tuple[Remote, ...]) -> Needs | None:
+    """What a model on the Hub takes in memory: by its headers where parts of a file can be read, else guessed."""
+    n_parts = len(pairs.parts(files[0].file))
+    advised = wanted.entry.context if wanted.entry else None
+    n_weights = sum(file.bytes for file in files[:n_parts])
+    own = wanted.mmproj
+    n_projector = own.stat().st_size if own and own.exists() else sum(file.bytes for file in files[n_parts:])
+    weights = hub.header(files[0])
+    if weights is not None:
+        projector = hub.header(files[n_parts]) if len(files) > n_parts else None
+        needs = fit.of_headers(weights, n_weights, projector, n_projector, n_ctx_advised=advised)
+        if needs is not None:
+            return needs
+    known = wanted.entry.kv_bytes if wanted.entry else None
+    return fit.of_sizes(n_weights, n_projector, kv_per_token=known, n_ctx_advised=advised)
 
 
 def _known(name: str, entry: Entry, mmproj: Path | None) -> Model | Wanted:
     if entry.builtin:
         folder = Path(__file__).parent / "starter"
         projector = folder / entry.projector.file if entry.projector else None
-        return open_files(name, folder / entry.weights.file, mmproj or projector, entry.advice)
+        return open_files(name, folder / entry.weights.file, mmproj or projector, entry.advice, entry.context)
     assert entry.repo is not None, f"{name} has neither files nor a repository"
     wanted = Wanted(name, entry.repo, entry.revision or "main", entry=entry, mmproj=mmproj)
     return _cached(wanted) or wanted
@@ -147,14 +199,18 @@ def _cached(wanted: Wanted) -> Model | None:
 
 def _cached_files(entry: Entry, *, weights_only: bool = False) -> tuple[Path, Path | None] | None:
     assert entry.repo is not None
-    files = (entry.weights,) if weights_only else entry.files
+    files = _files(entry, weights_only=weights_only)
     paths = [cache.find(entry.repo, entry.revision or "main", file.file, file.bytes) for file in files]
     if paths[0] is None or None in paths:
         return None
-    return paths[0], paths[1] if len(paths) > 1 else None
+    return paths[0], paths[-1] if entry.projector and not weights_only else None
+
+
+def _files(entry: Entry, *, weights_only: bool) -> tuple[File, ...]:
+    return tuple(file for file in entry.files if not (weights_only and file is entry.projector))
 
 
 def _open(wanted: Wanted, weights: Path, projector: Path | None) -> Model:
-    return open_files(
-        wanted.name, weights, wanted.mmproj or projector, wanted.entry.advice if wanted.entry else NO_ADVICE
-    )
+    entry = wanted.entry
+    advice, advised = (entry.advice, entry.context) if entry else (NO_ADVICE, None)
+    return open_files(wanted.name, weights, wanted.mmproj or projector, advice, advised)
