@@ -124,6 +124,15 @@ def test_a_pull_tells_memory_disk_and_licence_from_the_first_bytes_of_the_files(
     assert "on the disk" not in run("pull", REPO, "-q").stderr
 
 
+def test_a_projector_of_one_s_own_is_reckoned_too(run: Run, whole: tuple[Path, Path]) -> None:
+    done = run("ask", "What?", "-m", REPO, "--mmproj", whole[1], "--max-tokens", "2", "--yes")
+    assert done.status == 0
+    assert "1 file," in done.stderr and "about" not in done.stderr
+    assert f"projector {whole[1].stat().st_size / 1e9:.3f}" in done.stderr
+    done = run("ask", "What?", "-m", f"{REPO}:F32", "--mmproj", "none.gguf", "--yes")
+    assert done.status == 4
+
+
 def test_headers_are_read_through_redirects_and_gates_and_the_token_stays_at_home(run: Run, hub: Hub) -> None:
     hub.redirects = hub.repos[REPO].gated = True
     done = run("pull", REPO, env={"HF_TOKEN": TOKEN})

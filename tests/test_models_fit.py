@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from mmcli import engine
-from mmcli.engine import machine
+from mmcli.engine import devices, machine
 from mmcli.engine.local import Options
 from mmcli.errors import ResourceError
 from mmcli.models import Room, catalogue, fit, gguf
@@ -195,3 +195,27 @@ def test_the_engine_has_room_for_exactly_the_context_that_is_said(
             else:
                 with pytest.raises(ResourceError, match=f"room for {largest}"):
                     list(talk)
+
+
+# GPUs
+
+
+def test_only_gpus_count_among_the_devices() -> None:
+    found = [
+        {"type": "CPU", "free": 1, "total": 1},
+        {"type": "GPU", "free": 20, "total": 30},
+        {"type": "integrated GPU", "free": 300, "total": 400},
+        {"type": "accelerator", "free": 5000, "total": 5000},
+    ]
+    assert devices.free_in(found) == 320
+
+
+def test_a_build_with_a_gpu_s_library_is_asked_in_a_child_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """This build has none: the child that looks for devices finds the CPU, and that is no GPU."""
+    asked = []
+    real = devices.subprocess.run
+    monkeypatch.setattr(devices.subprocess, "run", lambda command, **how: asked.append(command) or real(command, **how))
+    assert devices.free_gpu() == 0 and (asked == []) == (not set(devices.backends()) - set(devices.NO_DEVICE))
+    monkeypatch.setattr(devices, "backends", lambda: ["cuda"])
+    assert devices.free_gpu() == devices.free_in(devices.told()["devices"])
+    assert "mmcli.engine.probe" in asked[-1]

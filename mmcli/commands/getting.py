@@ -75,7 +75,7 @@ def _tell_fit(download: Download, style: Style) -> bool:
         return True
     terminal.warning(
         f"`{download.wanted.name}` does not fit this machine: {text}; {fitting.verdict(fit).removeprefix('no: ')}. "
-        "It would be read from the disk again and again",
+        "It would be very slow, or not run at all",
         style,
     )
     return False

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mmcli.errors import ModelError
-from mmcli.models import cache, catalogue, fit, hub, pairs
+from mmcli.models import cache, catalogue, fit, gguf, hub, pairs
 from mmcli.models.catalogue import NO_ADVICE, Entry, File
 from mmcli.models.fit import Fit, Needs, Room, judge
 from mmcli.models.hub import free_disk
@@ -159,13 +159,13 @@ def _needs(wanted: Wanted, files: tuple[Remote, ...]) -> Needs | None:
     n_parts = len(pairs.parts(files[0].file))
     advised = wanted.entry.context if wanted.entry else None
     n_weights = sum(file.bytes for file in files[:n_parts])
-    own = wanted.mmproj
-    n_projector = own.stat().st_size if own and own.exists() else sum(file.bytes for file in files[n_parts:])
-    weights = hub.header(files[0])
-    if weights is not None:
-        projector = hub.header(files[n_parts]) if len(files) > n_parts else None
-        needs = fit.of_headers(weights, n_weights, projector, n_projector, n_ctx_advised=advised)
-        if needs is not None:
+    n_projector = sum(file.bytes for file in files[n_parts:])
+    projector = gguf.read(wanted.mmproj) if wanted.mmproj else None
+    if wanted.mmproj:
+        n_projector = wanted.mmproj.stat().st_size
+    if weights := hub.header(files[0]):
+        projector = projector or (hub.header(files[n_parts]) if len(files) > n_parts else None)
+        if needs := fit.of_headers(weights, n_weights, projector, n_projector, n_ctx_advised=advised):
             return needs
     known = wanted.entry.kv_bytes if wanted.entry else None
     return fit.of_sizes(n_weights, n_projector, kv_per_token=known, n_ctx_advised=advised)

@@ -123,7 +123,7 @@ class Fit:
 def judge(needs: Needs, room: Room) -> Fit:
     """`fits`: with room to spare; `tight`: with none, or with a shorter context only; `no`: not even so.
 
-    Weights are mapped, so that a model that does not fit may still run; but it is read from the disk again and again.
+    Weights are mapped, so that a model that does not fit may still run: read from the disk again and again.
     """
     gpu, memory = (_judge(needs, free) for free in (room.gpu, room.memory))
     if gpu != "no":
