@@ -40,7 +40,8 @@ class Shape:
     extra: dict[str, Any] = field(default_factory=dict)
 
 
-# As the models' own config.json have them; vocabularies cut short where they do not matter.
+# Numbers as public logs, sources and the known counts of parameters have them, not from the files themselves: each is a
+# shape that llama.cpp takes. Vocabularies are cut short, since they do not matter here.
 SHAPES = {
     "smolvlm-256m": Shape("llama", 30, 576, 1536, 9, 3, 64),
     "llava-1.5-7b": Shape("llama", 32, 4096, 11008, 32, 32, 128),

@@ -29,6 +29,7 @@ LONGEST_WAIT = 60.0  # seconds: a Hub that asks for more patience is told to the
 TIMEOUT = 15.0  # seconds without an answer, or without one more byte
 MARGIN = 256 << 20  # bytes a download leaves free on the disk
 HEADER_FIRST, HEADER_MOST = 64 << 10, 4 << 20  # bytes read of a file to see what it says about itself
+HEADER_SECONDS = 20.0  # for all of it: whoever waits has not even been asked yet
 PART = ".mmcli.incomplete"
 BLOCK = 1 << 20  # bytes
 
@@ -107,10 +108,10 @@ def header(remote: Remote) -> gguf.Header | None:
     goes wrong here is not told: the download, which is checked, will.
     """
     hub, data = _hub(), b""
-    wanted = HEADER_FIRST
+    wanted, deadline = HEADER_FIRST, time.monotonic() + HEADER_SECONDS
     try:
         while len(data) < min(wanted, remote.bytes):
-            more = _range(hub, remote, len(data), min(wanted, remote.bytes))
+            more = _range(hub, remote, len(data), min(wanted, remote.bytes), deadline)
             if not more:
                 return None
             data += more
@@ -124,8 +125,8 @@ def header(remote: Remote) -> gguf.Header | None:
     return None
 
 
-def _range(hub: Any, remote: Remote, start: int, end: int) -> bytes:
-    """The bytes of a file from `start` up to `end`; empty where the server would send others."""
+def _range(hub: Any, remote: Remote, start: int, end: int, deadline: float) -> bytes:
+    """The bytes of a file from `start` up to `end`; empty where the server would send others, or takes too long."""
     request = {"Range": f"bytes={start}-{end - 1}"}
     with _opened(hub, remote, request) as response:
         if response.status_code != 206:
@@ -134,8 +135,10 @@ def _range(hub: Any, remote: Remote, start: int, end: int) -> bytes:
         for block in response.iter_bytes():
             data += block
             if len(data) >= end - start:
+                return data[: end - start]
+            if time.monotonic() > deadline:
                 break
-        return data[: end - start]
+        return b""
 
 
 @contextmanager
