@@ -111,7 +111,7 @@ def write(path: Path, shape: Shape, *, tensors: bool = True) -> Path:
     return path
 
 
-def allocated(path: Path, n_ctx: int, *, really: bool = False) -> Allocated:
+def allocated(path: Path, n_ctx: int, *, n_batch: int = 512, really: bool = False) -> Allocated:
     """What llama.cpp says a context of `n_ctx` tokens, made as mmcli's engine makes it, would take on a CPU.
 
     `really`: it does take it, and the file must be whole.
@@ -124,7 +124,7 @@ def allocated(path: Path, n_ctx: int, *, really: bool = False) -> Allocated:
     model = llama.llama_model_load_from_file(os.fsencode(path), params)
     assert model, mtmd.log.last_error()
     wanted = llama.llama_context_default_params()
-    wanted.n_ctx, wanted.n_batch, wanted.n_ubatch, wanted.n_outputs_max = n_ctx, 512, 512, 1
+    wanted.n_ctx, wanted.n_batch, wanted.n_ubatch, wanted.n_outputs_max = n_ctx, n_batch, n_batch, 1
     wanted.offload_kqv = wanted.op_offload = False
     lines: list[str] = []
     mtmd.log.listener = lines.append  # the log itself keeps the last lines only

@@ -88,6 +88,15 @@ def test_an_encoder_takes_at_most_what_is_reckoned(
     assert taken <= share * fit.encode_bytes(gguf.read(free[1])) <= 1.3 * taken
 
 
+def test_a_picture_that_must_not_be_cut_makes_the_batch_larger(tmp_path: Path) -> None:
+    path = shapes.write(tmp_path / "shape.gguf", shapes.SHAPES["gemma-4-e4b"])
+    projector = gguf.Header(Path("x"), 0, {"general.architecture": "clip", "clip.projector_type": "gemma4v"})
+    reckoned = fit.of_headers(gguf.read(path), 0, projector, 0)
+    assert reckoned is not None
+    told = shapes.allocated(path, 4096, n_batch=fit.MOST_TOKENS["gemma4v"]).compute
+    assert abs(reckoned.graph + 4096 * reckoned.graph_per_token - told) <= ROUNDING
+
+
 def test_an_encoder_of_sound_is_reckoned_too(tmp_path: Path) -> None:
     shape = random_llava.Shape(vision_width=512, vision_ff=2048, vision_heads=8)
     files = random_llava.write_hearing(tmp_path, shape)

@@ -43,6 +43,7 @@ MOST_TOKENS = {
     **dict.fromkeys(("gemma4v", "gemma4uv"), 1120),
     "lfm2": 256,
 }
+WHOLE = ("gemma3", "gemma4v", "gemma4uv")  # a picture's tokens see each other both ways: one batch must hold them all
 MERGED = {"gemma4v": 3, "gemma4uv": 3, "pixtral": 1}  # patches a side that become one token, where the header is silent
 WHISPER_FRAMES = 1500  # what a Whisper encoder makes of its 30 seconds
 
@@ -171,14 +172,15 @@ def of_headers(
     if layers is None:
         return None
     kv, state = layers
+    batch = _batch(projector)
     masks = 0 if not kv else 2 if _number(weights, "attention.sliding_window") and not state else 1
     return Needs(
         n_weights,
         n_projector,
         kv_per_token=kv,
         state=state,
-        graph=N_UBATCH * F32 * _graph_width(weights),
-        graph_per_token=masks * N_UBATCH * F16,
+        graph=batch * F32 * _graph_width(weights),
+        graph_per_token=masks * batch * F16,
         encode=encode_bytes(projector) if projector else 0,
         n_ctx_train=_number(weights, "context_length") or None,
         n_ctx_advised=n_ctx_advised,
@@ -243,6 +245,16 @@ def _graph_width(header: Header) -> int:
     return 3 * ff + 2 * width + max(width + queries, 2 * inputs, inner)
 
 
+def _batch(projector: Header | None) -> int:
+    """Tokens in one forward pass of a prefill: more than usual where a picture must not be cut (engine/cache.py)."""
+    kind = _kind(projector) if projector else ""
+    return max(N_UBATCH, MOST_TOKENS.get(kind, 0)) if kind in WHOLE else N_UBATCH
+
+
+def _kind(projector: Header) -> str:
+    return projector.text("clip.projector_type") or projector.text("clip.vision.projector_type")
+
+
 def encode_bytes(projector: Header) -> int:
     """Buffers that encoding takes: the largest picture, or half a minute of sound."""
     most = 0
@@ -260,7 +272,7 @@ _ENCODER = ("embedding_length", "feed_forward_length")
 
 def _patches(projector: Header, patch: int) -> int:
     """Patches of the largest picture that goes into the encoder at once."""
-    kind = projector.text("clip.projector_type") or projector.text("clip.vision.projector_type")
+    kind = _kind(projector)
     side = _plain(projector.metadata.get("clip.vision.image_size"))
     pixels = _plain(projector.metadata.get("clip.vision.image_max_pixels")) or side * side
     fixed = pixels // (patch * patch) + 1 if patch else 0

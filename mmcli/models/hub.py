@@ -131,7 +131,7 @@ def _range(hub: Any, remote: Remote, start: int, end: int, deadline: float) -> b
     with _opened(hub, remote, request) as response:
         if response.status_code != 206:
             return b""  # leaving closes the stream: a server without ranges has begun to send the whole file
-        data = b""
+        data: bytes = b""
         for block in response.iter_bytes():
             data += block
             if len(data) >= end - start:
