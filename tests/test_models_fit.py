@@ -94,7 +94,7 @@ def test_a_picture_that_must_not_be_cut_makes_the_batch_larger(tmp_path: Path) -
     reckoned = fit.of_headers(gguf.read(path), 0, projector, 0)
     assert reckoned is not None
     told = shapes.allocated(path, 4096, n_batch=fit.MOST_TOKENS["gemma4v"]).compute
-    assert abs(reckoned.graph + 4096 * reckoned.graph_per_token - told) <= ROUNDING
+    assert abs(reckoned.graph + 4096 * reckoned.graph_per_token - told) <= told // 1000
 
 
 def test_an_encoder_of_sound_is_reckoned_too(tmp_path: Path) -> None:
