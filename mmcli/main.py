@@ -19,10 +19,12 @@ from typer.main import get_command
 
 from mmcli import __version__, config, errors, interrupts, terminal
 from mmcli.commands.ask import ask
+from mmcli.commands.caption import caption
 from mmcli.commands.catalogue import models, show
 from mmcli.commands.demo import demo
 from mmcli.commands.doctor import doctor
 from mmcli.commands.pull import pull
+from mmcli.commands.undo import undo
 
 app = typer.Typer(
     name="mmcli",
@@ -65,7 +67,7 @@ def _top(
     pass
 
 
-COMMANDS = (ask, pull, models, show, demo, doctor)
+COMMANDS = (ask, caption, undo, pull, models, show, demo, doctor)
 for _function in COMMANDS:
     _command(_function)
 
@@ -115,7 +117,7 @@ def _leave_now() -> None:
 def run(arguments: list[str]) -> int:
     """Run one command line; return its exit status after telling what went wrong."""
     style = terminal.Style(
-        json="--json" in arguments or _is_set("MMCLI_JSON"),
+        json=bool({"--json", "--jsonl"} & set(arguments)) or _is_set("MMCLI_JSON"),
         debug="--debug" in arguments or _is_set("MMCLI_DEBUG"),
     )
     try:

@@ -1,7 +1,8 @@
 """What a person sees: the only rooms that print. Knows streams and words; loads Rich only when something is shown."""
 
 from mmcli.terminal.asking import can_ask, confirm
-from mmcli.terminal.clean import Cleaner, clean, one_line
+from mmcli.terminal.captioning import Captions, caption_record
+from mmcli.terminal.clean import Cleaner, clean, escaped, one_line
 from mmcli.terminal.findings import finding, finding_json
 from mmcli.terminal.output import (
     answer,
@@ -10,6 +11,7 @@ from mmcli.terminal.output import (
     debug,
     debug_table,
     error,
+    failure,
     line,
     notice,
     receipts,
@@ -22,6 +24,7 @@ from mmcli.terminal.style import Style
 from mmcli.terminal.waiting import Progress, abandon, progress
 
 __all__ = [
+    "Captions",
     "Cleaner",
     "Progress",
     "Style",
@@ -30,12 +33,15 @@ __all__ = [
     "answer_json",
     "bug",
     "can_ask",
+    "caption_record",
     "clean",
     "confirm",
     "data",
     "debug",
     "debug_table",
     "error",
+    "escaped",
+    "failure",
     "finding",
     "finding_json",
     "line",
