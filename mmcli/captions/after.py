@@ -41,6 +41,8 @@ class After:
         """Asked before a picture is read: why there is nothing to do; InputError where nothing can be done."""
         if self._rename and source.path is None:
             raise InputError(f"{source.shown} is no file, so it has no name to change", hint="leave out --rename")
+        if source.path is not None and self._sidecars.is_one(source.path):
+            return "it is a sidecar that mmcli wrote"  # `photos/*` names those too, the second time
         return self._sidecars.obstacle(source.path)
 
     def __call__(self, outcome: Outcome) -> Outcome:

@@ -122,6 +122,7 @@ class Run:
         self._lock = threading.Lock()
         self._same: dict[str, list[_Same]] = {}  # key of what is in the engine -> those that wait for it
         self._readers_left = READERS
+        self._pace_before = results.seconds(self._setup)
         self._failure: BaseException | None = None  # what ended the run before its time
         self._engine: LocalEngine | None = None
         self._threads: list[threading.Thread] = []
@@ -155,8 +156,7 @@ class Run:
         """Seconds a picture takes, and how many that was measured on (0: on earlier runs); None while nobody knows."""
         if self.computed >= ENOUGH:
             return self.engine_seconds / self.computed, self.computed
-        before = self._results.seconds(self._setup)
-        return None if before is None else (before, 0)
+        return None if self._pace_before is None else (self._pace_before, 0)
 
     def __iter__(self) -> Iterator[Outcome]:
         """In the order given. Raises what ended the run, after everything that was finished before it."""

@@ -70,8 +70,12 @@ class Sidecars:
                 )
         kept = [foreign for kind in self._plan.kinds if (foreign := self._foreign(picture, kind)) is not None]
         if kept and len(kept) == len(self._plan.kinds):
-            return f"{' and '.join(f'`{place}`' for place in kept)} was not written by mmcli"
+            return f"{' and '.join(f'`{place}`' for place in kept)} was not written by mmcli (--overwrite replaces it)"
         return None
+
+    def is_one(self, path: Path) -> bool:
+        """Whether this is no picture, but a sidecar of an earlier run."""
+        return path.suffix[1:] in NAMING and self._results.owner(path) is not None
 
     def places(self, picture: Path) -> tuple[str, ...]:
         """Where a picture's sidecars would be written."""

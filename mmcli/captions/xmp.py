@@ -36,12 +36,14 @@ def with_description(before: bytes | None, text: str, *, model: str, date: str) 
     if _said(root) == text and _own(root, _MODEL) == model and _own(root, _DIGEST) == _digest(text):
         assert before is not None
         return before
-    for element in _descriptions(root):
+    for element in list(_descriptions(root)):
         element.attrib.pop(f"{{{DC}}}description", None)
         for tag in (_MODEL, _DATE, _DIGEST, _MACHINE):
             element.attrib.pop(tag, None)
             for child in element.findall(tag):
                 element.remove(child)
+        if element is not main and len(element) == 0 and set(element.keys()) <= {f"{{{RDF}}}about"}:
+            _rdf(root).remove(element)  # it held nothing but our words
     _default(root, main).text = _xml_text(text)
     for tag, value in ((_MACHINE, "True"), (_MODEL, model), (_DATE, date), (_DIGEST, _digest(text))):
         ET.SubElement(main, tag).text = _xml_text(value)
@@ -81,18 +83,20 @@ def _parsed(data: bytes) -> ET.Element:
     except (ET.ParseError, ValueError, LookupError) as error:
         raise InputError(f"is no XMP: {error}", hint="move it away, or mend it") from error
     if next(_descriptions(root), None) is None:
-        rdf = root if root.tag == f"{{{RDF}}}RDF" else root.find(f"{{{RDF}}}RDF")
-        if rdf is None:
-            raise InputError("is no XMP: it has no rdf:RDF", hint="move it away, or mend it")
-        ET.SubElement(rdf, f"{{{RDF}}}Description", {f"{{{RDF}}}about": ""})
+        ET.SubElement(_rdf(root), f"{{{RDF}}}Description", {f"{{{RDF}}}about": ""})
     return root
 
 
 def _descriptions(root: ET.Element) -> Iterator[ET.Element]:
     """The rdf:Description elements that hold the picture's properties (there are others, deeper, in structures)."""
-    rdf = root if root.tag == f"{{{RDF}}}RDF" else root.find(f"{{{RDF}}}RDF")
-    if rdf is not None:
-        yield from rdf.findall(f"{{{RDF}}}Description")
+    yield from _rdf(root).findall(f"{{{RDF}}}Description")
+
+
+def _rdf(root: ET.Element) -> ET.Element:
+    found = root if root.tag == f"{{{RDF}}}RDF" else root.find(f"{{{RDF}}}RDF")
+    if found is None:
+        raise InputError("is no XMP: it has no rdf:RDF", hint="move it away, or mend it")
+    return found
 
 
 def _alternatives(root: ET.Element) -> ET.Element | None:

@@ -193,7 +193,7 @@ def run(
         close.enter_context(captions)
         shown = terminal.Captions(form, style, progress, dry_run=job.dry_run)
         status = _show(captions, after, shown, form)
-    return _conclude(captions, shown, status, writing, style, interrupted=stop.is_set())
+    return _conclude(captions, shown, status, writing, style, interrupted=stop.is_set(), keep=keep)
 
 
 def _show(captions: jobs.Run, after: Any, shown: Any, form: Form) -> int:
@@ -216,19 +216,22 @@ def _show(captions: jobs.Run, after: Any, shown: Any, form: Form) -> int:
     return status
 
 
-def _conclude(captions: jobs.Run, shown: Any, status: int, writing: Writing, style: Style, *, interrupted: bool) -> int:
+def _conclude(
+    captions: jobs.Run, shown: Any, status: int, writing: Writing, style: Style, *, interrupted: bool, keep: bool
+) -> int:
     """The last words, and the exit status."""
     from mmcli import terminal
 
     total = captions.listing.n if captions.listing.complete else 0
     if interrupted:
         of = f" of {total}" if total else ""
-        terminal.notice(f"stopped after {shown.done}{of} pictures; the same command goes on from there", style)
+        then = "the same command goes on from there" if keep else "nothing is kept for the next run (--no-cache)"
+        terminal.notice(f"stopped after {shown.done}{of} pictures; {then}", style)
         return errors.INTERRUPTED
     if not shown.done:
         raise InputError("no pictures were named: the list is empty")
     if shown.kept:
-        terminal.notice(f"{shown.kept} kept the description they have; --overwrite replaces it", style)
+        terminal.notice(f"{shown.kept} left as they are; -v tells why", style)
     if shown.cut:
         terminal.notice(f"{shown.cut} captions are cut off; a larger --max-tokens lets them go on", style)
     if writing.rename and not writing.apply and shown.named:

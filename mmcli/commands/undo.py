@@ -35,7 +35,7 @@ def undo(
         if not dry_run:
             results.moved(move.old, move.new, move.new.with_suffix(""))
         if not quiet:
-            terminal.line(f"{terminal.escaped(str(move.old))}\t{terminal.escaped(str(move.new))}")
+            terminal.pair(str(move.old), str(move.new))
     results.close()
     if n_failed:
         raise BatchError(f"{n_failed} files keep their new names", hint="`mmcli undo` tries them again")

@@ -1,7 +1,7 @@
 """What a person sees: the only rooms that print. Knows streams and words; loads Rich only when something is shown."""
 
 from mmcli.terminal.asking import can_ask, confirm
-from mmcli.terminal.captioning import Captions, caption_record
+from mmcli.terminal.captioning import Captions, caption_record, pair
 from mmcli.terminal.clean import Cleaner, clean, escaped, one_line
 from mmcli.terminal.findings import finding, finding_json
 from mmcli.terminal.output import (
@@ -47,6 +47,7 @@ __all__ = [
     "line",
     "notice",
     "one_line",
+    "pair",
     "picture",
     "progress",
     "receipts",

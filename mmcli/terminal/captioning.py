@@ -120,6 +120,11 @@ class Captions:
         output.failure(message, hint if self._style.verbose else None)
 
 
+def pair(old: str, new: str) -> None:
+    """Two paths on one line, as captions and their pictures stand on one."""
+    streams.write(f"{escaped(old)}\t{escaped(new)}\n", sys.stdout)
+
+
 def caption_record(outcome: Outcome) -> dict[str, Any]:
     """All of one outcome, in the order people ask for it. `path` is text; where the name is not, `path_base64` is."""
     record: dict[str, Any] = path_json("path", outcome.source.name)
