@@ -59,6 +59,12 @@ class Listing:
         # A daemon: it may wait for ever on a pipe nobody closes, and must not keep the program from ending.
         threading.Thread(target=self._list, name="listing", daemon=True).start()
 
+    def has_second(self) -> bool:
+        """Whether there is more than one; waits until that is known."""
+        with self._changed:
+            self._changed.wait_for(lambda: self.n > 1 or self.complete or self._stopped)
+            return self.n > 1
+
     def stop(self) -> None:
         """End the iteration, also for whoever is waiting in it."""
         with self._changed:

@@ -33,10 +33,15 @@ class Move:
 
 
 class Namer:
-    """Finds free names; remembers those it gave away, since without --yes they are not taken on disk."""
+    """Finds free names; remembers those it gave away, since without --yes they are not taken on disk.
+
+    Names are compared without their extensions and without case: `cat.jpg` and `Cat.png` would share their sidecars.
+    """
 
     def __init__(self) -> None:
-        self._given: set[Path] = set()
+        self._given: set[str] = set()  # folder and stem
+        self._folder: Path | None = None
+        self._stems: set[str] = set()  # what that folder held when its first picture was named
 
     def propose(self, picture: Path, name: str) -> Path:
         """The path that a picture should have: its folder, `name`, a number if need be, its own extension.
@@ -45,23 +50,19 @@ class Namer:
         """
         if not name:
             raise InputError(f"`{picture}`: the caption makes no file name", hint="another --prompt may")
+        if picture.parent != self._folder:
+            self._folder = picture.parent
+            self._stems = {Path(entry).stem.casefold() for entry in _names(picture.parent)}
         stem = f"{name}-picture" if name in _RESERVED else name
         for number in range(1, MOST_EQUAL):
-            wanted = picture.with_name(f"{stem}{f'-{number}' if number > 1 else ''}{picture.suffix}")
-            if wanted == picture:
+            numbered = f"{stem}-{number}" if number > 1 else stem
+            if numbered.casefold() == picture.stem.casefold():
                 return picture
-            if wanted in self._given or _taken(wanted, picture):
-                continue
-            self._given.add(wanted)
-            return wanted
+            key = os.path.join(picture.parent, numbered.casefold())
+            if key not in self._given and numbered.casefold() not in self._stems:
+                self._given.add(key)
+                return picture.with_name(numbered + picture.suffix)
         raise InputError(f"`{picture}`: there are too many pictures named `{stem}`")
-
-
-def _taken(wanted: Path, picture: Path) -> bool:
-    """Whether that name is in use, with another extension too: `cat.jpg` and `cat.png` would share their sidecars."""
-    if os.path.lexists(wanted):  # on a file system that ignores case, the picture itself may be found
-        return not (wanted.name.casefold() == picture.name.casefold() and wanted.samefile(picture))
-    return any(os.path.lexists(wanted.with_name(f"{wanted.stem}{suffix}")) for suffix in _SIDECARS)
 
 
 def moves(picture: Path, wanted: Path) -> list[Move]:
@@ -77,8 +78,11 @@ def moves(picture: Path, wanted: Path) -> list[Move]:
 
 
 def _names(folder: Path) -> list[str]:
-    with os.scandir(folder) as entries:
-        return [entry.name for entry in entries]
+    try:
+        with os.scandir(folder) as entries:
+            return [entry.name for entry in entries]
+    except OSError as error:
+        raise InputError(f"the folder `{folder}` cannot be listed: {error.strerror}") from error
 
 
 class Journal:

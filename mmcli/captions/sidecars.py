@@ -62,12 +62,7 @@ class Sidecars:
             place = self._plan.place(picture, kind)
             if not files.writable(place.parent):
                 raise InputError(f"cannot write `{place}`: its folder refuses", hint="-o DIR writes somewhere else")
-            owner = self._results.owner(place)
-            if owner not in (None, picture_name(picture)) and self._belongs_to_another(place, owner, picture):
-                raise InputError(
-                    f"`{place}` is the sidecar of another picture with the same name",
-                    hint="--sidecar-name full keeps them apart",
-                )
+            self._check_owner(place, picture)
         kept = [foreign for kind in self._plan.kinds if (foreign := self._foreign(picture, kind)) is not None]
         if kept and len(kept) == len(self._plan.kinds):
             return f"{' and '.join(f'`{place}`' for place in kept)} was not written by mmcli (--overwrite replaces it)"
@@ -91,6 +86,7 @@ class Sidecars:
         written = []
         for kind in self._plan.kinds:
             place = self._plan.place(picture, kind)
+            self._check_owner(place, picture)  # again: another picture's may have been written since
             if self._foreign(picture, kind) is not None:
                 continue
             before = _content(place)
@@ -130,14 +126,16 @@ class Sidecars:
             return None
         return place if data.strip() else None
 
-    def _belongs_to_another(self, place: Path, owner: str | None, picture: Path) -> bool:
-        """Whether the other picture is still there, under a name that has the same sidecar."""
-        return any(
-            picture_name(other) == owner and self._plan.place(other, kind) == place
-            for kind in self._plan.kinds
-            for other in picture.parent.glob(f"{glob.escape(picture.stem)}.*")
-            if other != picture
-        )
+    def _check_owner(self, place: Path, picture: Path) -> None:
+        """InputError where the sidecar is that of another picture which is still there: `a.txt` of a.jpg and a.png."""
+        owner = self._results.owner(place)
+        if owner in (None, picture_name(picture)):
+            return
+        if any(picture_name(other) == owner for other in picture.parent.glob(f"{glob.escape(picture.stem)}.*")):
+            raise InputError(
+                f"`{place}` is the sidecar of another picture with the same name",
+                hint="--sidecar-name full keeps them apart",
+            )
 
 
 def _content(place: Path) -> bytes | None:

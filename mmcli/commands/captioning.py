@@ -14,14 +14,15 @@ from mmcli import errors
 from mmcli.captions import job as jobs
 from mmcli.captions import sidecars, styles
 from mmcli.captions.listing import Wanted
-from mmcli.errors import BatchError, InputError, UsageError
+from mmcli.errors import BatchError, InputError, MmcliError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from mmcli.captions.after import After
     from mmcli.commands.running import Machine
     from mmcli.models import Model
-    from mmcli.terminal import Style
+    from mmcli.terminal import Captions, Style
     from mmcli.terminal.captioning import Form
 
 RESULTS = "captions.db"
@@ -163,7 +164,7 @@ def run(
     from mmcli.captions.results import Results
     from mmcli.commands import running
 
-    stop = threading.Event()
+    interrupted = threading.Event()
     with ExitStack() as close:
         results = Results(
             config.cache_dir() / RESULTS if keep else None, on_warning=lambda t: terminal.warning(t, style)
@@ -182,31 +183,38 @@ def run(
             dry_run=job.dry_run,
         )
         job = replace(job, obstacle=after.obstacle)
-        captions = jobs.Run(wanted, job, results, lambda: running.load(model, machine, style, progress, stop))
+        loading = running.Loading(model, machine, style)
+        loading.on_progress = progress
+        captions = jobs.Run(wanted, job, results, loading.engine)  # loaded for the first picture that needs it
 
         def end() -> None:
-            stop.set()
+            interrupted.set()
+            loading.stop()
             captions.stop()
-            progress("stop", 0, 0)
 
         close.enter_context(interrupts.two_steps(end))
         close.enter_context(captions)
         shown = terminal.Captions(form, style, progress, dry_run=job.dry_run)
-        status = _show(captions, after, shown, form)
-    return _conclude(captions, shown, status, writing, style, interrupted=stop.is_set(), keep=keep)
+        try:
+            status = _show(captions, after, shown, form, single=wanted.names is None)
+        except MmcliError:
+            if shown.done:
+                _tell_how_far(captions, shown, style, keep)
+            raise
+    return _conclude(captions, shown, status, writing, style, interrupted=interrupted.is_set(), keep=keep)
 
 
-def _show(captions: jobs.Run, after: Any, shown: Any, form: Form) -> int:
-    """Each outcome written and told; the status of the only one where there is but one."""
+def _show(captions: jobs.Run, after: After, shown: Captions, form: Form, *, single: bool) -> int:
+    """Each outcome written and told; the status. `single`: there may be but one, whose own error is more exact."""
     status = 0
     try:
         for outcome in captions:
             outcome = after(outcome)
-            alone = captions.listing.complete and captions.listing.n == 1
             if outcome.error is not None:
-                if alone and form not in ("json", "jsonl"):
+                is_only = single and outcome.index == 0 and not captions.listing.has_second()
+                if is_only and form not in ("json", "jsonl"):
                     raise outcome.error
-                status = outcome.error.status if alone else BatchError.status
+                status = outcome.error.status if is_only else BatchError.status
             shown(outcome)
             total = captions.listing.n if captions.listing.complete else 0
             shown.estimate(total, captions.pace())
@@ -216,17 +224,22 @@ def _show(captions: jobs.Run, after: Any, shown: Any, form: Form) -> int:
     return status
 
 
+def _tell_how_far(captions: jobs.Run, shown: Captions, style: Style, keep: bool) -> None:
+    from mmcli import terminal
+
+    of = f" of {captions.listing.n}" if captions.listing.complete else ""
+    then = "the same command goes on from there" if keep else "nothing is kept for the next run (--no-cache)"
+    terminal.notice(f"stopped after {shown.done}{of} pictures; {then}", style)
+
+
 def _conclude(
-    captions: jobs.Run, shown: Any, status: int, writing: Writing, style: Style, *, interrupted: bool, keep: bool
+    captions: jobs.Run, shown: Captions, status: int, writing: Writing, style: Style, *, interrupted: bool, keep: bool
 ) -> int:
     """The last words, and the exit status."""
     from mmcli import terminal
 
-    total = captions.listing.n if captions.listing.complete else 0
     if interrupted:
-        of = f" of {total}" if total else ""
-        then = "the same command goes on from there" if keep else "nothing is kept for the next run (--no-cache)"
-        terminal.notice(f"stopped after {shown.done}{of} pictures; {then}", style)
+        _tell_how_far(captions, shown, style, keep)
         return errors.INTERRUPTED
     if not shown.done:
         raise InputError("no pictures were named: the list is empty")
