@@ -26,7 +26,6 @@ from mmcli.captions import styles
 from mmcli.captions.channel import Channel
 from mmcli.captions.listing import Listing, Named, Wanted
 from mmcli.captions.results import Results, key
-from mmcli.captions.standin import many
 from mmcli.engine import Answer, Message, Sampling
 from mmcli.errors import MmcliError, OutputError
 
@@ -278,8 +277,7 @@ class Run:
                 item = self._ready.get()
 
         since = time.monotonic()
-        pieces = many(engine, requests(), self._job.sampling, self._job.parallel)
-        for index, piece in pieces:
+        for index, piece in engine.generate_many(requests(), self._job.sampling, parallel=self._job.parallel):
             if piece.error is None and piece.answer is None:
                 continue
             now = time.monotonic()
