@@ -50,7 +50,8 @@ def test_every_setting_s_variable_is_named_after_its_option(command: str, param:
     variable, name = param.envvar, param.name  # type: ignore[attr-defined]
     assert variable in (None, f"MMCLI_{name.upper()}")
     if variable is None:  # what belongs to one command line only
-        assert name in {"media", "question", "attach", "recursive", "names", "name"}
+        once = {"media", "question", "attach", "recursive", "names", "name", "from_file", "null", "sidecar", "output"}
+        assert name in once | {"overwrite", "rename", "dry_run", "jsonl", "print0"}
 
 
 def test_help_fits_a_narrow_terminal(mmcli: Run) -> None:

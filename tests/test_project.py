@@ -37,8 +37,9 @@ MAY_IMPORT = {
     "media": {"errors"},
     "terminal": {"errors"},
     "engine": {"errors", "media.types"},
+    "captions": {"errors", "media", "engine"},
     "health": {"errors", "__version__", "config", "models", "media", "engine"},
-    "commands": {"errors", "config", "interrupts", "models", "media", "engine", "terminal", "health"},
+    "commands": {"errors", "config", "interrupts", "models", "media", "engine", "terminal", "health", "captions"},
 }
 # Heavy or native libraries -> the files that may name them. Whoever starts mmcli waits for none of them.
 MAY_NAME = {
@@ -314,8 +315,9 @@ def test_the_readme_names_every_command() -> None:
 
 
 def test_the_manual_explains_every_option_and_its_variable() -> None:
-    text = (ROOT / "docs" / "asking.md").read_text("utf-8")
+    asking, captioning = ((ROOT / "docs" / page).read_text("utf-8") for page in ("asking.md", "captioning.md"))
     for name, command in COMMANDS.items():
+        text = captioning + asking if name in ("caption", "undo") else asking
         for param in command.params:
             for word in (*param.opts, *param.secondary_opts, param.envvar):
                 if word and word.startswith(("-", "MMCLI_")):

@@ -31,7 +31,7 @@ class SidecarName(StrEnum):
 
 
 def caption(
-    context: typer.Context,
+    called: typer.Context,
     media: Annotated[
         list[str] | None,
         typer.Argument(
@@ -73,7 +73,7 @@ def caption(
             "--language", envvar="MMCLI_LANGUAGE", rich_help_panel=CAPTION, help="Language to answer in: de, or German."
         ),
     ] = None,
-    facts: Annotated[
+    context: Annotated[
         Context | None,
         typer.Option(
             "--context",
@@ -85,7 +85,11 @@ def caption(
     max_tokens: Annotated[
         int | None,
         typer.Option(
-            "--max-tokens", min=1, rich_help_panel=CAPTION, help="Longest caption, in tokens. Default: the style's."
+            "--max-tokens",
+            min=1,
+            envvar="MMCLI_MAX_TOKENS",
+            rich_help_panel=CAPTION,
+            help="Longest caption, in tokens. Default: what the style needs.",
         ),
     ] = None,
     sidecar: Annotated[
@@ -136,7 +140,13 @@ def caption(
     temperature: Annotated[
         float,
         typer.Option(
-            "--temperature", "--temp", min=0.0, max=5.0, rich_help_panel=opt.ANSWER, help="0: the likeliest words."
+            "--temperature",
+            "--temp",
+            min=0.0,
+            max=5.0,
+            envvar="MMCLI_TEMPERATURE",
+            rich_help_panel=opt.ANSWER,
+            help="0 always takes the likeliest word, so that every run says the same; more is freer.",
         ),
     ] = 0.0,
     seed: opt.SeedOpt = None,
@@ -196,14 +206,14 @@ def caption(
         prompt=prompt,
         language=language,
         system=system,
-        facts=facts is not None,
+        facts=context is not None,
         max_megapixels=max_megapixels,
         parallel=parallel,
         dry_run=dry_run,
     )
     sampling = dict(temperature=temperature, max_tokens=max_tokens, seed=seed or 0, loop_guard=loop_guard)
     # run, write and show
-    typed = context.get_parameter_source("yes")
+    typed = called.get_parameter_source("yes")
     return captioning.run(
         wanted,
         asking.job(chosen, machine, sampling),
