@@ -5,17 +5,20 @@ from __future__ import annotations
 import base64
 import json
 import os
+import re
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+import pexpect
 import pytest
 
 from tests import captioning
 from tests.captioning import Caption, lines
-from tests.conftest import PICTURES, TIMEOUT, Completed, draw
+from tests.conftest import PICTURES, PROJECTOR, TIMEOUT, Completed, Random, Run, draw
 
 SEEN = {"red", "circle", "blue", "square"}
 
@@ -359,4 +362,78 @@ def test_the_manual_explains_every_field_of_a_record(caption: Caption, two: Path
     done = caption("two.png", "--jsonl", "--sidecar", "txt")
     known = (PICTURES.parents[1] / "docs" / "asking.md").read_text("utf-8")
     for key in (*records(done)[0], "path_base64", "renamed_base64", "error", "kept", "planned", "facts"):
-        assert f"`{key}`" in text or f"`{key}`" in known, key
+        assert re.search(rf"`[^`]*\b{key}[`.]", text + known), key
+
+
+# stopped, and seen
+
+
+def test_ctrl_c_tells_how_far_it_came_and_the_same_command_goes_on(
+    caption: Caption, tmp_path: Path, environment: dict[str, str]
+) -> None:
+    captioning.many(tmp_path / "many", 60)
+    process = start(tmp_path, environment, "many", "--jsonl", "--parallel", "4")
+    assert process.stdout is not None
+    first = process.stdout.readline()
+    process.send_signal(signal.SIGINT)
+    rest, told = process.communicate(timeout=TIMEOUT)
+    assert process.returncode == 130
+    before = [json.loads(line) for line in (first + rest).splitlines()]
+    assert before and all(record["caption"] for record in before)
+    again = records(caption("many", "--jsonl"))
+    assert [record["path"] for record in again] == [f"many/{i:03}.png" for i in range(60)]
+    known = {record["path"] for record in again if record["cached"]}
+    assert {record["path"] for record in before} <= known
+    assert len(known) < 60
+
+
+def test_ctrl_c_on_a_terminal_leaves_a_line_that_says_how_far(tmp_path: Path, environment: dict[str, str]) -> None:
+    captioning.many(tmp_path / "many", 60)
+    child = on_terminal(tmp_path, environment, "many")
+    child.expect(r"\[[#-]+\] +\d+% +\d+/60 +[0-9.]+ per minute +\d+ .* left")
+    child.sendintr()
+    child.expect(r"stopped after \d+ of 60 pictures; the same command goes on from there")
+    child.expect(pexpect.EOF)
+    child.close()
+    assert child.exitstatus == 130
+    assert b"Traceback" not in child.before
+
+
+def test_the_progress_line_counts_failures_and_is_gone_at_the_end(tmp_path: Path, environment: dict[str, str]) -> None:
+    captioning.many(tmp_path / "many", 40)
+    (tmp_path / "many" / "000-bad.png").write_bytes(b"")
+    child = on_terminal(tmp_path, environment, "many")
+    child.expect("1 failed")
+    child.expect("039.png")
+    child.expect(pexpect.EOF)
+    child.close()
+    assert child.exitstatus == 7
+    assert b"per minute" not in child.before.splitlines()[-1]
+
+
+@pytest.mark.parametrize("arguments", [("many", "-q"), ("many", "--jsonl")])
+def test_there_is_no_progress_where_nobody_looks(
+    tmp_path: Path, environment: dict[str, str], arguments: tuple[str, ...]
+) -> None:
+    captioning.many(tmp_path / "many", 30)
+    process = start(tmp_path, environment, *arguments)
+    _, told = process.communicate(timeout=TIMEOUT)
+    assert (process.returncode, told) == (0, b"")
+
+
+def test_a_model_that_cannot_be_loaded_ends_the_run_at_once(mmcli: Run, two: Path, tiny: Random) -> None:
+    done = mmcli("caption", "two.png", "one.png", "-m", tiny.weights, "--mmproj", PROJECTOR)
+    assert done.status == 4
+    assert done.stdout == ""
+    assert done.stderr.splitlines()[-2].startswith("error: ") and "Traceback" not in done.stderr
+
+
+def on_terminal(folder: Path, environment: dict[str, str], *arguments: str) -> Any:
+    return pexpect.spawn(
+        sys.executable,
+        ["-m", "mmcli", "caption", "-m", "starter", *arguments],
+        cwd=str(folder),
+        env=environment | {"TERM": "xterm-256color"},
+        timeout=TIMEOUT,
+        dimensions=(24, 120),
+    )

@@ -27,7 +27,7 @@ from mmcli.captions.channel import Channel
 from mmcli.captions.listing import Listing, Named, Wanted
 from mmcli.captions.results import Results, key
 from mmcli.engine import Answer, Message, Sampling
-from mmcli.errors import MmcliError, OutputError
+from mmcli.errors import MmcliError, ModelError, OutputError
 
 if TYPE_CHECKING:
     from mmcli.engine.local import LocalEngine
@@ -280,6 +280,8 @@ class Run:
         for index, piece in engine.generate_many(requests(), self._job.sampling, parallel=self._job.parallel):
             if piece.error is None and piece.answer is None:
                 continue
+            if isinstance(piece.error, ModelError):  # no projector, the wrong one: no other picture would fare better
+                raise piece.error
             now = time.monotonic()
             self.engine_seconds, since, seconds = self.engine_seconds + now - since, now, now - since
             self._answered(asked.pop(index), piece.answer, piece.error, seconds)

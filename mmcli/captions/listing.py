@@ -69,6 +69,7 @@ class Listing:
         """End the iteration, also for whoever is waiting in it."""
         with self._changed:
             self._stopped = True
+            self._spool.close()
             self._changed.notify_all()
 
     def take(self) -> Named | None:

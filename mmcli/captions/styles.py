@@ -69,8 +69,8 @@ def plain(text: str) -> str:
 
 def tags(text: str) -> str:
     """Each tag once, separated by a comma and a space, however the model put them."""
-    parts = re.split(r"[,;\n•|]|(?:^|\s)(?:[-*#]|\d{1,2}[.)])\s*", plain(text))
-    names = [part.strip(" .\t\"'`#*").casefold() for part in parts]
+    parts = (re.sub(r"^[\s\-*#]*(?:\d{1,2}[.)]\s+)?", "", part) for part in re.split(r"[,;\n•|]", plain(text)))
+    names = [part.strip(" .\t\"'`*").casefold() for part in parts]
     return ", ".join(dict.fromkeys(name for name in names if name))
 
 

@@ -31,6 +31,7 @@ def with_description(before: bytes | None, text: str, *, model: str, date: str) 
 
     The same words by the same model leave it as it is. InputError where `before` is no XMP.
     """
+    text = _xml_text(text)
     root = _parsed(before) if before else _new()
     main = next(_descriptions(root))
     if _said(root) == text and _own(root, _MODEL) == model and _own(root, _DIGEST) == _digest(text):
@@ -44,7 +45,7 @@ def with_description(before: bytes | None, text: str, *, model: str, date: str) 
                 element.remove(child)
         if element is not main and len(element) == 0 and set(element.keys()) <= {f"{{{RDF}}}about"}:
             _rdf(root).remove(element)  # it held nothing but our words
-    _default(root, main).text = _xml_text(text)
+    _default(root, main).text = text
     for tag, value in ((_MACHINE, "True"), (_MODEL, model), (_DATE, date), (_DIGEST, _digest(text))):
         ET.SubElement(main, tag).text = _xml_text(value)
     return _written(root)
