@@ -34,6 +34,8 @@ from tests import pictures
         ("filename", "红色圆圈", "红色圆圈"),
         ("filename", "word " * 30, "-".join(["word"] * 12)),
         ("filename", "...", ""),
+        ("filename", "हिन्दी में", "हिन्दी-में"),
+        ("short", "می\u200cخواهم 👩\u200d🎨", "می\u200cخواهم 👩\u200d🎨"),
     ],
 )
 def test_an_answer_becomes_a_caption_of_its_style(style: str, answer: str, caption: str) -> None:

@@ -21,13 +21,21 @@ def replace(path: Path, data: bytes) -> None:
     try:
         with open(scratch, "wb", opener=_opener) as file:
             if path.exists():
-                os.fchmod(file.fileno(), path.stat().st_mode & 0o777)
+                os.chmod(scratch, path.stat().st_mode & 0o777)
             file.write(data)
         os.replace(scratch, path)
     except OSError as error:
         with suppress(OSError):
             scratch.unlink()
         raise refused(path, error) from error
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it; errors as `replace` has them."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise refused(folder, error) from error
 
 
 def refused(path: Path, error: OSError) -> MmcliError:

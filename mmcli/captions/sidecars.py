@@ -92,10 +92,8 @@ class Sidecars:
             before = _content(place)
             data = self._data(kind, caption, record, before)
             if data != before:
-                try:
-                    place.parent.mkdir(parents=True, exist_ok=True)
-                except OSError as error:
-                    raise files.refused(place.parent, error) from error
+                if self._plan.folder is not None:
+                    files.make_folder(place.parent)
                 self._results.wrote(place, picture, data)
                 files.replace(place, data)
             written.append(str(place))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -44,6 +45,8 @@ _LEAD_IN = re.compile(
     r"(?:this|the|an?) (?:image|picture|photo|photograph|drawing)(?: (?:is|shows|of|depicts|contains|features))?)\s+)+",
     re.IGNORECASE,
 )
+# Control characters, line separators, direction overrides, "tags"; joiners stay, as many scripts are spelt with them.
+_CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff\U000e0000-\U000e007f]")
 _QUOTES = ('""', "''", "“”", "‘’", "«»", "„“", "``", "**")
 
 
@@ -79,7 +82,8 @@ def file_name(text: str) -> str:
     text = re.sub(r"\.[A-Za-z]{3,4}$", "", plain(text).strip())
     text = _LEAD_IN.sub("", text, count=1)
     text = re.sub(r"^(?:an?|the)\s+", "", text, flags=re.IGNORECASE)
-    words = re.findall(r"\w+", text.casefold().replace("_", " ").replace("'", "").replace("’", ""))
+    text = unicodedata.normalize("NFC", text.casefold()).replace("'", "").replace("’", "")
+    words = "".join(char if unicodedata.category(char)[0] in "LMN" else " " for char in text).split()
     name = ""
     for word in words:
         if len(name) + 1 + len(word) > LONGEST_NAME:
@@ -132,5 +136,4 @@ def with_facts(asked: str, facts: Mapping[str, str]) -> str:
 
 def tidy(style: Style, answer: str) -> str:
     """The caption in an answer: tidied, on one line, without control characters."""
-    text = "".join(char if char.isprintable() else " " for char in style.tidy(answer.strip()))
-    return " ".join(text.split())
+    return " ".join(_CONTROLS.sub(" ", style.tidy(answer.strip())).split())

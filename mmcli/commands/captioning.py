@@ -189,8 +189,8 @@ def run(
 
         def end() -> None:
             interrupted.set()
-            loading.stop()
             captions.stop()
+            loading.stop()
 
         close.enter_context(interrupts.two_steps(end))
         close.enter_context(captions)
@@ -229,7 +229,8 @@ def _tell_how_far(captions: jobs.Run, shown: Captions, style: Style, keep: bool)
 
     of = f" of {captions.listing.n}" if captions.listing.complete else ""
     then = "the same command goes on from there" if keep else "nothing is kept for the next run (--no-cache)"
-    terminal.notice(f"stopped after {shown.done}{of} pictures; {then}", style)
+    tell = terminal.warning if style.json else terminal.notice  # a note would not be told in JSON
+    tell(f"stopped after {shown.done}{of} pictures; {then}", style)
 
 
 def _conclude(

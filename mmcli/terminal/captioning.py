@@ -27,12 +27,11 @@ class Captions:
         self._form, self._style, self._progress, self._dry_run = form, style, progress, dry_run
         self._n_records = 0
         self._is_estimated = False
-        self.done = self.failed = self.known = self.kept = self.cut = self.named = 0
+        self.done = self.failed = self.kept = self.cut = self.named = 0
 
     def __call__(self, outcome: Outcome) -> None:
         self.done += 1
         self.failed += outcome.error is not None
-        self.known += outcome.cached
         self.kept += outcome.kept is not None
         self.named += outcome.renamed is not None
         answer = outcome.answer
