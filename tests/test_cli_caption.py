@@ -172,10 +172,6 @@ def test_equal_pictures_are_computed_once_and_each_path_has_its_line(caption: Ca
 def test_memory_does_not_grow_with_the_number_of_names(tmp_path: Path, environment: dict[str, str], two: Path) -> None:
     def peak(n: int) -> int:
         """KB of memory at most, for n names from a pipe."""
-        process = start(tmp_path, environment)
-        assert process.stdin is not None and process.stdout is not None
-        process.stdin.close()
-        process.wait(TIMEOUT)
         code = (
             "import resource, subprocess, sys; "
             f"done = subprocess.run([sys.executable, '-m', 'mmcli', 'caption', '-m', 'starter'], "
@@ -189,7 +185,7 @@ def test_memory_does_not_grow_with_the_number_of_names(tmp_path: Path, environme
         return kilobytes
 
     peak(1)  # the caption is computed
-    few, lots = peak(500), peak(50_000)
+    few, lots = peak(500), peak(20_000)
     assert lots - few < 20_000, (few, lots)
 
 
@@ -415,7 +411,7 @@ def test_the_progress_line_counts_failures_and_is_gone_at_the_end(tmp_path: Path
 def test_there_is_no_progress_where_nobody_looks(
     tmp_path: Path, environment: dict[str, str], arguments: tuple[str, ...]
 ) -> None:
-    captioning.many(tmp_path / "many", 30)
+    captioning.many(tmp_path / "many", 12)
     process = start(tmp_path, environment, *arguments)
     _, told = process.communicate(timeout=TIMEOUT)
     assert (process.returncode, told) == (0, b"")
