@@ -319,6 +319,7 @@ def test_a_dry_run_shows_the_plan_and_does_nothing(caption: Caption, two: Path, 
     assert plan["two.png"] == f"will be captioned → {Path('out', 'two.txt')}"
     assert plan["one.png"].startswith("is known: ")
     assert "`text.jpg` is a text file" in done.stderr
+    assert re.search(r"note: 1 of 3 to be captioned, about \d+ s on this machine", done.stderr)
     assert not (tmp_path / "out").exists()
 
 

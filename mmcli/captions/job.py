@@ -121,7 +121,7 @@ class Run:
         self._lock = threading.Lock()
         self._same: dict[str, list[_Same]] = {}  # key of what is in the engine -> those that wait for it
         self._readers_left = READERS
-        self._pace_before = results.seconds(self._setup)
+        self.pace_before = results.seconds(self._setup)
         self._failure: BaseException | None = None  # what ended the run before its time
         self._engine: LocalEngine | None = None
         self._threads: list[threading.Thread] = []
@@ -152,10 +152,13 @@ class Run:
             engine.stop()
 
     def pace(self) -> tuple[float, int] | None:
-        """Seconds a picture takes, and how many that was measured on (0: on earlier runs); None while nobody knows."""
+        """Seconds a picture takes, and how many that was measured on (0: on earlier runs); None while nobody knows.
+
+        Nor while all were known from earlier runs: those cost next to nothing, and more of them may follow.
+        """
         if self.computed >= ENOUGH:
             return self.engine_seconds / self.computed, self.computed
-        return None if self._pace_before is None else (self._pace_before, 0)
+        return (self.pace_before, 0) if self.computed and self.pace_before is not None else None
 
     def __iter__(self) -> Iterator[Outcome]:
         """In the order given. Raises what ended the run, after everything that was finished before it."""

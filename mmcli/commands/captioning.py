@@ -244,6 +244,8 @@ def _conclude(
         return errors.INTERRUPTED
     if not shown.done:
         raise InputError("no pictures were named: the list is empty")
+    if shown.planned:
+        shown.plan(captions.pace_before)
     if shown.kept:
         terminal.notice(f"{shown.kept} left as they are; -v tells why", style)
     if shown.cut:

@@ -27,7 +27,7 @@ class Captions:
         self._form, self._style, self._progress, self._dry_run = form, style, progress, dry_run
         self._n_records = 0
         self._is_estimated = False
-        self.done = self.failed = self.kept = self.cut = self.named = 0
+        self.done = self.failed = self.kept = self.cut = self.named = self.planned = 0
 
     def __call__(self, outcome: Outcome) -> None:
         self.done += 1
@@ -35,6 +35,7 @@ class Captions:
         self.kept += outcome.kept is not None
         self.named += outcome.renamed is not None
         answer = outcome.answer
+        self.planned += answer is None and outcome.error is None and outcome.kept is None
         self.cut += answer is not None and answer.finish_reason == "length"
         if self._form in ("json", "jsonl"):
             self._record(caption_record(outcome))
@@ -73,6 +74,11 @@ class Captions:
         output.notice(
             f"{total - self.done} pictures to go: about {left} on this machine, measured on {basis}", self._style
         )
+
+    def plan(self, pace: float | None) -> None:
+        """What a dry run comes to; `pace` in seconds a picture, if it is known."""
+        how_long = "" if pace is None else f", about {duration(pace * self.planned)} on this machine"
+        output.notice(f"{self.planned} of {self.done} to be captioned{how_long}", self._style)
 
     def close(self) -> None:
         """End what was begun: a JSON array is valid after an interruption too."""
