@@ -37,9 +37,12 @@ MAY_IMPORT = {
     "media": {"errors"},
     "terminal": {"errors"},
     "engine": {"errors", "media.types"},
+    "captions": {"errors", "media", "engine"},
     "history": {"errors", "config", "media.types", "engine.messages"},
     "health": {"errors", "__version__", "config", "models", "media", "engine"},
-    "commands": {"errors", "config", "interrupts", "models", "media", "engine", "terminal", "health", "history"},
+    "commands": {
+        *("errors", "config", "interrupts", "models", "media", "engine", "terminal", "health", "captions", "history"),
+    },
 }
 # Heavy or native libraries -> the files that may name them. Whoever starts mmcli waits for none of them.
 MAY_NAME = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -150,6 +151,15 @@ def load(
             yield loading.engine()
     finally:
         loading.give_up()
+
+
+def setup(model: Model, machine: Machine) -> str:
+    """Everything of model and machine that could change an answer, as text: for keys of stored results."""
+    from mmcli.engine import kv
+
+    identities = [kv.identity(path) for path in (model.weights, model.projector) if path is not None]
+    advice = sorted((name, str(value)) for name, value in model.advice.template_kwargs.items())
+    return json.dumps([identities, advice, model.media_newline, machine.detail, machine.ctx_size])
 
 
 def sampling(model: Model, **given: Any) -> Sampling:

@@ -1,7 +1,8 @@
 """What a person sees: the only rooms that print. Knows streams and words; loads Rich only when something is shown."""
 
 from mmcli.terminal.asking import can_ask, confirm
-from mmcli.terminal.clean import Cleaner, clean, one_line
+from mmcli.terminal.captioning import Captions, caption_record, pair
+from mmcli.terminal.clean import Cleaner, clean, escaped, one_line
 from mmcli.terminal.findings import finding, finding_json
 from mmcli.terminal.output import (
     answer,
@@ -10,6 +11,7 @@ from mmcli.terminal.output import (
     debug,
     debug_table,
     error,
+    failure,
     line,
     notice,
     receipts,
@@ -24,6 +26,7 @@ from mmcli.terminal.talks import hit_json, shortened, summary_json, talk, talk_j
 from mmcli.terminal.waiting import Progress, abandon, progress
 
 __all__ = [
+    "Captions",
     "Cleaner",
     "Progress",
     "Style",
@@ -32,18 +35,22 @@ __all__ = [
     "answer_json",
     "bug",
     "can_ask",
+    "caption_record",
     "clean",
     "confirm",
     "data",
     "debug",
     "debug_table",
     "error",
+    "escaped",
+    "failure",
     "finding",
     "finding_json",
     "hit_json",
     "line",
     "notice",
     "one_line",
+    "pair",
     "picture",
     "progress",
     "receipts",
