@@ -3,6 +3,7 @@
 from mmcli.terminal.asking import can_ask, confirm
 from mmcli.terminal.clean import Cleaner, clean, one_line
 from mmcli.terminal.findings import finding, finding_json
+from mmcli.terminal.hearing import meter, no_chatter, said, said_json, said_segment
 from mmcli.terminal.output import (
     answer,
     bug,
@@ -39,11 +40,16 @@ __all__ = [
     "finding",
     "finding_json",
     "line",
+    "meter",
+    "no_chatter",
     "notice",
     "one_line",
     "picture",
     "progress",
     "receipts",
+    "said",
+    "said_json",
+    "said_segment",
     "table",
     "warning",
 ]

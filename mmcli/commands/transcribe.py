@@ -1,0 +1,264 @@
+"""`mmcli transcribe`: what is said in sound files, videos, or at the microphone."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mmcli import errors
+from mmcli.commands import options as opt
+from mmcli.errors import BatchError, InputError, MmcliError, UsageError
+
+if TYPE_CHECKING:
+    from mmcli.commands.hearing import Found, Machine
+    from mmcli.commands.transcripts import Job, Sink
+    from mmcli.media import Source
+    from mmcli.speech.transcriber import Listening, Transcriber
+    from mmcli.speech.words import Transcript
+    from mmcli.terminal import Progress, Style
+
+AUDIO = frozenset({"audio"})
+MAX_BYTES = 4 << 30  # of a file: whole films
+MAX_DOWNLOAD_BYTES = 1 << 30
+MAX_SECONDS = 12 * 3600.0  # takes 3 GB of memory
+
+
+class FormatName(StrEnum):
+    txt = "txt"
+    srt = "srt"
+    vtt = "vtt"
+    json = "json"
+    jsonl = "jsonl"
+    tsv = "tsv"
+    md = "md"
+
+
+WORDS = "Words"
+
+
+def transcribe(
+    media: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[MEDIA...]",
+            help="Sounds or videos: paths, quoted globs, folders, URLs, or - for standard input.",
+            show_default=False,
+        ),
+    ] = None,
+    mic: Annotated[bool, typer.Option("--mic", help="Listen to the microphone, until Ctrl-C.")] = False,
+    recursive: Annotated[bool, typer.Option("-r", "--recursive", help="Look into sub-folders too.")] = False,
+    format: Annotated[
+        FormatName | None,
+        typer.Option(
+            "-f",
+            "--format",
+            envvar="MMCLI_TRANSCRIPT_FORMAT",
+            help="Default: as the extension of -o says, or txt.",
+            show_default=False,
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", help="A file, or a folder with a file for each sound; not there yet: NAME/."),
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Write anew what is there already.")] = False,
+    speech_model: opt.SpeechModelOpt = None,
+    yes: opt.YesOpt = False,
+    language: opt.LanguageOpt = None,
+    translate: Annotated[
+        bool, typer.Option("--translate", envvar="MMCLI_TRANSLATE", rich_help_panel=WORDS, help="Into English.")
+    ] = False,
+    word_timestamps: Annotated[
+        bool,
+        typer.Option(
+            "--word-timestamps",
+            envvar="MMCLI_WORD_TIMESTAMPS",
+            rich_help_panel=WORDS,
+            help="Time every word; on a terminal, words it is unsure of are dim.",
+        ),
+    ] = False,
+    hotwords: Annotated[
+        str | None,
+        typer.Option(
+            "--hotwords", envvar="MMCLI_HOTWORDS", rich_help_panel=WORDS, help="Names and terms that may be said."
+        ),
+    ] = None,
+    prompt: Annotated[
+        str | None,
+        typer.Option("--prompt", rich_help_panel=WORDS, help="What could stand before the first words: their style."),
+    ] = None,
+    vad: Annotated[
+        bool,
+        typer.Option(
+            "--vad/--no-vad",
+            envvar="MMCLI_VAD",
+            rich_help_panel=WORDS,
+            help="Leave out what is no speech: in silence, Whisper invents words.",
+        ),
+    ] = True,
+    until_silence: Annotated[
+        float | None,
+        typer.Option(
+            "--until-silence",
+            min=0.5,
+            max=3600,
+            help="With --mic: end after so many seconds of silence.",
+            show_default=False,
+        ),
+    ] = None,
+    input_device: opt.InputDeviceOpt = None,
+    batch: Annotated[
+        int,
+        typer.Option(
+            "--batch",
+            min=1,
+            max=256,
+            envvar="MMCLI_SPEECH_BATCH",
+            rich_help_panel=opt.MACHINE,
+            help="Windows of 30 seconds that are worked on at once: faster on a GPU, and takes memory.",
+        ),
+    ] = 1,
+    device: opt.SpeechDeviceOpt = opt.SpeechDevice.auto,
+    compute_type: opt.ComputeTypeOpt = opt.ComputeType.auto,
+    threads: opt.ThreadsOpt = None,
+    json: Annotated[
+        bool, typer.Option("--json", envvar="MMCLI_JSON", rich_help_panel=opt.OUTPUT, help="The same as -f json.")
+    ] = False,
+    quiet: opt.QuietOpt = False,
+    verbose: opt.VerboseOpt = False,
+    debug: opt.DebugOpt = False,
+) -> int | None:
+    """Write down what is said in sounds and videos, or at the microphone.
+
+    mmcli transcribe talk.mp3   ·   mmcli transcribe lectures -f srt -o subtitles   ·   mmcli transcribe --mic
+    """
+    from mmcli import terminal
+    from mmcli.commands import hearing, transcripts
+    from mmcli.speech.transcriber import Listening
+
+    style = terminal.Style(json=json, quiet=quiet, verbose=verbose, debug=debug)
+    name = "json" if json and format is None else transcripts.format_of(format and format.value, output)
+    listening = Listening(language and language.lower(), translate, word_timestamps, hotwords, prompt, vad, batch)
+    machine = hearing.Machine(device.value, compute_type.value, threads)
+    if until_silence is not None and not mic:
+        raise UsageError("--until-silence belongs to --mic", hint="mmcli transcribe --mic --until-silence 3")
+    if mic:
+        if media:
+            raise UsageError("--mic listens to the microphone, so it takes no files", hint="leave one of them out")
+        from mmcli.commands import dictating
+
+        wishes = dictating.Wishes(input_device, until_silence, name, output, overwrite)
+        return dictating.dictate(wishes, speech_model, machine, listening, yes=yes, style=style)
+    work = _jobs(list(media or ()), recursive, output, name, overwrite, style)
+    found = hearing.find(speech_model, yes=yes, style=style)
+    return _Batch(work, found, machine, listening, name, overwrite, style).run()
+
+
+def _jobs(
+    arguments: list[str], recursive: bool, output: Path | None, name: str, overwrite: bool, style: Style
+) -> list[Job]:
+    """What there is to transcribe, and where it goes."""
+    from mmcli import media, terminal
+    from mmcli.commands import transcripts
+
+    data = media.read_stdin(
+        sys.stdin.buffer if sys.stdin is not None else None,
+        wanted="-" in arguments,
+        has_media=True if arguments else False,
+        on_wait=lambda text: terminal.notice(text, style),
+        max_bytes=MAX_BYTES,
+    ) if not arguments or "-" in arguments else None
+    if not arguments and not data:
+        raise UsageError("there is nothing to transcribe", hint="mmcli transcribe talk.mp3, or --mic")
+    found: list[tuple[str, Source]] = []
+    for argument in arguments or ["-"]:
+        sources = media.find([argument], recursive=recursive, stdin=data, kinds=frozenset({"audio", "video"}))
+        found += [(argument, source) for source in sources]
+    return transcripts.jobs(found, output, name, overwrite=overwrite)
+
+
+@dataclass
+class _Batch:
+    """One or many sounds: the model is loaded once, and what fails does not stop the rest."""
+
+    work: list[Job]
+    found: Found
+    machine: Machine
+    listening: Listening
+    name: str
+    overwrite: bool
+    style: Style
+    transcriber: Transcriber | None = None
+    n_failed: int = 0
+    n_skipped: int = 0
+
+    def run(self) -> int:
+        from mmcli import terminal
+        from mmcli.commands.transcripts import File, Stdout
+
+        several, stop = len(self.work) > 1, threading.Event()
+        stdout = Stdout(self.name, several=several, style=self.style)
+        to_stdout = any(job.target is None for job in self.work)
+        with listen_until(stop, self.style) as progress:
+            for job in self.work:
+                if stop.is_set():
+                    break
+                if job.target is not None and job.target.exists() and not self.overwrite:
+                    self.n_skipped += 1
+                    continue
+                sink: Sink = stdout if job.target is None else File(job.target, self.name)
+                try:
+                    self._one(job, sink, stop, progress)
+                except (InputError, errors.NetworkError, errors.ResourceError) as error:
+                    if not several:
+                        raise
+                    self.n_failed += 1
+                    terminal.error(error, self.style)
+                finally:
+                    if sink is not stdout:
+                        sink.close()
+            if to_stdout:
+                stdout.close()
+        return self._ended(stop)
+
+    def _one(self, job: Job, sink: Sink, stop: threading.Event, progress: Progress) -> None:
+        from mmcli import media, terminal
+        from mmcli.commands import hearing
+
+        progress(f"reading {job.source.name}", 0, 0)
+        sound = media.load(
+            job.source, kinds=AUDIO, max_bytes=MAX_BYTES, max_download_bytes=MAX_DOWNLOAD_BYTES, max_seconds=MAX_SECONDS
+        )
+        assert isinstance(sound, media.Audio)
+        if self.transcriber is None:
+            self.transcriber = hearing.load(self.found, self.machine, self.style, progress)
+            self.transcriber.check(self.listening)
+        transcript = listen(self.transcriber, sound, self.listening, sink, stop, progress)
+        if self.style.verbose:
+            terminal.transcript_line(transcript, sound.receipt.format, self.style)
+        elif transcript.notes:
+            terminal.notice(f"{transcript.source}: {'; '.join(transcript.notes)}", self.style)
+        if transcript.ending == "interrupted" and job.target is not None and transcript.segments:
+            kept = sink.part if not isinstance(sink, Stdout_) else job.target
+            terminal.notice(f"interrupted; what was heard so far is in {kept}", self.style)
+
+    def _ended(self, stop: threading.Event) -> int:
+        from mmcli import terminal
+
+        if self.n_skipped:
+            terminal.notice(
+                f"{self.n_skipped} of {len(self.work)} were there already; --overwrite writes them anew", self.style
+            )
+        if stop.is_set():
+            return errors.INTERRUPTED
+        if self.n_failed:
+            raise BatchError(f"{self.n_failed} of {len(self.work)} sounds could not be transcribed")
+        return 0
