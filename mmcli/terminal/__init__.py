@@ -14,6 +14,7 @@ from mmcli.terminal.output import (
     notice,
     receipts,
     table,
+    tables,
     warning,
 )
 from mmcli.terminal.pixels import picture
@@ -45,5 +46,6 @@ __all__ = [
     "progress",
     "receipts",
     "table",
+    "tables",
     "warning",
 ]
