@@ -39,6 +39,7 @@ class Repo:
     commit: str = COMMIT
     gated: bool = False
     licence: str | None = "apache-2.0"
+    in_git: frozenset[str] = frozenset()  # small files, known by Git's hash instead of their SHA-256
 
 
 @dataclass
@@ -155,8 +156,9 @@ class _Handler(BaseHTTPRequestHandler):
             self._refuse(404, "EntryNotFound", {"X-Repo-Commit": repo.commit})
         else:
             data = repo.files[file]
-            headers = {"X-Repo-Commit": repo.commit, "ETag": f'"{_sha256(data)}"'}
-            if self.hub.redirects:
+            etag = _git_hash(data) if file in repo.in_git else _sha256(data)
+            headers = {"X-Repo-Commit": repo.commit, "ETag": f'"{etag}"'}
+            if self.hub.redirects and file not in repo.in_git:
                 headers |= {
                     "Location": f"{self.hub.cdn}/blob/{_sha256(data)}",
                     "X-Linked-Etag": f'"{_sha256(data)}"',
@@ -222,3 +224,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 def _sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
+
+
+def _git_hash(data: bytes) -> str:
+    return hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest()

@@ -9,7 +9,7 @@ import typer
 from mmcli.commands import options as opt
 
 if TYPE_CHECKING:
-    from mmcli.models import Entry, Model, Wanted
+    from mmcli.models import Entry, Model, SpeechEntry, SpeechModel, Wanted, WantedSpeech
 
 GB = 1_000_000_000
 COLUMNS = ("name", "here", "size_gb", "abilities", "licence", "about")
@@ -25,7 +25,8 @@ def models(json: opt.JsonListOpt = False) -> int | None:
         (name, known.installed(name), _gb(entry), ", ".join(entry.abilities), entry.licence, entry.about)
         for name, entry in catalogue.load().items()
     ]
-    terminal.table(COLUMNS, rows, terminal.Style(json=json))
+    speech_rows = _speech_rows()
+    terminal.tables(COLUMNS, {"": rows, "speech models": speech_rows}, terminal.Style(json=json))
     return None
 
 
@@ -40,9 +41,12 @@ def show(
     from mmcli import terminal
     from mmcli.models import catalogue
 
-    found = known.find(name)
-    match = catalogue.match(name)
-    facts = _facts(found, match[1] if match else None)
+    found = known.find_any(name)
+    if isinstance(found, known.SpeechModel | known.WantedSpeech):
+        facts = _of_speech(found)
+    else:
+        match = catalogue.match(name)
+        facts = _facts(found, match[1] if match else None)
     if json:
         terminal.data(facts)
         return None
@@ -55,6 +59,45 @@ def show(
         for line in str(template).splitlines():
             terminal.line(f"    {line}")
     return None
+
+
+def _speech_rows() -> list[tuple[object, ...]]:
+    """The rows of the models that write down speech."""
+    from mmcli import models as known
+    from mmcli.models import speech
+
+    return [
+        (
+            name,
+            isinstance(known.find_speech(name), known.SpeechModel),
+            _gb(entry),
+            "speech",
+            entry.licence,
+            entry.about,
+        )
+        for name, entry in speech.load().items()
+    ]
+
+
+def _of_speech(found: SpeechModel | WantedSpeech) -> dict[str, Any]:
+    """What is known of a model that writes down speech."""
+    from mmcli import models as known
+
+    facts: dict[str, Any] = {"name": found.name, "here": isinstance(found, known.SpeechModel)}
+    if found.entry is not None:
+        facts |= {
+            "about": found.entry.about,
+            "abilities": ["speech"],
+            "languages": found.entry.languages,
+            "licence": found.entry.licence,
+            "size_gb": _gb(found.entry),
+            "repo": found.entry.repo,
+            "revision": found.entry.revision,
+            "sha256": {file.file: file.sha256 for file in found.entry.files if file.sha256},
+        }
+    if isinstance(found, known.SpeechModel):
+        return facts | {"folder": str(found.folder)}
+    return facts | {"repo": found.repo, "revision": found.revision}
 
 
 def _facts(found: Model | Wanted, entry: Entry | None) -> dict[str, Any]:
@@ -107,7 +150,7 @@ def _of_files(model: Model) -> dict[str, Any]:
     return facts | {"template": header.text("tokenizer.chat_template")}
 
 
-def _gb(entry: Entry) -> float | None:
+def _gb(entry: Entry | SpeechEntry) -> float | None:
     return round(entry.n_bytes / GB, 3) if entry.n_bytes else None
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from mmcli.errors import ModelError
 
 if TYPE_CHECKING:
-    from mmcli.models import Download, Model, Wanted
+    from mmcli.models import Download, Model, SpeechModel, Wanted
     from mmcli.terminal import Style
 
 MB, GB = 1_000_000, 1_000_000_000
@@ -46,17 +46,48 @@ def here(found: Model | Wanted, *, yes: bool, style: Style) -> Model:
     return fetch(models.plan(found), yes=yes, style=style)
 
 
+def speech(name: str | None, *, yes: bool, style: Style) -> SpeechModel:
+    """The speech model of that name (None: the default), fetched, if need be, after the person said yes."""
+    from mmcli import models, terminal
+
+    found = models.find_speech(name)
+    if isinstance(found, models.SpeechModel):
+        return found
+    if not (yes or terminal.can_ask(style)):
+        raise ModelError(
+            f"`{found.name}` is not on this machine yet",
+            hint=f"`mmcli pull {found.name}` or --yes fetches it ({size(found.name)})",
+        )
+    return fetch_speech(models.plan(found), yes=yes, style=style)
+
+
 def fetch(download: Download, *, yes: bool, style: Style) -> Model:
     """Say what is fetched, ask unless `yes`, fetch."""
     from mmcli import models, terminal
+
+    _consent(download, yes=yes, style=style, otherwise="-m starter is built in")
+    with terminal.progress(style) as progress:
+        return models.fetch(download, progress)
+
+
+def fetch_speech(download: Download, *, yes: bool, style: Style) -> SpeechModel:
+    """The same for a speech model."""
+    from mmcli import models, terminal
+
+    _consent(download, yes=yes, style=style)
+    with terminal.progress(style) as progress:
+        return models.fetch_speech(download, progress)
+
+
+def _consent(download: Download, *, yes: bool, style: Style, otherwise: str | None = None) -> None:
+    """ModelError unless the person wants the download."""
+    from mmcli import terminal
 
     text = f"{download.wanted.name}: {what(download)}"
     if yes:
         terminal.notice(f"fetching {text}", style)
     elif not terminal.confirm(f"Fetch {text}?"):
-        raise ModelError(f"`{download.wanted.name}` was not fetched", hint="-m starter is built in")
-    with terminal.progress(style) as progress:
-        return models.fetch(download, progress)
+        raise ModelError(f"`{download.wanted.name}` was not fetched", hint=otherwise)
 
 
 def what(download: Download) -> str:
@@ -72,9 +103,9 @@ def what(download: Download) -> str:
 
 def size(name: str) -> str:
     """The download's size as far as it is known without asking the Hub."""
-    from mmcli.models import catalogue
+    from mmcli.models import catalogue, speech
 
-    known = catalogue.load().get(name)
+    known = catalogue.load().get(name) or speech.load().get(name)
     return _words(known.n_bytes) if known and known.n_bytes else "it says how large it is"
 
 

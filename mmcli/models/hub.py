@@ -47,6 +47,17 @@ class Remote:
     def sha256(self) -> str | None:
         return self.etag if re.fullmatch(r"[0-9a-f]{64}", self.etag) else None
 
+    @property
+    def is_in_git(self) -> bool:
+        """Small files are in Git itself, under the hash that Git gives them."""
+        return re.fullmatch(r"[0-9a-f]{40}", self.etag) is not None
+
+    def digest(self) -> hashlib._Hash:
+        """What makes the `etag` of the file's bytes."""
+        if self.is_in_git:
+            return hashlib.sha1(b"blob %d\0" % self.bytes, usedforsecurity=False)
+        return hashlib.sha256()
+
 
 @dataclass(frozen=True)
 class Listing:
@@ -155,7 +166,7 @@ def fetch(remote: Remote, on_progress: OnProgress | None = None) -> Path:
 def _download(remote: Remote, report: _Report) -> None:
     """Fill the part file, from where an earlier try stopped; it is removed where it is not what the Hub describes."""
     part = _part(remote)
-    digest = hashlib.sha256()
+    digest = remote.digest()
     with part.open("a+b") as out:
         out.seek(0)
         done = 0
@@ -165,7 +176,7 @@ def _download(remote: Remote, report: _Report) -> None:
             report.checked(done)
         if done > remote.bytes:
             out.truncate(0)
-            done, digest = 0, hashlib.sha256()
+            done, digest = 0, remote.digest()
         report(done)
         tries = 0
         while done < remote.bytes:
@@ -173,7 +184,7 @@ def _download(remote: Remote, report: _Report) -> None:
                 for block in _stream(remote, done):
                     if block is None:  # the server starts anew
                         out.truncate(0)
-                        done, digest = 0, hashlib.sha256()
+                        done, digest = 0, remote.digest()
                         continue
                     out.write(block)
                     digest.update(block)
@@ -194,10 +205,12 @@ def _download(remote: Remote, report: _Report) -> None:
                     raise NetworkError(f"`{remote.file}` of `{remote.repo}` keeps ending too early", hint=AGAIN)
                 time.sleep(WAITS[tries])
                 tries += 1
-    if done != remote.bytes or (remote.sha256 and digest.hexdigest() != remote.sha256):
+    is_hashed = remote.is_in_git or remote.sha256
+    if done != remote.bytes or (is_hashed and digest.hexdigest() != remote.etag):
         part.unlink(missing_ok=True)
+        kind = "Git hash" if remote.is_in_git else "SHA-256"
         raise NetworkError(
-            f"`{remote.file}` of `{remote.repo}` arrived damaged, and was removed: its SHA-256 is not the Hub's",
+            f"`{remote.file}` of `{remote.repo}` arrived damaged, and was removed: its {kind} is not the Hub's",
             hint="fetch it again; if that does not help, something between here and the Hub changes files",
         )
 

@@ -15,6 +15,7 @@ from mmcli.terminal.output import (
     notice,
     receipts,
     table,
+    tables,
     warning,
 )
 from mmcli.terminal.pixels import picture
@@ -51,5 +52,6 @@ __all__ = [
     "said_json",
     "said_segment",
     "table",
+    "tables",
     "warning",
 ]
