@@ -21,8 +21,10 @@ from mmcli import __version__, config, errors, interrupts, terminal
 from mmcli.commands.ask import ask
 from mmcli.commands.catalogue import models, show
 from mmcli.commands.demo import demo
+from mmcli.commands.devices import devices
 from mmcli.commands.doctor import doctor
 from mmcli.commands.pull import pull
+from mmcli.commands.transcribe import transcribe
 
 app = typer.Typer(
     name="mmcli",
@@ -65,7 +67,7 @@ def _top(
     pass
 
 
-COMMANDS = (ask, pull, models, show, demo, doctor)
+COMMANDS = (ask, transcribe, pull, models, show, devices, demo, doctor)
 for _function in COMMANDS:
     _command(_function)
 

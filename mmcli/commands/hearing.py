@@ -1,18 +1,21 @@
-"""How a command comes to its speech model: find it, fetch it, load it where it runs best."""
+"""How a command that listens does it: load the speech model where it runs best, listen, let Ctrl-C end it."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Protocol
 
-from mmcli.errors import ModelError
+from mmcli.errors import MmcliError
 
 if TYPE_CHECKING:
-    from mmcli.speech.transcriber import Transcriber
-    from mmcli.terminal import Style
+    from mmcli.media import Audio
+    from mmcli.models import SpeechModel
+    from mmcli.speech.transcriber import Heard, Listening, Transcriber
+    from mmcli.speech.words import Segment, Transcript
+    from mmcli.terminal import Progress, Style
 
 
 @dataclass(frozen=True)
@@ -24,26 +27,18 @@ class Machine:
     threads: int | None = None
 
 
-@dataclass(frozen=True)
-class Found:
-    """A speech model on this machine: a folder with a Whisper in CTranslate2's form."""
+class Sink(Protocol):
+    """Where a transcript goes while it grows."""
 
-    name: str
-    folder: Path
+    def begin(self, transcript: Transcript) -> None: ...
 
+    def segment(self, transcript: Transcript, segment: Segment) -> None: ...
 
-def find(name: str | None, *, yes: bool, style: Style) -> Found:
-    """The speech model of that name, or this machine's own where nobody chose."""
-    if not name:
-        raise ModelError("no speech model was chosen", hint="-m FOLDER names one")
-    folder = Path(os.path.expanduser(name))
-    if not folder.is_dir():
-        raise ModelError(f"there is no speech model `{name}`")
-    return Found(folder.name, folder)
+    def end(self, transcript: Transcript) -> None: ...
 
 
 def load(
-    found: Found, machine: Machine, style: Style, on_progress: Callable[[str, int, int], None] | None = None
+    model: SpeechModel, machine: Machine, style: Style, on_progress: Callable[[str, int, int], None] | None = None
 ) -> Transcriber:
     """The model, ready to listen."""
     from mmcli import terminal
@@ -53,10 +48,104 @@ def load(
     if on_progress is not None:
         on_progress("load", 0, 0)
     return Transcriber(
-        found.folder,
-        name=found.name,
+        model.folder,
+        name=model.name,
         device=machine.device,
         compute_type=machine.compute_type,
         threads=machine.threads or here.cores(),
         on_notice=lambda text: terminal.notice(text, style),
     )
+
+
+def new(transcriber: Transcriber, listening: Listening, source: str) -> Transcript:
+    """An empty transcript that says how it will be made."""
+    from mmcli.speech.words import Transcript
+
+    return Transcript(
+        source,
+        transcriber.name,
+        transcriber.device,
+        transcriber.compute_type,
+        language=listening.language,
+        translated=listening.translate,
+    )
+
+
+def listen(
+    transcriber: Transcriber,
+    sound: Audio,
+    listening: Listening,
+    sink: Sink,
+    stop: threading.Event,
+    progress: Progress,
+) -> Transcript:
+    """Write down one sound; what was heard before an interruption or an error is in the sink too."""
+    from mmcli.speech.transcriber import Heard
+
+    receipt, heard = sound.receipt, Heard()
+    transcript = new(transcriber, listening, receipt.source)
+    transcript.sha256, transcript.seconds, transcript.notes = receipt.sha256, receipt.seconds, receipt.notes
+    n_milliseconds, label = round(1000 * (receipt.seconds or 0)), f"listening to {receipt.source}"
+
+    def report(seconds: float) -> None:
+        progress(label, round(1000 * seconds), n_milliseconds)
+
+    report(0.0)
+    sink.begin(transcript)
+    transcript.ending = "failed"
+    try:
+        for segment in transcriber.transcribe(sound.samples, listening, heard, stop=stop, on_progress=report):
+            segment = cleaned(segment)
+            _take(transcript, heard)
+            transcript.segments.append(segment)
+            sink.segment(transcript, segment)
+        transcript.ending = "interrupted" if stop.is_set() else "stop"
+    except MmcliError:
+        _take(transcript, heard)
+        sink.end(transcript)
+        raise
+    _take(transcript, heard)
+    sink.end(transcript)
+    return transcript
+
+
+def _take(transcript: Transcript, heard: Heard) -> None:
+    transcript.language = heard.language or transcript.language
+    transcript.language_confidence = heard.language_confidence
+    transcript.speech_seconds = heard.speech_seconds
+
+
+def cleaned(segment: Segment) -> Segment:
+    """The segment without anything a terminal would obey: transcripts end up in terminals, whichever file they take."""
+    from mmcli import terminal
+
+    words = segment.words
+    if words is not None:
+        words = tuple(replace(word, text=terminal.clean(word.text, newlines=False)) for word in words)
+    return replace(segment, text=terminal.clean(segment.text, newlines=False), words=words)
+
+
+def shifted(segment: Segment, seconds: float) -> Segment:
+    """The segment as it lies in a longer sound, of which the one it was heard in begins at `seconds`."""
+    words = segment.words
+    if words is not None:
+        words = tuple(
+            replace(word, start=round(word.start + seconds, 3), end=round(word.end + seconds, 3)) for word in words
+        )
+    start, end = round(segment.start + seconds, 3), round(segment.end + seconds, 3)
+    return replace(segment, start=start, end=end, words=words)
+
+
+@contextmanager
+def interruptible(stop: threading.Event, style: Style) -> Iterator[Progress]:
+    """A progress line; the first Ctrl-C inside sets `stop`, the second ends the program."""
+    from mmcli import interrupts, terminal
+
+    with terminal.progress(style) as progress:
+
+        def end() -> None:
+            stop.set()
+            progress("stop", 0, 0)  # one window may take a while: tell that Ctrl-C was heard
+
+        with interrupts.two_steps(end):
+            yield progress

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -15,14 +14,14 @@ import typer
 
 from mmcli import errors
 from mmcli.commands import options as opt
-from mmcli.errors import BatchError, InputError, MmcliError, UsageError
+from mmcli.errors import BatchError, InputError, UsageError
 
 if TYPE_CHECKING:
-    from mmcli.commands.hearing import Found, Machine
-    from mmcli.commands.transcripts import Job, Sink
+    from mmcli.commands.hearing import Machine
+    from mmcli.commands.transcripts import File, Job, Stdout
     from mmcli.media import Source
+    from mmcli.models import SpeechModel
     from mmcli.speech.transcriber import Listening, Transcriber
-    from mmcli.speech.words import Transcript
     from mmcli.terminal import Progress, Style
 
 AUDIO = frozenset({"audio"})
@@ -141,7 +140,7 @@ def transcribe(
     mmcli transcribe talk.mp3   ·   mmcli transcribe lectures -f srt -o subtitles   ·   mmcli transcribe --mic
     """
     from mmcli import terminal
-    from mmcli.commands import hearing, transcripts
+    from mmcli.commands import getting, hearing, transcripts
     from mmcli.speech.transcriber import Listening
 
     style = terminal.Style(json=json, quiet=quiet, verbose=verbose, debug=debug)
@@ -158,8 +157,9 @@ def transcribe(
         wishes = dictating.Wishes(input_device, until_silence, name, output, overwrite)
         return dictating.dictate(wishes, speech_model, machine, listening, yes=yes, style=style)
     work = _jobs(list(media or ()), recursive, output, name, overwrite, style)
-    found = hearing.find(speech_model, yes=yes, style=style)
-    return _Batch(work, found, machine, listening, name, overwrite, style).run()
+    missing = [job for job in work if overwrite or job.target is None or not job.target.exists()]
+    model = getting.speech(speech_model, yes=yes, style=style) if missing else None
+    return _Batch(work, missing, model, machine, listening, name, style).run()
 
 
 def _jobs(
@@ -169,13 +169,14 @@ def _jobs(
     from mmcli import media, terminal
     from mmcli.commands import transcripts
 
-    data = media.read_stdin(
-        sys.stdin.buffer if sys.stdin is not None else None,
-        wanted="-" in arguments,
-        has_media=True if arguments else False,
-        on_wait=lambda text: terminal.notice(text, style),
-        max_bytes=MAX_BYTES,
-    ) if not arguments or "-" in arguments else None
+    data = None
+    if not arguments or "-" in arguments:
+        data = media.read_stdin(
+            sys.stdin.buffer if sys.stdin is not None else None,
+            wanted="-" in arguments,
+            has_media=False,
+            on_wait=lambda text: terminal.notice(text, style),
+        )
     if not arguments and not data:
         raise UsageError("there is nothing to transcribe", hint="mmcli transcribe talk.mp3, or --mic")
     found: list[tuple[str, Source]] = []
@@ -187,34 +188,28 @@ def _jobs(
 
 @dataclass
 class _Batch:
-    """One or many sounds: the model is loaded once, and what fails does not stop the rest."""
+    """One sound or many: the model is loaded once, and what fails does not stop the rest."""
 
     work: list[Job]
-    found: Found
+    missing: list[Job]  # those of them that are not there yet
+    model: SpeechModel | None  # None: nothing is missing
     machine: Machine
     listening: Listening
     name: str
-    overwrite: bool
     style: Style
     transcriber: Transcriber | None = None
     n_failed: int = 0
-    n_skipped: int = 0
 
     def run(self) -> int:
         from mmcli import terminal
+        from mmcli.commands import hearing
         from mmcli.commands.transcripts import File, Stdout
 
         several, stop = len(self.work) > 1, threading.Event()
-        stdout = Stdout(self.name, several=several, style=self.style)
-        to_stdout = any(job.target is None for job in self.work)
-        with listen_until(stop, self.style) as progress:
-            for job in self.work:
-                if stop.is_set():
-                    break
-                if job.target is not None and job.target.exists() and not self.overwrite:
-                    self.n_skipped += 1
-                    continue
-                sink: Sink = stdout if job.target is None else File(job.target, self.name)
+        stdout = Stdout(self.name, several=several)
+        with hearing.interruptible(stop, self.style) as progress:
+            for job in self.missing:
+                sink = stdout if job.target is None else File(job.target, self.name)
                 try:
                     self._one(job, sink, stop, progress)
                 except (InputError, errors.NetworkError, errors.ResourceError) as error:
@@ -223,13 +218,15 @@ class _Batch:
                     self.n_failed += 1
                     terminal.error(error, self.style)
                 finally:
-                    if sink is not stdout:
-                        sink.close()
-            if to_stdout:
-                stdout.close()
+                    sink.close()
+                if stop.is_set():
+                    break
+            if self.work[0].target is None:
+                stdout.finish()
         return self._ended(stop)
 
-    def _one(self, job: Job, sink: Sink, stop: threading.Event, progress: Progress) -> None:
+    def _one(self, job: Job, sink: Stdout | File, stop: threading.Event, progress: Progress) -> None:
+        """What is cheap and can fail comes first: the sound is read before the model is loaded."""
         from mmcli import media, terminal
         from mmcli.commands import hearing
 
@@ -239,26 +236,25 @@ class _Batch:
         )
         assert isinstance(sound, media.Audio)
         if self.transcriber is None:
-            self.transcriber = hearing.load(self.found, self.machine, self.style, progress)
+            assert self.model is not None, "there is something to do"
+            self.transcriber = hearing.load(self.model, self.machine, self.style, progress)
             self.transcriber.check(self.listening)
-        transcript = listen(self.transcriber, sound, self.listening, sink, stop, progress)
-        if self.style.verbose:
-            terminal.transcript_line(transcript, sound.receipt.format, self.style)
-        elif transcript.notes:
-            terminal.notice(f"{transcript.source}: {'; '.join(transcript.notes)}", self.style)
-        if transcript.ending == "interrupted" and job.target is not None and transcript.segments:
-            kept = sink.part if not isinstance(sink, Stdout_) else job.target
-            terminal.notice(f"interrupted; what was heard so far is in {kept}", self.style)
+        started = time.perf_counter()
+        transcript = hearing.listen(self.transcriber, sound, self.listening, sink, stop, progress)
+        terminal.heard(transcript, sound.receipt.format, time.perf_counter() - started, self.style)
+        if transcript.ending == "interrupted":
+            where = f"; what was heard so far is in {sink.kept}" if sink.kept else ""
+            terminal.notice(f"{transcript.source}: interrupted{where}", self.style)
 
     def _ended(self, stop: threading.Event) -> int:
         from mmcli import terminal
 
-        if self.n_skipped:
-            terminal.notice(
-                f"{self.n_skipped} of {len(self.work)} were there already; --overwrite writes them anew", self.style
-            )
+        n_there = len(self.work) - len(self.missing)
+        if n_there:
+            text = f"{n_there} of {len(self.work)} are there already as {self.name}; --overwrite writes them anew"
+            terminal.notice(text, self.style)
         if stop.is_set():
             return errors.INTERRUPTED
         if self.n_failed:
-            raise BatchError(f"{self.n_failed} of {len(self.work)} sounds could not be transcribed")
+            raise BatchError(f"{self.n_failed} of {len(self.missing)} sounds could not be transcribed")
         return 0

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, TextIO
 from urllib.parse import unquote, urlsplit
 
 from mmcli.errors import InputError, UsageError
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from mmcli.media import Source
     from mmcli.speech.formats import Format
     from mmcli.speech.words import Segment, Transcript
-    from mmcli.terminal import Style
 
 
 @dataclass(frozen=True)
@@ -100,10 +99,10 @@ def _make(folder: Path) -> None:
 class Stdout:
     """All transcripts one after the other."""
 
-    def __init__(self, name: str, *, several: bool, style: Style) -> None:
+    def __init__(self, name: str, *, several: bool = False) -> None:
         from mmcli.speech.formats import FORMATS
 
-        self._name, self._several, self._style = name, several, style
+        self._name, self._several = name, several
         self._format: Format = FORMATS[name]()
         self._n = 0
 
@@ -133,7 +132,12 @@ class Stdout:
         else:
             self._say(self._format.end(transcript))
 
+    kept = None  # no file
+
     def close(self) -> None:
+        """The next one may come."""
+
+    def finish(self) -> None:
         """The end of all of them."""
         if self._name == "json" and self._several:
             self._say("]\n" if self._n else "[]\n")
@@ -169,10 +173,8 @@ class File:
         self._growing = path.with_name(f".{path.name}.{os.getpid()}.tmp")
         self._file: TextIO | None = None
 
-    @property
-    def part(self) -> Path:
-        """The name of what an interruption leaves."""
-        return self._path.with_name(f"{self._path.stem}.part{self._path.suffix}")
+        self._part = path.with_name(f"{path.stem}.part{path.suffix}")
+        self.kept: Path | None = None  # what an interruption left
 
     def begin(self, transcript: Transcript) -> None:
         try:
@@ -194,9 +196,10 @@ class File:
         self._file = None
         if transcript.ending == "stop":
             os.replace(self._growing, self._path)
-            self.part.unlink(missing_ok=True)
+            self._part.unlink(missing_ok=True)
         elif transcript.segments:
-            os.replace(self._growing, self.part)
+            os.replace(self._growing, self._part)
+            self.kept = self._part
         else:
             self._growing.unlink(missing_ok=True)
 
@@ -211,18 +214,3 @@ class File:
         assert self._file is not None, "begin comes first"
         self._file.write(text)
         self._file.flush()
-
-
-Sink = Stdout | File
-
-
-def cleaned(segment: Segment) -> Segment:
-    """The segment without anything a terminal would obey: transcripts end up in terminals, whichever file they take."""
-    from dataclasses import replace
-
-    from mmcli import terminal
-
-    words: Any = segment.words
-    if words is not None:
-        words = tuple(replace(word, text=terminal.clean(word.text, newlines=False)) for word in words)
-    return replace(segment, text=terminal.clean(segment.text, newlines=False), words=words)

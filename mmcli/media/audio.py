@@ -139,7 +139,9 @@ class Resampler:
         frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(block).reshape(1, -1), "flt", self._layout)
         frame.sample_rate = self._rate
         parts = [np.asarray(part.to_ndarray()).reshape(-1) for part in self._resampler.resample(frame)]
-        return np.concatenate(parts).astype(np.float32) / _FULL_SCALE if parts else np.zeros(0, np.float32)
+        samples = np.concatenate([np.zeros(0, np.int16), *parts]).astype(np.float32)
+        samples /= _FULL_SCALE
+        return samples
 
 
 def _resampler(sample_rate: int) -> av.AudioResampler:

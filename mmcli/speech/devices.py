@@ -116,5 +116,10 @@ def refused(device: Device, error: Exception) -> AudioDeviceError:
     return AudioDeviceError(f"cannot open `{device.name}`: {reason}", hint=_for_this_machine(ALLOW))
 
 
+def mute_hint() -> str:
+    """Why a microphone may be open and give nothing but zeros."""
+    return "is it muted?" if sys.platform == "linux" else _for_this_machine(ALLOW)
+
+
 def _for_this_machine(hints: dict[str, str]) -> str:
     return hints.get(sys.platform, hints["linux"])

@@ -24,7 +24,7 @@ BLOCK_SECONDS = 0.032  # Silero's window
 OTHER_RATES = (48_000, 44_100, 16_000)  # Hz, tried where a device refuses what it calls its own
 PATIENCE = 10.0  # seconds without any block, after which a device is taken for dead
 _USED = 2  # channels: the voice is in the first two of a device that will not open with less than, say, eight
-_QUEUE = 4000  # blocks: two minutes in which nobody listened
+_QUEUE = 20_000  # blocks: ten minutes in which nobody had time to listen
 
 
 class Microphone:
@@ -75,11 +75,20 @@ class Microphone:
             waited = 0.0
             if block is None:
                 raise AudioDeviceError(
-                    f"the microphone `{self.device.name}` went away", hint="what was recorded until then is kept"
+                    f"the microphone `{self.device.name}` went away", hint="what was said until then is kept"
                 )
-            samples = self._resampler(block[:, :_USED])
-            if len(samples):
-                yield samples
+            yield from self._resampled(block)
+        # What was said before `stop` may still wait here, where nobody had the time to take it.
+        self._stream.abort(ignore_errors=True)
+        while not self._blocks.empty():
+            block = self._blocks.get_nowait()
+            if block is not None:
+                yield from self._resampled(block)
+
+    def _resampled(self, block: NDArray[np.float32]) -> Iterator[NDArray[np.float32]]:
+        samples = self._resampler(block[:, :_USED])
+        if len(samples):
+            yield samples
 
     def _open(self, rate: int | None, channels: int | None) -> tuple[Any, int, int]:
         """The stream with its rate and channels: mono at its own rate, or the nearest to it that works."""

@@ -1,4 +1,4 @@
-"""Samples -> timed text, with a Whisper model in CTranslate2's form. Alone knows faster_whisper; knows no files of sound.
+"""Samples -> timed text, with a Whisper model in CTranslate2's form. Knows faster_whisper; knows no files of sound.
 
 A long sound is listened to in spans of some minutes, cut where it is quietest: so the first words come soon, and the
 features of a whole day need not fit into memory. A span does not depend on what was heard before it (Whisper can be
@@ -79,26 +79,31 @@ class Transcriber:
         ctranslate2.set_log_level(logging.CRITICAL)
         logging.getLogger("faster_whisper").setLevel(logging.ERROR)
         self._ctranslate2 = ctranslate2
-        for self.device in self._devices(device):
-            self.compute_type = self._compute_type(self.device, compute_type)
+        self._model: Any = None
+        for place in self._devices(device):
+            self.device, self.compute_type = place, self._compute_type(place, compute_type)
             try:
-                self._model: Any = WhisperModel(
-                    str(folder),
-                    device=self.device,
-                    compute_type=self.compute_type,
-                    cpu_threads=threads,
-                    local_files_only=True,
-                )
-                if self.device == "cuda":  # its libraries are looked for by the first use only
-                    list(self._model.transcribe(np.zeros(SAMPLE_RATE, np.float32), language="en")[0])
+                self._model = self._load(WhisperModel, folder, threads)
+                return
             except (RuntimeError, ValueError, MemoryError) as error:
-                if self.device == "cuda" and device == "auto":
+                if place == "cuda" and device == "auto":
                     on_notice(f"the GPU cannot be used for speech ({error}): running on the CPU")
                     continue
-                raise _load_error(error, self.name, self.device) from error
+                raise _load_error(error, self.name, place) from error
             except Exception as error:  # the tokenizers library raises bare Exceptions
                 raise ModelError(f"the speech model `{self.name}` is damaged: {error}") from error
-            break
+
+    def _load(self, kind: Any, folder: Path, threads: int) -> Any:
+        model = kind(
+            str(folder),
+            device=self.device,
+            compute_type=self.compute_type,
+            cpu_threads=threads,
+            local_files_only=True,
+        )
+        if self.device == "cuda":  # its libraries are looked for by the first use only
+            list(model.transcribe(np.zeros(SAMPLE_RATE, np.float32), language="en")[0])
+        return model
 
     @property
     def languages(self) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 from mmcli.terminal.asking import can_ask, confirm
 from mmcli.terminal.clean import Cleaner, clean, one_line
 from mmcli.terminal.findings import finding, finding_json
-from mmcli.terminal.hearing import meter, no_chatter, said, said_json, said_segment
+from mmcli.terminal.hearing import heard, meter, no_chatter, said, said_json, said_segment
 from mmcli.terminal.output import (
     answer,
     bug,
@@ -40,6 +40,7 @@ __all__ = [
     "error",
     "finding",
     "finding_json",
+    "heard",
     "line",
     "meter",
     "no_chatter",

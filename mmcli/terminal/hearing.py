@@ -1,4 +1,4 @@
-"""Words as they are heard: lines on stdout while progress goes on, unsure words dim; levels; the drivers' chatter kept out.
+"""Words as they are heard: lines on stdout while progress goes on, unsure ones dim; levels; no drivers' chatter.
 
 Knows terminals; the shape of words is all it knows of speech.
 """
@@ -7,21 +7,23 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from mmcli.terminal import streams
-from mmcli.terminal.clean import clean, json_safe, without_surrogates
+from mmcli.terminal.clean import clean, json_safe, one_line, without_surrogates
 from mmcli.terminal.waiting import out_of_the_way
 
 if TYPE_CHECKING:
-    from mmcli.speech.words import Segment
+    from mmcli.speech.words import Segment, Transcript
     from mmcli.terminal.style import Style
 
 UNSURE = 0.5  # confidence under which a word is dim
 BAR = 40  # cells of a level meter
+ORDINARY = re.compile(r"Hz → |^the sound of a video$")  # notes of a receipt that say nothing about the words
 QUIETEST = -60.0  # dBFS at the meter's left end
 
 
@@ -52,6 +54,33 @@ def said_segment(segment: Segment) -> None:
     with out_of_the_way():
         streams.out().print(line, soft_wrap=True)
         sys.stdout.flush()
+
+
+def heard(transcript: Transcript, kind: str, seconds: float, style: Style) -> None:
+    """With --verbose, what was listened to, how, and how fast; else only what was noteworthy about the sound."""
+    from mmcli.terminal.output import notice
+
+    name, length = one_line(transcript.source), transcript.seconds or 0.0
+    if not style.verbose:
+        if notes := [note for note in transcript.notes if not ORDINARY.search(note)]:
+            notice(f"{name}: {'; '.join(notes)}", style)
+        return
+    if style.json:
+        return
+    sure = transcript.language_confidence
+    language = f"language {transcript.language}" + (f" ({sure:.0%} sure)" if sure is not None else "")
+    speed = f" ({length / seconds:.1f} x real time)" if seconds > 0 else ""
+    facts = [
+        f"{kind} {length:.1f} s",
+        f"{transcript.speech_seconds:.1f} s of it speech",
+        language if transcript.language else "no language",
+        f"{len(transcript.segments)} segments",
+        f"{transcript.model} on {transcript.device} as {transcript.compute_type}",
+        f"in {seconds:.2f} s{speed}",
+        *transcript.notes,
+    ]
+    with out_of_the_way():
+        streams.write(f"{name}: {', '.join(map(one_line, facts))}\n", sys.stderr)
 
 
 def meter(decibels: float) -> str:
