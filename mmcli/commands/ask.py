@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mmcli.commands import options as opt
-from mmcli.errors import UsageError
+from mmcli.errors import INTERRUPTED, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,6 +37,7 @@ def ask(
     recursive: Annotated[bool, typer.Option("-r", "--recursive", help="Look into sub-folders too.")] = False,
     model: opt.ModelOpt = None,
     mmproj: opt.MmprojOpt = None,
+    speech_model: opt.WriterOpt = None,
     yes: opt.YesOpt = False,
     system: opt.SystemOpt = None,
     temperature: opt.TemperatureOpt = None,
@@ -63,7 +64,7 @@ def ask(
     mmcli ask photo.jpg "What is this?"   ·   cat photo.jpg | mmcli ask "What is this?"
     """
     from mmcli import engine, terminal
-    from mmcli.commands import getting, running
+    from mmcli.commands import getting, hearing, running
 
     style = terminal.Style(json=json, quiet=quiet, verbose=verbose, debug=debug, markdown=markdown.value)
     # find the model, load the media: what is cheap and can fail comes first
@@ -71,10 +72,18 @@ def ask(
     found = getting.find(model, mmproj, yes=yes, style=style)
     inputs = _inputs([*(media or ()), *(attach or ())], recursive, max_megapixels, style)
     kinds = {medium.receipt.kind for medium in inputs}
-    found.require(sight="image" in kinds, hearing="audio" in kinds)
+    found.require(sight="image" in kinds, hearing=False)
+    writer = hearing.writer(found, speech_model, yes=yes, style=style) if "audio" in kinds and not found.hears else None
     # fetch what is not on this machine
     chosen = getting.here(found, yes=yes, style=style)
-    chosen.require(sight="image" in kinds, hearing="audio" in kinds)
+    chosen.require(sight="image" in kinds, hearing="audio" in kinds and writer is None)
+    # a model that hears gets the sound itself, any other what is said in it
+    if writer is not None:
+        words = hearing.written(inputs, writer, chosen.name, style)
+        if words is None:
+            return INTERRUPTED
+        inputs = words
+    inputs = [hearing.itself(medium, chosen.name) for medium in inputs]
     # run and show
     messages = [engine.Message("user", _parts(inputs, question))]
     if system:

@@ -8,14 +8,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
-from mmcli.errors import MmcliError
+from mmcli.errors import InputError, MmcliError, ModelError
 
 if TYPE_CHECKING:
-    from mmcli.media import Audio
-    from mmcli.models import SpeechModel
+    from mmcli.media import Audio, Medium
+    from mmcli.models import Model, SpeechModel, Wanted
     from mmcli.speech.transcriber import Heard, Listening, Transcriber
     from mmcli.speech.words import Segment, Transcript
     from mmcli.terminal import Progress, Style
+
+TIMED_FROM = 60.0  # seconds: in a longer sound, people ask when something was said
 
 
 @dataclass(frozen=True)
@@ -107,6 +109,81 @@ def listen(
     _take(transcript, heard)
     sink.end(transcript)
     return transcript
+
+
+def writer(model: Model | Wanted, name: str | None, *, yes: bool, style: Style) -> SpeechModel:
+    """The speech model that writes down sounds for a model that cannot hear; ModelError where there is none."""
+    from mmcli import models, terminal
+    from mmcli.commands import getting
+
+    found = models.find_speech(name)
+    if isinstance(found, models.WantedSpeech) and not (yes or terminal.can_ask(style)):
+        raise ModelError(
+            f"`{model.name}` cannot hear, and no speech model is on this machine to write down what is said",
+            hint=f"`mmcli pull {found.name}` fetches it ({getting.size(found.name)}); or choose a model that hears",
+        )
+    return getting.speech(name, yes=yes, style=style)
+
+
+def written(inputs: list[Medium], model: SpeechModel, reader: str, style: Style) -> list[Medium] | None:
+    """The inputs with the words of each sound in its place, for the model `reader`; None where Ctrl-C ended it.
+
+    InputError where nothing is said in a sound: an answer about it would be about nothing.
+    """
+    from mmcli import terminal
+    from mmcli.media import Audio
+    from mmcli.media.text import of_sound
+    from mmcli.speech.transcriber import Listening
+
+    stop = threading.Event()
+    out: list[Medium] = []
+    with interruptible(stop, style) as progress:
+        transcriber = load(model, Machine(), style, progress)
+        for medium in inputs:
+            if isinstance(medium, Audio):
+                transcript = listen(transcriber, medium, Listening(), _Nowhere(), stop, progress)
+                if stop.is_set():
+                    return None
+                if not transcript.segments:
+                    raise InputError(
+                        f"`{medium.receipt.source}`: no speech was heard in it",
+                        hint="a model that hears would take the sound itself: `mmcli models`",
+                    )
+                terminal.notice(
+                    f"{medium.receipt.source}: `{reader}` cannot hear; it gets what {transcriber.name} wrote down",
+                    style,
+                )
+                medium = of_sound(medium.receipt, _with_times(transcript), transcriber.name)
+            out.append(medium)
+    return out
+
+
+def itself(medium: Medium, model: str) -> Medium:
+    """The medium; of a sound that goes to the model as it is, the receipt says so."""
+    from mmcli.media import Audio
+
+    if not isinstance(medium, Audio):
+        return medium
+    return replace(medium, receipt=replace(medium.receipt, heard_as="sound", heard_by=model))
+
+
+def _with_times(transcript: Transcript) -> str:
+    """A line for each segment; those of a longer sound begin with their time."""
+    if (transcript.seconds or 0) < TIMED_FROM:
+        return "\n".join(segment.text for segment in transcript.segments)
+    lines = [(divmod(int(segment.start), 60), segment.text) for segment in transcript.segments]
+    return "\n".join(f"[{minutes}:{seconds:02}] {text}" for (minutes, seconds), text in lines)
+
+
+class _Nowhere:
+    def begin(self, transcript: Transcript) -> None:
+        pass
+
+    def segment(self, transcript: Transcript, segment: Segment) -> None:
+        pass
+
+    def end(self, transcript: Transcript) -> None:
+        pass
 
 
 def _take(transcript: Transcript, heard: Heard) -> None:

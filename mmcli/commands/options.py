@@ -82,6 +82,15 @@ SpeechModelOpt = Annotated[
         help="A speech model from `mmcli models`, ORG/REPO on the Hub, or a folder that holds one.",
     ),
 ]
+WriterOpt = Annotated[
+    str | None,
+    typer.Option(
+        "--speech-model",
+        envvar="MMCLI_SPEECH_MODEL",
+        rich_help_panel=MODEL,
+        help="Writes down what is said in a sound, for a model that cannot hear.",
+    ),
+]
 LanguageOpt = Annotated[
     str | None,
     typer.Option(
