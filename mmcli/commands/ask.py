@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mmcli.commands import options as opt
-from mmcli.errors import INTERRUPTED, UsageError
+from mmcli.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mmcli.engine import Part
-    from mmcli.media import Medium
+    from mmcli.media import Medium, Source
     from mmcli.terminal import Style
 
 
@@ -70,37 +70,35 @@ def ask(
     # find the model, load the media: what is cheap and can fail comes first
     _check(question)
     found = getting.find(model, mmproj, yes=yes, style=style)
-    inputs = _inputs([*(media or ()), *(attach or ())], recursive, max_megapixels, style)
-    kinds = {medium.receipt.kind for medium in inputs}
-    found.require(sight="image" in kinds, hearing=False)
-    writer = hearing.writer(found, speech_model, yes=yes, style=style) if "audio" in kinds and not found.hears else None
-    # fetch what is not on this machine
-    chosen = getting.here(found, yes=yes, style=style)
-    chosen.require(sight="image" in kinds, hearing="audio" in kinds and writer is None)
-    # a model that hears gets the sound itself, any other what is said in it
-    if writer is not None:
-        words = hearing.written(inputs, writer, chosen.name, style)
-        if words is None:
-            return INTERRUPTED
-        inputs = words
-    inputs = [hearing.itself(medium, chosen.name) for medium in inputs]
-    # run and show
-    messages = [engine.Message("user", _parts(inputs, question))]
-    if system:
-        messages.insert(0, engine.Message("system", (system,)))
-    sampling = running.sampling(
-        chosen,
-        temperature=temperature,
-        max_tokens=max_tokens,
-        seed=seed,
-        stop=tuple(stop or ()),
-        think=think,
-        loop_guard=loop_guard,
-    )
     machine = running.Machine(ctx_size, threads, gpu_layers, detail.value, cache, cache_size)
-    with terminal.progress(style) as progress, running.load(chosen, machine, style, progress) as ready:
-        answer = terminal.answer(ready.generate(messages, sampling, progress), style, progress)
-        terminal.receipts(answer, style)
+    sources = _sources([*(media or ()), *(attach or ())], recursive, style)
+    with running.ahead(found, machine, style) as begun:
+        inputs = _inputs(sources, max_megapixels)
+        kinds = {medium.receipt.kind for medium in inputs}
+        found.require(sight="image" in kinds, hearing=False)
+        is_deaf = "audio" in kinds and not found.hears
+        writer = hearing.writer(found, speech_model, yes=yes, style=style) if is_deaf else None
+        # fetch what is not on this machine
+        chosen = getting.here(found, yes=yes, style=style)
+        chosen.require(sight="image" in kinds, hearing="audio" in kinds and writer is None)
+        # a model that hears gets the sound itself, any other what is said in it
+        inputs = hearing.as_heard(inputs, writer, chosen.name, style)
+        # run and show
+        messages = [engine.Message("user", _parts(inputs, question))]
+        if system:
+            messages.insert(0, engine.Message("system", (system,)))
+        sampling = running.sampling(
+            chosen,
+            temperature=temperature,
+            max_tokens=max_tokens,
+            seed=seed,
+            stop=tuple(stop or ()),
+            think=think,
+            loop_guard=loop_guard,
+        )
+        with terminal.progress(style) as progress, running.load(chosen, machine, style, progress, begun) as ready:
+            answer = terminal.answer(ready.generate(messages, sampling, progress), style, progress)
+            terminal.receipts(answer, style)
     return running.status(answer)
 
 
@@ -117,8 +115,8 @@ def _check(question: str) -> None:
         )
 
 
-def _inputs(arguments: list[str], recursive: bool, max_megapixels: float, style: Style) -> list[Medium]:
-    """The media the question is about, decoded; what is piped in comes first, or last if it is a text."""
+def _sources(arguments: list[str], recursive: bool, style: Style) -> list[tuple[Source, bool]]:
+    """What the question is about, each with whether it was piped in unasked; nothing is decoded yet."""
     from mmcli import media, terminal
 
     wanted = "-" in arguments
@@ -128,11 +126,20 @@ def _inputs(arguments: list[str], recursive: bool, max_megapixels: float, style:
         has_media=bool(arguments),
         on_wait=lambda text: terminal.notice(text, style),
     )
-    sources = media.find(arguments, recursive=recursive, stdin=data)
-    inputs = [media.load(source, max_megapixels=max_megapixels) for source in sources]
+    sources = [(source, False) for source in media.find(arguments, recursive=recursive, stdin=data)]
     if data and not wanted:
-        piped = media.load(media.find(["-"], stdin=data)[0], max_megapixels=max_megapixels)
-        inputs.insert(len(inputs) if isinstance(piped, media.Text) else 0, piped)
+        sources.append((media.find(["-"], stdin=data)[0], True))
+    return sources
+
+
+def _inputs(sources: Sequence[tuple[Source, bool]], max_megapixels: float) -> list[Medium]:
+    """The media, decoded; what is piped in comes first, or last if it is a text."""
+    from mmcli import media
+
+    inputs: list[Medium] = []
+    for source, piped in sources:
+        medium = media.load(source, max_megapixels=max_megapixels)
+        inputs.insert(0 if piped and not isinstance(medium, media.Text) else len(inputs), medium)
     return inputs
 
 

@@ -125,11 +125,22 @@ def writer(model: Model | Wanted, name: str | None, *, yes: bool, style: Style) 
     return getting.speech(name, yes=yes, style=style)
 
 
-def written(inputs: list[Medium], model: SpeechModel, reader: str, style: Style) -> list[Medium] | None:
-    """The inputs with the words of each sound in its place, for the model `reader`; None where Ctrl-C ended it.
+def as_heard(inputs: list[Medium], writer: SpeechModel | None, model: str, style: Style) -> list[Medium]:
+    """The inputs as `model` gets them: its sounds as they are, or what `writer` hears in them; receipts say which."""
+    from mmcli.media import Audio
 
-    InputError where nothing is said in a sound: an answer about it would be about nothing.
-    """
+    if writer is not None:
+        return _written(inputs, writer, model, style)
+    return [
+        replace(medium, receipt=replace(medium.receipt, heard_as="sound", heard_by=model))
+        if isinstance(medium, Audio)
+        else medium
+        for medium in inputs
+    ]
+
+
+def _written(inputs: list[Medium], writer: SpeechModel, reader: str, style: Style) -> list[Medium]:
+    """With the words of each sound in its place; InputError where none are said: nobody can answer about nothing."""
     from mmcli import terminal
     from mmcli.media import Audio
     from mmcli.media.text import of_sound
@@ -138,33 +149,23 @@ def written(inputs: list[Medium], model: SpeechModel, reader: str, style: Style)
     stop = threading.Event()
     out: list[Medium] = []
     with interruptible(stop, style) as progress:
-        transcriber = load(model, Machine(), style, progress)
+        transcriber = load(writer, Machine(), style, progress)
         for medium in inputs:
             if isinstance(medium, Audio):
                 transcript = listen(transcriber, medium, Listening(), _Nowhere(), stop, progress)
                 if stop.is_set():
-                    return None
+                    raise KeyboardInterrupt
                 if not transcript.segments:
                     raise InputError(
-                        f"`{medium.receipt.source}`: no speech was heard in it",
+                        f"no speech was heard in `{medium.receipt.source}`",
                         hint="a model that hears would take the sound itself: `mmcli models`",
                     )
                 terminal.notice(
-                    f"{medium.receipt.source}: `{reader}` cannot hear; it gets what {transcriber.name} wrote down",
-                    style,
+                    f"{medium.receipt.source}: `{reader}` cannot hear; it gets what {writer.name} wrote down", style
                 )
-                medium = of_sound(medium.receipt, _with_times(transcript), transcriber.name)
+                medium = of_sound(medium.receipt, _with_times(transcript), writer.name)
             out.append(medium)
     return out
-
-
-def itself(medium: Medium, model: str) -> Medium:
-    """The medium; of a sound that goes to the model as it is, the receipt says so."""
-    from mmcli.media import Audio
-
-    if not isinstance(medium, Audio):
-        return medium
-    return replace(medium, receipt=replace(medium.receipt, heard_as="sound", heard_by=model))
 
 
 def _with_times(transcript: Transcript) -> str:

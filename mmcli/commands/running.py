@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,10 +14,11 @@ from mmcli import errors
 if TYPE_CHECKING:
     from mmcli.engine import Answer, Sampling
     from mmcli.engine.local import LocalEngine
-    from mmcli.models import Model
+    from mmcli.models import Model, Wanted
     from mmcli.terminal import Style
 
 GB = 1_000_000_000
+SWITCH_INTERVAL = 0.0002  # seconds: llama.cpp's log and progress call Python hundreds of times while it loads
 
 
 @dataclass(frozen=True)
@@ -31,37 +33,113 @@ class Machine:
     cache_size: float = 2.0  # GB
 
 
+class Loading:
+    """A model on its way: a thread loads it while the caller decodes media. Take it with `load`, or give it up."""
+
+    def __init__(self, model: Model, machine: Machine, style: Style) -> None:
+        self.model, self.style = model, style
+        self.on_progress: Callable[[str, int, int], None] | None = None
+        self._machine = machine
+        self._stop = threading.Event()
+        self._engine: LocalEngine | None = None
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._load, name="loading", daemon=True)
+
+    def start(self) -> None:
+        """Load in the background from now on."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End what is running, loading or answering, after its current step."""
+        self._stop.set()
+        self._progress("stop", 0, 0)  # one step of an encoder may take a minute: tell that Ctrl-C was heard
+
+    def engine(self) -> LocalEngine:
+        """The loaded model, waited for; its error is raised here."""
+        if self._thread.ident is None:
+            self._load()
+        else:
+            self._thread.join()
+        if self._error is not None:
+            raise self._error
+        assert self._engine is not None
+        return self._engine
+
+    def give_up(self) -> None:
+        """End loading and free what was loaded; nothing where that was done."""
+        self._stop.set()
+        if self._thread.ident is not None:
+            self._thread.join()
+        if self._engine is not None:
+            self._engine.close()
+
+    def _load(self) -> None:
+        from mmcli import config, engine, terminal
+        from mmcli.engine.local import Options
+
+        machine, style, model = self._machine, self.style, self.model
+        options = Options(
+            n_ctx=machine.ctx_size,
+            threads=machine.threads,
+            gpu_layers=machine.gpu_layers,
+            detail=machine.detail,
+            cache=config.cache_dir() / "kv" if machine.cache else None,
+            cache_bytes=int(machine.cache_size * GB),
+            media_newline=model.media_newline,
+            template_kwargs=dict(model.advice.template_kwargs),
+            stop=self._stop,
+            on_notice=lambda text: terminal.notice(text, style),
+            on_debug=(lambda text: terminal.debug(text, style)) if style.debug else None,
+        )
+        try:
+            self._engine = engine.load(
+                model.weights, model.projector, options, name=model.name, on_progress=self._progress
+            )
+        except BaseException as error:  # raised where it is waited for
+            self._error = error
+
+    def _progress(self, phase: str, done: int, total: int) -> None:
+        if self.on_progress is not None:
+            self.on_progress(phase, done, total)
+
+
+@contextmanager
+def ahead(found: Model | Wanted, machine: Machine, style: Style) -> Iterator[Loading | None]:
+    """Begin to load a model that is on this machine while the body reads media; None where that must wait."""
+    from mmcli import models
+
+    if not isinstance(found, models.Model) or style.debug:  # two threads' debug lines would mix
+        yield None
+        return
+    loading = Loading(found, machine, style)
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(SWITCH_INTERVAL)
+    loading.start()
+    try:
+        yield loading
+    finally:
+        sys.setswitchinterval(interval)
+        loading.give_up()
+
+
 @contextmanager
 def load(
-    model: Model, machine: Machine, style: Style, on_progress: Callable[[str, int, int], None] | None = None
+    model: Model,
+    machine: Machine,
+    style: Style,
+    on_progress: Callable[[str, int, int], None] | None = None,
+    begun: Loading | None = None,
 ) -> Iterator[LocalEngine]:
     """The model, ready to answer; the first Ctrl-C inside ends its answer, the second the program."""
-    from mmcli import config, engine, interrupts, terminal
-    from mmcli.engine.local import Options
+    from mmcli import interrupts
 
-    stop = threading.Event()
-
-    def end() -> None:
-        stop.set()
-        if on_progress is not None:
-            on_progress("stop", 0, 0)  # one step of an encoder may take a minute: tell that Ctrl-C was heard
-
-    options = Options(
-        n_ctx=machine.ctx_size,
-        threads=machine.threads,
-        gpu_layers=machine.gpu_layers,
-        detail=machine.detail,
-        cache=config.cache_dir() / "kv" if machine.cache else None,
-        cache_bytes=int(machine.cache_size * GB),
-        media_newline=model.media_newline,
-        template_kwargs=dict(model.advice.template_kwargs),
-        stop=stop,
-        on_notice=lambda text: terminal.notice(text, style),
-        on_debug=(lambda text: terminal.debug(text, style)) if style.debug else None,
-    )
-    with interrupts.two_steps(end):
-        with engine.load(model.weights, model.projector, options, name=model.name, on_progress=on_progress) as ready:
-            yield ready
+    loading = begun or Loading(model, machine, style)
+    loading.on_progress = on_progress
+    try:
+        with interrupts.two_steps(loading.stop):
+            yield loading.engine()
+    finally:
+        loading.give_up()
 
 
 def sampling(model: Model, **given: Any) -> Sampling:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import secrets
 import threading
 import time
@@ -69,6 +70,8 @@ class LocalEngine:
         files = sum(path.stat().st_size for path in (weights, projector) if path is not None)
         free = machine.free_memory()
         started = time.perf_counter()
+        # Jinja is imported while llama.cpp loads: it would take 20 ms afterwards.
+        threading.Thread(target=importlib.import_module, args=("jinja2.sandbox",), daemon=True).start()
         self._weights = self._load_weights(weights, on_progress)
         self._template = self._load_template()
         spare = max(free - files - SPARE_MEMORY, free // 4)  # weights are mapped: they can be read again

@@ -9,7 +9,6 @@ from __future__ import annotations
 import ctypes
 import functools
 import importlib
-import importlib.metadata
 import importlib.util
 import os
 import sys
@@ -19,6 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mmcli.engine import machine
 from mmcli.engine.template import Run, Segment
 from mmcli.errors import ModelError, ResourceError
 
@@ -60,11 +60,9 @@ log = Log()
 @functools.cache
 def native() -> tuple[Any, Any]:
     """The binding modules (llama_cpp.llama_cpp, llama_cpp.mtmd_cpp), with logging tied to `log`."""
-    # OpenMP threads that wait for each other spin for a moment, then sleep. Those that only spin lose 80 to 99 % of the
-    # speed on a busy machine, those that sleep at once up to 20 % on an idle one (docs/performance.md). libgomp reads
-    # GOMP_SPINCOUNT, other runtimes the policy, both once, when llama.cpp's libraries load them.
+    # libgomp reads GOMP_SPINCOUNT, other runtimes the policy, both once, when llama.cpp's libraries load them.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-    os.environ.setdefault("GOMP_SPINCOUNT", "400")
+    os.environ.setdefault("GOMP_SPINCOUNT", str(machine.spin_count()))
     # When llama.cpp aborts, its reason is enough: a debugger's backtrace would bury it.
     os.environ.setdefault("GGML_NO_BACKTRACE", "1")
     if "llama_cpp" not in sys.modules:
@@ -102,7 +100,8 @@ def version() -> str:
     """The version of llama-cpp-python and the CPU features llama.cpp was built with: part of a KV file's key."""
     llama, _ = native()
     features = llama.llama_print_system_info().decode()
-    return f"{importlib.metadata.version('llama-cpp-python')} | {features}"
+    source = (Path(llama.__file__).parent / "__init__.py").read_text()  # importlib.metadata would take 15 ms
+    return f"{source.rpartition('__version__ = ')[2].strip()} | {features}"
 
 
 def can_offload() -> bool:

@@ -119,7 +119,7 @@ def find_speech(name: str | None = None) -> SpeechModel | WantedSpeech:
     `name` is one of the catalogue's (`whisper-small`, or `small`), `ORG/REPO` on the Hub, or a folder with model.bin.
     `starter` is the built-in one, which nobody gets who did not ask for it, for it understands a few hundred words.
     Without a name: the catalogue's default if it is here, else the largest of all languages that is here, else the
-    default as one to fetch. A SpeechModel's `folder` is what faster_whisper.WhisperModel takes; it needs no network for it.
+    default as one to fetch. A SpeechModel's `folder` is what faster_whisper.WhisperModel takes, without a network.
     """
     entries = speech.load()
     if name is None:
