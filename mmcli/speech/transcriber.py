@@ -24,6 +24,7 @@ SAMPLE_RATE = 16_000  # Hz, what Whisper expects
 SPAN = 15 * 60 * SAMPLE_RATE  # samples listened to at once
 SEARCH = 30 * SAMPLE_RATE  # samples before a span's end in which its quietest place is looked for
 QUIET = SAMPLE_RATE // 5  # samples: the place is that long
+MOST_PROMPT = 223  # tokens: half of Whisper's context, less one
 SEED = 0  # of the sampling that Whisper falls back to where it is unsure: equal sounds give equal words
 # What is fast and good on each device, the first that it supports; float16 halves the memory of float32.
 COMPUTE_TYPES = {"cuda": ("float16", "int8_float16", "int8_float32"), "cpu": ("int8", "int8_float32")}
@@ -132,6 +133,13 @@ class Transcriber:
                 hint="choose a multilingual speech model with -m",
             )
 
+        for option, text in (("--prompt", listening.prompt), ("--hotwords", listening.hotwords)):
+            n_tokens = len(self._model.hf_tokenizer.encode(text, add_special_tokens=False).ids) if text else 0
+            if n_tokens > MOST_PROMPT:  # faster-whisper would cut it off and say nothing
+                raise UsageError(
+                    f"{option} is too long: {n_tokens} tokens, and Whisper takes {MOST_PROMPT}", hint="shorten it"
+                )
+
     def transcribe(
         self,
         samples: NDArray[np.float32],
@@ -212,11 +220,11 @@ class Transcriber:
         return wanted
 
 
-def span_end(samples: NDArray[np.float32], start: int, span: int = SPAN) -> int:
+def span_end(samples: NDArray[np.float32], start: int) -> int:
     """Where a span that begins at `start` ends: at the end of all, or in the middle of the quietest place before it."""
-    if len(samples) - start <= span + SEARCH:
+    if len(samples) - start <= SPAN + SEARCH:
         return len(samples)
-    end = start + span
+    end = start + SPAN
     searched = samples[end - SEARCH : end]  # (SEARCH,)
     energy = np.square(searched).reshape(-1, QUIET).sum(axis=1)  # (SEARCH / QUIET,)
     return int(end - SEARCH + energy.argmin() * QUIET + QUIET // 2)
@@ -252,8 +260,6 @@ def _load_error(error: Exception, name: str, device: str) -> Exception:
 def _run_error(error: Exception, name: str) -> Exception | None:
     if _is_out_of_memory(error):
         return ResourceError(f"`{name}` ran out of memory", hint="a smaller --batch, or a smaller model with -m")
-    if "length of the prompt" in str(error):
-        return UsageError("--prompt and --hotwords together are too long for Whisper", hint="shorten them")
     return None
 
 

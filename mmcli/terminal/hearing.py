@@ -62,7 +62,10 @@ def heard(transcript: Transcript, kind: str, seconds: float, style: Style) -> No
 
     name, length = one_line(transcript.source), transcript.seconds or 0.0
     if not style.verbose:
-        if notes := [note for note in transcript.notes if not ORDINARY.search(note)]:
+        notes = [note for note in transcript.notes if not ORDINARY.search(note)]
+        if not transcript.segments and transcript.ending == "stop":
+            notes.append("no speech was heard in it")
+        if notes:
             notice(f"{name}: {'; '.join(notes)}", style)
         return
     if style.json:
