@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -33,7 +34,7 @@ class Wishes:
     device: str | None = None
     until_silence: float | None = None  # seconds
     format: str = "txt"
-    output: Path | None = None
+    output: str | None = None
     overwrite: bool = False
 
 
@@ -46,8 +47,8 @@ def dictate(
     from mmcli.speech.utterances import Limits, Utterances
     from mmcli.speech.vad import Detector
 
-    target = wishes.output
-    if target is not None and (target.is_dir() or str(target).endswith("/")):
+    target = Path(os.path.expanduser(wishes.output)) if wishes.output else None
+    if target is not None and (target.is_dir() or str(wishes.output).endswith(("/", os.sep))):
         raise UsageError(f"`{target}` is a folder, and the microphone is one sound", hint="-o FILE")
     if target is not None and target.exists() and not wishes.overwrite:
         raise UsageError(f"`{target}` exists already", hint="--overwrite writes it anew")

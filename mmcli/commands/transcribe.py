@@ -7,7 +7,6 @@ import threading
 import time
 from dataclasses import dataclass
 from enum import StrEnum
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -65,7 +64,7 @@ def transcribe(
         ),
     ] = None,
     output: Annotated[
-        Path | None,
+        str | None,
         typer.Option("-o", "--output", help="A file, or a folder with a file for each sound; not there yet: NAME/."),
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Write anew what is there already.")] = False,
@@ -163,7 +162,7 @@ def transcribe(
 
 
 def _jobs(
-    arguments: list[str], recursive: bool, output: Path | None, name: str, overwrite: bool, style: Style
+    arguments: list[str], recursive: bool, output: str | None, name: str, overwrite: bool, style: Style
 ) -> list[Job]:
     """What there is to transcribe, and where it goes."""
     from mmcli import media, terminal

@@ -27,26 +27,27 @@ class Job:
     target: Path | None = None
 
 
-def format_of(name: str | None, output: Path | None) -> str:
+def format_of(name: str | None, output: str | None) -> str:
     """The format a person means: by its name, or by the extension of the file it goes to; txt where nothing says."""
     from mmcli.speech.formats import FORMATS
 
     if name:
         return name
-    suffix = output.suffix[1:].lower() if output is not None else ""
+    suffix = Path(output).suffix[1:].lower() if output else ""
     return suffix if suffix in FORMATS else "txt"
 
 
-def jobs(found: Sequence[tuple[str, Source]], output: Path | None, name: str, *, overwrite: bool) -> list[Job]:
-    """A job for each (argument, source); UsageError where the output cannot take them."""
+def jobs(found: Sequence[tuple[str, Source]], named: str | None, name: str, *, overwrite: bool) -> list[Job]:
+    """A job for each (argument, source); UsageError where what was `named` as output cannot take them."""
     from mmcli.speech.formats import FORMATS
 
     sources = [source for _, source in found]
-    if output is None:
+    if named is None:
         if len(sources) > 1 and FORMATS[name]().separate:
             raise UsageError(f"{name} holds one sound, and these are {len(sources)}", hint="-o FOLDER takes them all")
         return [Job(source) for source in sources]
-    is_folder = output.is_dir() or str(output).endswith(("/", os.sep))
+    output = Path(os.path.expanduser(named))
+    is_folder = output.is_dir() or named.endswith(("/", os.sep))
     if len(sources) == 1 and not is_folder and not (len(found) == 1 and os.path.isdir(found[0][0])):
         if output.exists() and not overwrite:
             raise UsageError(f"`{output}` exists already", hint="--overwrite writes it anew")
