@@ -52,6 +52,8 @@ def dictate(
         raise UsageError(f"`{target}` is a folder, and the microphone is one sound", hint="-o FILE")
     if target is not None and target.exists() and not wishes.overwrite:
         raise UsageError(f"`{target}` exists already", hint="--overwrite writes it anew")
+    if target is not None:
+        transcripts.make(target.parent)
     chosen = getting.speech(model, yes=yes, style=style)
     stop = threading.Event()
     sink = transcripts.File(target, wishes.format) if target else transcripts.Stdout(wishes.format)

@@ -51,7 +51,7 @@ def jobs(found: Sequence[tuple[str, Source]], named: str | None, name: str, *, o
     if len(sources) == 1 and not is_folder and not (len(found) == 1 and os.path.isdir(found[0][0])):
         if output.exists() and not overwrite:
             raise UsageError(f"`{output}` exists already", hint="--overwrite writes it anew")
-        _make(output.parent)
+        make(output.parent)
         return [Job(sources[0], output)]
     if output.exists() and not is_folder:
         raise UsageError(
@@ -59,7 +59,7 @@ def jobs(found: Sequence[tuple[str, Source]], named: str | None, name: str, *, o
         )
     targets = [output / target for target in _targets(found, name)]
     for folder in dict.fromkeys(target.parent for target in targets):
-        _make(folder)
+        make(folder)
     return [Job(source, target) for source, target in zip(sources, targets, strict=True)]
 
 
@@ -88,7 +88,8 @@ def _place(argument: str, source: Source) -> Path:
     return Path(source.path.name)
 
 
-def _make(folder: Path) -> None:
+def make(folder: Path) -> None:
+    """The folder, with all above it; InputError where nothing can be written there."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
