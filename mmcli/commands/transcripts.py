@@ -161,10 +161,10 @@ class Stdout:
 
 
 class File:
-    """One transcript in a file: under a hidden name while it grows, under its own when it is whole.
+    """One transcript in a file: as NAME.part.EXTENSION while it grows, under its own name when it is whole.
 
-    What an interruption leaves becomes NAME.part.EXTENSION, a valid file: nothing heard is lost, and the next run
-    does not take it for done.
+    What an interruption leaves, whichever way it comes, is a file that can be read (of json, only where there was time
+    to end it): nothing heard is lost, and the next run does not take it for done.
     """
 
     def __init__(self, path: Path, name: str) -> None:
@@ -172,17 +172,17 @@ class File:
 
         self._path = path
         self._format: Format = FORMATS[name]()
-        self._growing = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        self._growing = path.with_name(f"{path.stem}.part{path.suffix}")
         self._file: TextIO | None = None
-
-        self._part = path.with_name(f"{path.stem}.part{path.suffix}")
         self.kept: Path | None = None  # what an interruption left
 
     def begin(self, transcript: Transcript) -> None:
         try:
-            self._file = self._growing.open("w", encoding="utf-8", newline="\n", errors="backslashreplace")
+            self._file = self._growing.open("a", encoding="utf-8", newline="\n", errors="backslashreplace")
         except OSError as error:
-            raise InputError(f"`{self._path}` cannot be written: {error.strerror}") from error
+            raise InputError(f"`{self._growing}` cannot be written: {error.strerror}") from error
+        _lock(self._file, self._path)
+        self._file.truncate(0)
         self._write(self._format.begin(transcript))
 
     def segment(self, transcript: Transcript, segment: Segment) -> None:
@@ -190,29 +190,42 @@ class File:
 
     def end(self, transcript: Transcript) -> None:
         """Whole, or the part that there is; nothing where nothing was heard before it broke off."""
+        assert self._file is not None, "begin comes first"
+        if transcript.ending != "stop" and not transcript.segments:
+            self._file.truncate(0)
+            return
         self._write(self._format.end(transcript))
-        assert self._file is not None, "end without begin"
-        self._file.flush()
         os.fsync(self._file.fileno())
-        self._file.close()
-        self._file = None
         if transcript.ending == "stop":
+            self._file.close()  # Windows renames no open file
+            self._file = None
             os.replace(self._growing, self._path)
-            self._part.unlink(missing_ok=True)
-        elif transcript.segments:
-            os.replace(self._growing, self._part)
-            self.kept = self._part
         else:
-            self._growing.unlink(missing_ok=True)
+            self.kept = self._growing
 
     def close(self) -> None:
-        """Nothing of it remains where `end` was not reached."""
+        """An empty part is of no use to anybody."""
         if self._file is not None:
             with contextlib.suppress(OSError):
                 self._file.close()
-            self._growing.unlink(missing_ok=True)
+            self._file = None
+            if self._growing.exists() and not self._growing.stat().st_size:
+                self._growing.unlink()
 
     def _write(self, text: str) -> None:
         assert self._file is not None, "begin comes first"
         self._file.write(text)
         self._file.flush()
+
+
+def _lock(file: TextIO, path: Path) -> None:
+    """InputError where another process writes the same transcript: they would garble each other's."""
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        return
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        file.close()
+        raise InputError(f"another mmcli is writing `{path}`", hint="wait for it, or name another -o") from error
