@@ -132,6 +132,14 @@ def test_silence_gives_nothing_and_says_so(transcribe: Transcribe, tmp_path: Pat
     assert "no speech was heard" in done.stderr
 
 
+@needs_espeak
+def test_the_manual_explains_every_field_of_the_json(transcribe: Transcribe, spoken: Path) -> None:
+    page = (Path(__file__).parents[1] / "docs" / "transcribing.md").read_text("utf-8")
+    told = transcribe(spoken, "-f", "json", "--word-timestamps").json
+    for key in (*told, *told["segments"][0], *told["segments"][0]["words"][0]):
+        assert f"`{key}`" in page or f"….{key}`" in page, key
+
+
 # what is no sound
 
 

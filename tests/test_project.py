@@ -310,7 +310,7 @@ def test_the_readme_names_every_command() -> None:
 
 
 def test_the_manual_explains_every_option_and_its_variable() -> None:
-    text = (ROOT / "docs" / "asking.md").read_text("utf-8")
+    text = "".join(page.read_text("utf-8") for page in PAGES)
     for name, command in COMMANDS.items():
         for param in command.params:
             for word in (*param.opts, *param.secondary_opts, param.envvar):

@@ -149,6 +149,8 @@ def test_devices_are_listed_by_name_and_number(mmcli: Run, microphone: VirtualMi
     (default,) = [one for one in found if one["default"] == "input, output"]
     assert default["inputs"] > 0 and default["outputs"] > 0 and default["system"] == "ALSA"
     assert [one["number"] for one in found] == list(range(len(found)))
+    page = (Path(__file__).parents[1] / "docs" / "transcribing.md").read_text("utf-8")
+    assert all(f"`{key}`" in page for key in default)
     plain = mmcli("devices", env=microphone.env)
     assert (plain.status, plain.stderr) == (0, "")
     assert f"{default['number']}\t{default['name']}\t" in plain.stdout
