@@ -194,6 +194,7 @@ def test_without_a_speech_model_the_next_step_is_named(mmcli: Run, tmp_path: Pat
         (["a.wav", "b.wav", "-f", "srt"], "srt holds one sound"),
         (["a.wav", "b.wav", "-o", "a.wav"], "is a file"),
         (["a.wav", "-o", "b.wav"], "exists already"),
+        (["b.wav", "-o", "b.wav", "--overwrite"], "is the sound itself"),
         (["a.wav", "-f", "doc"], "doc"),
     ],
 )
@@ -281,6 +282,8 @@ def test_the_extension_of_the_output_chooses_the_format(transcribe: Transcribe, 
 
 # while it goes on
 
+needs_unix = pytest.mark.skipif(sys.platform == "win32", reason="signals and locks as Unix knows them")
+
 
 @pytest.fixture
 def long(tmp_path: Path) -> Path:
@@ -301,6 +304,7 @@ def start(folder: Path, environment: dict[str, str], model: Path, *arguments: st
 
 
 @needs_espeak
+@needs_unix
 def test_the_first_words_come_before_the_end_of_a_long_sound(
     long: Path, environment: dict[str, str], speech_model: Path
 ) -> None:
@@ -320,6 +324,7 @@ def test_the_first_words_come_before_the_end_of_a_long_sound(
 
 
 @needs_espeak
+@needs_unix
 @pytest.mark.parametrize("form", ["srt", "json"])
 def test_ctrl_c_keeps_what_was_heard_in_a_valid_file(
     long: Path, environment: dict[str, str], speech_model: Path, form: str
@@ -341,6 +346,7 @@ def test_ctrl_c_keeps_what_was_heard_in_a_valid_file(
 
 
 @needs_espeak
+@needs_unix
 def test_what_was_heard_stays_even_where_the_process_is_killed_and_the_next_run_does_it_all(
     long: Path, environment: dict[str, str], speech_model: Path, transcribe: Transcribe
 ) -> None:
@@ -352,14 +358,14 @@ def test_what_was_heard_stays_even_where_the_process_is_killed_and_the_next_run_
     busy = transcribe("short.wav", "-o", "again.srt")
     process.kill()
     process.communicate()
-    if sys.platform != "win32":
-        assert busy.status == 3 and "another mmcli" in busy.stderr
+    assert busy.status == 3 and "another mmcli" in busy.stderr
     assert growing.read_text().startswith("1\n00:00:0")
     assert transcribe("again.wav", "-o", "again.srt").status == 0
     assert heard((long.parent / "again.srt").read_text()) and not growing.exists()
 
 
 @needs_espeak
+@needs_unix
 def test_ctrl_c_leaves_what_was_said_on_stdout(long: Path, environment: dict[str, str], speech_model: Path) -> None:
     process = start(long.parent, environment, speech_model)
     assert process.stdout is not None
@@ -372,6 +378,7 @@ def test_ctrl_c_leaves_what_was_said_on_stdout(long: Path, environment: dict[str
 
 
 @needs_espeak
+@needs_unix
 def test_a_reader_that_goes_away_ends_it_quietly(long: Path, environment: dict[str, str], speech_model: Path) -> None:
     process = start(long.parent, environment, speech_model)
     assert process.stdout is not None and process.stderr is not None

@@ -114,7 +114,7 @@ SpeechDeviceOpt = Annotated[
     SpeechDevice,
     typer.Option(
         "--device",
-        envvar="MMCLI_DEVICE",
+        envvar="MMCLI_SPEECH_DEVICE",
         rich_help_panel=MACHINE,
         help="Where the speech model runs; auto: on the GPU where there is one.",
     ),

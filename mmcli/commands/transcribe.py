@@ -53,7 +53,7 @@ def transcribe(
     ] = None,
     mic: Annotated[bool, typer.Option("--mic", help="Listen to the microphone, until Ctrl-C.")] = False,
     recursive: Annotated[bool, typer.Option("-r", "--recursive", help="Look into sub-folders too.")] = False,
-    format: Annotated[
+    transcript_format: Annotated[
         FormatName | None,
         typer.Option(
             "-f",
@@ -113,7 +113,7 @@ def transcribe(
         ),
     ] = None,
     input_device: opt.InputDeviceOpt = None,
-    batch: Annotated[
+    speech_batch: Annotated[
         int,
         typer.Option(
             "--batch",
@@ -124,7 +124,7 @@ def transcribe(
             help="Windows of 30 seconds that are worked on at once: faster on a GPU, and takes memory.",
         ),
     ] = 1,
-    device: opt.SpeechDeviceOpt = opt.SpeechDevice.auto,
+    speech_device: opt.SpeechDeviceOpt = opt.SpeechDevice.auto,
     compute_type: opt.ComputeTypeOpt = opt.ComputeType.auto,
     threads: opt.ThreadsOpt = None,
     json: Annotated[
@@ -143,9 +143,11 @@ def transcribe(
     from mmcli.speech.transcriber import Listening
 
     style = terminal.Style(json=json, quiet=quiet, verbose=verbose, debug=debug)
-    name = "json" if json and format is None else transcripts.format_of(format and format.value, output)
-    listening = Listening(language and language.lower(), translate, word_timestamps, hotwords, prompt, vad, batch)
-    machine = hearing.Machine(device.value, compute_type.value, threads)
+    name = transcripts.format_of(transcript_format and transcript_format.value, output) or ("json" if json else "txt")
+    listening = Listening(
+        language and language.lower(), translate, word_timestamps, hotwords, prompt, vad, speech_batch
+    )
+    machine = hearing.Machine(speech_device.value, compute_type.value, threads)
     if until_silence is not None and not mic:
         raise UsageError("--until-silence belongs to --mic", hint="mmcli transcribe --mic --until-silence 3")
     if mic:

@@ -27,14 +27,14 @@ class Job:
     target: Path | None = None
 
 
-def format_of(name: str | None, output: str | None) -> str:
-    """The format a person means: by its name, or by the extension of the file it goes to; txt where nothing says."""
+def format_of(name: str | None, output: str | None) -> str | None:
+    """The format a person means: by its name, or by the extension of the file it goes to; None where nothing says."""
     from mmcli.speech.formats import FORMATS
 
     if name:
         return name
     suffix = Path(output).suffix[1:].lower() if output else ""
-    return suffix if suffix in FORMATS else "txt"
+    return suffix if suffix in FORMATS else None
 
 
 def jobs(found: Sequence[tuple[str, Source]], named: str | None, name: str, *, overwrite: bool) -> list[Job]:
@@ -51,6 +51,7 @@ def jobs(found: Sequence[tuple[str, Source]], named: str | None, name: str, *, o
     if len(sources) == 1 and not is_folder and not (len(found) == 1 and os.path.isdir(found[0][0])):
         if output.exists() and not overwrite:
             raise UsageError(f"`{output}` exists already", hint="--overwrite writes it anew")
+        _spare(sources, [output])
         make(output.parent)
         return [Job(sources[0], output)]
     if output.exists() and not is_folder:
@@ -58,6 +59,7 @@ def jobs(found: Sequence[tuple[str, Source]], named: str | None, name: str, *, o
             f"`{output}` is a file, and there are {len(sources)} sounds", hint="-o FOLDER writes a file for each"
         )
     targets = [output / target for target in _targets(found, name)]
+    _spare(sources, targets)
     for folder in dict.fromkeys(target.parent for target in targets):
         make(folder)
     return [Job(source, target) for source, target in zip(sources, targets, strict=True)]
@@ -76,6 +78,14 @@ def _targets(found: Sequence[tuple[str, Source]], suffix: str) -> list[Path]:
             names = " and ".join(f"`{found[i][1].name}`" for i, other in enumerate(targets) if other == target)
             raise UsageError(f"{names} would both be written to `{target}`", hint="transcribe them in two runs")
     return targets
+
+
+def _spare(sources: Sequence[Source], targets: Sequence[Path]) -> None:
+    """UsageError where a transcript would take the place of a sound."""
+    for source in sources:
+        for target in targets:
+            if source.path is not None and target.exists() and source.path.samefile(target):
+                raise UsageError(f"`{target}` is the sound itself", hint="name another -o")
 
 
 def _place(argument: str, source: Source) -> Path:
@@ -226,6 +236,8 @@ def _lock(file: TextIO, path: Path) -> None:
         return
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
+    except BlockingIOError as error:
         file.close()
         raise InputError(f"another mmcli is writing `{path}`", hint="wait for it, or name another -o") from error
+    except OSError:  # a file system without locks
+        return
