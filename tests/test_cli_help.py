@@ -50,7 +50,8 @@ def test_every_setting_s_variable_is_named_after_its_option(command: str, param:
     variable, name = param.envvar, param.name  # type: ignore[attr-defined]
     assert variable in (None, f"MMCLI_{name.upper()}")
     if variable is None:  # what belongs to one command line only
-        assert name in {"media", "question", "attach", "recursive", "names", "name"}
+        of_sounds = {"mic", "output", "overwrite", "speech_prompt", "until_silence", "test", "seconds"}
+        assert name in {"media", "question", "attach", "recursive", "names", "name"} | of_sounds
 
 
 def test_help_fits_a_narrow_terminal(mmcli: Run) -> None:

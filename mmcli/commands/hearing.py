@@ -120,7 +120,7 @@ def writer(model: Model | Wanted, name: str | None, *, yes: bool, style: Style) 
     if isinstance(found, models.WantedSpeech) and not (yes or terminal.can_ask(style)):
         raise ModelError(
             f"`{model.name}` cannot hear, and no speech model is on this machine to write down what is said",
-            hint=f"`mmcli pull {found.name}` fetches it ({getting.size(found.name)}); or choose a model that hears",
+            hint=f"`mmcli pull {found.name}` fetches it ({getting.size(found.name)}); or choose a model with audio",
         )
     return getting.speech(name, yes=yes, style=style)
 

@@ -89,7 +89,7 @@ def transcribe(
             "--hotwords", envvar="MMCLI_HOTWORDS", rich_help_panel=WORDS, help="Names and terms that may be said."
         ),
     ] = None,
-    prompt: Annotated[
+    speech_prompt: Annotated[
         str | None,
         typer.Option("--prompt", rich_help_panel=WORDS, help="What could stand before the first words: their style."),
     ] = None,
@@ -145,7 +145,7 @@ def transcribe(
     style = terminal.Style(json=json, quiet=quiet, verbose=verbose, debug=debug)
     name = transcripts.format_of(transcript_format and transcript_format.value, output) or ("json" if json else "txt")
     listening = Listening(
-        language and language.lower(), translate, word_timestamps, hotwords, prompt, vad, speech_batch
+        language and language.lower(), translate, word_timestamps, hotwords, speech_prompt, vad, speech_batch
     )
     machine = hearing.Machine(speech_device.value, compute_type.value, threads)
     if until_silence is not None and not mic:
