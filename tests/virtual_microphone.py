@@ -55,7 +55,7 @@ class VirtualMicrophone:
 
     def wait_for_listener(self) -> None:
         """Wait until somebody records: what is played before is lost."""
-        for _ in range(600):
+        for _ in range(2400):
             told = subprocess.run(
                 ["pactl", "list", "short", "source-outputs"], env=os.environ | self.env, capture_output=True
             )
