@@ -6,6 +6,7 @@ origin, and the model API. Every request is in `log`, with the bytes that were s
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import re
@@ -32,6 +33,10 @@ class Request:
     token: str | None
     sent: int = 0
 
+    @property
+    def is_look(self) -> bool:
+        return bool(re.fullmatch(r"bytes=\d+-\d+", self.range or ""))
+
 
 @dataclass
 class Repo:
@@ -39,15 +44,19 @@ class Repo:
     commit: str = COMMIT
     gated: bool = False
     licence: str | None = "apache-2.0"
+    claims: dict[str, int] = field(default_factory=dict)  # sizes that are told, and are not so (with redirects)
     in_git: frozenset[str] = frozenset()  # small files, known by Git's hash instead of their SHA-256
 
 
 @dataclass
 class Faults:
-    """How to misbehave; lists are used up, one item a file request (GET)."""
+    """How to misbehave; lists are used up, one item a file request (GET). Looks at a header count as none."""
 
     cut_after: list[int] = field(default_factory=list)  # bytes, then the connection is gone
     answers: list[tuple[int, dict[str, str]]] = field(default_factory=list)  # statuses instead of the file
+    described: list[tuple[int, dict[str, str]]] = field(default_factory=list)  # the same for what is asked about files
+    stall_after: int | None = None  # bytes, then silence
+    too_much: bytes = b""  # behind the end of a file
     flip_a_byte: bool = False
     no_ranges: bool = False
     bytes_per_second: int | None = None
@@ -81,8 +90,13 @@ class Hub:
 
     @property
     def sent(self) -> int:
-        """Bytes of files that went out so far."""
-        return sum(request.sent for request in self.log)
+        """Bytes of files that went out so far, but for those of looks at a header."""
+        return sum(request.sent for request in self.log if not request.is_look)
+
+    @property
+    def looks(self) -> list[Request]:
+        """The answered requests for a part of a file with a beginning and an end: somebody reads its header."""
+        return [request for request in self.log if request.is_look and request.sent]
 
     def add(self, repo: str, *files: Path, **how: Any) -> Repo:
         self.repos[repo] = Repo({path.name: path.read_bytes() for path in files}, **how)
@@ -114,7 +128,10 @@ class _Handler(BaseHTTPRequestHandler):
         token = (self.headers.get("Authorization") or "").removeprefix("Bearer ") or None
         self._request = Request(self.command, path, self.headers.get("Range"), token)
         self.hub.log.append(self._request)
-        if found := re.fullmatch(r"/api/models/([^/]+/[^/]+)(?:/revision/([^/]+))?", path):
+        if self.hub.faults.described and (self.command == "HEAD" or path.startswith("/api/")):
+            status, headers = self.hub.faults.described.pop(0)
+            self._answer(status, headers, b"")
+        elif found := re.fullmatch(r"/api/models/([^/]+/[^/]+)(?:/revision/([^/]+))?", path):
             self._describe(found[1], found[2] or "main")
         elif found := re.fullmatch(r"/([^/]+/[^/]+)/resolve/([^/]+)/(.+)", path):
             self._resolve(found[1], found[2], found[3])
@@ -162,7 +179,7 @@ class _Handler(BaseHTTPRequestHandler):
                 headers |= {
                     "Location": f"{self.hub.cdn}/blob/{_sha256(data)}",
                     "X-Linked-Etag": f'"{_sha256(data)}"',
-                    "X-Linked-Size": str(len(data)),
+                    "X-Linked-Size": str(repo.claims.get(file, len(data))),
                     "ETag": '"of the redirect"',
                 }
                 self._answer(302, headers, b"")
@@ -171,7 +188,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _file(self, data: bytes, headers: dict[str, str]) -> None:
         faults = self.hub.faults
-        is_get = self.command == "GET"
+        is_get = self.command == "GET" and not self._request.is_look
         if is_get and faults.answers:
             status, more = faults.answers.pop(0)
             self._answer(status, more, b"")
@@ -179,21 +196,27 @@ class _Handler(BaseHTTPRequestHandler):
         if is_get and faults.flip_a_byte:
             middle = len(data) // 2
             data = data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1 :]
-        status, start = 200, 0
+        if is_get:
+            data += faults.too_much
+        status, start, end = 200, 0, len(data)
         if not faults.no_ranges:
             headers["Accept-Ranges"] = "bytes"
-            if found := re.fullmatch(r"bytes=(\d+)-", self._request.range or ""):
-                status, start = 206, int(found[1])
-                headers["Content-Range"] = f"bytes {start}-{len(data) - 1}/{len(data)}"
-        body = data[start:]
+            if found := re.fullmatch(r"bytes=(\d+)-(\d*)", self._request.range or ""):
+                status, start, end = 206, int(found[1]), min(int(found[2] or end) + bool(found[2]), end)
+                headers["Content-Range"] = f"bytes {start}-{end - 1}/{len(data)}"
+        body = data[start:end]
         cut = faults.cut_after.pop(0) if is_get and faults.cut_after else None
         self.send_response(status)
         for key, value in {**headers, "Content-Length": str(len(body))}.items():
             self.send_header(key, value)
         self.end_headers()
-        if is_get:
-            self._send(body[:cut])
-        if cut is not None:
+        stall = faults.stall_after if is_get else None
+        if self.command == "GET":
+            self._send(body[: cut if stall is None else stall])
+        if stall is not None:
+            with contextlib.suppress(OSError):
+                self.connection.recv(1)  # until the client gives up
+        if cut is not None or stall is not None:
             self.close_connection = True
 
     def _send(self, body: bytes) -> None:

@@ -17,11 +17,13 @@ MB, GB = 1_000_000, 1_000_000_000
 def find(name: str | None, mmproj: Path | None, *, yes: bool, style: Style) -> Model | Wanted:
     """The model of that name, or this machine's default where nobody chose; no connection is made."""
     from mmcli import models, terminal
-    from mmcli.engine import machine
+    from mmcli.commands import fitting
 
     if name:
-        return models.find(name, mmproj)
-    chosen = models.default(machine.free_memory())
+        named = models.find(name, mmproj)
+        tell_projector(named, mmproj, style)
+        return named
+    chosen = models.default(fitting.room())
     found = models.find(chosen, mmproj) if mmproj is None else None
     if found is None or (isinstance(found, models.Wanted) and not (yes or terminal.can_ask(style))):
         raise ModelError(
@@ -30,6 +32,14 @@ def find(name: str | None, mmproj: Path | None, *, yes: bool, style: Style) -> M
             "-m WEIGHTS.gguf takes a file (or set MMCLI_MODEL)",
         )
     return found
+
+
+def tell_projector(found: Model | Wanted, mmproj: Path | None, style: Style) -> None:
+    """Say which projector was picked up beside a weights file, where nobody named it."""
+    from mmcli import models, terminal
+
+    if mmproj is None and isinstance(found, models.Model) and found.is_by_path and found.projector:
+        terminal.notice(f"with the projector beside it: {found.projector}", style)
 
 
 def here(found: Model | Wanted, *, yes: bool, style: Style) -> Model:
@@ -62,7 +72,7 @@ def speech(name: str | None, *, yes: bool, style: Style) -> SpeechModel:
 
 
 def fetch(download: Download, *, yes: bool, style: Style) -> Model:
-    """Say what is fetched, ask unless `yes`, fetch."""
+    """Say what is fetched, what it takes and what there is, ask unless `yes`, fetch."""
     from mmcli import models, terminal
 
     _consent(download, yes=yes, style=style, otherwise="-m starter is built in")
@@ -84,10 +94,32 @@ def _consent(download: Download, *, yes: bool, style: Style, otherwise: str | No
     from mmcli import terminal
 
     text = f"{download.wanted.name}: {what(download)}"
+    fits = _tell_fit(download, style)
     if yes:
         terminal.notice(f"fetching {text}", style)
-    elif not terminal.confirm(f"Fetch {text}?"):
+    elif not terminal.confirm(f"Fetch {text}?" if fits else f"Fetch it nevertheless, {text}?"):
         raise ModelError(f"`{download.wanted.name}` was not fetched", hint=otherwise)
+
+
+def _tell_fit(download: Download, style: Style) -> bool:
+    """Tell what the model takes in memory and on the disk; False where it is known not to fit the memory."""
+    from mmcli import models, terminal
+    from mmcli.commands import fitting
+
+    terminal.notice(f"on the disk it takes {words(download.n_missing)}; {words(models.free_disk())} are free", style)
+    if download.needs is None:
+        return True
+    fit = models.judge(download.needs, fitting.room())
+    text = f"in memory it takes {fitting.needs(fit)}"
+    if fit.verdict != "no":
+        terminal.notice(f"{text}; it {fitting.verdict(fit).replace('tight:', 'is tight:', 1)}", style)
+        return True
+    terminal.warning(
+        f"`{download.wanted.name}` does not fit this machine: {text}; {fitting.verdict(fit).removeprefix('no: ')}. "
+        "It would be very slow, or not run at all",
+        style,
+    )
+    return False
 
 
 def what(download: Download) -> str:
@@ -95,10 +127,10 @@ def what(download: Download) -> str:
     n_files = len(download.files)
     rest = ""
     if download.n_missing < download.n_bytes:
-        rest = f" ({_words(download.n_missing)} of it still to come)"
+        rest = f" ({words(download.n_missing)} of it still to come)"
     licence = download.licence or "not told by its repository"
     files = f"{n_files} file{'s' if n_files > 1 else ''}"
-    return f"{files}, {_words(download.n_bytes)}{rest}, from {download.wanted.repo}, licence: {licence}"
+    return f"{files}, {words(download.n_bytes)}{rest}, from {download.wanted.repo}, licence: {licence}"
 
 
 def size(name: str) -> str:
@@ -106,8 +138,8 @@ def size(name: str) -> str:
     from mmcli.models import catalogue, speech
 
     known = catalogue.load().get(name) or speech.load().get(name)
-    return _words(known.n_bytes) if known and known.n_bytes else "it says how large it is"
+    return words(known.n_bytes) if known and known.n_bytes else "it says how large it is"
 
 
-def _words(n_bytes: int) -> str:
+def words(n_bytes: int) -> str:
     return f"{n_bytes / GB:.2f} GB" if n_bytes >= GB / 10 else f"{n_bytes / MB:.1f} MB"

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Protocol
 from mmcli.errors import InputError, MmcliError, ModelError
 
 if TYPE_CHECKING:
-    from mmcli.media import Audio, Medium
+    from mmcli.engine import Message, Part
+    from mmcli.media import Audio
     from mmcli.models import Model, SpeechModel, Wanted
     from mmcli.speech.transcriber import Heard, Listening, Transcriber
     from mmcli.speech.words import Segment, Transcript
@@ -125,47 +126,52 @@ def writer(model: Model | Wanted, name: str | None, *, yes: bool, style: Style) 
     return getting.speech(name, yes=yes, style=style)
 
 
-def as_heard(inputs: list[Medium], writer: SpeechModel | None, model: str, style: Style) -> list[Medium]:
-    """The inputs as `model` gets them: its sounds as they are, or what `writer` hears in them; receipts say which."""
+def as_heard(messages: list[Message], writer: SpeechModel | None, model: str, style: Style) -> list[Message]:
+    """The messages as `model` gets them: its sounds as they are, or what `writer` hears in them; receipts say which.
+
+    InputError where nothing is said in a sound that had to be written down: nobody can answer about nothing.
+    """
     from mmcli.media import Audio
 
+    if not any(isinstance(part, Audio) for message in messages for part in message.parts):
+        return messages
     if writer is not None:
-        return _written(inputs, writer, model, style)
-    return [
-        replace(medium, receipt=replace(medium.receipt, heard_as="sound", heard_by=model))
-        if isinstance(medium, Audio)
-        else medium
-        for medium in inputs
-    ]
+        return _written(messages, writer, model, style)
+
+    def told(part: Part) -> Part:
+        if not isinstance(part, Audio):
+            return part
+        return replace(part, receipt=replace(part.receipt, heard_as="sound", heard_by=model))
+
+    return [replace(message, parts=tuple(map(told, message.parts))) for message in messages]
 
 
-def _written(inputs: list[Medium], writer: SpeechModel, reader: str, style: Style) -> list[Medium]:
-    """With the words of each sound in its place; InputError where none are said: nobody can answer about nothing."""
+def _written(messages: list[Message], writer: SpeechModel, reader: str, style: Style) -> list[Message]:
     from mmcli import terminal
     from mmcli.media import Audio
     from mmcli.media.text import of_sound
     from mmcli.speech.transcriber import Listening
 
     stop = threading.Event()
-    out: list[Medium] = []
     with interruptible(stop, style) as progress:
         transcriber = load(writer, Machine(), style, progress)
-        for medium in inputs:
-            if isinstance(medium, Audio):
-                transcript = listen(transcriber, medium, Listening(), _Nowhere(), stop, progress)
-                if stop.is_set():
-                    raise KeyboardInterrupt
-                if not transcript.segments:
-                    raise InputError(
-                        f"no speech was heard in `{medium.receipt.source}`",
-                        hint="a model that hears would take the sound itself: `mmcli models`",
-                    )
-                terminal.notice(
-                    f"{medium.receipt.source}: `{reader}` cannot hear; it gets what {writer.name} wrote down", style
+
+        def in_words(part: Part) -> Part:
+            if not isinstance(part, Audio):
+                return part
+            transcript = listen(transcriber, part, Listening(), _Nowhere(), stop, progress)
+            if stop.is_set():
+                raise KeyboardInterrupt
+            if not transcript.segments:
+                raise InputError(
+                    f"no speech was heard in `{part.receipt.source}`",
+                    hint="a model that hears would take the sound itself: `mmcli models`",
                 )
-                medium = of_sound(medium.receipt, _with_times(transcript), writer.name)
-            out.append(medium)
-    return out
+            text = f"{part.receipt.source}: `{reader}` cannot hear; it gets what {writer.name} wrote down"
+            terminal.notice(text, style)
+            return of_sound(part.receipt, _with_times(transcript), writer.name)
+
+        return [replace(message, parts=tuple(map(in_words, message.parts))) for message in messages]
 
 
 def _with_times(transcript: Transcript) -> str:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -12,8 +13,9 @@ from typing import TYPE_CHECKING, Any, Literal
 from mmcli import errors
 
 if TYPE_CHECKING:
-    from mmcli.engine import Answer, Sampling
-    from mmcli.engine.local import LocalEngine
+    from mmcli.engine import Answer, Part, Sampling
+    from mmcli.engine.local import LocalEngine, Options
+    from mmcli.media import Medium
     from mmcli.models import Model, Wanted
     from mmcli.terminal import Style
 
@@ -74,29 +76,38 @@ class Loading:
             self._engine.close()
 
     def _load(self) -> None:
-        from mmcli import config, engine, terminal
+        from mmcli import engine
+
+        model = self.model
+        try:
+            self._engine = engine.load(
+                model.weights, model.projector, self._options(), name=model.name, on_progress=self._progress
+            )
+        except BaseException as error:  # raised where it is waited for
+            self._error = error
+
+    def _options(self) -> Options:
+        from mmcli import config, terminal
         from mmcli.engine.local import Options
 
         machine, style, model = self._machine, self.style, self.model
-        options = Options(
+        needs = model.needs()
+        return Options(
             n_ctx=machine.ctx_size,
             threads=machine.threads,
             gpu_layers=machine.gpu_layers,
             detail=machine.detail,
             cache=config.cache_dir() / "kv" if machine.cache else None,
             cache_bytes=int(machine.cache_size * GB),
+            fixed_bytes=needs.fixed if needs else None,
+            token_bytes=needs.per_token if needs else None,
+            other_parts=model.parts[1:],
             media_newline=model.media_newline,
             template_kwargs=dict(model.advice.template_kwargs),
             stop=self._stop,
             on_notice=lambda text: terminal.notice(text, style),
             on_debug=(lambda text: terminal.debug(text, style)) if style.debug else None,
         )
-        try:
-            self._engine = engine.load(
-                model.weights, model.projector, options, name=model.name, on_progress=self._progress
-            )
-        except BaseException as error:  # raised where it is waited for
-            self._error = error
 
     def _progress(self, phase: str, done: int, total: int) -> None:
         if self.on_progress is not None:
@@ -142,12 +153,29 @@ def load(
         loading.give_up()
 
 
+def setup(model: Model, machine: Machine) -> str:
+    """Everything of model and machine that could change an answer, as text: for keys of stored results."""
+    from mmcli.engine import kv
+
+    identities = [kv.identity(path) for path in (model.weights, model.projector) if path is not None]
+    advice = sorted((name, str(value)) for name, value in model.advice.template_kwargs.items())
+    return json.dumps([identities, advice, model.media_newline, machine.detail, machine.ctx_size])
+
+
 def sampling(model: Model, **given: Any) -> Sampling:
     """What the person chose (None: nothing), then the advice of the model's makers, then our defaults."""
     from mmcli.engine import Sampling
 
     chosen = {name: value for name, value in given.items() if value is not None}
     return Sampling(**{**model.advice.sampling, **chosen})
+
+
+def parts(inputs: Sequence[Medium], question: str) -> tuple[Part, ...]:
+    """Pictures and sounds first, as models were trained; then the texts; then the question."""
+    from mmcli.media import Text
+
+    texts = [medium for medium in inputs if isinstance(medium, Text)]
+    return (*(medium for medium in inputs if not isinstance(medium, Text)), *texts, question)
 
 
 def status(answer: Answer) -> int:

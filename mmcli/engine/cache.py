@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from mmcli.engine import kv, mtmd
+from mmcli.engine.context import Context, Interrupted
 from mmcli.engine.messages import OnProgress, Usage
 from mmcli.engine.plan import Plan
 from mmcli.errors import ResourceError
@@ -31,6 +32,21 @@ class Room:
     def limit(self) -> int:
         return self.n_ctx or min(self.n_ctx_train or self.affordable, self.affordable)
 
+    def wanted(self, n_prompt: int, max_tokens: int) -> int:
+        """Tokens of the context that a prompt and its answer need; ResourceError with the numbers where none can do."""
+        if self.limit > self.affordable:
+            raise ResourceError(
+                f"no memory for a context of {self.limit} tokens: this machine has room for {self.affordable}",
+                hint="leave --ctx-size out: the context is then as large as the prompt needs",
+            )
+        if n_prompt >= self.limit:
+            raise ResourceError(
+                f"the prompt takes {n_prompt} tokens, but the context holds only {self.limit}"
+                f" (the model was trained on {self.n_ctx_train}, memory allows {self.affordable})",
+                hint="give fewer or smaller inputs (--detail low), or a larger --ctx-size",
+            )
+        return self.n_ctx or min(self.limit, -(-(n_prompt + max_tokens) // 256) * 256)
+
 
 class Cache:
     """One sequence. `cells` says what llama.cpp's cache holds at any moment."""
@@ -47,7 +63,7 @@ class Cache:
     ) -> None:
         self._weights, self._room, self._threads = weights, room, threads
         self._store, self._worth_saving, self._on_notice = store, worth_saving, on_notice
-        self._context: mtmd.Context | None = None
+        self._context: Context | None = None
         self.cells: list[kv.Cell] = []
 
     def close(self) -> None:
@@ -56,7 +72,7 @@ class Cache:
         self._context = None
 
     @property
-    def context(self) -> mtmd.Context:
+    def context(self) -> Context:
         assert self._context is not None, "fit() comes first"
         return self._context
 
@@ -76,22 +92,9 @@ class Cache:
 
     def fit(self, plan: Plan, projector: mtmd.Projector | None, max_tokens: int) -> None:
         """A context large enough for prompt and answer; ResourceError with the numbers where there can be none."""
-        n_prompt, limit = plan.n_tokens, self._room.limit
-        if limit > self._room.affordable:
-            raise ResourceError(
-                f"no memory for a context of {limit} tokens: this machine has room for {self._room.affordable}",
-                hint="leave --ctx-size out: the context is then as large as the prompt needs",
-            )
-        if n_prompt >= limit:
-            raise ResourceError(
-                f"the prompt takes {n_prompt} tokens, but the context holds only {limit}"
-                f" (the model was trained on {self._room.n_ctx_train}, memory allows {self._room.affordable})",
-                hint="give fewer or smaller inputs (--detail low), or a larger --ctx-size",
-            )
-        wanted = self._room.n_ctx or min(limit, -(-(n_prompt + max_tokens) // 256) * 256)
+        wanted, limit = self._room.wanted(plan.n_tokens, max_tokens), self._room.limit
         # Media whose tokens see each other both ways must go through in one piece.
-        whole = [chunk.n_tokens for chunk in plan.chunks.values() if projector and projector.needs_whole(chunk)]
-        n_ubatch = max([N_UBATCH, *whole])
+        n_ubatch = max(N_UBATCH, plan.whole(projector))
         old = self._context
         if old is not None and old.n_ctx >= wanted and old.n_batch >= n_ubatch:
             return
@@ -100,7 +103,7 @@ class Cache:
             wanted = min(limit, max(wanted, 2 * old.n_ctx))  # a growing talk doubles, so that it rarely moves
             state = old.state() if self.cells else None
             self.close()
-        self._context = mtmd.Context(
+        self._context = Context(
             self._weights,
             n_ctx=wanted,
             n_ubatch=n_ubatch,
@@ -154,7 +157,7 @@ class Cache:
                         if time.perf_counter() - started >= self._worth_saving:
                             with usage.timed("save"):
                                 self._save(plan)
-        except mtmd.Interrupted:
+        except Interrupted:
             self._clear()
             return False
         except BaseException:
@@ -182,12 +185,7 @@ class Cache:
     def _prefill_text(self, plan: Plan) -> None:
         """One batch of text; never across the last medium's end, where the state is saved."""
         place = len(self.cells)
-        stop = plan.after_media if place < plan.after_media else len(plan.cells)
-        tokens: list[int] = []
-        for cell in plan.cells[place : min(stop, place + self.context.n_batch)]:
-            if not isinstance(cell, int):
-                break
-            tokens.append(cell)
+        tokens = plan.text(place, self.context.n_batch)
         last = place + len(tokens) == len(plan.cells)
         self.context.decode(tokens, kv.n_pos(self.cells), logits=last)
         self.cells += tokens

@@ -7,12 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mmcli.errors import ModelError
-from mmcli.models import gguf, pairs
+from mmcli.models import fit, gguf, pairs
 from mmcli.models.catalogue import NO_ADVICE, Advice
+from mmcli.models.fit import Needs
 
 # Projectors of the LLaVA family (github.com/haotian-liu/LLaVA: "<image>\n" before every question); names as in
 # llama.cpp's clip-impl.h.
 LLAVA_PROJECTORS = frozenset({"mlp", "mlp_norm", "ldp", "ldpv2"})
+
+PROJECTION = ("mm.", "resampler.")  # so clip-impl.h begins the names of the tensors that follow the encoder
+# Projectors whose type begins so were made for weights whose architecture does; others (mlp, pixtral …) go with many.
+FAMILIES = ("gemma", "qwen", "lfm2")
 
 
 @dataclass(frozen=True)
@@ -26,6 +31,19 @@ class Model:
     hears: bool
     media_newline: bool  # it was trained with a newline after each picture
     advice: Advice = NO_ADVICE
+    n_ctx_advised: int | None = None  # tokens that questions about pictures may need
+    is_by_path: bool = False  # a person named the weights' file; otherwise a name did
+
+    @property
+    def parts(self) -> tuple[Path, ...]:
+        """All files of the weights: one, or the parts they are split into; llama.cpp finds these by the first."""
+        return _parts(self.weights)
+
+    def needs(self) -> Needs | None:
+        """What it takes in memory, by its files' headers; None where these do not describe it."""
+        projector = gguf.read(self.projector) if self.projector else None
+        sizes = sum(path.stat().st_size for path in self.parts), self.projector.stat().st_size if self.projector else 0
+        return fit.of_headers(gguf.read(self.weights), sizes[0], projector, sizes[1], n_ctx_advised=self.n_ctx_advised)
 
     def require(self, *, sight: bool, hearing: bool) -> None:
         """ModelError unless the model can take what is asked of it."""
@@ -43,8 +61,14 @@ class Model:
             )
 
 
-def open_files(name: str, weights: Path, projector: Path | None, advice: Advice = NO_ADVICE) -> Model:
-    """The model in these files, after a look at their headers; ModelError where they are not what they should be."""
+def open_files(
+    name: str, weights: Path, projector: Path | None, advice: Advice = NO_ADVICE, n_ctx_advised: int | None = None
+) -> Model:
+    """The model in these files, after a look at their headers; ModelError where they are not what they should be.
+
+    Of weights that are split any part may be given; all must be there.
+    """
+    weights = _first_part(weights)
     header = gguf.read(weights)
     if header.is_projector:
         raise ModelError(
@@ -52,7 +76,7 @@ def open_files(name: str, weights: Path, projector: Path | None, advice: Advice 
             hint=f"give it as --mmproj {weights.name} beside the weights: -m WEIGHTS.gguf",
         )
     if projector is None:
-        return Model(name, weights, None, sees=False, hears=False, media_newline=False, advice=advice)
+        return Model(name, weights, None, False, False, False, advice, n_ctx_advised)
     if str(projector) in ("", "."):
         raise ModelError("--mmproj names no file", hint=_projector_hint(weights))
     other = gguf.read(projector)
@@ -61,9 +85,23 @@ def open_files(name: str, weights: Path, projector: Path | None, advice: Advice 
             f"`{projector}` is not a projector (its architecture is `{other.architecture}`)",
             hint="the projector's file is published beside the weights, usually with mmproj in its name",
         )
-    kind = other.text("clip.projector_type") or other.text("clip.vision.projector_type")
-    return Model(
-        name, weights, projector, other.sees, other.hears, media_newline=kind in LLAVA_PROJECTORS, advice=advice
+    is_llava = projector_type(other) in LLAVA_PROJECTORS
+    return Model(name, weights, projector, other.sees, other.hears, is_llava, advice, n_ctx_advised)
+
+
+def _parts(weights: Path) -> tuple[Path, ...]:
+    return tuple(weights.with_name(name) for name in pairs.parts(weights.name))
+
+
+def _first_part(weights: Path) -> Path:
+    """The first part of weights that are split; the file itself where they are not. ModelError where one is missing."""
+    parts = _parts(weights)
+    missing = [path.name for path in parts if not path.exists()]
+    if not missing or len(missing) == len(parts):  # none there at all: a name that is wrong, not a part that is missing
+        return parts[0] if not missing else weights
+    raise ModelError(
+        f"`{missing[0]}` is missing: the weights `{weights.name}` belong to are split into {len(parts)} files",
+        hint=f"put it into `{weights.parent}` beside the others",
     )
 
 
@@ -73,24 +111,51 @@ def beside(weights: Path) -> Path | None:
     The width alone says too little: projectors of other models of the same size have it too, and with one of them a
     model answers fluently about what it never saw.
     """
-    header = gguf.read(weights)
+    header = gguf.read(_first_part(weights))  # the others hold nothing but tensors
     if header.is_projector:
         return None
-    width = header.metadata.get(f"{header.architecture}.embedding_length")
     names = [path.name for path in weights.parent.glob("*.gguf")]
     found = [weights.parent / name for name in pairs.related(weights.name, names)]
-    fitting = [path for path in found if _fits(path, width)]
+    fitting = [path for path in found if _fits(header, path)]
     return fitting[0] if len(fitting) == 1 else None
 
 
-def _fits(projector: Path, width: object) -> bool:
+def _fits(weights: gguf.Header, projector: Path) -> bool:
     try:
-        header = gguf.read(projector)
+        return fits(weights, gguf.read(projector))
     except ModelError:
         return False
-    senses = [sense for sense in ("vision", "audio") if header.metadata.get(f"clip.has_{sense}_encoder")]
-    widths = [header.metadata.get(f"clip.{sense}.projection_dim") for sense in senses]
-    return header.is_projector and width in widths
+
+
+def fits(weights: gguf.Header, projector: gguf.Header) -> bool:
+    """Whether a projector can be that of these weights, by architecture and embedding size; ModelError as gguf's.
+
+    `projection_dim` is the embedding size in files of today. In those of LLaVA 1.5 and 1.6 it is that of CLIP's own
+    projection, which is not used, and others have 0 there: for them the projection's tensors tell.
+    """
+    if not projector.is_projector or weights.is_projector:
+        return False
+    kind = projector_type(projector)
+    if any(kind.startswith(family) and not weights.architecture.startswith(family) for family in FAMILIES):
+        return False
+    width = weights.metadata.get(f"{weights.architecture}.embedding_length")
+    senses = [sense for sense in ("vision", "audio") if projector.metadata.get(f"clip.has_{sense}_encoder")]
+    if not isinstance(width, int) or not senses:
+        return False
+    if width in [projector.metadata.get(f"clip.{sense}.projection_dim") for sense in senses]:
+        return True
+    shapes = gguf.read_shapes(projector.path)
+    made = [shape[-1] for name, shape in shapes.items() if name.startswith(PROJECTION) and _is_layer(name, shape)]
+    return width in made
+
+
+def _is_layer(name: str, shape: tuple[int, ...]) -> bool:
+    """Whether the last of a tensor's dimensions is what a layer puts out: (in, out) of weights, (out,) of a bias."""
+    return len(shape) == 2 if name.endswith(".weight") else name.endswith(".bias")
+
+
+def projector_type(projector: gguf.Header) -> str:
+    return projector.text("clip.projector_type") or projector.text("clip.vision.projector_type")
 
 
 def _projector_hint(weights: Path) -> str:

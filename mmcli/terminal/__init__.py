@@ -1,7 +1,8 @@
 """What a person sees: the only rooms that print. Knows streams and words; loads Rich only when something is shown."""
 
 from mmcli.terminal.asking import can_ask, confirm
-from mmcli.terminal.clean import Cleaner, clean, one_line
+from mmcli.terminal.captioning import Captions, caption_record, pair
+from mmcli.terminal.clean import Cleaner, clean, escaped, one_line
 from mmcli.terminal.findings import finding, finding_json
 from mmcli.terminal.hearing import heard, meter, no_chatter, said, said_json, said_segment
 from mmcli.terminal.output import (
@@ -11,6 +12,7 @@ from mmcli.terminal.output import (
     debug,
     debug_table,
     error,
+    failure,
     line,
     notice,
     receipts,
@@ -21,9 +23,11 @@ from mmcli.terminal.output import (
 from mmcli.terminal.pixels import picture
 from mmcli.terminal.report import answer_json
 from mmcli.terminal.style import Style
+from mmcli.terminal.talks import hit_json, shortened, summary_json, talk, talk_json, talk_markdown, when
 from mmcli.terminal.waiting import Progress, abandon, progress
 
 __all__ = [
+    "Captions",
     "Cleaner",
     "Progress",
     "Style",
@@ -32,20 +36,25 @@ __all__ = [
     "answer_json",
     "bug",
     "can_ask",
+    "caption_record",
     "clean",
     "confirm",
     "data",
     "debug",
     "debug_table",
     "error",
+    "escaped",
+    "failure",
     "finding",
     "finding_json",
     "heard",
+    "hit_json",
     "line",
     "meter",
     "no_chatter",
     "notice",
     "one_line",
+    "pair",
     "picture",
     "progress",
     "receipts",
@@ -54,5 +63,13 @@ __all__ = [
     "said_segment",
     "table",
     "tables",
+    "shortened",
+    "summary_json",
+    "table",
+    "tables",
+    "talk",
+    "talk_json",
+    "talk_markdown",
     "warning",
+    "when",
 ]

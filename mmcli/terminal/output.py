@@ -32,8 +32,13 @@ class _Writer(Protocol):
     def close(self) -> None: ...
 
 
-def answer(pieces: Iterable[Piece], style: Style, progress: Progress | None = None) -> Answer:
-    """Show an answer while it is written; return it whole. What was said before an interruption stays."""
+def answer(
+    pieces: Iterable[Piece], style: Style, progress: Progress | None = None, *, talk: str | None = None
+) -> Answer:
+    """Show an answer while it is written; return it whole. What was said before an interruption stays.
+
+    `talk` is the id that the history keeps it under, for --json.
+    """
     reasoning: _Writer = _reasoning_writer(style)
     said: _Writer = _answer_writer(style)
     is_reasoning = False
@@ -57,7 +62,7 @@ def answer(pieces: Iterable[Piece], style: Style, progress: Progress | None = No
         said.close()
     assert result is not None, "the last piece of an answer carries it"
     if style.json:
-        data(report.answer_json(result))
+        data(report.answer_json(result) | {"talk": talk})
     _tell_how_it_ended(result, style)
     return result
 
@@ -167,6 +172,11 @@ def warning(text: str, style: Style) -> None:
 def error(err: MmcliError, style: Style) -> None:
     """The person's mistake or the world's: what is wrong, and what to do next."""
     _error(err.code, err.message, err.hint, style)
+
+
+def failure(message: str, hint: str | None) -> None:
+    """One of many inputs failed, and the others go on."""
+    _error("", message, hint, Style())
 
 
 def bug(exc: BaseException, style: Style) -> None:
