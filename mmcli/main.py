@@ -25,9 +25,11 @@ from mmcli.commands.ask import ask
 from mmcli.commands.caption import caption
 from mmcli.commands.catalogue import models, show
 from mmcli.commands.demo import demo
+from mmcli.commands.devices import devices
 from mmcli.commands.doctor import doctor
 from mmcli.commands.pull import pull
 from mmcli.commands.rm import rm
+from mmcli.commands.transcribe import transcribe
 from mmcli.commands.undo import undo
 
 SETTINGS = {"help_option_names": ["-h", "--help"]}
@@ -112,7 +114,7 @@ def _top(
     pass
 
 
-COMMANDS = (ask, caption, undo, pull, models, show, rm, demo, doctor, completion.completion)
+COMMANDS = (ask, caption, undo, transcribe, pull, models, show, rm, devices, demo, doctor, completion.completion)
 for _function in COMMANDS:
     _command(_function)
 _group(settings.config, settings.path, settings.set_, settings.unset, settings.edit)

@@ -205,3 +205,13 @@ def parrot(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Random]:
     yield model
     for path in (model.weights, model.projector):  # 60 MB: pytest keeps the last three folders
         path.unlink()
+
+
+@pytest.fixture(scope="session")
+def speech_model() -> Path:
+    """The starter speech model, or the one that MMCLI_TEST_SPEECH_MODEL names: a folder, and a Whisper of its words."""
+    named = os.environ.get("MMCLI_TEST_SPEECH_MODEL")
+    for folder in (STARTER / "speech", *([Path(named)] if named else [])):
+        if (folder / "model.bin").is_file():
+            return folder
+    pytest.skip("no starter speech model in this checkout; MMCLI_TEST_SPEECH_MODEL=FOLDER names another")

@@ -37,11 +37,13 @@ MAY_IMPORT = {
     "media": {"errors"},
     "terminal": {"errors"},
     "engine": {"errors", "media.types"},
+    "speech": {"errors", "media"},
     "captions": {"errors", "media", "engine"},
     "history": {"errors", "config", "media.types", "engine.messages"},
     "health": {"errors", "__version__", "config", "models", "media", "engine"},
     "commands": {
         *("errors", "config", "interrupts", "models", "media", "engine", "terminal", "health", "captions", "history"),
+        "speech",
     },
 }
 # Heavy or native libraries -> the files that may name them. Whoever starts mmcli waits for none of them.
@@ -58,12 +60,14 @@ MAY_NAME = {
     "jinja2": {"engine/template.py"},
     "psutil": {"engine/machine.py"},
     "PIL": {"media/", "terminal/pixels.py", "health/canary.py"},
-    "sounddevice": {"health/microphone.py"},
-    "numpy": {"media/", "engine/", "terminal/pixels.py"},
+    "sounddevice": {"health/microphone.py", "speech/devices.py"},
+    "faster_whisper": {"speech/transcriber.py", "speech/vad.py"},
+    "ctranslate2": {"speech/transcriber.py"},
+    "numpy": {"media/", "engine/", "speech/", "terminal/pixels.py"},
     "typer": {"main.py", "commands/"},
     "sqlite3": {"history/", "captions/results.py"},
 }
-HEAVY = {*MAY_NAME, "faster_whisper", "huggingface_hub", "sounddevice", "torch", "gguf", "click"} - {"typer"}
+HEAVY = {*MAY_NAME, "huggingface_hub", "sounddevice", "torch", "gguf", "click"} - {"typer"}
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,14 @@ from mmcli.terminal.waiting import progress_line
             4_000_000_000,
             "[######--------------]  30%  1.2/4.0 GB  375.0 MB/s  7 s left  download x",
         ),
+        (
+            "listening to x",
+            96_000,
+            600_000,
+            "[###-----------------]  16%  1:36/10:00  30.0 x real time  listening to x",
+        ),
+        ("listening to x", 0, 600_000, "[--------------------]   0%  0:00/10:00  3 s  listening to x"),
+        ("hearing [##  ]", 0, -1, "hearing [##  ]"),
         ("a\x1b[2J\n长", 0, 0, "a\\n?  3 s"),
     ],
 )

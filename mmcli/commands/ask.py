@@ -39,6 +39,7 @@ def ask(
     recursive: Annotated[bool, typer.Option("-r", "--recursive", help="Look into sub-folders too.")] = False,
     model: opt.ModelOpt = None,
     mmproj: opt.MmprojOpt = None,
+    speech_model: opt.WriterOpt = None,
     yes: opt.YesOpt = False,
     system: opt.SystemOpt = None,
     temperature: opt.TemperatureOpt = None,
@@ -68,7 +69,7 @@ def ask(
     mmcli ask photo.jpg "What is this?"   ·   cat photo.jpg | mmcli ask "What is this?"
     """
     from mmcli import engine, terminal
-    from mmcli.commands import getting, remembering, running
+    from mmcli.commands import getting, hearing, remembering, running
 
     style = terminal.Style(json=json, quiet=quiet, verbose=verbose, debug=debug, markdown=markdown.value)
     # find the talk and the model, load the media: what is cheap and can fail comes first
@@ -86,10 +87,14 @@ def ask(
         if setup.system:
             messages.insert(0, engine.Message("system", (setup.system,)))
         kinds = remembering.kinds(messages)
-        found.require(sight="image" in kinds, hearing="audio" in kinds)
+        found.require(sight="image" in kinds, hearing=False)
+        is_deaf = "audio" in kinds and not found.hears
+        writer = hearing.writer(found, speech_model, yes=yes, style=style) if is_deaf else None
         # fetch what is not on this machine
         chosen = getting.here(found, yes=yes, style=style)
-        chosen.require(sight="image" in kinds, hearing="audio" in kinds)
+        chosen.require(sight="image" in kinds, hearing="audio" in kinds and writer is None)
+        # a model that hears gets the sound itself, any other what is said in it
+        messages = hearing.as_heard(messages, writer, chosen.name, style)
         # run and show
         sampling = running.sampling(
             chosen,

@@ -24,6 +24,23 @@ class MarkdownMode(StrEnum):
     never = "never"
 
 
+class SpeechDevice(StrEnum):
+    auto = "auto"
+    cpu = "cpu"
+    cuda = "cuda"
+
+
+class ComputeType(StrEnum):
+    auto = "auto"
+    int8 = "int8"
+    int8_float16 = "int8_float16"
+    int8_float32 = "int8_float32"
+    int8_bfloat16 = "int8_bfloat16"
+    float16 = "float16"
+    bfloat16 = "bfloat16"
+    float32 = "float32"
+
+
 def _number(value: float | None) -> float | None:
     """A float that is within its range; NaN compares as if it were within any."""
     if value is not None and math.isnan(value):
@@ -56,6 +73,63 @@ MmprojOpt = Annotated[
 YesOpt = Annotated[
     bool,
     typer.Option("-y", "--yes", envvar="MMCLI_YES", rich_help_panel=MODEL, help="Fetch what is missing, don't ask."),
+]
+SpeechModelOpt = Annotated[
+    str | None,
+    typer.Option(
+        "-m",
+        "--model",
+        "--speech-model",
+        envvar="MMCLI_SPEECH_MODEL",
+        rich_help_panel=MODEL,
+        help="A speech model from `mmcli models`, ORG/REPO on the Hub, or a folder that holds one.",
+    ),
+]
+WriterOpt = Annotated[
+    str | None,
+    typer.Option(
+        "--speech-model",
+        envvar="MMCLI_SPEECH_MODEL",
+        rich_help_panel=MODEL,
+        help="Writes down what is said in a sound, for a model that cannot hear.",
+    ),
+]
+LanguageOpt = Annotated[
+    str | None,
+    typer.Option(
+        "--language",
+        "-l",
+        envvar="MMCLI_LANGUAGE",
+        rich_help_panel="Words",
+        help="What is spoken: `en`, `de`, … Default: it is heard from the sound.",
+    ),
+]
+InputDeviceOpt = Annotated[
+    str | None,
+    typer.Option(
+        "--input-device",
+        envvar="MMCLI_INPUT_DEVICE",
+        rich_help_panel=MACHINE,
+        help="The microphone: a number, or a part of a name, from `mmcli devices`.",
+    ),
+]
+SpeechDeviceOpt = Annotated[
+    SpeechDevice,
+    typer.Option(
+        "--device",
+        envvar="MMCLI_SPEECH_DEVICE",
+        rich_help_panel=MACHINE,
+        help="Where the speech model runs; auto: on the GPU where there is one.",
+    ),
+]
+ComputeTypeOpt = Annotated[
+    ComputeType,
+    typer.Option(
+        "--compute-type",
+        envvar="MMCLI_COMPUTE_TYPE",
+        rich_help_panel=MACHINE,
+        help="The numbers it computes with; auto: float16 on a GPU, int8 on a CPU.",
+    ),
 ]
 OfflineOpt = Annotated[
     bool,

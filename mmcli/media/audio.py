@@ -124,6 +124,26 @@ def _samples(
     return samples
 
 
+class Resampler:
+    """Blocks of a recording -> mono at another rate; it remembers the end of the block before."""
+
+    def __init__(self, source_rate: int, n_channels: int, sample_rate: int = SAMPLE_RATE) -> None:
+        self._resampler = _resampler(sample_rate)
+        self._rate, self._layout = source_rate, {1: "mono", 2: "stereo"}.get(n_channels, f"{n_channels}c")
+        self._same = source_rate == sample_rate and n_channels == 1
+
+    def __call__(self, block: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(n_frames, n_channels) float samples -> (n_samples,), as many as can be told by now."""
+        if self._same:
+            return block.reshape(-1)
+        frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(block).reshape(1, -1), "flt", self._layout)
+        frame.sample_rate = self._rate
+        parts = [np.asarray(part.to_ndarray()).reshape(-1) for part in self._resampler.resample(frame)]
+        samples = np.concatenate([np.zeros(0, np.int16), *parts]).astype(np.float32)
+        samples /= _FULL_SCALE
+        return samples
+
+
 def _resampler(sample_rate: int) -> av.AudioResampler:
     # 16-bit, because for floats the resampler adds the channels up beyond full scale instead of averaging them.
     return av.AudioResampler(format="s16", layout="mono", rate=sample_rate)

@@ -23,6 +23,7 @@ IMAGE_SUFFIXES = frozenset(
 AUDIO_SUFFIXES = frozenset(
     ".wav .mp3 .flac .ogg .oga .opus .m4a .m4b .aac .aif .aiff .aifc .wma .weba .mka .amr .au .caf .wv .ac3".split()
 )
+VIDEO_SUFFIXES = frozenset(".mp4 .mov .mkv .webm .avi .m4v .mpg .mpeg .ts .mts .m2ts .wmv .flv .3gp .ogv".split())
 # Pictures with hardly a first byte of their own: the extension must name the format (Pillow's word for it).
 UNMARKED_FORMATS = {
     ".tga": "TGA",
@@ -243,14 +244,16 @@ def _folder(argument: str, path: Path, recursive: bool, kinds: frozenset[str]) -
     files = list(_walk(path, recursive))
     chosen = [name for name in files if os.path.splitext(name)[1].lower() in suffixes]
     if not chosen:
-        words = " or ".join(word for kind, word in (("image", "pictures"), ("audio", "sounds")) if kind in kinds)
+        words = " or ".join(
+            word for kind, word in (("image", "pictures"), ("audio", "sounds"), ("video", "videos")) if kind in kinds
+        )
         raise InputError(f"the folder {quoted(argument)} holds no {words}", hint=_what_else(path, files, recursive))
     return [Source(os.path.join(argument, name), path / name) for name in sorted(chosen, key=natural)]
 
 
 def _suffixes(kinds: frozenset[str]) -> frozenset[str]:
-    images = IMAGE_SUFFIXES if "image" in kinds else frozenset()
-    return images | (AUDIO_SUFFIXES if "audio" in kinds else frozenset())
+    of_kind = {"image": IMAGE_SUFFIXES, "audio": AUDIO_SUFFIXES, "video": VIDEO_SUFFIXES}
+    return frozenset().union(*(of_kind.get(kind, frozenset()) for kind in kinds))
 
 
 def _streamed(

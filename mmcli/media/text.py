@@ -6,6 +6,7 @@ import codecs
 import hashlib
 import re
 import unicodedata
+from dataclasses import replace
 
 from mmcli.errors import InputError
 from mmcli.media.types import Receipt, Text
@@ -38,6 +39,12 @@ def decode(data: bytes, name: str, *, shown: str, suffix: str = "", max_bytes: i
     )
     rendered = text.strip() if name == "-" else _fenced(text, name)
     return Text(text, name, rendered, receipt)
+
+
+def of_sound(receipt: Receipt, text: str, model: str) -> Text:
+    """What was said in a sound, for a model that cannot hear; `model` is the one that wrote it down."""
+    heard = replace(receipt, heard_as="transcript", heard_by=model)
+    return Text(text, receipt.source, _fenced(text, f"transcript of {receipt.source}"), heard)
 
 
 def _decoded(data: bytes, encoding: str, shown: str) -> str:

@@ -27,6 +27,8 @@ class Receipt:
     rotation: str = "none"  # what EXIF asked for: "none", "90", "180", "270" (clockwise), "flip …"
     frames: int | None = None  # frames in the file; the first one is sent
     seconds: float | None = None  # length of a sound
+    heard_as: str | None = None  # of a sound: "sound", or "transcript" where the model got words instead
+    heard_by: str | None = None  # the model that heard it
     notes: tuple[str, ...] = ()  # sentences on everything that was changed: "first of 12 frames", "alpha on white"
 
 

@@ -64,6 +64,11 @@ class Wanted:
     entry: Entry | None = None  # what the catalogue knows of it
     mmproj: Path | None = None  # the person's own projector
 
+    @property
+    def hears(self) -> bool:
+        """Whether it may hear: of a model that the catalogue does not know, its files will tell."""
+        return self.entry is None or self.mmproj is not None or self.entry.hears
+
     def require(self, *, sight: bool, hearing: bool) -> None:
         """ModelError where it is known before any download that the model cannot take what is asked of it."""
         if self.entry is None or self.mmproj is not None:
@@ -135,6 +140,8 @@ def find_speech(name: str | None = None) -> SpeechModel | WantedSpeech:
         names = sorted(entries, key=lambda known: rank[known], reverse=True)
         found = [_known_speech(known, entries[known]) for known in names]
         return next((model for model in found if isinstance(model, SpeechModel)), found[0])
+    if name.lower() == "starter":
+        return speech.starter()
     path = Path(os.path.expanduser(name))
     if path.is_dir() and name not in entries and (os.sep in name or (path / speech.WEIGHTS).is_file()):
         return speech.open_folder(path.name, path)

@@ -98,6 +98,14 @@ def open_folder(name: str, folder: Path, entry: SpeechEntry | None = None) -> Sp
     return SpeechModel(name, folder, entry)
 
 
+def starter() -> SpeechModel:
+    """The one that is built in: for trying things out, with a few hundred words."""
+    folder = Path(__file__).parent / "starter" / "speech"
+    if not (folder / WEIGHTS).is_file():
+        raise ModelError("this copy of mmcli has no starter speech model", hint="`mmcli models` lists those to fetch")
+    return open_folder("starter", folder)
+
+
 def _read(path: Path) -> dict[str, SpeechEntry]:
     tables = catalogue.tables(path).get(catalogue.SPEECH, {})
     return catalogue.parse_all(path, tables, parse, prefix=f"{catalogue.SPEECH}.")

@@ -4,6 +4,7 @@ from mmcli.terminal.asking import can_ask, confirm
 from mmcli.terminal.captioning import Captions, caption_record, pair
 from mmcli.terminal.clean import Cleaner, clean, escaped, one_line
 from mmcli.terminal.findings import finding, finding_json
+from mmcli.terminal.hearing import heard, meter, no_chatter, said, said_json, said_segment
 from mmcli.terminal.output import (
     answer,
     bug,
@@ -46,14 +47,22 @@ __all__ = [
     "failure",
     "finding",
     "finding_json",
+    "heard",
     "hit_json",
     "line",
+    "meter",
+    "no_chatter",
     "notice",
     "one_line",
     "pair",
     "picture",
     "progress",
     "receipts",
+    "said",
+    "said_json",
+    "said_segment",
+    "table",
+    "tables",
     "shortened",
     "summary_json",
     "table",

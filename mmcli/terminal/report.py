@@ -42,6 +42,8 @@ def _seen_json(seen: Seen) -> dict[str, Any]:
         "rotation": receipt.rotation,
         "frames": receipt.frames,
         "seconds": None if receipt.seconds is None else round(receipt.seconds, 3),
+        "heard_as": receipt.heard_as,
+        "heard_by": receipt.heard_by,
         "notes": list(receipt.notes),
         "media_id": seen.media_id,
         "n_tokens": seen.n_tokens,
@@ -69,7 +71,8 @@ def seen_line(seen: Seen) -> str:
     """`photo.jpg: JPEG 4032×3024 → upright 3024×4032 (rotated 90°), 576 tokens, encoded`"""
     receipt = seen.receipt
     tokens = f"{seen.n_tokens} tokens" + (f" ({seen.n_pos} positions)" if seen.n_pos != seen.n_tokens else "")
-    facts = [_shape(receipt), tokens, ORIGINS[seen.origin], *receipt.notes]
+    heard = [f"heard as: {receipt.heard_as}, by {receipt.heard_by}"] if receipt.heard_as else []
+    facts = [_shape(receipt), *heard, tokens, ORIGINS[seen.origin], *receipt.notes]
     return f"{one_line(receipt.source)}: " + ", ".join(one_line(fact) for fact in facts)
 
 

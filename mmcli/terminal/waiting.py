@@ -37,7 +37,10 @@ _current: Progress | None = None
 
 
 class Progress:
-    """Call it with (phase, done, total), from any thread; a `total` of 0 means nobody knows."""
+    """Call it with (phase, done, total), from any thread.
+
+    A `total` of 0 means nobody knows; one below 0 that the phase is the whole line, without the time it takes.
+    """
 
     def __init__(self, console: Console | None) -> None:
         self._console = console  # None: silent
@@ -97,12 +100,16 @@ def progress_line(phase: str, done: int, total: int, seconds: float, before: int
     """One line of plain ASCII, so that its length is its width."""
     label = one_line(LABELS.get(phase, phase)).encode("ascii", "replace").decode()
     elapsed = f"{seconds:.0f} s"
-    if total <= 0:
+    if total < 0:
+        return label
+    if total == 0:
         return f"{label}  {done}  {elapsed}" if phase == "caption" else f"{label}  {elapsed}"
     done = min(max(done, 0), total)
     bar = f"[{'#' * (BAR_WIDTH * done // total):-<{BAR_WIDTH}}] {100 * done // total:3d}%"
     if phase.startswith("download"):  # a file's name is long: it may be cut off where the terminal ends
         return f"{bar}  {_amount(done, total)}  {_left(done - before, total - done, seconds)}  {label}"
+    if phase.startswith("listening"):  # milliseconds of a sound
+        return f"{bar}  {_clock(done)}/{_clock(total)}  {_speed(done - before, seconds)}  {label}"
     if phase == "caption":  # pictures, not percent
         return f"{bar}  {done}/{total}"
     return f"{label}  {bar}  {elapsed}"
@@ -128,6 +135,18 @@ def duration(seconds: float) -> str:
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def _clock(milliseconds: int) -> str:
+    minutes, seconds = divmod(milliseconds // 1000, 60)
+    return f"{minutes}:{seconds:02}"
+
+
+def _speed(milliseconds: int, seconds: float) -> str:
+    """How much faster than it was spoken, once there is something to judge by."""
+    if milliseconds <= 0 or seconds <= 0:
+        return f"{seconds:.0f} s"
+    return f"{milliseconds / 1000 / seconds:.1f} x real time"
 
 
 @contextmanager

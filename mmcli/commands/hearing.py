@@ -1,0 +1,235 @@
+"""How a command that listens does it: load the speech model where it runs best, listen, let Ctrl-C end it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Protocol
+
+from mmcli.errors import InputError, MmcliError, ModelError
+
+if TYPE_CHECKING:
+    from mmcli.engine import Message, Part
+    from mmcli.media import Audio
+    from mmcli.models import Model, SpeechModel, Wanted
+    from mmcli.speech.transcriber import Heard, Listening, Transcriber
+    from mmcli.speech.words import Segment, Transcript
+    from mmcli.terminal import Progress, Style
+
+TIMED_FROM = 60.0  # seconds: in a longer sound, people ask when something was said
+
+
+@dataclass(frozen=True)
+class Machine:
+    """How to use this machine for speech, as the options say it."""
+
+    device: str = "auto"
+    compute_type: str = "auto"
+    threads: int | None = None
+
+
+class Sink(Protocol):
+    """Where a transcript goes while it grows."""
+
+    def begin(self, transcript: Transcript) -> None: ...
+
+    def segment(self, transcript: Transcript, segment: Segment) -> None: ...
+
+    def end(self, transcript: Transcript) -> None: ...
+
+
+def load(
+    model: SpeechModel, machine: Machine, style: Style, on_progress: Callable[[str, int, int], None] | None = None
+) -> Transcriber:
+    """The model, ready to listen."""
+    from mmcli import terminal
+    from mmcli.engine import machine as here
+    from mmcli.speech.transcriber import Transcriber
+
+    if on_progress is not None:
+        on_progress("load", 0, 0)
+    return Transcriber(
+        model.folder,
+        name=model.name,
+        device=machine.device,
+        compute_type=machine.compute_type,
+        threads=machine.threads or here.cores(),
+        on_notice=lambda text: terminal.notice(text, style),
+    )
+
+
+def new(transcriber: Transcriber, listening: Listening, source: str) -> Transcript:
+    """An empty transcript that says how it will be made."""
+    from mmcli.speech.words import Transcript
+
+    return Transcript(
+        source,
+        transcriber.name,
+        transcriber.device,
+        transcriber.compute_type,
+        language=listening.language,
+        translated=listening.translate,
+    )
+
+
+def listen(
+    transcriber: Transcriber,
+    sound: Audio,
+    listening: Listening,
+    sink: Sink,
+    stop: threading.Event,
+    progress: Progress,
+) -> Transcript:
+    """Write down one sound; what was heard before an interruption or an error is in the sink too."""
+    from mmcli.speech.transcriber import Heard
+
+    receipt, heard = sound.receipt, Heard()
+    transcript = new(transcriber, listening, receipt.source)
+    transcript.sha256, transcript.seconds, transcript.notes = receipt.sha256, receipt.seconds, receipt.notes
+    n_milliseconds, label = round(1000 * (receipt.seconds or 0)), f"listening to {receipt.source}"
+
+    def report(seconds: float) -> None:
+        progress(label, round(1000 * seconds), n_milliseconds)
+
+    report(0.0)
+    sink.begin(transcript)
+    transcript.ending = "failed"
+    try:
+        for segment in transcriber.transcribe(sound.samples, listening, heard, stop=stop, on_progress=report):
+            segment = cleaned(segment)
+            _take(transcript, heard)
+            transcript.segments.append(segment)
+            sink.segment(transcript, segment)
+        transcript.ending = "interrupted" if stop.is_set() else "stop"
+    except MmcliError:
+        _take(transcript, heard)
+        sink.end(transcript)
+        raise
+    _take(transcript, heard)
+    sink.end(transcript)
+    return transcript
+
+
+def writer(model: Model | Wanted, name: str | None, *, yes: bool, style: Style) -> SpeechModel:
+    """The speech model that writes down sounds for a model that cannot hear; ModelError where there is none."""
+    from mmcli import models, terminal
+    from mmcli.commands import getting
+
+    found = models.find_speech(name)
+    if isinstance(found, models.WantedSpeech) and not (yes or terminal.can_ask(style)):
+        raise ModelError(
+            f"`{model.name}` cannot hear, and no speech model is on this machine to write down what is said",
+            hint=f"`mmcli pull {found.name}` fetches it ({getting.size(found.name)}); or choose a model with audio",
+        )
+    return getting.speech(name, yes=yes, style=style)
+
+
+def as_heard(messages: list[Message], writer: SpeechModel | None, model: str, style: Style) -> list[Message]:
+    """The messages as `model` gets them: its sounds as they are, or what `writer` hears in them; receipts say which.
+
+    InputError where nothing is said in a sound that had to be written down: nobody can answer about nothing.
+    """
+    from mmcli.media import Audio
+
+    if not any(isinstance(part, Audio) for message in messages for part in message.parts):
+        return messages
+    if writer is not None:
+        return _written(messages, writer, model, style)
+
+    def told(part: Part) -> Part:
+        if not isinstance(part, Audio):
+            return part
+        return replace(part, receipt=replace(part.receipt, heard_as="sound", heard_by=model))
+
+    return [replace(message, parts=tuple(map(told, message.parts))) for message in messages]
+
+
+def _written(messages: list[Message], writer: SpeechModel, reader: str, style: Style) -> list[Message]:
+    from mmcli import terminal
+    from mmcli.media import Audio
+    from mmcli.media.text import of_sound
+    from mmcli.speech.transcriber import Listening
+
+    stop = threading.Event()
+    with interruptible(stop, style) as progress:
+        transcriber = load(writer, Machine(), style, progress)
+
+        def in_words(part: Part) -> Part:
+            if not isinstance(part, Audio):
+                return part
+            transcript = listen(transcriber, part, Listening(), _Nowhere(), stop, progress)
+            if stop.is_set():
+                raise KeyboardInterrupt
+            if not transcript.segments:
+                raise InputError(
+                    f"no speech was heard in `{part.receipt.source}`",
+                    hint="a model that hears would take the sound itself: `mmcli models`",
+                )
+            text = f"{part.receipt.source}: `{reader}` cannot hear; it gets what {writer.name} wrote down"
+            terminal.notice(text, style)
+            return of_sound(part.receipt, _with_times(transcript), writer.name)
+
+        return [replace(message, parts=tuple(map(in_words, message.parts))) for message in messages]
+
+
+def _with_times(transcript: Transcript) -> str:
+    """A line for each segment; those of a longer sound begin with their time."""
+    if (transcript.seconds or 0) < TIMED_FROM:
+        return "\n".join(segment.text for segment in transcript.segments)
+    lines = [(divmod(int(segment.start), 60), segment.text) for segment in transcript.segments]
+    return "\n".join(f"[{minutes}:{seconds:02}] {text}" for (minutes, seconds), text in lines)
+
+
+class _Nowhere:
+    def begin(self, transcript: Transcript) -> None:
+        pass
+
+    def segment(self, transcript: Transcript, segment: Segment) -> None:
+        pass
+
+    def end(self, transcript: Transcript) -> None:
+        pass
+
+
+def _take(transcript: Transcript, heard: Heard) -> None:
+    transcript.language = heard.language or transcript.language
+    transcript.language_confidence = heard.language_confidence
+    transcript.speech_seconds = heard.speech_seconds
+
+
+def cleaned(segment: Segment) -> Segment:
+    """The segment without anything a terminal would obey: transcripts end up in terminals, whichever file they take."""
+    from mmcli import terminal
+
+    words = segment.words
+    if words is not None:
+        words = tuple(replace(word, text=terminal.clean(word.text, newlines=False)) for word in words)
+    return replace(segment, text=terminal.clean(segment.text, newlines=False), words=words)
+
+
+def shifted(segment: Segment, seconds: float) -> Segment:
+    """The segment as it lies in a longer sound, of which the one it was heard in begins at `seconds`."""
+    words = segment.words
+    if words is not None:
+        words = tuple(
+            replace(word, start=round(word.start + seconds, 3), end=round(word.end + seconds, 3)) for word in words
+        )
+    start, end = round(segment.start + seconds, 3), round(segment.end + seconds, 3)
+    return replace(segment, start=start, end=end, words=words)
+
+
+@contextmanager
+def interruptible(stop: threading.Event, style: Style) -> Iterator[Progress]:
+    """A progress line; the first Ctrl-C inside sets `stop`, the second ends the program."""
+    from mmcli import interrupts, terminal
+
+    with terminal.progress(style) as progress:
+
+        def end() -> None:
+            stop.set()
+            progress("stop", 0, 0)  # one window may take a while: tell that Ctrl-C was heard
+
+        with interrupts.two_steps(end):
+            yield progress

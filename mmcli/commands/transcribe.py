@@ -1,0 +1,261 @@
+"""`mmcli transcribe`: what is said in sound files, videos, or at the microphone."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mmcli import errors
+from mmcli.commands import options as opt
+from mmcli.errors import BatchError, InputError, UsageError
+
+if TYPE_CHECKING:
+    from mmcli.commands.hearing import Machine
+    from mmcli.commands.transcripts import File, Job, Stdout
+    from mmcli.media import Source
+    from mmcli.models import SpeechModel
+    from mmcli.speech.transcriber import Listening, Transcriber
+    from mmcli.terminal import Progress, Style
+
+AUDIO = frozenset({"audio"})
+MAX_BYTES = 4 << 30  # of a file: whole films
+MAX_DOWNLOAD_BYTES = 1 << 30
+MAX_SECONDS = 12 * 3600.0  # takes 3 GB of memory
+
+
+class FormatName(StrEnum):
+    txt = "txt"
+    srt = "srt"
+    vtt = "vtt"
+    json = "json"
+    jsonl = "jsonl"
+    tsv = "tsv"
+    md = "md"
+
+
+WORDS = "Words"
+
+
+def transcribe(
+    media: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[MEDIA...]",
+            help="Sounds or videos: paths, quoted globs, folders, URLs, or - for standard input.",
+            show_default=False,
+        ),
+    ] = None,
+    mic: Annotated[bool, typer.Option("--mic", help="Listen to the microphone, until Ctrl-C.")] = False,
+    recursive: Annotated[bool, typer.Option("-r", "--recursive", help="Look into sub-folders too.")] = False,
+    transcript_format: Annotated[
+        FormatName | None,
+        typer.Option(
+            "-f",
+            "--format",
+            envvar="MMCLI_TRANSCRIPT_FORMAT",
+            help="Default: as the extension of -o says, or txt.",
+            show_default=False,
+        ),
+    ] = None,
+    output: Annotated[
+        str | None,
+        typer.Option("-o", "--output", help="A file, or a folder with a file for each sound; not there yet: NAME/."),
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Write anew what is there already.")] = False,
+    speech_model: opt.SpeechModelOpt = None,
+    yes: opt.YesOpt = False,
+    language: opt.LanguageOpt = None,
+    translate: Annotated[
+        bool, typer.Option("--translate", envvar="MMCLI_TRANSLATE", rich_help_panel=WORDS, help="Into English.")
+    ] = False,
+    word_timestamps: Annotated[
+        bool,
+        typer.Option(
+            "--word-timestamps",
+            envvar="MMCLI_WORD_TIMESTAMPS",
+            rich_help_panel=WORDS,
+            help="Time every word; on a terminal, words it is unsure of are dim.",
+        ),
+    ] = False,
+    hotwords: Annotated[
+        str | None,
+        typer.Option(
+            "--hotwords", envvar="MMCLI_HOTWORDS", rich_help_panel=WORDS, help="Names and terms that may be said."
+        ),
+    ] = None,
+    speech_prompt: Annotated[
+        str | None,
+        typer.Option("--prompt", rich_help_panel=WORDS, help="What could stand before the first words: their style."),
+    ] = None,
+    vad: Annotated[
+        bool,
+        typer.Option(
+            "--vad/--no-vad",
+            envvar="MMCLI_VAD",
+            rich_help_panel=WORDS,
+            help="Leave out what is no speech: in silence, Whisper invents words.",
+        ),
+    ] = True,
+    until_silence: Annotated[
+        float | None,
+        typer.Option(
+            "--until-silence",
+            min=0.5,
+            max=3600,
+            help="With --mic: end after so many seconds of silence.",
+            show_default=False,
+        ),
+    ] = None,
+    input_device: opt.InputDeviceOpt = None,
+    speech_batch: Annotated[
+        int,
+        typer.Option(
+            "--batch",
+            min=1,
+            max=256,
+            envvar="MMCLI_SPEECH_BATCH",
+            rich_help_panel=opt.MACHINE,
+            help="Windows of 30 seconds that are worked on at once: faster on a GPU, and takes memory.",
+        ),
+    ] = 1,
+    speech_device: opt.SpeechDeviceOpt = opt.SpeechDevice.auto,
+    compute_type: opt.ComputeTypeOpt = opt.ComputeType.auto,
+    threads: opt.ThreadsOpt = None,
+    json: Annotated[
+        bool, typer.Option("--json", envvar="MMCLI_JSON", rich_help_panel=opt.OUTPUT, help="The same as -f json.")
+    ] = False,
+    quiet: opt.QuietOpt = False,
+    verbose: opt.VerboseOpt = False,
+    debug: opt.DebugOpt = False,
+) -> int | None:
+    """Write down what is said in sounds and videos, or at the microphone.
+
+    mmcli transcribe talk.mp3   ·   mmcli transcribe lectures -f srt -o subtitles   ·   mmcli transcribe --mic
+    """
+    from mmcli import terminal
+    from mmcli.commands import getting, hearing, transcripts
+    from mmcli.speech.transcriber import Listening
+
+    style = terminal.Style(json=json, quiet=quiet, verbose=verbose, debug=debug)
+    name = transcripts.format_of(transcript_format and transcript_format.value, output) or ("json" if json else "txt")
+    listening = Listening(
+        language and language.lower(), translate, word_timestamps, hotwords, speech_prompt, vad, speech_batch
+    )
+    machine = hearing.Machine(speech_device.value, compute_type.value, threads)
+    if until_silence is not None and not mic:
+        raise UsageError("--until-silence belongs to --mic", hint="mmcli transcribe --mic --until-silence 3")
+    if mic:
+        if media:
+            raise UsageError("--mic listens to the microphone, so it takes no files", hint="leave one of them out")
+        from mmcli.commands import dictating
+
+        wishes = dictating.Wishes(input_device, until_silence, name, output, overwrite)
+        return dictating.dictate(wishes, speech_model, machine, listening, yes=yes, style=style)
+    work = _jobs(list(media or ()), recursive, output, name, overwrite, style)
+    missing = [job for job in work if overwrite or job.target is None or not job.target.exists()]
+    model = getting.speech(speech_model, yes=yes, style=style) if missing else None
+    return _Batch(work, missing, model, machine, listening, name, style).run()
+
+
+def _jobs(
+    arguments: list[str], recursive: bool, output: str | None, name: str, overwrite: bool, style: Style
+) -> list[Job]:
+    """What there is to transcribe, and where it goes."""
+    from mmcli import media, terminal
+    from mmcli.commands import transcripts
+
+    data = None
+    if not arguments or "-" in arguments:
+        data = media.read_stdin(
+            sys.stdin.buffer if sys.stdin is not None else None,
+            wanted="-" in arguments,
+            has_media=False,
+            on_wait=lambda text: terminal.notice(text, style),
+        )
+    if not arguments and not data:
+        raise UsageError("there is nothing to transcribe", hint="mmcli transcribe talk.mp3, or --mic")
+    found: list[tuple[str, Source]] = []
+    for argument in arguments or ["-"]:
+        sources = media.find([argument], recursive=recursive, stdin=data, kinds=frozenset({"audio", "video"}))
+        found += [(argument, source) for source in sources]
+    return transcripts.jobs(found, output, name, overwrite=overwrite)
+
+
+@dataclass
+class _Batch:
+    """One sound or many: the model is loaded once, and what fails does not stop the rest."""
+
+    work: list[Job]
+    missing: list[Job]  # those of them that are not there yet
+    model: SpeechModel | None  # None: nothing is missing
+    machine: Machine
+    listening: Listening
+    name: str
+    style: Style
+    transcriber: Transcriber | None = None
+    n_failed: int = 0
+
+    def run(self) -> int:
+        from mmcli import terminal
+        from mmcli.commands import hearing
+        from mmcli.commands.transcripts import File, Stdout
+
+        several, stop = len(self.work) > 1, threading.Event()
+        stdout = Stdout(self.name, several=several)
+        with hearing.interruptible(stop, self.style) as progress:
+            for job in self.missing:
+                sink = stdout if job.target is None else File(job.target, self.name)
+                try:
+                    self._one(job, sink, stop, progress)
+                except (InputError, errors.NetworkError, errors.ResourceError) as error:
+                    if not several:
+                        raise
+                    self.n_failed += 1
+                    terminal.error(error, self.style)
+                finally:
+                    sink.close()
+                if stop.is_set():
+                    break
+            if self.work[0].target is None:
+                stdout.finish()
+        return self._ended(stop)
+
+    def _one(self, job: Job, sink: Stdout | File, stop: threading.Event, progress: Progress) -> None:
+        """What is cheap and can fail comes first: the sound is read before the model is loaded."""
+        from mmcli import media, terminal
+        from mmcli.commands import hearing
+
+        progress(f"reading {job.source.name}", 0, 0)
+        sound = media.load(
+            job.source, kinds=AUDIO, max_bytes=MAX_BYTES, max_download_bytes=MAX_DOWNLOAD_BYTES, max_seconds=MAX_SECONDS
+        )
+        assert isinstance(sound, media.Audio)
+        if self.transcriber is None:
+            assert self.model is not None, "there is something to do"
+            self.transcriber = hearing.load(self.model, self.machine, self.style, progress)
+            self.transcriber.check(self.listening)
+        started = time.perf_counter()
+        transcript = hearing.listen(self.transcriber, sound, self.listening, sink, stop, progress)
+        terminal.heard(transcript, sound.receipt.format, time.perf_counter() - started, self.style)
+        if transcript.ending == "interrupted":
+            where = f"; what was heard so far is in {sink.kept}" if sink.kept else ""
+            terminal.notice(f"{transcript.source}: interrupted{where}", self.style)
+
+    def _ended(self, stop: threading.Event) -> int:
+        from mmcli import terminal
+
+        n_there = len(self.work) - len(self.missing)
+        if n_there:
+            text = f"{n_there} of {len(self.work)} are there already as {self.name}; --overwrite writes them anew"
+            terminal.notice(text, self.style)
+        if stop.is_set():
+            return errors.INTERRUPTED
+        if self.n_failed:
+            raise BatchError(f"{self.n_failed} of {len(self.missing)} sounds could not be transcribed")
+        return 0

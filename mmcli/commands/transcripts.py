@@ -1,0 +1,243 @@
+"""Where transcripts go: stdout, a file, or a folder with a file for each sound. Files appear whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+from urllib.parse import unquote, urlsplit
+
+from mmcli.errors import InputError, UsageError
+
+if TYPE_CHECKING:
+    from mmcli.media import Source
+    from mmcli.speech.formats import Format
+    from mmcli.speech.words import Segment, Transcript
+
+
+@dataclass(frozen=True)
+class Job:
+    """One sound to transcribe, and the file its transcript goes to; None: stdout."""
+
+    source: Source
+    target: Path | None = None
+
+
+def format_of(name: str | None, output: str | None) -> str | None:
+    """The format a person means: by its name, or by the extension of the file it goes to; None where nothing says."""
+    from mmcli.speech.formats import FORMATS
+
+    if name:
+        return name
+    suffix = Path(output).suffix[1:].lower() if output else ""
+    return suffix if suffix in FORMATS else None
+
+
+def jobs(found: Sequence[tuple[str, Source]], named: str | None, name: str, *, overwrite: bool) -> list[Job]:
+    """A job for each (argument, source); UsageError where what was `named` as output cannot take them."""
+    from mmcli.speech.formats import FORMATS
+
+    sources = [source for _, source in found]
+    if named is None:
+        if len(sources) > 1 and FORMATS[name]().separate:
+            raise UsageError(f"{name} holds one sound, and these are {len(sources)}", hint="-o FOLDER takes them all")
+        return [Job(source) for source in sources]
+    output = Path(os.path.expanduser(named))
+    is_folder = output.is_dir() or named.endswith(("/", os.sep))
+    if len(sources) == 1 and not is_folder and not (len(found) == 1 and os.path.isdir(found[0][0])):
+        if output.exists() and not overwrite:
+            raise UsageError(f"`{output}` exists already", hint="--overwrite writes it anew")
+        _spare(sources, [output])
+        make(output.parent)
+        return [Job(sources[0], output)]
+    if output.exists() and not is_folder:
+        raise UsageError(
+            f"`{output}` is a file, and there are {len(sources)} sounds", hint="-o FOLDER writes a file for each"
+        )
+    targets = [output / target for target in _targets(found, name)]
+    _spare(sources, targets)
+    for folder in dict.fromkeys(target.parent for target in targets):
+        make(folder)
+    return [Job(source, target) for source, target in zip(sources, targets, strict=True)]
+
+
+def _targets(found: Sequence[tuple[str, Source]], suffix: str) -> list[Path]:
+    """A name for each: its own with another extension, in its sub-folder; with its own too where two would be alike."""
+    places = [_place(argument, source) for argument, source in found]
+    short = Counter(str(place.with_suffix("")) for place in places)
+    targets = [
+        place.with_name(f"{place.stem if short[str(place.with_suffix(''))] == 1 else place.name}.{suffix}")
+        for place in places
+    ]
+    for target, count in Counter(targets).items():
+        if count > 1:
+            names = " and ".join(f"`{found[i][1].name}`" for i, other in enumerate(targets) if other == target)
+            raise UsageError(f"{names} would both be written to `{target}`", hint="transcribe them in two runs")
+    return targets
+
+
+def _spare(sources: Sequence[Source], targets: Sequence[Path]) -> None:
+    """UsageError where a transcript would take the place of a sound."""
+    for source in sources:
+        for target in targets:
+            if source.path is not None and target.exists() and source.path.samefile(target):
+                raise UsageError(f"`{target}` is the sound itself", hint="name another -o")
+
+
+def _place(argument: str, source: Source) -> Path:
+    """Where a sound stands in the folder that was named, or its bare name."""
+    if source.path is None:
+        name = "stdin" if source.url is None else unquote(Path(urlsplit(source.url).path).name) or "sound"
+        return Path(Path(name).name)
+    if os.path.isdir(os.path.expanduser(argument)):
+        return Path(os.path.relpath(source.path, os.path.expanduser(argument)))
+    return Path(source.path.name)
+
+
+def make(folder: Path) -> None:
+    """The folder, with all above it; InputError where nothing can be written there."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"the folder `{folder}` cannot be made: {error.strerror}") from error
+    if not os.access(folder, os.W_OK):
+        raise InputError(f"nothing can be written to the folder `{folder}`")
+
+
+class Stdout:
+    """All transcripts one after the other."""
+
+    def __init__(self, name: str, *, several: bool = False) -> None:
+        from mmcli.speech.formats import FORMATS
+
+        self._name, self._several = name, several
+        self._format: Format = FORMATS[name]()
+        self._n = 0
+
+    def begin(self, transcript: Transcript) -> None:
+        from mmcli import terminal
+
+        if self._several and self._name == "txt":
+            terminal.said(f"{self._between()}==> {terminal.one_line(transcript.source)} <==\n")
+        else:
+            self._say(self._format.begin(transcript))
+        self._n += 1
+
+    def _between(self) -> str:
+        return "\n" if self._n else ""
+
+    def segment(self, transcript: Transcript, segment: Segment) -> None:
+        from mmcli import terminal
+
+        if self._name == "txt":
+            terminal.said_segment(segment)
+        else:
+            self._say(self._format.segment(transcript, segment))
+
+    def end(self, transcript: Transcript) -> None:
+        if self._name == "json":
+            self._json(transcript)
+        else:
+            self._say(self._format.end(transcript))
+
+    kept = None  # no file
+
+    def close(self) -> None:
+        """The next one may come."""
+
+    def finish(self) -> None:
+        """The end of all of them."""
+        if self._name == "json" and self._several:
+            self._say("]\n" if self._n else "[]\n")
+
+    def _json(self, transcript: Transcript) -> None:
+        from mmcli import terminal
+        from mmcli.speech.formats import transcript_json
+
+        if not self._several:
+            terminal.data(transcript_json(transcript))
+            return
+        opening = "[" if self._n == 1 else ",\n"
+        self._say(opening + self._format.end(transcript).rstrip("\n"))
+
+    def _say(self, text: str) -> None:
+        from mmcli import terminal
+
+        (terminal.said_json if self._name.startswith("json") else terminal.said)(text)
+
+
+class File:
+    """One transcript in a file: as NAME.part.EXTENSION while it grows, under its own name when it is whole.
+
+    What an interruption leaves, whichever way it comes, is a file that can be read (of json, only where there was time
+    to end it): nothing heard is lost, and the next run does not take it for done.
+    """
+
+    def __init__(self, path: Path, name: str) -> None:
+        from mmcli.speech.formats import FORMATS
+
+        self._path = path
+        self._format: Format = FORMATS[name]()
+        self._growing = path.with_name(f"{path.stem}.part{path.suffix}")
+        self._file: TextIO | None = None
+        self.kept: Path | None = None  # what an interruption left
+
+    def begin(self, transcript: Transcript) -> None:
+        try:
+            self._file = self._growing.open("a", encoding="utf-8", newline="\n", errors="backslashreplace")
+        except OSError as error:
+            raise InputError(f"`{self._growing}` cannot be written: {error.strerror}") from error
+        _lock(self._file, self._path)
+        self._file.truncate(0)
+        self._write(self._format.begin(transcript))
+
+    def segment(self, transcript: Transcript, segment: Segment) -> None:
+        self._write(self._format.segment(transcript, segment))
+
+    def end(self, transcript: Transcript) -> None:
+        """Whole, or the part that there is; nothing where nothing was heard before it broke off."""
+        assert self._file is not None, "begin comes first"
+        if transcript.ending != "stop" and not transcript.segments:
+            self._file.truncate(0)
+            return
+        self._write(self._format.end(transcript))
+        os.fsync(self._file.fileno())
+        if transcript.ending == "stop":
+            self._file.close()  # Windows renames no open file
+            self._file = None
+            os.replace(self._growing, self._path)
+        else:
+            self.kept = self._growing
+
+    def close(self) -> None:
+        """An empty part is of no use to anybody."""
+        if self._file is not None:
+            with contextlib.suppress(OSError):
+                self._file.close()
+            self._file = None
+            if self._growing.exists() and not self._growing.stat().st_size:
+                self._growing.unlink()
+
+    def _write(self, text: str) -> None:
+        assert self._file is not None, "begin comes first"
+        self._file.write(text)
+        self._file.flush()
+
+
+def _lock(file: TextIO, path: Path) -> None:
+    """InputError where another process writes the same transcript: they would garble each other's."""
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        return
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        file.close()
+        raise InputError(f"another mmcli is writing `{path}`", hint="wait for it, or name another -o") from error
+    except OSError:  # a file system without locks
+        return

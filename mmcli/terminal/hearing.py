@@ -1,0 +1,125 @@
+"""Words as they are heard: lines on stdout while progress goes on, unsure ones dim; levels; no drivers' chatter.
+
+Knows terminals; the shape of words is all it knows of speech.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from mmcli.terminal import streams
+from mmcli.terminal.clean import clean, json_safe, one_line, without_surrogates
+from mmcli.terminal.waiting import out_of_the_way
+
+if TYPE_CHECKING:
+    from mmcli.speech.words import Segment, Transcript
+    from mmcli.terminal.style import Style
+
+UNSURE = 0.5  # confidence under which a word is dim
+BAR = 40  # cells of a level meter
+ORDINARY = re.compile(r"Hz → |^the sound of a video$")  # notes of a receipt that say nothing about the words
+QUIETEST = -60.0  # dBFS at the meter's left end
+
+
+def said(text: str) -> None:
+    """A piece of a transcript on stdout, at once. It is clean already, newlines and all."""
+    if text:
+        with out_of_the_way():
+            streams.write(without_surrogates(text), sys.stdout)
+
+
+def said_json(document: str) -> None:
+    """The same for lines of JSON."""
+    said(json_safe(document))
+
+
+def said_segment(segment: Segment) -> None:
+    """One segment as a line, on a terminal with what the model was unsure of dim."""
+    if not streams.is_terminal(sys.stdout):
+        said(f"{segment.text}\n")
+        return
+    from rich.text import Text
+
+    words = [(word.text, word.confidence) for word in segment.words or ()] or [(segment.text, segment.confidence)]
+    line = Text()
+    for text, confidence in words:
+        line.append(clean(text, newlines=False), "dim" if confidence < UNSURE else "")
+    line = line[len(line.plain) - len(line.plain.lstrip()) :]
+    with out_of_the_way():
+        streams.out().print(line, soft_wrap=True)
+        sys.stdout.flush()
+
+
+def heard(transcript: Transcript, kind: str, seconds: float, style: Style) -> None:
+    """With --verbose, what was listened to, how, and how fast; else only what was noteworthy about the sound."""
+    from mmcli.terminal.output import notice
+
+    name, length = one_line(transcript.source), transcript.seconds or 0.0
+    if not style.verbose:
+        notes = [note for note in transcript.notes if not ORDINARY.search(note)]
+        if not transcript.segments and transcript.ending == "stop":
+            notes.append("no speech was heard in it")
+        if notes:
+            notice(f"{name}: {'; '.join(notes)}", style)
+        return
+    if style.json:
+        return
+    sure = transcript.language_confidence
+    language = f"language {transcript.language}" + (f" ({sure:.0%} sure)" if sure is not None else "")
+    speed = f" ({length / seconds:.1f} x real time)" if seconds > 0 else ""
+    facts = [
+        f"{kind} {length:.1f} s",
+        f"{transcript.speech_seconds:.1f} s of it speech",
+        language if transcript.language else "no language",
+        f"{len(transcript.segments)} segments",
+        f"{transcript.model} on {transcript.device} as {transcript.compute_type}",
+        f"in {seconds:.2f} s{speed}",
+        *transcript.notes,
+    ]
+    with out_of_the_way():
+        streams.write(f"{name}: {', '.join(map(one_line, facts))}\n", sys.stderr)
+
+
+def meter(decibels: float) -> str:
+    """A level as a bar of plain ASCII: `[########            ]  -48 dB`."""
+    cells = round(BAR * max(0.0, min(1.0, 1 - decibels / QUIETEST)))
+    return f"[{'#' * cells:<{BAR}}] {decibels:4.0f} dB"
+
+
+@contextmanager
+def no_chatter(style: Style) -> Iterator[None]:
+    """While inside, what native libraries write to descriptor 2 is lost, and what mmcli says on stderr is not.
+
+    ALSA, JACK and PortAudio write there whenever they like, from threads of their own; so it is the descriptor that is
+    led away, for as long as they live, and Python's stderr that moves to another one. With --debug all is shown.
+    """
+    if style.debug or sys.stderr is None:
+        yield
+        return
+    try:
+        sys.stderr.flush()
+        kept = os.dup(2)
+    except (OSError, ValueError):  # closed: nobody would see the chatter either
+        yield
+        return
+    before = sys.stderr
+    encoding = getattr(before, "encoding", None) or "utf-8"
+    sys.stderr = open(kept, "w", buffering=1, encoding=encoding, errors="backslashreplace")  # noqa: SIM115
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    os.close(nowhere)
+    try:
+        yield
+    finally:
+        moved, sys.stderr = sys.stderr, before
+        with contextlib.suppress(OSError, ValueError):
+            moved.flush()
+        os.dup2(kept, 2)
+        with contextlib.suppress(OSError, ValueError):
+            moved.close()
