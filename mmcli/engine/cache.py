@@ -7,16 +7,19 @@ conversation itself lives with its caller.
 from __future__ import annotations
 
 import time
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from mmcli.engine import kv, mtmd
 from mmcli.engine.messages import OnProgress, Usage
 from mmcli.engine.plan import Plan
-from mmcli.errors import ResourceError
+from mmcli.errors import ContextFull, ResourceError
 
 N_UBATCH = 512  # tokens in one forward pass of a prefill; llama.cpp's own default
 WORTH_SAVING = 0.3  # seconds: a prefix that took less is computed again rather than stored
+EMBEDDINGS_BYTES = 256 << 20  # of media that were encoded: a 7B model's picture of 576 tokens takes 9 MB
 
 
 @dataclass
@@ -48,6 +51,7 @@ class Cache:
         self._weights, self._room, self._threads = weights, room, threads
         self._store, self._worth_saving, self._on_notice = store, worth_saving, on_notice
         self._context: mtmd.Context | None = None
+        self._embeddings: OrderedDict[tuple[str, int], Any] = OrderedDict()  # of the media used last
         self.cells: list[kv.Cell] = []
 
     def close(self) -> None:
@@ -64,6 +68,10 @@ class Cache:
     def n_tokens(self) -> int:
         return kv.n_tokens(self.cells)
 
+    @property
+    def limit(self) -> int:
+        return self._room.limit
+
     def load(self, key: str) -> kv.Record | None:
         """A stored prefix, if a store is kept, has it, and memory does not hold something better."""
         if self._store is None or self.cells:
@@ -74,17 +82,18 @@ class Cache:
             self._on_notice(f"cannot read the KV cache on disk: {error.strerror or error}")
             return None
 
-    def fit(self, plan: Plan, projector: mtmd.Projector | None, max_tokens: int) -> None:
-        """A context large enough for prompt and answer; ResourceError with the numbers where there can be none."""
+    def fit(self, plan: Plan, projector: mtmd.Projector | None, max_tokens: int, least: int = 1) -> None:
+        """A context large enough for prompt and answer; ContextFull with the numbers where `least` has no room."""
         n_prompt, limit = plan.n_tokens, self._room.limit
         if limit > self._room.affordable:
             raise ResourceError(
                 f"no memory for a context of {limit} tokens: this machine has room for {self._room.affordable}",
                 hint="leave --ctx-size out: the context is then as large as the prompt needs",
             )
-        if n_prompt >= limit:
-            raise ResourceError(
-                f"the prompt takes {n_prompt} tokens, but the context holds only {limit}"
+        if n_prompt + least > limit:
+            room = f" and an answer {least}" if least > 1 else ""
+            raise ContextFull(
+                f"the prompt takes {n_prompt} tokens{room}, but the context holds only {limit}"
                 f" (the model was trained on {self._room.n_ctx_train}, memory allows {self._room.affordable})",
                 hint="give fewer or smaller inputs (--detail low), or a larger --ctx-size",
             )
@@ -155,7 +164,8 @@ class Cache:
                             with usage.timed("save"):
                                 self._save(plan)
         except mtmd.Interrupted:
-            self._clear()
+            if not self.context.forget_from(kv.n_pos(self.cells)):  # what the unfinished pass has written
+                self._clear()
             return False
         except BaseException:
             self._clear()  # nobody knows which cells were written
@@ -167,9 +177,12 @@ class Cache:
         place, done, n_prompt = len(self.cells), self.n_tokens, plan.n_tokens
         if place in plan.chunks:
             assert projector is not None
-            report("encode", done, n_prompt)
-            with usage.timed("encode"):
-                embeddings = projector.encode(plan.chunks[place])
+            embeddings = self._embedded(plan, place)
+            if embeddings is None:
+                report("encode", done, n_prompt)
+                with usage.timed("encode"):
+                    embeddings = projector.encode(plan.chunks[place])
+                self._keep(plan, place, embeddings)
             report("prefill", done, n_prompt)
             with usage.timed("prefill"):
                 self.context.decode_media(projector, plan.chunks[place], embeddings, kv.n_pos(self.cells))
@@ -178,6 +191,18 @@ class Cache:
         report("prefill", done, n_prompt)
         with usage.timed("prefill"):
             self._prefill_text(plan)
+
+    def _embedded(self, plan: Plan, place: int) -> Any | None:
+        """What the encoder made of this medium before, if it is still here: a talk that moves encodes nothing twice."""
+        key = plan.slice_at(place)
+        if key in self._embeddings:
+            self._embeddings.move_to_end(key)
+        return self._embeddings.get(key)
+
+    def _keep(self, plan: Plan, place: int, embeddings: Any) -> None:
+        self._embeddings[plan.slice_at(place)] = embeddings
+        while sum(map(len, self._embeddings.values())) * 4 > EMBEDDINGS_BYTES:
+            self._embeddings.popitem(last=False)
 
     def _prefill_text(self, plan: Plan) -> None:
         """One batch of text; never across the last medium's end, where the state is saved."""

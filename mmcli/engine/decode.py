@@ -19,6 +19,7 @@ class Result:
 
     answer: list[str] = field(default_factory=list)
     reasoning: list[str] = field(default_factory=list)
+    tokens: list[int] = field(default_factory=list)  # all that was sampled but the end, reasoning included
     finish_reason: FinishReason = "interrupted"
 
     def take(self, parts: list[tuple[PieceKind, str]]) -> Iterator[Piece]:
@@ -58,6 +59,7 @@ def decode(
             if weights.is_end(token):
                 result.finish_reason = "stop"
                 break
+            result.tokens.append(token)
             usage.completion_tokens += 1
             usage.reasoning_tokens += reader.reasoning
             yield from result.take(reader.feed(_bytes(weights, token)))

@@ -217,7 +217,7 @@ class Projector:
     def __init__(
         self, path: Path, weights: Weights, *, threads: int, use_gpu: bool, min_tokens: int, max_tokens: int
     ) -> None:
-        _, mtmd = native()
+        llama, mtmd = native()
         params = mtmd.mtmd_context_params_default()
         params.use_gpu = use_gpu
         params.n_threads = threads
@@ -234,6 +234,7 @@ class Projector:
         self.sees: bool = mtmd.mtmd_support_vision(self.handle)
         self.hears: bool = mtmd.mtmd_support_audio(self.handle)
         self.sample_rate: int = mtmd.mtmd_get_audio_sample_rate(self.handle)  # Hz; -1 where it does not hear
+        self._n_embd: int = llama.llama_model_n_embd_inp(weights.handle)  # what the weights take in place of a token
         self.n_encodes = 0
 
     def close(self) -> None:
@@ -273,7 +274,7 @@ class Projector:
         return bool(native()[1].mtmd_decode_use_non_causal(self.handle, chunk.handle))
 
     def encode(self, chunk: Chunk) -> Any:
-        """Media → embeddings: a pointer to (n_tokens, n_embd) float32, valid until the next call."""
+        """Media → embeddings: a C array of (n_tokens, n_embd) float32, the caller's own."""
         _, mtmd = native()
         self.n_encodes += 1
         if mtmd.mtmd_encode_chunk(self.handle, chunk.handle) != 0:
@@ -281,7 +282,9 @@ class Projector:
                 f"cannot encode the {chunk.kind}: {log.last_error() or 'libmtmd gave no reason'}",
                 hint="it may be too large for this machine's memory: try --detail low",
             )
-        return mtmd.mtmd_get_output_embd(self.handle)
+        n_values = chunk.n_tokens * self._n_embd
+        data = ctypes.string_at(mtmd.mtmd_get_output_embd(self.handle), 4 * n_values)
+        return (ctypes.c_float * n_values).from_buffer_copy(data)
 
 
 @contextmanager
@@ -389,18 +392,9 @@ class Context:
         _, mtmd = native()
         after = self._llama.llama_pos(pos)
         no_callback = mtmd.mtmd_helper_post_decode_callback()
-        status = mtmd.mtmd_helper_decode_image_chunk(
-            projector.handle,
-            self.handle,
-            chunk.handle,
-            embeddings,
-            pos,
-            0,
-            self.n_batch,
-            ctypes.byref(after),
-            no_callback,
-            None,
-        )
+        seq_id, user_data = 0, None
+        place = (pos, seq_id, self.n_batch, ctypes.byref(after), no_callback, user_data)
+        status = mtmd.mtmd_helper_decode_image_chunk(projector.handle, self.handle, chunk.handle, embeddings, *place)
         self._check(status)
 
     @contextmanager
