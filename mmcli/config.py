@@ -32,6 +32,16 @@ def cache_dir() -> Path:
     return Path(platformdirs.user_cache_dir("mmcli", appauthor=False))
 
 
+def data_dir() -> Path:
+    """What cannot be computed again, the history: `MMCLI_DATA_DIR`, or the user's data folder."""
+    named = os.environ.get("MMCLI_DATA_DIR")
+    if named:
+        return Path(os.path.expanduser(named))
+    import platformdirs
+
+    return Path(platformdirs.user_data_dir("mmcli", appauthor=False))
+
+
 def load(known: Mapping[str, bool]) -> dict[str, Any]:
     """The settings of config.toml under the options' own names (`max_tokens` or `max-tokens`), checked for typos.
 

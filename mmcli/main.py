@@ -20,6 +20,7 @@ from typer.main import get_command
 from mmcli import __version__, config, errors, interrupts, terminal
 from mmcli.commands.ask import ask
 from mmcli.commands.catalogue import models, show
+from mmcli.commands.chat import chat
 from mmcli.commands.demo import demo
 from mmcli.commands.doctor import doctor
 from mmcli.commands.pull import pull
@@ -65,7 +66,7 @@ def _top(
     pass
 
 
-COMMANDS = (ask, pull, models, show, demo, doctor)
+COMMANDS = (ask, chat, pull, models, show, demo, doctor)
 for _function in COMMANDS:
     _command(_function)
 

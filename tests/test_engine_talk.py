@@ -1,4 +1,4 @@
-"""A talk's next question costs only what is new in it: tokens and pictures are computed once, whatever happens between."""
+"""A talk's next question costs only what is new in it: tokens and pictures are computed once."""
 
 from __future__ import annotations
 

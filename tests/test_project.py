@@ -37,8 +37,9 @@ MAY_IMPORT = {
     "media": {"errors"},
     "terminal": {"errors"},
     "engine": {"errors", "media.types"},
+    "talk": {"errors", "media.types", "media.paths", "engine.messages"},
     "health": {"errors", "__version__", "config", "models", "media", "engine"},
-    "commands": {"errors", "config", "interrupts", "models", "media", "engine", "terminal", "health"},
+    "commands": {"errors", "config", "interrupts", "models", "media", "engine", "terminal", "health", "talk"},
 }
 # Heavy or native libraries -> the files that may name them. Whoever starts mmcli waits for none of them.
 MAY_NAME = {
@@ -52,9 +53,10 @@ MAY_NAME = {
     "huggingface_hub": {"models/hub.py"},
     "jinja2": {"engine/template.py"},
     "psutil": {"engine/machine.py"},
-    "PIL": {"media/", "terminal/pixels.py", "health/canary.py"},
+    "prompt_toolkit": {"terminal/keyboard.py"},
+    "PIL": {"media/", "terminal/pixels.py", "terminal/graphics.py", "health/canary.py"},
     "sounddevice": {"health/microphone.py"},
-    "numpy": {"media/", "engine/", "terminal/pixels.py"},
+    "numpy": {"media/", "engine/", "terminal/pixels.py", "terminal/graphics.py"},
     "typer": {"main.py", "commands/"},
 }
 HEAVY = {*MAY_NAME, "faster_whisper", "huggingface_hub", "sounddevice", "torch", "gguf", "click"} - {"typer"}

@@ -54,12 +54,22 @@ class Loading:
         self._stop.set()
         self._progress("stop", 0, 0)  # one step of an encoder may take a minute: tell that Ctrl-C was heard
 
+    def begin(self, on_progress: Callable[[str, int, int], None]) -> None:
+        """Another answer begins: what stopped the one before does not stop this one."""
+        self._stop.clear()
+        self.on_progress = on_progress
+
+    @property
+    def loaded(self) -> LocalEngine | None:
+        """The model, if it is loaded by now."""
+        return self._engine
+
     def engine(self) -> LocalEngine:
         """The loaded model, waited for; its error is raised here."""
-        if self._thread.ident is None:
-            self._load()
-        else:
+        if self._thread.ident is not None:
             self._thread.join()
+        elif self._engine is None:
+            self._load()
         if self._error is not None:
             raise self._error
         assert self._engine is not None

@@ -1,8 +1,11 @@
 """What a person sees: the only rooms that print. Knows streams and words; loads Rich only when something is shown."""
 
+from mmcli.terminal.aside import aside, pairs
 from mmcli.terminal.asking import can_ask, confirm
 from mmcli.terminal.clean import Cleaner, clean, one_line
+from mmcli.terminal.copying import copy
 from mmcli.terminal.findings import finding, finding_json
+from mmcli.terminal.keyboard import Hooks, Keyboard, open_keyboard
 from mmcli.terminal.output import (
     answer,
     bug,
@@ -23,15 +26,19 @@ from mmcli.terminal.waiting import Progress, abandon, progress
 
 __all__ = [
     "Cleaner",
+    "Hooks",
+    "Keyboard",
     "Progress",
     "Style",
     "abandon",
     "answer",
     "answer_json",
+    "aside",
     "bug",
     "can_ask",
     "clean",
     "confirm",
+    "copy",
     "data",
     "debug",
     "debug_table",
@@ -41,6 +48,8 @@ __all__ = [
     "line",
     "notice",
     "one_line",
+    "open_keyboard",
+    "pairs",
     "picture",
     "progress",
     "receipts",

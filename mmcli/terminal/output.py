@@ -32,8 +32,13 @@ class _Writer(Protocol):
     def close(self) -> None: ...
 
 
-def answer(pieces: Iterable[Piece], style: Style, progress: Progress | None = None) -> Answer:
-    """Show an answer while it is written; return it whole. What was said before an interruption stays."""
+def answer(
+    pieces: Iterable[Piece], style: Style, progress: Progress | None = None, *, tell_media: bool = True
+) -> Answer:
+    """Show an answer while it is written; return it whole. What was said before an interruption stays.
+
+    `tell_media`: afterwards, tell of which media the model saw something else than the file holds.
+    """
     reasoning: _Writer = _reasoning_writer(style)
     said: _Writer = _answer_writer(style)
     is_reasoning = False
@@ -58,7 +63,7 @@ def answer(pieces: Iterable[Piece], style: Style, progress: Progress | None = No
     assert result is not None, "the last piece of an answer carries it"
     if style.json:
         data(report.answer_json(result))
-    _tell_how_it_ended(result, style)
+    _tell_how_it_ended(result, style, tell_media)
     return result
 
 
@@ -131,8 +136,8 @@ class _Dim(_Plain):
         self._is_empty, self._newlines = True, ""  # it may think again
 
 
-def _tell_how_it_ended(result: Answer, style: Style) -> None:
-    if not style.verbose:  # receipts() tells them then
+def _tell_how_it_ended(result: Answer, style: Style, tell_media: bool) -> None:
+    if tell_media and not style.verbose:  # receipts() tells them then
         for line in report.media_notices(result):
             notice(line, style)
     if ending := report.finish_notice(result):
