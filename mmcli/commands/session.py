@@ -202,7 +202,7 @@ class Session:
         """The status line."""
         engine = self._loading.loaded
         used = f"{self.talk.n_past}/{engine.n_ctx_limit} tokens" if engine else "loading"
-        staged = ", ".join(Path(medium.receipt.source).name for medium in self.talk.staged)
+        staged = ", ".join(map(slash.named, self.talk.staged))
         return [self.model.name, used, f"staged: {staged}" if staged else ""]
 
     def _complete(self, text: str) -> Any:

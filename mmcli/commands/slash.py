@@ -50,7 +50,13 @@ def described(medium: Medium) -> str:
         facts.append("×".join(map(str, receipt.sent_size)))
     if receipt.seconds is not None:
         facts.append(f"{receipt.seconds:.1f} s")
-    return f"{receipt.source}, {' '.join(facts)}"
+    return f"{named(medium)}, {' '.join(facts)}"
+
+
+def named(medium: Medium) -> str:
+    """The file's own name: terminals paste whole paths, which say little more and fill the screen."""
+    source = medium.receipt.source
+    return os.path.basename(source.rstrip("/")) or source
 
 
 # media

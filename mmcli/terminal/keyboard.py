@@ -110,7 +110,8 @@ class Prompt:
         self._session: PromptSession[str] = PromptSession(
             message="\n" + PROMPT,  # a blank line between what was said and what is typed
             multiline=True,  # what is pasted or comes from the editor may have lines; Enter sends all the same
-            prompt_continuation=MORE,
+            prompt_continuation=lambda width, line, wrapped: " " * width if wrapped else MORE,
+            search_ignore_case=True,
             editing_mode=EditingMode.EMACS,
             history=_history(history),
             completer=_completer(hooks.complete),
