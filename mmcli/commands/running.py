@@ -39,11 +39,12 @@ class Loading:
     def __init__(self, model: Model, machine: Machine, style: Style) -> None:
         self.model, self.style = model, style
         self.on_progress: Callable[[str, int, int], None] | None = None
+        self.on_end: Callable[[], None] = lambda: None  # of the thread: what shows that it loads may be drawn anew
         self._machine = machine
         self._stop = threading.Event()
         self._engine: LocalEngine | None = None
         self._error: BaseException | None = None
-        self._thread = threading.Thread(target=self._load, name="loading", daemon=True)
+        self._thread = threading.Thread(target=self._load_and_tell, name="loading", daemon=True)
 
     def start(self) -> None:
         """Load in the background from now on."""
@@ -82,6 +83,10 @@ class Loading:
             self._thread.join()
         if self._engine is not None:
             self._engine.close()
+
+    def _load_and_tell(self) -> None:
+        self._load()
+        self.on_end()
 
     def _load(self) -> None:
         from mmcli import config, engine, terminal

@@ -57,6 +57,7 @@ class Session:
 
     def __enter__(self) -> Session:
         if not self.style.debug:  # two threads' debug lines would mix
+            self._loading.on_end = self._keyboard.refresh
             self._loading.start()  # while the first question is typed
         return self
 

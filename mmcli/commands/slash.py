@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 from mmcli import media, talk, terminal
 from mmcli.errors import InputError, UsageError
@@ -56,7 +57,8 @@ def described(medium: Medium) -> str:
 def named(medium: Medium) -> str:
     """The file's own name: terminals paste whole paths, which say little more and fill the screen."""
     source = medium.receipt.source
-    return os.path.basename(source.rstrip("/")) or source
+    name = os.path.basename(source.rstrip("/")) or source
+    return unquote(name) if source.startswith("file://") else name
 
 
 # media

@@ -56,6 +56,9 @@ class Keyboard(Protocol):
     def read(self, default: str = "") -> str:
         """The next message; EOFError at the end, KeyboardInterrupt when Ctrl-C was pressed on an empty line."""
 
+    def refresh(self) -> None:
+        """What the status line tells has changed; from any thread."""
+
 
 def open_keyboard(hooks: Hooks, history: Path | None) -> Keyboard:
     """The best keyboard there is: prompt_toolkit on a terminal, plain lines elsewhere; `history` is its file."""
@@ -82,6 +85,9 @@ class Lines:
             except EOFError:  # what was begun is a message too
                 break
         return text.strip() or default
+
+    def refresh(self) -> None:
+        pass
 
     def _line(self, prompt: str) -> str:
         if self._prompt is not None:
@@ -128,6 +134,9 @@ class Prompt:
 
     def read(self, default: str = "") -> str:
         return self._session.prompt(default=default)
+
+    def refresh(self) -> None:
+        self._session.app.invalidate()
 
     def _is_command(self) -> bool:
         document = self._session.default_buffer.document
