@@ -17,7 +17,8 @@ from typing import Annotated, Any, NoReturn
 import typer
 from typer.main import get_command
 
-from mmcli import __version__, config, errors, interrupts, terminal
+from mmcli import __version__, errors, interrupts, terminal
+from mmcli.commands import completion, history, settings
 from mmcli.commands.ask import ask
 from mmcli.commands.catalogue import models, show
 from mmcli.commands.chat import chat
@@ -25,12 +26,14 @@ from mmcli.commands.demo import demo
 from mmcli.commands.doctor import doctor
 from mmcli.commands.pull import pull
 
+SETTINGS = {"help_option_names": ["-h", "--help"]}
 app = typer.Typer(
     name="mmcli",
     help="Ask about pictures and sounds, with a model that runs on your own machine.",
     epilog='Try: mmcli demo  ·  mmcli ask photo.jpg "What is this?" -m starter',
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    add_completion=False,  # Typer's scripts split names at `:`; ours are in commands/completion.py
+    context_settings=SETTINGS,
 )
 
 
@@ -38,8 +41,8 @@ class _ClosedPipe(Exception):
     """Whoever read our output has gone. Not an OSError: Typer would turn that into status 1 itself."""
 
 
-def _command(function: Callable[..., int | None]) -> None:
-    """Register a command; it returns its exit status (None for 0)."""
+def _running(function: Callable[..., int | None]) -> Callable[..., int]:
+    """A command's function as Typer runs it: it returns its exit status (None for 0)."""
 
     @functools.wraps(function)
     def run(*args: Any, **kwargs: Any) -> int:
@@ -48,7 +51,21 @@ def _command(function: Callable[..., int | None]) -> None:
         except BrokenPipeError as error:
             raise _ClosedPipe from error
 
-    app.command()(run)
+    return run
+
+
+def _command(function: Callable[..., int | None], parent: typer.Typer = app) -> None:
+    """Register a command under its function's name."""
+    parent.command(function.__name__.rstrip("_"), cls=getattr(function, "command_class", None))(_running(function))
+
+
+def _group(function: Callable[..., int | None], *subcommands: Callable[..., int | None]) -> None:
+    """Register a command with subcommands; `function` runs in any case, and sees in its context whether one follows."""
+    group = typer.Typer(invoke_without_command=True, help=function.__doc__, context_settings=SETTINGS)
+    group.callback()(_running(function))
+    for subcommand in subcommands:
+        _command(subcommand, group)
+    app.add_typer(group, name=function.__name__)
 
 
 def _version(wanted: bool) -> None:
@@ -66,9 +83,11 @@ def _top(
     pass
 
 
-COMMANDS = (ask, chat, pull, models, show, demo, doctor)
+COMMANDS = (ask, chat, pull, models, show, demo, doctor, completion.completion)
 for _function in COMMANDS:
     _command(_function)
+_group(settings.config, settings.path, settings.set_, settings.unset, settings.edit)
+_group(history.history, history.show, history.search, history.export, history.delete)
 
 
 def main() -> NoReturn:
@@ -121,20 +140,20 @@ def run(arguments: list[str]) -> int:
     )
     try:
         command = get_command(app)
-        subcommands: dict[str, Any] = getattr(command, "commands", {})
-        settings: dict[str, Any] = {}
+        if completion.VARIABLE in os.environ:
+            return completion.reply(command, arguments, os.environ)
+        chosen: dict[str, Any] = {}
         bad_config: errors.UsageError | None = None
         if arguments and not {"-h", "--help", "-V", "--version"} & set(arguments):  # help must not need a good file
-            params = [param for sub in subcommands.values() for param in sub.params]
             try:
-                settings = config.load({param.name: param.multiple for param in params if param.envvar})
+                chosen = settings.load(command)
             except errors.UsageError as error:
-                if arguments[0] != doctor.__name__:
+                if arguments[0] not in (doctor.__name__, settings.config.__name__):
                     raise
-                bad_config = error  # one of its findings
-        style = replace(style, json=style.json or bool(settings.get("json")))
-        style = replace(style, debug=style.debug or bool(settings.get("debug")))
-        defaults = {name: settings for name in subcommands}
+                bad_config = error  # one of the doctor's findings, and what `mmcli config edit` mends
+        style = replace(style, json=style.json or bool(chosen.get("json")))
+        style = replace(style, debug=style.debug or bool(chosen.get("debug")))
+        defaults = _for_each(command, chosen)
         how: dict[str, Any] = {"prog_name": "mmcli", "standalone_mode": False, "default_map": defaults}
         return command(arguments or ["--help"], obj=bad_config, **how) or 0
     except errors.MmcliError as error:
@@ -158,6 +177,16 @@ def run(arguments: list[str]) -> int:
         return errors.MmcliError.status
 
 
+def commands() -> dict[str, Any]:
+    """Every command by what a person types: `ask`, `history`, `history show`."""
+    return settings.commands(get_command(app))
+
+
+def _for_each(command: Any, chosen: dict[str, Any]) -> dict[str, Any]:
+    """The settings as Typer wants them: the same under the name of every command and subcommand."""
+    return chosen | {name: _for_each(sub, chosen) for name, sub in getattr(command, "commands", {}).items()}
+
+
 def _is_set(variable: str) -> bool:
     return os.environ.get(variable, "").lower() not in ("", "0", "false", "f", "no", "n", "off")
 
@@ -165,13 +194,10 @@ def _is_set(variable: str) -> bool:
 def _usage(error: typer.TyperException, arguments: list[str]) -> errors.UsageError:
     """Typer's own complaint in our form, with the place to look at: config.toml, or the help page of the command."""
     message = error.format_message() if hasattr(error, "format_message") else str(error)
-    context, param = getattr(error, "ctx", None), getattr(error, "param", None)
-    command = [name for name in arguments[:1] if name in {function.__name__ for function in COMMANDS}]
+    context = getattr(error, "ctx", None)
+    command = [name for name in arguments[:1] if name in commands()]
     path = context.command_path if context is not None else " ".join(["mmcli", *command])
     hint = f"see `{path} --help`"
     if not command and "Did you mean" not in message and not arguments[0].startswith("-"):
         hint += ', or ask: mmcli ask photo.jpg "What is this?"'
-    source = context.get_parameter_source(param.name) if context is not None and param is not None else None
-    if source is not None and source.name == "DEFAULT_MAP":
-        hint = f"`{config.config_file()}` sets it"
     return errors.UsageError(message.rstrip("."), hint=hint)

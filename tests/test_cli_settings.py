@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+import tomllib
 from pathlib import Path
 
+import pexpect
 import pytest
 
-from tests.conftest import PARROT, Random, Run
+from mmcli import main
+from tests.conftest import PARROT, TIMEOUT, Random, Run
 
 WHAT = "What is in this picture?"
 
@@ -77,27 +81,50 @@ def test_mmcli_config_names_another_file(mmcli: Run, two: Path, tmp_path: Path) 
 
 
 @pytest.mark.parametrize(
-    ("text", "error", "hint"),
+    ("text", "line", "error", "hint"),
     [
-        ("modle = 'starter'", "`modle`, which is no setting", "`model`"),
-        ("zzz = 1", "`zzz`, which is no setting", "max_tokens"),
-        ("question = 'What?'", "`question`, which is no setting", "model"),  # an argument is no setting
-        ("model = starter", "not valid TOML", "mend it"),
-        ("[ask]\nmodel = 'starter'", "`ask`, which is no setting", "model"),
-        ("max_tokens = 'many'", "--max-tokens", "config.toml` sets it"),
-        ("temperature = 99", "--temperature", "config.toml` sets it"),
-        ("max_tokens = [1, 2]", "`max_tokens` to more than one value", ""),
-        ("cache-size = nan", "--cache-size", "config.toml` sets it"),
-        ("detail = 'best'", "--detail", "config.toml` sets it"),
+        ("modle = 'starter'", 1, "`modle`, which is no setting", "`model`"),
+        ("zzz = 1", 1, "`zzz`, which is no setting", "max_tokens"),
+        ("question = 'What?'", 1, "`question`, which is no setting", "model"),  # an argument is no setting
+        ("# mine\n\n[ask]\nmodel = 'starter'", 3, "`ask`, which is no setting", "model"),
+        ("max_tokens = 'many'", 1, "`max_tokens` to a bad value: `many` is no number", "config edit"),
+        ("max_tokens = 2.5", 1, "`max_tokens` to a bad value: `2.5` is no whole number", "config edit"),
+        ("seed = true", 1, "`seed` to a bad value: `true` is no number", "config edit"),
+        ("model = false", 1, "`model` to a bad value: `false` is no text", "config edit"),
+        ("model = 1979-05-27", 1, "`model` to a bad value: `1979-05-27` is neither", "config edit"),
+        ("json = 3", 1, "`json` to a bad value: `3` is neither true nor false", "config edit"),
+        ("json = 'maybe'", 1, "`json` to a bad value: 'maybe' is not a valid boolean", "config edit"),
+        ("stop = ['a', true]", 1, "`stop` to a bad value: `true` is no text", "config edit"),
+        ("seed = 1\ntemperature = 99", 2, "`temperature` to a bad value: 99", "config edit"),
+        ("max_tokens = [1, 2]", 1, "`max_tokens` to more than one value", ""),
+        ("seed = 1\nmax-tokens = 1\nmax_tokens = 2", 3, "`max_tokens` a second time", ""),
+        (
+            'stop = [\n  \'seed = 1\',\n]\nmodel = """\ncache-size = 3\n"""\n\ncache-size = nan',
+            8,
+            "`cache-size`",
+            "edit",
+        ),
+        ("detail = 'best'", 1, "'best' is not one of 'low', 'auto', 'high'", "config edit"),
     ],
 )
-def test_a_mistake_in_the_file_names_the_file(mmcli: Run, config: Path, text: str, error: str, hint: str) -> None:
+def test_a_mistake_in_the_file_names_file_and_line(
+    mmcli: Run, config: Path, text: str, line: int, error: str, hint: str
+) -> None:
+    """Also where the command has no such option."""
     config.write_text(text)
-    done = mmcli("ask", WHAT)
+    done = mmcli("models")
     assert (done.status, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"error: line {line} of `{config}` sets ")
     assert error in done.stderr.splitlines()[0]
     assert hint in done.stderr
-    assert "config.toml`" in done.stderr
+
+
+def test_a_file_that_is_no_toml_is_told_with_the_line(mmcli: Run, config: Path) -> None:
+    config.write_text("seed = 1\nmodel = starter")
+    done = mmcli("ask", "none.png", WHAT)  # before anything else that is wrong
+    assert (done.status, done.stdout) == (2, "")
+    assert f"`{config}` is not valid TOML" in done.stderr
+    assert "at line 2" in done.stderr
 
 
 def test_a_file_that_is_no_text_is_told(mmcli: Run, config: Path) -> None:
@@ -131,3 +158,157 @@ def test_a_value_from_a_variable_is_checked_and_the_variable_named(mmcli: Run) -
     done = mmcli("ask", WHAT, env={"MMCLI_MAX_TOKENS": "many"})
     assert done.status == 2
     assert "MMCLI_MAX_TOKENS" in done.stderr
+
+
+# mmcli config
+
+
+def test_every_setting_is_shown_with_its_source(mmcli: Run, config: Path) -> None:
+    config.write_text('max-tokens = 7\nmodel = "starter"\nstop = ["a", "b"]\n')
+    done = mmcli("config", env={"MMCLI_MODEL": "other", "MMCLI_SEED": ""})
+    assert done.status == 0, done.stderr
+    settings, places = done.stdout.split("\n\n")
+    rows = {row[0]: row[1:] for row in (line.split("\t") for line in settings.splitlines())}
+    assert rows["model"] == ["other", "MMCLI_MODEL"]
+    assert rows["max-tokens"] == ["7", "config.toml"]
+    assert rows["stop"] == ["a b", "config.toml"]
+    assert rows["cache"] == ["true", "default"]
+    assert rows["seed"] == ["-", "default"]
+    variables = {param.envvar for command in main.commands().values() for param in command.params if param.envvar}
+    assert {f"MMCLI_{name.upper().replace('-', '_')}" for name in rows} == variables
+    assert dict(line.split("\t") for line in places.splitlines())["config.toml"] == str(config)
+
+
+def test_programs_are_told_too(mmcli: Run, config: Path) -> None:
+    config.write_text("max-tokens = 7\n")
+    told = mmcli("config", "--json").json
+    rows = {row["name"]: row for row in told["settings"]}
+    assert rows["max-tokens"]["value"] == 7
+    assert (rows["max-tokens"]["source"], rows["max-tokens"]["variable"]) == ("config.toml", "MMCLI_MAX_TOKENS")
+    assert rows["max-tokens"]["defaults"]["ask"] == 1024
+    assert set(told["places"]) == {"config.toml", "cache", "history"}
+
+
+def test_the_file_s_place_is_printed_even_where_it_is_bad(mmcli: Run, config: Path, tmp_path: Path) -> None:
+    assert mmcli("config", "path").stdout == f"{config}\n"
+    config.write_text("modle = 1")
+    assert mmcli("config", "path").stdout == f"{config}\n"
+    assert mmcli("config", "path", env={"MMCLI_CONFIG": "mine.toml"}).stdout == "mine.toml\n"
+    assert mmcli("config").status == 2
+
+
+MINE = """\
+# mine
+model = "starter"   # built in
+
+max_tokens = 7
+# the end
+"""
+
+
+def test_a_setting_is_set_and_the_rest_stays_as_it_is(mmcli: Run, config: Path) -> None:
+    assert mmcli("config", "set", "seed", "3").status == 0  # makes the file, and its folder
+    config.write_text(MINE)
+    for key, values in {"max-tokens": ["9"], "stop": ["a", "b c"], "temperature": ["0.5"], "cache": ["off"]}.items():
+        done = mmcli("config", "set", key, *values)
+        assert (done.status, done.stdout, done.stderr) == (0, "", "")
+    text = config.read_text()
+    assert text.startswith(MINE.replace("7", "9").removesuffix("# the end\n"))
+    assert tomllib.loads(text) == {
+        "model": "starter",
+        "max_tokens": 9,
+        "stop": ["a", "b c"],
+        "temperature": 0.5,
+        "cache": False,
+    }
+    assert "# the end" in text
+    assert mmcli("config", "unset", "max-tokens").status == 0
+    assert "max_tokens" not in config.read_text()
+    assert "# mine\nmodel" in config.read_text()
+    assert "does not set" in mmcli("config", "unset", "seed").stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "error"),
+    [
+        (("modle", "starter"), "did you mean `model`?"),
+        (("max-tokens", "many"), "`many` is no number"),
+        (("max-tokens", "0"), "0 is not in the range"),
+        (("max-tokens", "1.5"), "`1.5` is no whole number"),
+        (("temperature", "nan"), "`nan` is no number"),
+        (("json", "maybe"), "'maybe' is not a valid boolean"),
+        (("detail", "best"), "'best' is not one of"),
+        (("system", "Be", "brief."), "takes one value, not 2"),
+        (("question", "What?"), "is no setting"),
+    ],
+)
+def test_a_bad_value_is_not_set(mmcli: Run, config: Path, words: tuple[str, ...], error: str) -> None:
+    config.write_text(MINE)
+    done = mmcli("config", "set", *words)
+    assert (done.status, done.stdout) == (2, "")
+    assert error in done.stderr
+    assert config.read_text() == MINE
+
+
+def test_a_file_with_another_mistake_can_still_be_mended(mmcli: Run, config: Path) -> None:
+    config.write_text('modle = "starter"\nseed = "x"\n')
+    done = mmcli("config", "set", "seed", "3")
+    assert done.status == 0
+    assert "written, but line 1" in done.stderr
+    assert mmcli("config", "unset", "modle").status == 0
+    assert mmcli("models").status == 0
+    config.write_text("seed = = 3")
+    assert mmcli("config", "set", "seed", "3").status == 2
+    assert config.read_text() == "seed = = 3"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links and modes")
+def test_a_link_to_the_file_stays_a_link(mmcli: Run, config: Path, tmp_path: Path) -> None:
+    (tmp_path / "dotfiles").mkdir()
+    real = tmp_path / "dotfiles" / "mmcli.toml"
+    real.write_text(MINE)
+    real.chmod(0o640)
+    config.symlink_to(real)
+    assert mmcli("config", "set", "seed", "3").status == 0
+    assert config.is_symlink()
+    assert "seed = 3" in real.read_text()
+    assert real.stat().st_mode & 0o777 == 0o640
+    assert [path.name for path in real.parent.iterdir()] == ["mmcli.toml"]
+
+
+def editor(folder: Path, *texts: str) -> str:
+    """A command that replaces a file by each of the texts in turn."""
+    script = folder / "editor.py"
+    script.write_text(
+        f"import pathlib, sys\ntexts = {list(texts)!r}\nlog = pathlib.Path({str(folder / 'edits')!r})\n"
+        "n = len(log.read_text()) if log.exists() else 0\nlog.write_text('x' * (n + 1))\n"
+        "pathlib.Path(sys.argv[-1]).write_text(texts[min(n, len(texts) - 1)])\n"
+    )
+    return f"{sys.executable} {script} --wait"
+
+
+def test_the_file_is_edited_and_checked(mmcli: Run, config: Path, tmp_path: Path) -> None:
+    done = mmcli("config", "edit", env={"VISUAL": editor(tmp_path, "seed = 3\n"), "EDITOR": "false"})
+    assert (done.status, done.stderr) == (0, "")
+    assert config.read_text() == "seed = 3\n"
+    done = mmcli("config", "edit", env={"EDITOR": editor(tmp_path, "", "modle = 3\n")})
+    assert done.status == 2
+    assert "line 1" in done.stderr and "`model`" in done.stderr
+    assert config.read_text() == "modle = 3\n"  # nothing that was typed is lost
+    for nothing in ("no-such-editor", "false"):
+        assert mmcli("config", "edit", env={"EDITOR": nothing}).status == 2
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
+def test_on_a_terminal_a_slip_can_be_mended_at_once(environment: dict[str, str], config: Path, tmp_path: Path) -> None:
+    how = environment | {"EDITOR": editor(tmp_path, "modle = 3\n", "seed = 3\n")}
+    process = pexpect.spawn(
+        sys.executable, ["-m", "mmcli", "config", "edit"], env=how, timeout=TIMEOUT, encoding="utf-8"
+    )
+    process.expect_exact("did you mean")
+    process.expect_exact("Edit it again? [Y/n] ")
+    process.sendline("")
+    process.expect(pexpect.EOF)
+    process.close()
+    assert process.exitstatus == 0
+    assert config.read_text() == "seed = 3\n"

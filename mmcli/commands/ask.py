@@ -8,17 +8,19 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mmcli.commands import options as opt
+from mmcli.commands.going_on import is_id, with_optional_id
 from mmcli.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
-    from mmcli.engine import Part
     from mmcli.media import Medium, Source
     from mmcli.terminal import Style
 
 
+@with_optional_id(n_words=1)
 def ask(
+    ctx: typer.Context,
     media: Annotated[
         list[str] | None,
         typer.Argument(
@@ -45,6 +47,9 @@ def ask(
     stop: opt.StopOpt = None,
     think: opt.ThinkOpt = False,
     loop_guard: opt.LoopGuardOpt = True,
+    continue_: opt.ContinueOpt = None,
+    history: opt.HistoryOpt = True,
+    keep_media: opt.KeepMediaOpt = False,
     detail: opt.DetailOpt = opt.Detail.auto,
     ctx_size: opt.CtxSizeOpt = None,
     threads: opt.ThreadsOpt = None,
@@ -63,25 +68,30 @@ def ask(
     mmcli ask photo.jpg "What is this?"   ·   cat photo.jpg | mmcli ask "What is this?"
     """
     from mmcli import engine, terminal
-    from mmcli.commands import getting, running
+    from mmcli.commands import getting, remembering, running
+    from mmcli.talk import parts
 
     style = terminal.Style(json=json, quiet=quiet, verbose=verbose, debug=debug, markdown=markdown.value)
-    # find the model, load the media: what is cheap and can fail comes first
-    _check(question)
-    found = getting.find(model, mmproj, yes=yes, style=style)
+    # find the talk and the model, load the media: what is cheap and can fail comes first
+    _check(question, continue_)
+    talk = remembering.talk(continue_)
+    setup = remembering.setup(ctx, talk, model, mmproj, system)
+    found = getting.find(setup.model, setup.mmproj, yes=yes, style=style)
     machine = running.Machine(ctx_size, threads, gpu_layers, detail.value, cache, cache_size)
     sources = _sources([*(media or ()), *(attach or ())], recursive, style)
-    with running.ahead(found, machine, style) as begun:
-        inputs = _inputs(sources, max_megapixels)
-        kinds = {medium.receipt.kind for medium in inputs}
+    recorder = remembering.recorder(history, keep_media, style)
+    with recorder, running.ahead(found, machine, style) as begun:
+        inputs = _inputs(sources, max_megapixels, recorder.collect)
+        past = remembering.past(talk, max_megapixels, style)
+        messages = [*past.messages, engine.Message("user", parts([*past.unanswered, *inputs], question))]
+        if setup.system:
+            messages.insert(0, engine.Message("system", (setup.system,)))
+        kinds = remembering.kinds(messages)
         found.require(sight="image" in kinds, hearing="audio" in kinds)
         # fetch what is not on this machine
         chosen = getting.here(found, yes=yes, style=style)
         chosen.require(sight="image" in kinds, hearing="audio" in kinds)
         # run and show
-        messages = [engine.Message("user", _parts(inputs, question))]
-        if system:
-            messages.insert(0, engine.Message("system", (system,)))
         sampling = running.sampling(
             chosen,
             temperature=temperature,
@@ -92,12 +102,15 @@ def ask(
             loop_guard=loop_guard,
         )
         with terminal.progress(style) as progress, running.load(chosen, machine, style, progress, begun) as ready:
-            answer = terminal.answer(ready.generate(messages, sampling, progress), style, progress)
+            remembering.begin(recorder, "ask", talk, chosen, setup)
+            recorder.question(question, inputs, sampling)
+            pieces = recorder.keep(ready.generate(messages, sampling, progress))
+            answer = terminal.answer(pieces, style, progress, talk=recorder.talk)
             terminal.receipts(answer, style)
     return running.status(answer)
 
 
-def _check(question: str) -> None:
+def _check(question: str, talk: str | None) -> None:
     """UsageError where the last argument cannot be meant as a question."""
     from mmcli import media
 
@@ -107,6 +120,11 @@ def _check(question: str) -> None:
         raise UsageError(
             f"`{question}` is a file, but the last argument is the question",
             hint='mmcli ask photo.jpg "What is this?"',
+        )
+    if talk is not None and is_id(question):
+        raise UsageError(
+            f"`{question}` looks like a talk's id, but the last argument is the question",
+            hint=f'mmcli ask -c {question} "And what else?"',
         )
 
 
@@ -127,20 +145,14 @@ def _sources(arguments: list[str], recursive: bool, style: Style) -> list[tuple[
     return sources
 
 
-def _inputs(sources: Sequence[tuple[Source, bool]], max_megapixels: float) -> list[Medium]:
+def _inputs(
+    sources: Sequence[tuple[Source, bool]], max_megapixels: float, on_data: Callable[[bytes], None]
+) -> list[Medium]:
     """The media, decoded; what is piped in comes first, or last if it is a text."""
     from mmcli import media
 
     inputs: list[Medium] = []
     for source, piped in sources:
-        medium = media.load(source, max_megapixels=max_megapixels)
+        medium = media.load(source, max_megapixels=max_megapixels, on_data=on_data)
         inputs.insert(0 if piped and not isinstance(medium, media.Text) else len(inputs), medium)
     return inputs
-
-
-def _parts(inputs: Sequence[Medium], question: str) -> tuple[Part, ...]:
-    """Pictures and sounds first, as models were trained; then the texts; then the question."""
-    from mmcli.media import Text
-
-    texts = [medium for medium in inputs if isinstance(medium, Text)]
-    return (*(medium for medium in inputs if not isinstance(medium, Text)), *texts, question)

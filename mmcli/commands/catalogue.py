@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mmcli.commands import options as opt
+from mmcli.commands.completion import model_names
 
 if TYPE_CHECKING:
     from mmcli.models import Entry, Model, Wanted
@@ -31,7 +32,12 @@ def models(json: opt.JsonListOpt = False) -> int | None:
 
 def show(
     name: Annotated[
-        str, typer.Argument(metavar="NAME", help="A model's name, ORG/REPO[:QUANT], or the path of a .gguf file.")
+        str,
+        typer.Argument(
+            metavar="NAME",
+            autocompletion=model_names,
+            help="A model's name, ORG/REPO[:QUANT], or the path of a .gguf file.",
+        ),
     ],
     json: opt.JsonListOpt = False,
 ) -> int | None:

@@ -7,9 +7,12 @@ from typing import Annotated
 import typer
 
 from mmcli.commands import options as opt
+from mmcli.commands.going_on import with_optional_id
 
 
+@with_optional_id(n_words=0)
 def chat(
+    ctx: typer.Context,
     media: Annotated[
         list[str] | None,
         typer.Argument(
@@ -33,6 +36,9 @@ def chat(
     stop: opt.StopOpt = None,
     think: opt.ThinkOpt = False,
     loop_guard: opt.LoopGuardOpt = True,
+    continue_: opt.ContinueOpt = None,
+    history: opt.HistoryOpt = True,
+    keep_media: opt.KeepMediaOpt = False,
     detail: opt.DetailOpt = opt.Detail.auto,
     ctx_size: opt.CtxSizeOpt = None,
     threads: opt.ThreadsOpt = None,
@@ -50,11 +56,13 @@ def chat(
     mmcli chat photo.jpg   ·   echo "What is this?" | mmcli chat photo.jpg
     """
     from mmcli import terminal
-    from mmcli.commands import getting, running
+    from mmcli.commands import getting, remembering, running
     from mmcli.commands.session import Session
 
     style = terminal.Style(quiet=quiet, verbose=verbose, debug=debug, markdown=markdown.value)
-    found = getting.find(model, mmproj, yes=yes, style=style)
+    talk = remembering.talk(continue_)
+    setup = remembering.setup(ctx, talk, model, mmproj, system)
+    found = getting.find(setup.model, setup.mmproj, yes=yes, style=style)
     machine = running.Machine(ctx_size, threads, gpu_layers, detail.value, cache, cache_size)
     wishes = {
         "temperature": temperature,
@@ -65,6 +73,8 @@ def chat(
         "loop_guard": loop_guard,
     }
     chosen = getting.here(found, yes=yes, style=style)
-    with Session(chosen, machine, wishes, style, system=system, max_megapixels=max_megapixels, yes=yes) as session:
+    recorder = remembering.recorder(history, keep_media, style)
+    with recorder, Session(chosen, machine, wishes, style, recorder, max_megapixels=max_megapixels, yes=yes) as session:
+        session.take_up(talk, setup)
         session.attach([*(media or ()), *(attach or ())], recursive=recursive)
-        return session.run()
+        return session.run(typed=remembering.typed_lines() if history else None)

@@ -9,6 +9,8 @@ from typing import Annotated
 
 import typer
 
+from mmcli.commands.completion import model_names, talk_ids
+
 
 class Detail(StrEnum):
     low = "low"
@@ -29,7 +31,7 @@ def _number(value: float | None) -> float | None:
     return value
 
 
-MODEL, ANSWER, MACHINE, OUTPUT = "Model", "Answer", "Machine", "Output"
+MODEL, ANSWER, TALK, MACHINE, OUTPUT = "Model", "Answer", "Talk", "Machine", "Output"
 
 ModelOpt = Annotated[
     str | None,
@@ -37,6 +39,7 @@ ModelOpt = Annotated[
         "-m",
         "--model",
         envvar="MMCLI_MODEL",
+        autocompletion=model_names,
         rich_help_panel=MODEL,
         help="A name from `mmcli models`, ORG/REPO[:QUANT] on the Hub, or the path of a .gguf file.",
     ),
@@ -114,6 +117,35 @@ DetailOpt = Annotated[
         envvar="MMCLI_DETAIL",
         rich_help_panel=ANSWER,
         help="How many tokens a picture gets, where the model leaves a choice.",
+    ),
+]
+ContinueOpt = Annotated[
+    str | None,
+    typer.Option(
+        "-c",
+        "--continue",
+        metavar="[ID]",
+        autocompletion=talk_ids,
+        rich_help_panel=TALK,
+        help="Go on with the last talk, or with that one of `mmcli history`, media included.",
+    ),
+]
+HistoryOpt = Annotated[
+    bool,
+    typer.Option(
+        "--history/--no-history",
+        envvar="MMCLI_HISTORY",
+        rich_help_panel=TALK,
+        help="Keep questions and answers on this machine, for `mmcli history` and --continue.",
+    ),
+]
+KeepMediaOpt = Annotated[
+    bool,
+    typer.Option(
+        "--keep-media/--no-keep-media",
+        envvar="MMCLI_KEEP_MEDIA",
+        rich_help_panel=TALK,
+        help="Keep a copy of the media too, not only where they lie.",
     ),
 ]
 CtxSizeOpt = Annotated[

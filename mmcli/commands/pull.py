@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from mmcli.commands import options as opt
+from mmcli.commands.completion import model_names
 
 
 def pull(
@@ -14,6 +15,7 @@ def pull(
         list[str],
         typer.Argument(
             metavar="NAME...",
+            autocompletion=model_names,
             help="Names from `mmcli models`, or ORG/REPO[:QUANT] on the Hugging Face Hub.",
             show_default=False,
         ),

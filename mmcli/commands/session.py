@@ -7,17 +7,19 @@ what is typed after a slash is in slash.py.
 from __future__ import annotations
 
 import base64
+import functools
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mmcli import errors, interrupts, media, talk, terminal
-from mmcli.commands import running, slash
+from mmcli.commands import remembering, running, slash
 from mmcli.errors import MmcliError
+from mmcli.media import capture
 
 if TYPE_CHECKING:
     from mmcli.engine.local import LocalEngine
+    from mmcli.history import Recorder, Talk
     from mmcli.media import Medium, Source
     from mmcli.models import Model
     from mmcli.terminal import Style
@@ -32,20 +34,39 @@ class Session:
         machine: running.Machine,
         wishes: Mapping[str, Any],
         style: Style,
+        recorder: Recorder,
         *,
-        system: str | None = None,
         max_megapixels: float = 100.0,
         yes: bool = False,
     ) -> None:
         self.model, self.style, self.yes = model, style, yes
-        self.talk = talk.Conversation(system, on_notice=self.note)
+        self.recorder = recorder
+        self.talk = talk.Conversation(recorder=recorder, on_notice=self.note)
         self.pending = ""  # stands at the next prompt
         self.saved: Path | None = None  # where /save wrote this talk
         self.is_over = False
         self._machine, self._wishes, self._max_megapixels = machine, wishes, max_megapixels
         self._loading = running.Loading(model, machine, style)
-        self._close = ExitStack()
+        self._mmproj: Path | None = None  # that was chosen by its path
+        self._keyboard: terminal.Keyboard | None = None
         self._status = 0
+
+    def __enter__(self) -> Session:
+        if not self.style.debug:  # two threads' debug lines would mix
+            self._loading.start()  # while the first question is typed
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._loading.give_up()
+
+    # the loop
+
+    def run(self, typed: Path | None) -> int:
+        """Answer until the end of the input, /quit or Ctrl-C at the prompt; the exit status.
+
+        `typed` keeps the lines. A person is told what went wrong, and goes on. In a pipe nobody could mend it: there
+        an error ends the chat.
+        """
         hooks = terminal.Hooks(
             complete=self._complete,
             status=self._facts,
@@ -53,34 +74,18 @@ class Session:
             dropped=self._dropped,
             paste_picture=self._paste_picture,
         )
-        self._keyboard = terminal.open_keyboard(hooks, _history_file())
-
-    def __enter__(self) -> Session:
-        if not self.style.debug:  # two threads' debug lines would mix
-            self._loading.on_end = self._keyboard.refresh
-            self._loading.start()  # while the first question is typed
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self._loading.give_up()
-        self._close.close()
-
-    # the loop
-
-    def run(self) -> int:
-        """Answer until the end of the input, /quit or Ctrl-C at the prompt; the exit status.
-
-        A person is told what went wrong, and goes on. In a pipe nobody could mend it: there an error ends the chat.
-        """
+        self._keyboard = keyboard = terminal.open_keyboard(hooks, typed)
+        self._loading.on_end = keyboard.refresh
         if self.is_person:
             self._greet()
         while not self.is_over:
             try:
                 default, self.pending = self.pending, ""
-                text = self._keyboard.read(default)
+                text = keyboard.read(default)
             except EOFError:
                 break
             except KeyboardInterrupt:
+                self._part()
                 return errors.INTERRUPTED
             try:
                 self.take(text)
@@ -88,11 +93,13 @@ class Session:
                 if not self.is_person:
                     raise
                 terminal.error(error, self.style)
+        self._part()
         return 0 if self.is_person else self._status
 
     @property
     def is_person(self) -> bool:
-        return self._keyboard.is_person
+        """Whether somebody reads along."""
+        return self._keyboard is not None and self._keyboard.is_person
 
     def take(self, text: str) -> None:
         """Do what one message asks for."""
@@ -132,30 +139,62 @@ class Session:
 
     def stage(self, sources: Sequence[Source]) -> None:
         """Stage what the model can take of these sources: all or none; each is told."""
-        loaded = [media.load(source, max_megapixels=self._max_megapixels) for source in sources]
+        loaded = [self._load_medium(source) for source in sources]
         require(self.model, loaded)
         for medium in loaded:
             number = self.talk.stage(medium)
-            if self.is_person:
+            if self.is_person:  # what the command line named is told with the banner
                 self.note(f"staged as {number}: {slash.described(medium)}")
             for remark in medium.receipt.notes:
                 self.note(f"{medium.receipt.source}: {remark}")
 
-    def load_again(self, told: Mapping[str, Any]) -> Medium:
-        """A medium of a saved talk."""
+    def _load_medium(self, source: Source) -> Medium:
+        """Decode a source; what lies nowhere is kept beside the history, or going on would miss it."""
+        lies_nowhere = source.name in (capture.CLIPBOARD, capture.SCREEN)
+        collect = functools.partial(self.recorder.collect, always=lies_nowhere)
+        return media.load(source, max_megapixels=self._max_megapixels, on_data=collect)
+
+    # which talk it is
+
+    def begin(self) -> None:
+        """A new talk, under the same system prompt; the one before stays in the history."""
+        self.talk.clear()
+        self.saved = None
+        name, mmproj = remembering.reference(self.model, self._mmproj)
+        self.recorder.begin("chat", name, self.talk.system, mmproj=mmproj)
+
+    def take_up(self, kept: Talk | None, setup: remembering.Setup | None = None) -> None:
+        """Go on with a talk of the history, or begin one; an error, and nothing is changed, where a medium is gone."""
+        past = remembering.past(kept, self._max_megapixels, self.style)
+        require(self.model, [*(medium for turn in past.turns for medium in turn.media), *past.unanswered])
+        setup = setup or remembering.Setup(None, self._mmproj, kept.system if kept else None)
+        self.talk.clear()
+        self.saved = None
+        self.talk.system, self._mmproj = setup.system, setup.mmproj
+        self.talk.turns += past.turns
+        self.talk.staged += past.unanswered
+        remembering.begin(self.recorder, "chat", kept, self.model, setup)
+
+    def restore(self, document: Any) -> None:
+        """Go on with a talk that was saved as JSON; an error, and nothing is changed, where a medium is gone."""
+        system, turns, staged = talk.restore(document, self._load_again)
+        require(self.model, [*(medium for turn in turns for medium in turn.media), *staged])
+        self.talk.system = system
+        self.begin()
+        self.talk.turns += turns
+        self.talk.staged += staged
+
+    def _load_again(self, told: Mapping[str, Any]) -> Medium:
         if told["place"] is not None:
             (source,) = media.find([told["place"]])
         else:
             source = media.Source(told["source"], data=base64.b64decode(told["data"]))
-        return media.load(source, max_megapixels=self._max_megapixels)
+        return self._load_medium(source)
 
-    def take_up(self, system: str | None, turns: Sequence[talk.Turn], staged: Sequence[Medium]) -> None:
-        """Go on with another talk; ModelError, and nothing is changed, where the model cannot take its media."""
-        require(self.model, [*(medium for turn in turns for medium in turn.media), *staged])
-        self.talk.clear()
-        self.talk.system = system
-        self.talk.turns += turns
-        self.talk.staged += staged
+    def changed(self) -> None:
+        """Another model or system prompt, from the next question on."""
+        name, mmproj = remembering.reference(self.model, self._mmproj)
+        self.recorder.change(model=name, system=self.talk.system, mmproj=mmproj)
 
     def note(self, text: str) -> None:
         terminal.notice(text, self.style)
@@ -172,7 +211,7 @@ class Session:
             self._loading.on_progress = progress
             return self._loading.engine()
 
-    def change_model(self, model: Model) -> None:
+    def change_model(self, model: Model, mmproj: Path | None) -> None:
         """Let another model go on with the talk; ModelError, and the one before stays, where it cannot."""
         require(model, self.talk.media)
         before = self.model
@@ -182,6 +221,8 @@ class Session:
         except MmcliError:
             self._load(before)
             raise
+        self._mmproj = mmproj
+        self.changed()
 
     def _load(self, model: Model) -> None:
         """One model at a time is in memory."""
@@ -198,6 +239,14 @@ class Session:
     def _greet(self) -> None:
         if not self.style.quiet:
             terminal.aside(slash.banner(self.model, self._machine.ctx_size), "bold")
+            if self.talk.turns:
+                self.note(f"going on with talk {self.recorder.talk}: {len(self.talk.turns)} questions so far")
+            for medium in self.talk.staged:
+                self.note(f"staged: {slash.described(medium)}")
+
+    def _part(self) -> None:
+        if self.is_person and self.recorder.talk and self.talk.turns:
+            self.note(f"`mmcli chat -c {self.recorder.talk}` goes on with this talk")
 
     def _facts(self) -> list[str]:
         """The status line."""
@@ -229,10 +278,3 @@ def require(model: Model, loaded: Sequence[Medium]) -> None:
     """ModelError unless the model can take these media."""
     kinds = {medium.receipt.kind for medium in loaded}
     model.require(sight="image" in kinds, hearing="audio" in kinds)
-
-
-def _history_file() -> Path:
-    """The lines typed before, for the arrow keys and Ctrl-R."""
-    from mmcli import config
-
-    return config.data_dir() / "typed"

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from mmcli.models import Model
 
 
+SHOWN_TALKS = 10
+
+
 @dataclass(frozen=True)
 class Slash:
     """One command: what it does in a sentence, what it takes, and what runs it."""
@@ -125,15 +128,17 @@ def _model(session: Session, argument: str) -> None:
     name, *more = talk.split(argument)
     if len(more) > 1:
         raise UsageError("/model takes a name, or weights and projector", hint="/model WEIGHTS.gguf PROJECTOR.gguf")
-    found = models.find(name, Path(os.path.expanduser(more[0])) if more else None)
+    mmproj = Path(os.path.expanduser(more[0])) if more else None
+    found = models.find(name, mmproj)
     chosen = getting.here(found, yes=session.yes, style=session.style)
-    session.change_model(chosen)
+    session.change_model(chosen, mmproj)
     session.note(f"the talk goes on with {chosen.name}")
 
 
 def _system(session: Session, argument: str) -> None:
     if argument:
         session.talk.system = None if argument == "-" else argument
+        session.changed()
     told = session.talk.system
     session.note(f"the system prompt is: {told}" if told else "there is no system prompt; /system TEXT sets one")
 
@@ -169,8 +174,7 @@ def _edit(session: Session, argument: str) -> None:
 
 
 def _clear(session: Session, argument: str) -> None:
-    session.talk.clear()
-    session.saved = None
+    session.begin()
     session.note("a new talk begins")
 
 
@@ -198,16 +202,33 @@ def _load(session: Session, argument: str) -> None:
         raise InputError(f"cannot read `{path}`: {error.strerror}") from error
     except ValueError as error:
         raise InputError(f"`{path}` is no talk that mmcli saved", hint="/save FILE.json makes one") from error
-    system, turns, staged = talk.restore(document, session.load_again)
-    session.take_up(system, turns, staged)
+    session.restore(document)
     session.saved = path.absolute()
-    session.note(f"loaded {len(turns)} questions and answers; the talk goes on with {session.model.name}")
+    session.note(f"loaded {len(session.talk.turns)} questions and answers; the talk goes on with {session.model.name}")
 
 
 def _copy(session: Session, argument: str) -> None:
     if not session.talk.turns:
         raise UsageError("nothing was said yet")
     session.note(f"copied the last answer, by {terminal.copy(session.talk.turns[-1].said)}")
+
+
+def _history(session: Session, argument: str) -> None:
+    from mmcli.commands import remembering
+    from mmcli.history import Store
+
+    if argument:
+        session.take_up(remembering.talk(argument))
+        session.note(f"going on with talk {session.recorder.talk}: {len(session.talk.turns)} questions so far")
+        return
+    with Store(create=False) as store:
+        found = store.talks(SHOWN_TALKS)
+    if not found:
+        session.note("nothing is kept yet")
+        return
+    here = session.recorder.talk
+    rows = [(one.id, f"{terminal.when(one.changed)}  {terminal.shortened(one.title)}") for one in found]
+    terminal.pairs([(name + (" (this one)" if name == here else ""), about) for name, about in rows])
 
 
 def _help(session: Session, argument: str) -> None:
@@ -244,6 +265,7 @@ TABLE: dict[str, Slash] = {
     "save": Slash("write this talk to a file: .json to load it again, .md to read it", _save, "[FILE]", "file"),
     "load": Slash("go on with a talk that was saved", _load, "FILE", "file"),
     "copy": Slash("put the last answer into the clipboard", _copy),
+    "history": Slash("the last talks that were kept, or go on with one of them", _history, "[ID]"),
     "quit": Slash("end the chat", _quit),
 }
 ALIASES = {"exit": "quit", "bye": "quit", "?": "help", "image": "attach", "images": "media", "regen": "retry"}

@@ -5,7 +5,7 @@ Importing this room is cheap: Pillow, PyAV, numpy and the HTTP client are import
 
 from mmcli.media.kinds import sniff
 from mmcli.media.loading import KINDS, load
-from mmcli.media.paths import Source, find, looks_like_medium
+from mmcli.media.paths import Source, find, looks_like_medium, quoted
 from mmcli.media.stdin import read_stdin
 from mmcli.media.types import Audio, Image, Medium, Receipt, Text
 
@@ -20,6 +20,7 @@ __all__ = [
     "find",
     "load",
     "looks_like_medium",
+    "quoted",
     "read_stdin",
     "sniff",
 ]

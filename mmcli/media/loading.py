@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from mmcli.errors import InputError
@@ -30,16 +31,20 @@ def load(
     max_side: int | None = None,
     sample_rate: int = 16_000,
     max_seconds: float = 3600.0,
+    on_data: Callable[[bytes], None] | None = None,
 ) -> Medium:
     """Read and decode one source; anything that is not whole, or not one of `kinds`, is an InputError.
 
     The content decides what it is, not the extension. `max_side` shrinks pictures (pixels of the longer side),
-    `sample_rate` is the sounds' in Hz. When only "audio" is wanted, a video gives its sound.
+    `sample_rate` is the sounds' in Hz. When only "audio" is wanted, a video gives its sound. `on_data` is told the
+    source's bytes, the ones that the receipt's SHA-256 is of, before they are decoded.
     """
     data = _read(source, max_bytes, max_download_bytes)
     if not data:
         raise InputError(f"{source.shown} is empty: it has 0 bytes")
     kind = _kind(data, source, kinds)
+    if on_data is not None:
+        on_data(data)
     if kind == "image":
         from mmcli.media import images
 

@@ -22,6 +22,7 @@ from mmcli.terminal.output import (
 from mmcli.terminal.pixels import picture
 from mmcli.terminal.report import answer_json
 from mmcli.terminal.style import Style
+from mmcli.terminal.talks import hit_json, shortened, summary_json, talk, talk_json, talk_markdown, when
 from mmcli.terminal.waiting import Progress, abandon, progress
 
 __all__ = [
@@ -45,6 +46,7 @@ __all__ = [
     "error",
     "finding",
     "finding_json",
+    "hit_json",
     "line",
     "notice",
     "one_line",
@@ -53,6 +55,12 @@ __all__ = [
     "picture",
     "progress",
     "receipts",
+    "shortened",
+    "summary_json",
     "table",
+    "talk",
+    "talk_json",
+    "talk_markdown",
     "warning",
+    "when",
 ]

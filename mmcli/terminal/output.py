@@ -33,11 +33,17 @@ class _Writer(Protocol):
 
 
 def answer(
-    pieces: Iterable[Piece], style: Style, progress: Progress | None = None, *, tell_media: bool = True
+    pieces: Iterable[Piece],
+    style: Style,
+    progress: Progress | None = None,
+    *,
+    talk: str | None = None,
+    tell_media: bool = True,
 ) -> Answer:
     """Show an answer while it is written; return it whole. What was said before an interruption stays.
 
-    `tell_media`: afterwards, tell of which media the model saw something else than the file holds.
+    `talk` is the id that the history keeps it under, for --json. `tell_media`: afterwards, tell of which media the
+    model saw something else than the file holds.
     """
     reasoning: _Writer = _reasoning_writer(style)
     said: _Writer = _answer_writer(style)
@@ -62,7 +68,7 @@ def answer(
         said.close()
     assert result is not None, "the last piece of an answer carries it"
     if style.json:
-        data(report.answer_json(result))
+        data(report.answer_json(result) | {"talk": talk})
     _tell_how_it_ended(result, style, tell_media)
     return result
 

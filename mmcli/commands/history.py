@@ -1,0 +1,179 @@
+"""`mmcli history`: the talks that were kept: listed, shown, searched, exported, deleted."""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mmcli.commands import options as opt
+from mmcli.commands.completion import talk_ids
+from mmcli.errors import UsageError
+
+if TYPE_CHECKING:
+    from mmcli.history import Store
+
+SECONDS = {"h": 3600, "d": 86_400, "w": 7 * 86_400, "y": 365 * 86_400}
+
+IdArg = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="[ID]",
+        help="A talk's id, or its beginning; without it the last talk.",
+        autocompletion=talk_ids,
+        show_default=False,
+    ),
+]
+IdsArg = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[ID...]", help="Ids of talks, or their beginnings.", autocompletion=talk_ids, show_default=False
+    ),
+]
+LimitOpt = Annotated[int, typer.Option("-n", "--limit", min=0, help="Show at most so many, the last ones; 0: all.")]
+AllTurnsOpt = Annotated[bool, typer.Option("--all", help="Also the turns that were taken back.")]
+
+
+class Format(StrEnum):
+    md = "md"
+    json = "json"
+
+
+def history(ctx: typer.Context, limit: LimitOpt = 20, json: opt.JsonListOpt = False) -> int | None:
+    """List the talks that were kept, show, search, export or delete them.
+
+    mmcli history   ·   mmcli history show 4k2f   ·   mmcli history search red circle
+    """
+    from mmcli import terminal
+
+    if ctx.invoked_subcommand is not None:
+        return None
+    style = terminal.Style(json=json)
+    with _open() as store:
+        found = store.talks()
+    some = found[:limit] if limit else found
+    if json:
+        terminal.data([terminal.summary_json(summary) for summary in some])
+        return None
+    columns = ("id", "last", "kind", "model", "turns", "media", "first question")
+    rows = [
+        (s.id, terminal.when(s.changed), s.kind, _short(s.model), s.n_turns, s.n_media, terminal.shortened(s.title))
+        for s in some
+    ]
+    terminal.table(columns, rows, style)
+    if not found:
+        terminal.notice('nothing is kept yet: mmcli ask photo.jpg "What is this?"', style)
+    elif len(some) < len(found):
+        terminal.notice(f"{len(some)} of {len(found)} talks; -n 0 lists all", style)
+    return None
+
+
+def show(talk: IdArg = None, everything: AllTurnsOpt = False, json: opt.JsonListOpt = False) -> int | None:
+    """Show a talk: questions, what the model got of the media, answers."""
+    from mmcli import terminal
+
+    with _open() as store:
+        found = store.load(talk)
+    if json:
+        terminal.data(terminal.talk_json(found, everything=everything))
+    else:
+        terminal.talk(found, terminal.Style(), everything=everything)
+    return None
+
+
+def search(
+    words: Annotated[list[str], typer.Argument(metavar="WORDS...", help="All of them, in any order, or longer ones.")],
+    limit: LimitOpt = 20,
+    json: opt.JsonListOpt = False,
+) -> int | None:
+    """Find turns by words of their question, answer or media's names; capitals and accents don't matter."""
+    from mmcli import terminal
+    from mmcli.history import words as texts
+
+    style = terminal.Style(json=json)
+    wanted = " ".join(words)
+    with _open() as store:
+        found = store.search(wanted)
+    some = found[:limit] if limit else found
+    if json:
+        terminal.data([terminal.hit_json(hit) for hit in some])
+        return None
+    rows = [
+        (hit.talk, terminal.when(hit.asked), terminal.shortened(hit.question), texts.excerpt(hit.said, wanted))
+        for hit in some
+    ]
+    terminal.table(("id", "asked", "question", "answer"), rows, style)
+    if not found:
+        terminal.notice("no turn has all of these words", style)
+    elif len(some) < len(found):
+        terminal.notice(f"{len(some)} of {len(found)} turns; -n 0 shows all", style)
+    return None
+
+
+def export(
+    talks: IdsArg = None,
+    form: Annotated[Format, typer.Option("-f", "--format", help="Markdown, or JSON: an array of talks.")] = Format.md,
+    everything: AllTurnsOpt = False,
+) -> int | None:
+    """Write talks to stdout, as Markdown or JSON; all of them where none is named."""
+    from mmcli import terminal
+
+    with _open() as store:
+        names = [store.find(name) for name in talks] if talks else [s.id for s in reversed(store.talks())]
+        if form == Format.json:
+            terminal.data([terminal.talk_json(store.load(name), everything=everything) for name in names])
+            return None
+        for i, name in enumerate(names):
+            if i:
+                terminal.line("")
+            terminal.talk_markdown(store.load(name), everything=everything)
+    return None
+
+
+def delete(
+    talks: IdsArg = None,
+    older_than: Annotated[
+        str | None,
+        typer.Option(
+            "--older-than", metavar="AGE", help="Talks in which nothing was said for so long: 12h, 30d, 8w, 1y."
+        ),
+    ] = None,
+    yes: Annotated[bool, typer.Option("-y", "--yes", help="Don't ask.")] = False,
+    quiet: opt.QuietOpt = False,
+) -> int | None:
+    """Delete talks for good, with the media that were kept for them; asks on a terminal."""
+    from mmcli import terminal
+
+    style = terminal.Style(quiet=quiet)
+    if not talks and older_than is None:
+        raise UsageError("no talk is named", hint="mmcli history delete 4k2f, or --older-than 30d")
+    age = None if older_than is None else _seconds(older_than)
+    with _open() as store:
+        names = dict.fromkeys(store.find(name) for name in talks or ())
+        names |= dict.fromkeys(store.older_than(age) if age is not None else ())
+        words = f"{len(names)} talk{'s' if len(names) != 1 else ''}"
+        if names and not yes and terminal.can_ask(style) and not terminal.confirm(f"Delete {words}?", default=False):
+            terminal.notice("nothing was deleted", style)
+            return None
+        terminal.notice(f"{words if store.delete(names) else 'no talk'} deleted", style)
+    return None
+
+
+def _open() -> Store:
+    from mmcli.history import Store
+
+    return Store(create=False)
+
+
+def _short(model: str) -> str:
+    """A model's name for a list: of a file, its last part."""
+    return model.replace("\\", "/").rsplit("/", 1)[-1] if model.lower().endswith(".gguf") else model
+
+
+def _seconds(age: str) -> float:
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([hdwy])", age.strip().lower())
+    if match is None:
+        raise UsageError(f"`{age}` is no age", hint="a number and h, d, w or y: 12h, 30d, 8w, 1y")
+    return float(match[1]) * SECONDS[match[2]]

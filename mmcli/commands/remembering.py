@@ -1,0 +1,187 @@
+"""What commands that talk do the same way about the history: record, and go on with a talk, media included."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mmcli.commands.going_on import LAST
+from mmcli.errors import InputError, MmcliError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import typer
+
+    from mmcli import media
+    from mmcli.engine import Message
+    from mmcli.history import Recorder, Shown, Store, Talk
+    from mmcli.media import Medium
+    from mmcli.models import Model
+    from mmcli.talk import Turn
+    from mmcli.terminal import Style
+
+
+@dataclass(frozen=True)
+class Setup:
+    """Who answers, and under which system prompt."""
+
+    model: str | None
+    mmproj: Path | None
+    system: str | None
+
+
+@dataclass(frozen=True)
+class Past:
+    """What a talk holds so far."""
+
+    turns: tuple[Turn, ...] = ()
+    unanswered: tuple[Medium, ...] = ()  # shown with a question that got no answer: they belong to the next one
+
+    @property
+    def messages(self) -> list[Message]:
+        """The turns, ready for the engine."""
+        from mmcli.talk import Conversation
+
+        conversation = Conversation()
+        conversation.turns += self.turns
+        return conversation.messages()
+
+
+def recorder(wanted: bool, keep_media: bool, style: Style) -> Recorder:
+    """What writes the talk down. Its trouble is a warning and never costs the answer."""
+    from mmcli import terminal
+    from mmcli.history import Recorder
+
+    return Recorder(wanted=wanted, keep_media=keep_media, on_trouble=lambda text: terminal.warning(text, style))
+
+
+def typed_lines() -> Path:
+    """The lines typed in chats before, for the arrow keys and Ctrl-R."""
+    from mmcli import config
+
+    return config.data_dir() / "typed"
+
+
+def talk(name: str | None) -> Talk | None:
+    """The talk that --continue means; None without it. InputError where there is none."""
+    if name is None:
+        return None
+    from mmcli.history import Store
+
+    with Store(create=False) as store:
+        return store.load(None if name == LAST else name)
+
+
+def setup(ctx: typer.Context, talk: Talk | None, model: str | None, mmproj: Path | None, system: str | None) -> Setup:
+    """A talk goes on with its own model and system prompt, unless the command line names others."""
+    if talk is None:
+        return Setup(model, mmproj, system)
+
+    def is_typed(name: str) -> bool:
+        source = ctx.get_parameter_source(name)
+        return source is not None and source.name == "COMMANDLINE"
+
+    if not is_typed("model"):
+        model = talk.model
+        if not is_typed("mmproj"):
+            mmproj = Path(talk.mmproj) if talk.mmproj else None
+    return Setup(model, mmproj, system if is_typed("system") else talk.system)
+
+
+def begin(recorder: Recorder, kind: str, talk: Talk | None, model: Model, setup: Setup) -> None:
+    """Tell the recorder whose turn comes next."""
+    name, mmproj = reference(model, setup.mmproj)
+    if talk is None:
+        recorder.begin(kind, name, setup.system, mmproj=mmproj)
+    else:
+        recorder.go_on(talk.id, kind, name, setup.system, mmproj=mmproj)
+
+
+def reference(model: Model, mmproj: Path | None) -> tuple[str, str | None]:
+    """What -m and --mmproj take to find a model again: files are written down by their whole path."""
+    is_file = model.name == model.weights.name
+    name = os.path.abspath(model.weights) if is_file else model.name
+    return name, os.path.abspath(mmproj) if mmproj else None
+
+
+def past(talk: Talk | None, max_megapixels: float, style: Style) -> Past:
+    """The talk's turns, their media loaded again; InputError where one is not what it was.
+
+    A turn without an answer is left out, but for its media: whoever asks again means them still.
+    """
+    if talk is None:
+        return Past()
+    from mmcli.history import Store
+    from mmcli.talk import Turn
+
+    turns: list[Turn] = []
+    unanswered: list[Medium] = []
+    with Store(create=False) as store:
+        for turn in talk.live:
+            inputs = [_again(each, talk, store, max_megapixels, style) for each in turn.shown]
+            if not turn.said:
+                unanswered += inputs
+                continue
+            shown = (*unanswered, *inputs)
+            turns.append(Turn(turn.question, shown, turn.said, turn.finish_reason, turn.answer))
+            unanswered = []
+    return Past(tuple(turns), tuple(unanswered))
+
+
+def kinds(messages: Sequence[Message]) -> set[str]:
+    """The kinds of media in a conversation."""
+    return {part.receipt.kind for message in messages for part in message.parts if not isinstance(part, str)}
+
+
+def _again(shown: Shown, talk: Talk, store: Store, max_megapixels: float, style: Style) -> Medium:
+    """A medium of the talk as it was: from where it lay, or from the kept copy. InputError says what became of it."""
+    from mmcli import media, terminal
+
+    name = shown.receipt.source
+    if shown.text is not None:
+        return media.load(media.Source(name, data=shown.text.encode()))
+    kept = store.kept(shown.receipt.sha256)
+    trouble = "it was piped in, and no copy was kept"
+    try:
+        for source in _sources(shown, kept):
+            medium = media.load(source, max_megapixels=max_megapixels)
+            if _is_same(medium, shown):
+                return medium
+            trouble = f"{media.quoted(shown.path or name)} has changed since"
+    except MmcliError as error:
+        trouble = error.message
+    if kept is not None:
+        terminal.notice(f"{trouble}; going on with the copy that was kept", style)
+        return media.load(media.Source(name, data=kept.read_bytes()), max_megapixels=max_megapixels)
+    raise InputError(
+        f"talk `{talk.id}` is about {media.quoted(name)}, and {trouble}",
+        hint="without -c you ask about what is there now; --keep-media lets a talk keep a copy",
+    )
+
+
+def _sources(shown: Shown, kept: Path | None) -> list[media.Source]:
+    """Where the medium lay; an address is not asked again if there is a copy."""
+    from dataclasses import replace
+
+    from mmcli import media
+
+    if kept is not None and shown.path is None:
+        return [media.Source(shown.receipt.source, data=kept.read_bytes())]
+    if shown.url:
+        return [media.Source(shown.receipt.source, url=shown.url)]
+    if shown.path is None:
+        return []
+    # under the name it had, so that a text's fence is headed by the same words
+    return [replace(source, name=shown.receipt.source) for source in media.find([shown.path])]
+
+
+def _is_same(medium: Medium, shown: Shown) -> bool:
+    """The same bytes, or other bytes with the same pixels or samples (a new tag in a photo)."""
+    from mmcli.media import Text
+
+    if medium.receipt.sha256 == shown.receipt.sha256:
+        return True
+    return not isinstance(medium, Text) and medium.id == shown.media_id

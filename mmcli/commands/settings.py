@@ -1,0 +1,331 @@
+"""`mmcli config`, and what a setting is: an option that has an MMCLI_* variable. There is no second list of them."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mmcli import config as files
+from mmcli.commands import options as opt
+from mmcli.commands.completion import setting_names
+from mmcli.errors import UsageError
+
+if TYPE_CHECKING:
+    pass
+
+
+@dataclass(frozen=True)
+class Setting:
+    """An option as config.toml sets it, the same for all commands that have it."""
+
+    name: str
+    options: dict[str, Any]  # command → Typer's option
+
+    @property
+    def option(self) -> Any:
+        return next(iter(self.options.values()))
+
+    @property
+    def takes_list(self) -> bool:
+        return bool(self.option.multiple)
+
+    @property
+    def variable(self) -> str:
+        return str(self.option.envvar)
+
+    @property
+    def defaults(self) -> dict[str, Any]:
+        """command → what it takes where nobody chose."""
+        return {command: _plain(option.default) for command, option in self.options.items()}
+
+    def complain(self, value: Any) -> str | None:
+        """What is wrong with a value of config.toml, if anything is."""
+        for item in value if self.takes_list else [value]:
+            if complaint := _wrong_type(item, self.option.type.name):
+                return complaint
+        try:
+            self.option.process_value(typer.Context(typer.core.TyperCommand(name=self.name)), value)
+        except typer.TyperException as error:
+            return str(getattr(error, "message", error)).rstrip(".")
+        return None
+
+
+def _wrong_type(value: Any, wanted: str) -> str | None:
+    """Typer takes the texts of a command line, whose words and numbers look alike; TOML has types."""
+    shown = f"`{str(value).lower() if isinstance(value, bool) else value}`"
+    is_number = wanted.startswith(("int", "float"))
+    if not isinstance(value, str | int | float):
+        return f"{shown} is neither a text nor a number"
+    if wanted == "boolean":
+        return None if value in (True, False) or isinstance(value, str) else f"{shown} is neither true nor false"
+    if isinstance(value, bool):
+        return f"{shown} is no {'number' if is_number else 'text'}"
+    if is_number and isinstance(value, str) and _number(value) is None:
+        return f"{shown} is no number"
+    if wanted.startswith("int") and not isinstance(_number(str(value)), int):
+        return f"{shown} is no whole number"
+    return None
+
+
+def _number(text: str) -> int | float | None:
+    """`7` and `0.7` as TOML has them; None for anything else, infinities too."""
+    for kind in (int, float):
+        with contextlib.suppress(ValueError):
+            value = kind(text)
+            return value if math.isfinite(value) else None
+    return None
+
+
+def commands(root: Any, above: str = "") -> dict[str, Any]:
+    """Every command below `root` by what a person types: `ask`, `history`, `history show`."""
+    found: dict[str, Any] = {}
+    for name, command in getattr(root, "commands", {}).items():
+        found |= {above + name: command} | commands(command, f"{above}{name} ")
+    return found
+
+
+def known(root: Any) -> dict[str, Setting]:
+    """All settings by name, in the order of the commands' options."""
+    found: dict[str, Setting] = {}
+    for name, command in commands(root).items():
+        for param in command.params:
+            if param.envvar:
+                found.setdefault(param.name, Setting(param.name, {})).options[name] = param
+    return found
+
+
+def load(root: Any) -> dict[str, Any]:
+    """What config.toml sets, checked; UsageError with the line where it is wrong."""
+    every = known(root)
+    lists = {name: setting.takes_list for name, setting in every.items()}
+    return files.load(lists, lambda name, value: every[name].complain(value))
+
+
+def config(ctx: typer.Context, json: opt.JsonListOpt = False) -> int | None:
+    """Show every setting with its value and where it comes from, and where files live; change settings.
+
+    mmcli config   ·   mmcli config set model qwen3-vl-2b   ·   mmcli config edit
+    """
+    from mmcli import terminal
+
+    if ctx.invoked_subcommand is not None:
+        return None
+    root = ctx.find_root().command
+    chosen = load(root)
+    rows = [(name.replace("_", "-"), *_effective(setting, chosen)) for name, setting in known(root).items()]
+    places = {"config.toml": files.config_file(), "cache": files.cache_dir(), "history": files.data_dir()}
+    if json:
+        every = [
+            {"name": name, "value": value, "source": source, "variable": setting.variable, "defaults": setting.defaults}
+            for (name, value, source), setting in zip(rows, known(root).values(), strict=True)
+        ]
+        terminal.data({"settings": every, "places": {name: str(path) for name, path in places.items()}})
+        return None
+    style = terminal.Style()
+    terminal.table(
+        ("setting", "value", "source"), [(name, _words(value), source) for name, value, source in rows], style
+    )
+    terminal.line("")
+    terminal.table(("place", "path"), list(places.items()), style)
+    return None
+
+
+def path() -> int | None:
+    """Print where config.toml is, or would be."""
+    from mmcli import terminal
+
+    terminal.line(str(files.config_file()))
+    return None
+
+
+KeyArg = Annotated[
+    str,
+    typer.Argument(
+        metavar="KEY",
+        help="A long option without its dashes: max-tokens.",
+        autocompletion=setting_names,
+        show_default=False,
+    ),
+]
+
+
+def set_(
+    ctx: typer.Context,
+    key: KeyArg,
+    values: Annotated[
+        list[str], typer.Argument(metavar="VALUE...", help="One; several for a list.", show_default=False)
+    ],
+) -> int | None:
+    """Set one setting in config.toml, whose comments and order stay as they are."""
+    setting = _setting(ctx, key)
+    if len(values) > 1 and not setting.takes_list:
+        raise UsageError(f"`{key}` takes one value, not {len(values)}", hint="put it in quotation marks")
+    value = [_typed(text, setting) for text in values] if setting.takes_list else _typed(values[0], setting)
+    if complaint := setting.complain(value):
+        raise UsageError(f"a bad value for `{key}`: {complaint}")
+    document = _document()
+    document[_spelling(document, key)] = value
+    _write(document)
+    _check_again(ctx)
+    return None
+
+
+def unset(ctx: typer.Context, key: KeyArg) -> int | None:
+    """Take one setting out of config.toml: its default counts again."""
+    from mmcli import terminal
+
+    document = _document()
+    name = _spelling(document, key)
+    if name not in document:
+        _setting(ctx, key)  # a slip of the finger is told as such
+        terminal.notice(f"`{files.config_file()}` does not set `{key}`", terminal.Style())
+        return None
+    del document[name]
+    _write(document)
+    _check_again(ctx)
+    return None
+
+
+def edit(ctx: typer.Context) -> int | None:
+    """Open config.toml in $VISUAL or $EDITOR, and check it afterwards."""
+    import subprocess
+
+    from mmcli import terminal
+
+    style = terminal.Style()
+    file = files.config_file()
+    command = _editor()
+    while True:
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            status = subprocess.call([*command, str(file)])
+        except OSError as error:
+            reason = f"cannot edit `{file}` with `{command[0]}`: {error.strerror}"
+            raise UsageError(reason, hint="VISUAL or EDITOR names the editor") from error
+        if status:
+            raise UsageError(f"`{command[0]}` ended with status {status}", hint="VISUAL or EDITOR names the editor")
+        try:
+            if file.exists():
+                load(ctx.find_root().command)
+            return None
+        except UsageError as error:
+            if not terminal.can_ask(style):
+                raise
+            terminal.error(error, style)
+            if not terminal.confirm("Edit it again?"):
+                return UsageError.status
+
+
+def _effective(setting: Setting, chosen: dict[str, Any]) -> tuple[Any, str]:
+    """What counts, and what said so."""
+    if os.environ.get(setting.variable):
+        return os.environ[setting.variable], setting.variable
+    if setting.name in chosen:
+        return chosen[setting.name], "config.toml"
+    defaults = setting.defaults
+    different = {str(value) for value in defaults.values()}
+    return (defaults if len(different) > 1 else next(iter(defaults.values()))), "default"
+
+
+def _plain(value: Any) -> Any:
+    """A default as JSON has it."""
+    if isinstance(value, Enum):
+        return value.value
+    return str(value) if isinstance(value, Path) else value
+
+
+def _words(value: Any) -> str | None:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, dict):
+        return ", ".join(f"{_words(item) or '-'} ({name})" for name, item in value.items())
+    if isinstance(value, list):
+        return " ".join(str(item) for item in value)
+    return None if value is None else str(value)
+
+
+def _setting(ctx: typer.Context, key: str) -> Setting:
+    every = known(ctx.find_root().command)
+    name = key.replace("-", "_")
+    if name not in every:
+        raise UsageError(f"`{key}` is no setting", hint=files.closest(key, every))
+    return every[name]
+
+
+def _typed(text: str, setting: Setting) -> Any:
+    """A word of the command line as TOML's type for this setting; what doesn't fit stays a text, and is refused."""
+    wanted = setting.option.type.name
+    if wanted == "boolean":
+        no = ("0", "false", "f", "no", "n", "off")
+        return {word: word not in no for word in (*no, "1", "true", "t", "yes", "y", "on")}.get(text.lower(), text)
+    number = _number(text) if wanted.startswith(("int", "float")) else None
+    return text if number is None else number
+
+
+def _document() -> Any:
+    """config.toml with its comments, or an empty one."""
+    import tomlkit
+    from tomlkit.exceptions import ParseError
+
+    file = files.config_file()
+    try:
+        return tomlkit.parse((files.read(file) if file.exists() else None) or "")
+    except ParseError as error:
+        raise UsageError(f"`{file}` is not valid TOML: {error}", hint="mend it: `mmcli config edit`") from error
+
+
+def _spelling(document: Any, key: str) -> str:
+    """The key as the file writes it, if it does: `max-tokens` or `max_tokens`."""
+    name = key.replace("-", "_")
+    return next((str(there) for there in document if str(there).replace("-", "_") == name), key)
+
+
+def _write(document: Any) -> None:
+    """Replace config.toml at once, and not a link that leads to it."""
+    import secrets
+
+    import tomlkit
+
+    file = Path(os.path.realpath(files.config_file()))
+    scratch = file.with_name(f".{file.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        scratch.write_bytes(tomlkit.dumps(document).encode())
+        if file.exists():
+            scratch.chmod(file.stat().st_mode & 0o777)
+        os.replace(scratch, file)
+    except OSError as error:
+        raise UsageError(f"cannot write `{file}`: {error.strerror}") from error
+    finally:
+        with contextlib.suppress(OSError):
+            scratch.unlink(missing_ok=True)
+
+
+def _check_again(ctx: typer.Context) -> None:
+    """What else is wrong in the file is told: every other command will refuse it."""
+    from mmcli import terminal
+
+    try:
+        load(ctx.find_root().command)
+    except UsageError as error:
+        terminal.warning(f"written, but {error.message}", terminal.Style())
+
+
+def _editor() -> list[str]:
+    import shlex
+    import shutil
+
+    named = os.environ.get("VISUAL") or os.environ.get("EDITOR")
+    if named:
+        return [named] if os.path.exists(named) else shlex.split(named, posix=os.name != "nt")
+    for name in ("notepad",) if os.name == "nt" else ("sensible-editor", "nano", "vi"):
+        if shutil.which(name):
+            return [name]
+    raise UsageError("there is no editor", hint="VISUAL or EDITOR names one; `mmcli config set` needs none")

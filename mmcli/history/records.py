@@ -1,0 +1,127 @@
+"""What the history holds, as data: talks, turns, and what was shown in them. Knows JSON; knows no database.
+
+Times are seconds since 1970, UTC.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from mmcli.engine.messages import Answer, FinishReason, Seen, Usage
+from mmcli.media.types import Receipt
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One medium of a question: where it lay, and what it was. Its bytes are here only if they were kept."""
+
+    receipt: Receipt
+    path: str | None  # absolute; a file:// address as it was given
+    url: str | None  # without user and password
+    media_id: str | None  # None: a text
+    text: str | None  # of a piped text: it is part of what was asked
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One question and what came of it."""
+
+    number: int  # its key in the file; grows with time
+    asked: float
+    model: str
+    system: str | None
+    question: str
+    shown: tuple[Shown, ...]
+    said: str  # the answer as far as it came
+    finish_reason: FinishReason
+    error: str | None  # why there is no answer
+    answer: Answer | None  # with receipts and usage; None: the process ended before the answer did
+    sampling: Mapping[str, Any] | None
+    is_taken_back: bool
+
+
+@dataclass(frozen=True)
+class Talk:
+    """A conversation. `model`, `mmproj` and `system` are those of its next question."""
+
+    id: str
+    kind: str  # "ask", "chat", "voice"
+    model: str  # what -m takes to find it again: a name, or an absolute path
+    mmproj: str | None
+    system: str | None
+    started: float
+    changed: float
+    turns: tuple[Turn, ...]  # in order; those taken back are among them
+
+    @property
+    def live(self) -> tuple[Turn, ...]:
+        """The turns that were not taken back."""
+        return tuple(turn for turn in self.turns if not turn.is_taken_back)
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A talk in one line of a list."""
+
+    id: str
+    kind: str
+    model: str
+    started: float
+    changed: float
+    n_turns: int  # without those taken back
+    n_media: int
+    title: str  # its first question
+
+
+@dataclass(frozen=True)
+class Hit:
+    """A turn that has the words searched for."""
+
+    talk: str
+    asked: float
+    question: str
+    said: str
+    is_taken_back: bool
+
+
+def pack_receipt(receipt: Receipt) -> str:
+    return json.dumps(dataclasses.asdict(receipt))
+
+
+def unpack_receipt(document: str) -> Receipt:
+    return _receipt(json.loads(document))
+
+
+def pack_answer(answer: Answer) -> str:
+    """All of an answer but its texts, which have columns of their own."""
+    facts = dataclasses.asdict(answer)
+    for name in ("text", "reasoning", "finish_reason"):
+        del facts[name]
+    return json.dumps(facts)
+
+
+def unpack_answer(document: str, text: str, reasoning: str, finish_reason: FinishReason) -> Answer:
+    facts = json.loads(document)
+    facts["seen"] = tuple(_made(Seen, seen | {"receipt": _receipt(seen["receipt"])}) for seen in facts["seen"])
+    facts["usage"] = _made(Usage, facts["usage"])
+    return _made(Answer, facts | {"text": text, "reasoning": reasoning, "finish_reason": finish_reason})
+
+
+def _receipt(facts: Mapping[str, Any]) -> Receipt:
+    return _made(Receipt, {name: _tuple(value) for name, value in facts.items()})
+
+
+def _tuple(value: Any) -> Any:
+    return tuple(value) if isinstance(value, Sequence) and not isinstance(value, str) else value
+
+
+def _made(kind: type[T], facts: Mapping[str, Any]) -> T:
+    """A dataclass from what was stored of it; fields that this version does not know are left out."""
+    known = {field.name for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
+    return kind(**{name: value for name, value in facts.items() if name in known})

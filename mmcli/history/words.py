@@ -1,0 +1,37 @@
+"""Words to search for, and texts to search in. Knows how FTS5 sees words; knows no tables."""
+
+from __future__ import annotations
+
+import re
+
+# Written without spaces between words: each character counts as a word, and a run of them is searched as a phrase.
+_UNSPACED = re.compile(
+    r"([\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff])"
+)
+
+
+def indexed(*texts: str) -> str:
+    """What the index is given of a turn."""
+    return _spaced("\n".join(texts))
+
+
+def query(words: str) -> str | None:
+    """An FTS5 query for turns that have all of `words`, or words that begin with them; None: there are none."""
+    wanted = [_spaced(re.sub(r"[^\w]+", " ", word)).strip() for word in words.split()]
+    return " AND ".join(f'"{word}"*' for word in wanted if word) or None
+
+
+def excerpt(text: str, words: str, width: int = 100) -> str:
+    """A line of the text around the first of the words, at most about `width` characters."""
+    flat = " ".join(text.split())
+    places = [flat.casefold().find(word.casefold()) for word in words.split()]
+    place = min((place for place in places if place >= 0), default=0)
+    start = max(0, place - width // 3)
+    if start:
+        start = flat.find(" ", start, place) + 1 or start
+    cut = flat[start : start + width]
+    return ("…" if start else "") + cut + ("…" if start + width < len(flat) else "")
+
+
+def _spaced(text: str) -> str:
+    return _UNSPACED.sub(r" \1 ", text)
