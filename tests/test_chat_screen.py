@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import shutil
+import signal
 import stat
 import sys
 from collections.abc import Callable, Iterator
@@ -15,7 +17,7 @@ pytest.importorskip("pyte")
 if sys.platform == "win32":
     pytest.skip("pseudo-terminals need a Unix", allow_module_level=True)
 
-from tests.conftest import PARROT, Random, draw  # noqa: E402
+from tests.conftest import PARROT, Random, Run, draw  # noqa: E402
 from tests.terminals import Terminal  # noqa: E402
 
 # A child is forked while other tests' libraries have threads running; it executes Python anew at once.
@@ -164,7 +166,7 @@ def test_ctrl_c_ends_the_answer_and_what_was_said_stays(start: Start, parrot: Ra
     chat.wait(f"{PARROT} {PARROT}")
     chat.send(CTRL_C)
     chat.wait("note: interrupted; the answer is not complete")
-    chat.ask("/save talk.json", "saved 1 questions")
+    chat.ask("/save talk.json", "saved 1 question")
     assert '"finish_reason": "interrupted"' in (tmp_path / "talk.json").read_text()
     assert PARROT in (tmp_path / "talk.json").read_text()
     chat.send("half a line" + CTRL_C)
@@ -182,6 +184,62 @@ def test_ctrl_c_before_the_first_word_gives_the_question_back(start: Start, two:
     chat.wait("nothing was said: your question is back at the prompt")
     chat.wait(lambda: chat.line.rstrip() == "> Hello!")
     chat.wait("staged: two.png, two.png, two.png")
+
+
+# the history
+
+
+def test_a_killed_chat_goes_on_with_its_media_and_what_was_said(start: Start, two: Path) -> None:
+    chat = start("two.png")
+    chat.ask(WHAT, TWO)
+    chat.child.kill(signal.SIGKILL)
+    assert chat.end() == -signal.SIGKILL
+    again = start("-c", "-v")
+    again.wait("going on with talk")
+    again.wait("1 question so far")
+    again.ask("How many shapes are there?", "There are 2 shapes.")
+    again.wait("two.png: PNG 320×240, 64 tokens")
+    again.ask("/undo", "taken back: How many shapes are there?")
+    again.ask("/history", "(this one)")
+    again.send(CTRL_D)
+    again.wait("goes on with this talk")
+    assert again.end() == 0
+
+
+def test_a_chat_killed_in_the_middle_of_an_answer_keeps_what_was_said(start: Start, mmcli: Run, parrot: Random) -> None:
+    chat = start(*parrot.options, "--no-loop-guard", "--max-tokens", "1800")
+    chat.prompt()
+    chat.send("Hello!\r")
+    chat.wait(lambda: PARROT in mmcli("history", "show").stdout)  # the answer is written down while it comes
+    chat.child.kill(signal.SIGKILL)
+    chat.end()
+    told = mmcli("history", "show", "--json").json["turns"][0]
+    assert told["question"] == "Hello!" and PARROT in told["answer"]
+    assert told["finish_reason"] == "interrupted"
+    again = start("-c", "--max-tokens", "8")
+    again.wait("1 question so far")
+    again.ask("And?", f"{PARROT} {PARROT}")
+
+
+def test_what_came_from_the_clipboard_is_there_when_the_talk_goes_on(start: Start, two: Path, tmp_path: Path) -> None:
+    chat = start(**tool(tmp_path, "wl-paste", f'cat "{two}"'))
+    chat.ask("/paste", "staged as 1: clip:")
+    chat.ask(WHAT, TWO)
+    chat.ask("/clear", "a new talk begins")
+    chat.ask("Hello!", "starter model")
+    chat.ask("/history", WHAT)
+    talk = re.findall(rf"^(\w{{6}}) .*{re.escape(WHAT)}", chat.text, re.MULTILINE)[0]
+    chat.ask(f"/history {talk[:4]}", f"going on with talk {talk}, 1 question so far")
+    chat.ask("How many shapes are there?", "There are 2 shapes.")
+
+
+def test_no_history_leaves_no_trace(start: Start, home: Path) -> None:
+    chat = start("--no-history")
+    chat.ask("Hello!", "starter model")
+    chat.ask("/history", "nothing is kept yet")
+    chat.send(CTRL_D)
+    assert chat.end() == 0
+    assert not list(home.rglob("typed")) and not list(home.rglob("history.db"))
 
 
 # the keys

@@ -37,6 +37,7 @@ def ask(
         typer.Option("-a", "--attach", help="One more medium; may stand anywhere.", show_default=False),
     ] = None,
     recursive: Annotated[bool, typer.Option("-r", "--recursive", help="Look into sub-folders too.")] = False,
+    show: Annotated[bool, typer.Option("--show", help="Draw the pictures in the terminal first.")] = False,
     model: opt.ModelOpt = None,
     mmproj: opt.MmprojOpt = None,
     yes: opt.YesOpt = False,
@@ -88,6 +89,8 @@ def ask(
             messages.insert(0, engine.Message("system", (setup.system,)))
         kinds = remembering.kinds(messages)
         found.require(sight="image" in kinds, hearing="audio" in kinds)
+        if show:
+            _show(inputs, style)
         # fetch what is not on this machine
         chosen = getting.here(found, yes=yes, style=style)
         chosen.require(sight="image" in kinds, hearing="audio" in kinds)
@@ -108,6 +111,14 @@ def ask(
             answer = terminal.answer(pieces, style, progress, talk=recorder.talk)
             terminal.receipts(answer, style)
     return running.status(answer)
+
+
+def _show(inputs: Sequence[Medium], style: Style) -> None:
+    from mmcli import media, terminal
+
+    for medium in inputs:
+        if isinstance(medium, media.Image):
+            terminal.picture(medium.pixels, style)
 
 
 def _check(question: str, talk: str | None) -> None:

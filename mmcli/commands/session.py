@@ -240,9 +240,10 @@ class Session:
         if not self.style.quiet:
             terminal.aside(slash.banner(self.model, self._machine.ctx_size), "bold")
             if self.talk.turns:
-                self.note(f"going on with talk {self.recorder.talk}: {len(self.talk.turns)} questions so far")
-            for medium in self.talk.staged:
-                self.note(f"staged: {slash.described(medium)}")
+                self.note(slash.going_on(self))
+            n_said = len(self.talk.media) - len(self.talk.staged)
+            for number, medium in enumerate(self.talk.staged, n_said + 1):
+                self.note(f"staged as {number}: {slash.described(medium)}")
 
     def _part(self) -> None:
         if self.is_person and self.recorder.talk and self.talk.turns:

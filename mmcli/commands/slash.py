@@ -57,6 +57,16 @@ def described(medium: Medium) -> str:
     return f"{named(medium)}, {' '.join(facts)}"
 
 
+def going_on(session: Session) -> str:
+    """`going on with talk 4k2f9x, 3 questions so far`"""
+    return f"going on with talk {session.recorder.talk}, {_questions(session)} so far"
+
+
+def _questions(session: Session) -> str:
+    count = len(session.talk.turns)
+    return "1 question" if count == 1 else f"{count} questions"
+
+
 def named(medium: Medium) -> str:
     """The file's own name: terminals paste whole paths, which say little more and fill the screen."""
     source = medium.receipt.source
@@ -191,7 +201,7 @@ def _save(session: Session, argument: str) -> None:
         text = json.dumps(talk.dump(session.talk, name, packing.pack), ensure_ascii=False, indent=1) + "\n"
     _write(path, text)
     session.saved = path.absolute()
-    session.note(f"saved {len(session.talk.turns)} questions and answers as {path}")
+    session.note(f"saved {_questions(session)} with the answers as {path}")
 
 
 def _load(session: Session, argument: str) -> None:
@@ -204,7 +214,7 @@ def _load(session: Session, argument: str) -> None:
         raise InputError(f"`{path}` is no talk that mmcli saved", hint="/save FILE.json makes one") from error
     session.restore(document)
     session.saved = path.absolute()
-    session.note(f"loaded {len(session.talk.turns)} questions and answers; the talk goes on with {session.model.name}")
+    session.note(f"loaded {_questions(session)} with the answers; the talk goes on with {session.model.name}")
 
 
 def _copy(session: Session, argument: str) -> None:
@@ -219,7 +229,7 @@ def _history(session: Session, argument: str) -> None:
 
     if argument:
         session.take_up(remembering.talk(argument))
-        session.note(f"going on with talk {session.recorder.talk}: {len(session.talk.turns)} questions so far")
+        session.note(going_on(session))
         return
     with Store(create=False) as store:
         found = store.talks(SHOWN_TALKS)
