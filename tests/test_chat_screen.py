@@ -36,7 +36,7 @@ def start(tmp_path: Path, environment: dict[str, str]) -> Iterator[Start]:
     started: list[Terminal] = []
 
     def run(*arguments: str, columns: int = 80, rows: int = 30, **env: str) -> Terminal:
-        model = () if "-m" in arguments else ("-m", "starter", "--temp", "0")
+        model = ("--temp", "0") if {"-m", "-c"} & set(arguments) else ("-m", "starter", "--temp", "0")
         terminal = Terminal(["chat", *model, *arguments], environment | env, tmp_path, columns=columns, rows=rows)
         started.append(terminal)
         return terminal

@@ -37,7 +37,7 @@ class Partner(Protocol):
 
 
 def first_byte(stream: IO[bytes], started: float) -> float:
-    """White space does not count: llama-mtmd-cli ends the person's line before it begins to compute."""
+    """White space does not count: llama-mtmd-cli writes a new line before it begins to compute."""
     while data := os.read(stream.fileno(), 1):
         if not data.isspace():
             return time.perf_counter() - started
@@ -98,6 +98,8 @@ class MtmdCli:
             self._until_ready()
         started = time.perf_counter()
         self.process.stdin.write(f"{question}\n".encode())
+        while os.read(self.process.stdout.fileno(), 1) != b"\n":  # it repeats what was typed
+            pass
         seconds = first_byte(self.process.stdout, started)
         self._until_ready()
         return seconds
