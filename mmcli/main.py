@@ -138,6 +138,9 @@ def run(arguments: list[str]) -> int:
         json="--json" in arguments or _is_set("MMCLI_JSON"),
         debug="--debug" in arguments or _is_set("MMCLI_DEBUG"),
     )
+    if arguments in (["--version"], ["-V"]):  # Typer would build all commands first: 8 ms
+        terminal.line(f"mmcli {__version__}")
+        return 0
     try:
         command = get_command(app)
         if completion.VARIABLE in os.environ:

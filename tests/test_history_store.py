@@ -9,6 +9,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -138,14 +139,14 @@ def test_a_talk_may_change_its_model_and_what_was_asked_before_keeps_its_own(sto
 # finding it again
 
 
-def test_an_id_may_be_shortened_as_long_as_it_is_the_only_one(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_id_may_be_shortened_as_long_as_it_is_the_only_one(store: Store) -> None:
     talks = [store.start("ask", "starter") for _ in range(9)]  # eight first characters: two begin with the same
     for talk in talks:
         assert store.find(talk) == talk
         assert store.find(talk[:5].upper()) in talks
+    ((twice, _),) = Counter(talk[0] for talk in talks).most_common(1)
     with pytest.raises(InputError, match="several talks"):
-        for first in "23456789":
-            store.find(first)
+        store.find(twice)
     for nothing in ("zzzz", "", "%", "_"):
         with pytest.raises(InputError, match="no talk"):
             store.find(nothing)

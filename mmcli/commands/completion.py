@@ -98,7 +98,12 @@ Register-ArgumentCompleter -Native -CommandName mmcli -ScriptBlock {
 
 
 def completion(
-    shell: Annotated[Shell | None, typer.Argument(help="Without it, the one in $SHELL.", show_default=False)] = None,
+    shell: Annotated[
+        Shell | None,
+        typer.Argument(
+            metavar="[SHELL]", help="bash, zsh, fish or powershell; without it, the one in $SHELL.", show_default=False
+        ),
+    ] = None,
 ) -> int | None:
     """Print what makes a shell complete mmcli's commands, options, models and talks.
 
