@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import functools
+import inspect
 import os
 import sys
 from collections.abc import Callable
@@ -19,12 +20,14 @@ from typer.main import get_command
 
 from mmcli import __version__, errors, interrupts, terminal
 from mmcli.commands import completion, history, settings
+from mmcli.commands import options as opt
 from mmcli.commands.ask import ask
 from mmcli.commands.catalogue import models, show
 from mmcli.commands.chat import chat
 from mmcli.commands.demo import demo
 from mmcli.commands.doctor import doctor
 from mmcli.commands.pull import pull
+from mmcli.commands.rm import rm
 
 SETTINGS = {"help_option_names": ["-h", "--help"]}
 app = typer.Typer(
@@ -42,15 +45,24 @@ class _ClosedPipe(Exception):
 
 
 def _running(function: Callable[..., int | None]) -> Callable[..., int]:
-    """A command's function as Typer runs it: it returns its exit status (None for 0)."""
+    """A command's function as Typer runs it, with --offline beside its own options; it returns its exit status."""
 
     @functools.wraps(function)
-    def run(*args: Any, **kwargs: Any) -> int:
+    def run(*args: Any, offline: bool = False, **kwargs: Any) -> int:
+        is_offline = _go_offline(offline)
         try:
-            return function(*args, **kwargs) or 0
+            status = function(*args, **kwargs) or 0
+            if is_offline and kwargs.get("verbose"):
+                _tell_offline(terminal.Style(json=bool(kwargs.get("json")), quiet=bool(kwargs.get("quiet"))))
+            return status
         except BrokenPipeError as error:
             raise _ClosedPipe from error
 
+    # So that no command, of today or of tomorrow, can forget it.
+    own = inspect.signature(function, eval_str=True)
+    last = inspect.Parameter("offline", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=opt.OfflineOpt)
+    run.__signature__ = own.replace(parameters=[*own.parameters.values(), last])  # type: ignore[attr-defined]
+    run.__annotations__ = {**function.__annotations__, "offline": opt.OfflineOpt}
     return run
 
 
@@ -68,6 +80,22 @@ def _group(function: Callable[..., int | None], *subcommands: Callable[..., int 
     app.add_typer(group, name=function.__name__)
 
 
+def _go_offline(wanted: bool) -> bool:
+    from mmcli import offline
+
+    if wanted or offline.is_on():
+        offline.forbid()
+        return True
+    return False
+
+
+def _tell_offline(style: terminal.Style) -> None:
+    from mmcli import offline
+
+    hosts = ", ".join(f"`{host}`" for host in sorted(set(offline.refused())))
+    terminal.notice(f"offline: no connection left this machine{f'; refused: {hosts}' if hosts else ''}", style)
+
+
 def _version(wanted: bool) -> None:
     if wanted:
         terminal.line(f"mmcli {__version__}")
@@ -83,7 +111,7 @@ def _top(
     pass
 
 
-COMMANDS = (ask, chat, pull, models, show, demo, doctor, completion.completion)
+COMMANDS = (ask, chat, pull, models, show, rm, demo, doctor, completion.completion)
 for _function in COMMANDS:
     _command(_function)
 _group(settings.config, settings.path, settings.set_, settings.unset, settings.edit)

@@ -6,6 +6,7 @@ origin, and the model API. Every request is in `log`, with the bytes that were s
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import re
@@ -39,6 +40,7 @@ class Repo:
     commit: str = COMMIT
     gated: bool = False
     licence: str | None = "apache-2.0"
+    in_git: frozenset[str] = frozenset()  # small files, known by Git's hash instead of their SHA-256
 
 
 @dataclass
@@ -47,6 +49,9 @@ class Faults:
 
     cut_after: list[int] = field(default_factory=list)  # bytes, then the connection is gone
     answers: list[tuple[int, dict[str, str]]] = field(default_factory=list)  # statuses instead of the file
+    described: list[tuple[int, dict[str, str]]] = field(default_factory=list)  # the same for what is asked about files
+    stall_after: int | None = None  # bytes, then silence
+    too_much: bytes = b""  # behind the end of a file
     flip_a_byte: bool = False
     no_ranges: bool = False
     bytes_per_second: int | None = None
@@ -113,7 +118,10 @@ class _Handler(BaseHTTPRequestHandler):
         token = (self.headers.get("Authorization") or "").removeprefix("Bearer ") or None
         self._request = Request(self.command, path, self.headers.get("Range"), token)
         self.hub.log.append(self._request)
-        if found := re.fullmatch(r"/api/models/([^/]+/[^/]+)(?:/revision/([^/]+))?", path):
+        if self.hub.faults.described and (self.command == "HEAD" or path.startswith("/api/")):
+            status, headers = self.hub.faults.described.pop(0)
+            self._answer(status, headers, b"")
+        elif found := re.fullmatch(r"/api/models/([^/]+/[^/]+)(?:/revision/([^/]+))?", path):
             self._describe(found[1], found[2] or "main")
         elif found := re.fullmatch(r"/([^/]+/[^/]+)/resolve/([^/]+)/(.+)", path):
             self._resolve(found[1], found[2], found[3])
@@ -155,8 +163,9 @@ class _Handler(BaseHTTPRequestHandler):
             self._refuse(404, "EntryNotFound", {"X-Repo-Commit": repo.commit})
         else:
             data = repo.files[file]
-            headers = {"X-Repo-Commit": repo.commit, "ETag": f'"{_sha256(data)}"'}
-            if self.hub.redirects:
+            etag = _git_hash(data) if file in repo.in_git else _sha256(data)
+            headers = {"X-Repo-Commit": repo.commit, "ETag": f'"{etag}"'}
+            if self.hub.redirects and file not in repo.in_git:
                 headers |= {
                     "Location": f"{self.hub.cdn}/blob/{_sha256(data)}",
                     "X-Linked-Etag": f'"{_sha256(data)}"',
@@ -177,6 +186,8 @@ class _Handler(BaseHTTPRequestHandler):
         if is_get and faults.flip_a_byte:
             middle = len(data) // 2
             data = data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1 :]
+        if is_get:
+            data += faults.too_much
         status, start = 200, 0
         if not faults.no_ranges:
             headers["Accept-Ranges"] = "bytes"
@@ -189,9 +200,13 @@ class _Handler(BaseHTTPRequestHandler):
         for key, value in {**headers, "Content-Length": str(len(body))}.items():
             self.send_header(key, value)
         self.end_headers()
+        stall = faults.stall_after if is_get else None
         if is_get:
-            self._send(body[:cut])
-        if cut is not None:
+            self._send(body[: cut if stall is None else stall])
+        if stall is not None:
+            with contextlib.suppress(OSError):
+                self.connection.recv(1)  # until the client gives up
+        if cut is not None or stall is not None:
             self.close_connection = True
 
     def _send(self, body: bytes) -> None:
@@ -222,3 +237,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 def _sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
+
+
+def _git_hash(data: bytes) -> str:
+    return hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest()

@@ -273,3 +273,13 @@ def test_a_rotated_photo_is_the_same_picture_to_the_model(ask: Run, two: Path, t
 def test_every_common_format_is_seen(ask: Run, two: Path, tmp_path: Path, name: str) -> None:
     Image.open(two).save(tmp_path / name, quality=95)
     assert TWO <= ask(name, WHAT).words
+
+
+def test_the_projector_that_was_picked_up_is_told_once(mmcli: Run, tiny: Random) -> None:
+    question = ("ask", "What?", "-m", tiny.weights, "--max-tokens", "2")
+    told = mmcli(*question)
+    assert told.stderr.count(str(tiny.projector)) == 1
+    assert "beside it" in told.stderr
+    assert mmcli(*question, "-q").stderr == ""
+    assert "beside it" not in mmcli(*question, "--mmproj", tiny.projector).stderr
+    assert "beside it" not in mmcli("ask", "What?", "-m", "starter").stderr

@@ -19,7 +19,7 @@ import pytest
 from mmcli.errors import ResourceError
 from mmcli.models import hub as client
 from tests import random_llava
-from tests.conftest import Completed, Random, Run
+from tests.conftest import STARTER, WEIGHTS, Completed, Random, Run
 from tests.hub import COMMIT, TOKEN, Hub
 
 REPO = "tests/Tiny-GGUF"
@@ -395,3 +395,46 @@ def test_a_disk_that_is_too_small_is_told_before_the_first_byte(cache: Path, mon
     monkeypatch.setenv("HF_HOME", str(cache))
     with pytest.raises(ResourceError, match="GB free"):
         client.check_disk(10**18)
+
+
+# whether it sees
+
+
+def test_a_check_after_a_pull_tells_who_does_not_see(pull: Run) -> None:
+    done = pull("pull", REPO, "--check", "--json")
+    assert (done.status, done.json[0]["sees"]) == (4, False)
+    told = pull("pull", REPO, "--check")  # of what is here already, too
+    assert told.status == 4 and "does not see what it is shown" in told.stderr
+    assert told.stdout.rstrip("\n").split("\t")[-1] == "no"
+
+
+def test_a_check_after_a_pull_tells_who_sees(pull: Run, hub: Hub) -> None:
+    hub.add("tests/Seeing", WEIGHTS, STARTER / "starter-mmproj.gguf")
+    done = pull("pull", "tests/Seeing", "--check", "--json")
+    verdicts = {0: True, 4: False}  # the starter reads most of its cards, and which one it gets is drawn anew
+    assert done.json[0]["sees"] is verdicts[done.status]
+
+
+@pytest.mark.parametrize("arguments", [(), ("--yes",), ("--no-check",)])
+def test_nobody_who_cannot_be_asked_waits_for_a_check(pull: Run, arguments: tuple[str, ...]) -> None:
+    done = pull("pull", REPO, *arguments, "--json")
+    assert (done.status, done.json[0]["sees"]) == (0, None)
+
+
+@pytest.mark.skipif(not hasattr(pexpect, "spawn"), reason="pseudo-terminals need a Unix")
+@pytest.mark.parametrize(("reply", "status", "verdict"), [("n", 0, False), ("", 4, True)])
+def test_on_a_terminal_the_check_is_offered(
+    tmp_path: Path, environment: dict[str, str], hub: Hub, cache: Path, reply: str, status: int, verdict: bool
+) -> None:
+    env = environment | hub.environment(cache) | {"TERM": "xterm-256color"}
+    child = pexpect.spawn(
+        sys.executable, ["-m", "mmcli", "pull", REPO], cwd=str(tmp_path), env=env, dimensions=(40, 200), timeout=60
+    )
+    child.expect_exact("[Y/n] ")
+    child.sendline("")
+    child.expect_exact("to find out whether it sees? [Y/n] ")
+    child.sendline(reply)
+    child.expect(pexpect.EOF)
+    child.close()
+    assert child.exitstatus == status
+    assert ("does not see what it is shown" in child.before.decode()) == verdict

@@ -31,8 +31,9 @@ MAX_LINES = 500
 MAY_IMPORT = {
     "errors": set(),
     "interrupts": set(),
+    "offline": {"errors"},
     "config": {"errors"},
-    "models": {"errors", "config"},
+    "models": {"errors", "config", "offline"},
     "media": {"errors"},
     "terminal": {"errors"},
     "engine": {"errors", "media.types"},
@@ -52,7 +53,8 @@ MAY_NAME = {
     "pillow_heif": {"media/images.py"},
     "httpx": {"media/web.py"},
     "httpx2": {"media/web.py", "models/hub.py"},
-    "huggingface_hub": {"models/hub.py"},
+    "huggingface_hub": {"models/hub.py", "models/removing.py"},
+    "filelock": {"models/removing.py"},
     "jinja2": {"engine/template.py"},
     "psutil": {"engine/machine.py"},
     "prompt_toolkit": {"terminal/keyboard.py"},
@@ -130,11 +132,18 @@ def test_each_library_has_its_room(path: Path) -> None:
 
 
 @by_name
-def test_only_one_file_knows_llama_cpp(path: Path) -> None:
+def test_only_one_file_loads_llama_cpp(path: Path) -> None:
     tree = ast.parse(path.read_text("utf-8"))
     texts = [node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)]
     if any(re.fullmatch(r"llama_cpp(\.\w+)?", text) for text in texts):  # importlib.import_module("llama_cpp…")
         assert named(path) == "engine/mtmd.py"
+
+
+@by_name
+def test_few_files_call_llama_cpp(path: Path) -> None:
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in ("native", "mtmd.native"):
+            assert named(path) in ("engine/mtmd.py", "engine/context.py", "engine/probe.py", "engine/local.py")
 
 
 @by_name

@@ -10,24 +10,79 @@ from mmcli.commands import options as opt
 from mmcli.commands.completion import model_names
 
 if TYPE_CHECKING:
-    from mmcli.models import Entry, Model, Wanted
+    from collections.abc import Sequence
+
+    from mmcli.models import Entry, Model, SpeechEntry, SpeechModel, Wanted, WantedSpeech
+    from mmcli.terminal import Style
 
 GB = 1_000_000_000
 COLUMNS = ("name", "here", "size_gb", "abilities", "licence", "about")
 
 
-def models(json: opt.JsonListOpt = False) -> int | None:
+def models(
+    adopt: Annotated[
+        bool, typer.Option("--adopt", help="Find pairs of GGUF files that other tools have here, to use them in place.")
+    ] = False,
+    json: opt.JsonListOpt = False,
+    quiet: opt.QuietOpt = False,
+) -> int | None:
     """List the models of the catalogue: which are on this machine, how large they are, what they can do."""
     from mmcli import models as known
     from mmcli import terminal
     from mmcli.models import catalogue
 
+    if adopt:
+        return _adopt(terminal.Style(json=json, quiet=quiet))
     rows = [
         (name, known.installed(name), _gb(entry), ", ".join(entry.abilities), entry.licence, entry.about)
         for name, entry in catalogue.load().items()
     ]
-    terminal.table(COLUMNS, rows, terminal.Style(json=json))
+    sections: dict[str, Sequence[Sequence[object]]] = {
+        "": rows,
+        "of other tools": _adopted_rows(),
+        "speech models": _speech_rows(),
+    }
+    terminal.tables(COLUMNS, sections, terminal.Style(json=json))
     return None
+
+
+def _adopt(style: Style) -> int:
+    """Look for models of other tools, remember them, and say what was found and what was left."""
+    from mmcli import models as known
+    from mmcli import terminal
+
+    with terminal.progress(style) as progress:
+        found = known.adopt(progress)
+    rows = [
+        (model.name, model.place, round(model.n_bytes / GB, 3), str(model.weights), str(model.projector))
+        for model in found.models
+    ]
+    terminal.table(("name", "place", "size_gb", "weights", "projector"), rows, style)
+    looked = ", ".join(f"{place} ({root})" for place, root in found.looked)
+    terminal.notice(f"looked in {looked}" if looked else "no other tool keeps models here", style)
+    for model in found.gone:
+        terminal.notice(f"{model.name} is gone from {model.place}, and forgotten", style)
+    if found.alone:
+        terminal.notice(f"left out: {len(found.alone)} without their projector, such as {found.alone[0]}", style)
+    if found.damaged:
+        terminal.notice(f"passed over: {len(found.damaged)} that cannot be read, such as {found.damaged[0]}", style)
+    if rows:
+        terminal.notice(f'use them by name: mmcli ask photo.jpg "What is this?" -m {rows[0][0]}', style)
+    return 0
+
+
+def _adopted_rows() -> list[tuple[object, ...]]:
+    """The rows of models that other tools have, and the catalogue has not."""
+    from mmcli.models import adopted, catalogue
+
+    rows: list[tuple[object, ...]] = []
+    for model in adopted.load().values():
+        if model.name not in catalogue.load():
+            size = None if model.gone else round(model.n_bytes / GB, 3)
+            senses = [word for word, able in (("image", model.sees), ("audio", model.hears)) if able]
+            about = f"{'gone from' if model.gone else 'from'} {model.place}: {model.weights}"
+            rows.append((model.name, not model.gone, size, ", ".join(senses), None, about))
+    return rows
 
 
 def show(
@@ -46,9 +101,11 @@ def show(
     from mmcli import terminal
     from mmcli.models import catalogue
 
-    found = known.find(name)
-    match = catalogue.match(name)
-    facts = _facts(found, match[1] if match else None)
+    found = known.find_any(name)
+    if isinstance(found, known.SpeechModel | known.WantedSpeech):
+        facts = _of_speech(found)
+    else:
+        facts = _facts(found, catalogue.load().get(found.name))
     if json:
         terminal.data(facts)
         return None
@@ -63,9 +120,49 @@ def show(
     return None
 
 
+def _speech_rows() -> list[tuple[object, ...]]:
+    """The rows of the models that write down speech."""
+    from mmcli import models as known
+    from mmcli.models import speech
+
+    return [
+        (
+            name,
+            isinstance(known.find_speech(name), known.SpeechModel),
+            _gb(entry),
+            "speech",
+            entry.licence,
+            entry.about,
+        )
+        for name, entry in speech.load().items()
+    ]
+
+
+def _of_speech(found: SpeechModel | WantedSpeech) -> dict[str, Any]:
+    """What is known of a model that writes down speech."""
+    from mmcli import models as known
+
+    facts: dict[str, Any] = {"name": found.name, "here": isinstance(found, known.SpeechModel)}
+    if found.entry is not None:
+        facts |= {
+            "about": found.entry.about,
+            "abilities": ["speech"],
+            "languages": found.entry.languages,
+            "licence": found.entry.licence,
+            "size_gb": _gb(found.entry),
+            "repo": found.entry.repo,
+            "revision": found.entry.revision,
+            "sha256": {file.file: file.sha256 for file in found.entry.files if file.sha256},
+        }
+    if isinstance(found, known.SpeechModel):
+        return facts | {"folder": str(found.folder)}
+    return facts | {"repo": found.repo, "revision": found.revision}
+
+
 def _facts(found: Model | Wanted, entry: Entry | None) -> dict[str, Any]:
     """In the order people ask for them; what is not known is None."""
     from mmcli import models as known
+    from mmcli.models import adopted
 
     facts: dict[str, Any] = {"name": found.name, "here": isinstance(found, known.Model)}
     if entry is not None:
@@ -86,6 +183,9 @@ def _facts(found: Model | Wanted, entry: Entry | None) -> dict[str, Any]:
         }
     if isinstance(found, known.Model):
         facts |= _of_files(found)
+        owner = None if entry and entry.builtin else adopted.load().get(found.name)
+        if owner and found.weights == owner.weights:
+            facts["place"] = owner.place
     else:
         facts |= {"repo": found.repo, "revision": found.revision}
     return facts
@@ -113,7 +213,7 @@ def _of_files(model: Model) -> dict[str, Any]:
     return facts | {"template": header.text("tokenizer.chat_template")}
 
 
-def _gb(entry: Entry) -> float | None:
+def _gb(entry: Entry | SpeechEntry) -> float | None:
     return round(entry.n_bytes / GB, 3) if entry.n_bytes else None
 
 

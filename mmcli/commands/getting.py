@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from mmcli.errors import ModelError
 
 if TYPE_CHECKING:
-    from mmcli.models import Download, Model, Wanted
+    from mmcli.models import Download, Model, SpeechModel, Wanted
     from mmcli.terminal import Style
 
 MB, GB = 1_000_000, 1_000_000_000
@@ -20,7 +20,9 @@ def find(name: str | None, mmproj: Path | None, *, yes: bool, style: Style) -> M
     from mmcli.engine import machine
 
     if name:
-        return models.find(name, mmproj)
+        named = models.find(name, mmproj)
+        tell_projector(named, mmproj, style)
+        return named
     chosen = models.default(machine.free_memory())
     found = models.find(chosen, mmproj) if mmproj is None else None
     if found is None or (isinstance(found, models.Wanted) and not (yes or terminal.can_ask(style))):
@@ -30,6 +32,14 @@ def find(name: str | None, mmproj: Path | None, *, yes: bool, style: Style) -> M
             "-m WEIGHTS.gguf takes a file (or set MMCLI_MODEL)",
         )
     return found
+
+
+def tell_projector(found: Model | Wanted, mmproj: Path | None, style: Style) -> None:
+    """Say which projector was picked up beside a weights file, where nobody named it."""
+    from mmcli import models, terminal
+
+    if mmproj is None and isinstance(found, models.Model) and found.is_by_path and found.projector:
+        terminal.notice(f"with the projector beside it: {found.projector}", style)
 
 
 def here(found: Model | Wanted, *, yes: bool, style: Style) -> Model:
@@ -46,17 +56,48 @@ def here(found: Model | Wanted, *, yes: bool, style: Style) -> Model:
     return fetch(models.plan(found), yes=yes, style=style)
 
 
+def speech(name: str | None, *, yes: bool, style: Style) -> SpeechModel:
+    """The speech model of that name (None: the default), fetched, if need be, after the person said yes."""
+    from mmcli import models, terminal
+
+    found = models.find_speech(name)
+    if isinstance(found, models.SpeechModel):
+        return found
+    if not (yes or terminal.can_ask(style)):
+        raise ModelError(
+            f"`{found.name}` is not on this machine yet",
+            hint=f"`mmcli pull {found.name}` or --yes fetches it ({size(found.name)})",
+        )
+    return fetch_speech(models.plan(found), yes=yes, style=style)
+
+
 def fetch(download: Download, *, yes: bool, style: Style) -> Model:
     """Say what is fetched, ask unless `yes`, fetch."""
     from mmcli import models, terminal
+
+    _consent(download, yes=yes, style=style, otherwise="-m starter is built in")
+    with terminal.progress(style) as progress:
+        return models.fetch(download, progress)
+
+
+def fetch_speech(download: Download, *, yes: bool, style: Style) -> SpeechModel:
+    """The same for a speech model."""
+    from mmcli import models, terminal
+
+    _consent(download, yes=yes, style=style)
+    with terminal.progress(style) as progress:
+        return models.fetch_speech(download, progress)
+
+
+def _consent(download: Download, *, yes: bool, style: Style, otherwise: str | None = None) -> None:
+    """ModelError unless the person wants the download."""
+    from mmcli import terminal
 
     text = f"{download.wanted.name}: {what(download)}"
     if yes:
         terminal.notice(f"fetching {text}", style)
     elif not terminal.confirm(f"Fetch {text}?"):
-        raise ModelError(f"`{download.wanted.name}` was not fetched", hint="-m starter is built in")
-    with terminal.progress(style) as progress:
-        return models.fetch(download, progress)
+        raise ModelError(f"`{download.wanted.name}` was not fetched", hint=otherwise)
 
 
 def what(download: Download) -> str:
@@ -64,19 +105,19 @@ def what(download: Download) -> str:
     n_files = len(download.files)
     rest = ""
     if download.n_missing < download.n_bytes:
-        rest = f" ({_words(download.n_missing)} of it still to come)"
+        rest = f" ({words(download.n_missing)} of it still to come)"
     licence = download.licence or "not told by its repository"
     files = f"{n_files} file{'s' if n_files > 1 else ''}"
-    return f"{files}, {_words(download.n_bytes)}{rest}, from {download.wanted.repo}, licence: {licence}"
+    return f"{files}, {words(download.n_bytes)}{rest}, from {download.wanted.repo}, licence: {licence}"
 
 
 def size(name: str) -> str:
     """The download's size as far as it is known without asking the Hub."""
-    from mmcli.models import catalogue
+    from mmcli.models import catalogue, speech
 
-    known = catalogue.load().get(name)
-    return _words(known.n_bytes) if known and known.n_bytes else "it says how large it is"
+    known = catalogue.load().get(name) or speech.load().get(name)
+    return words(known.n_bytes) if known and known.n_bytes else "it says how large it is"
 
 
-def _words(n_bytes: int) -> str:
+def words(n_bytes: int) -> str:
     return f"{n_bytes / GB:.2f} GB" if n_bytes >= GB / 10 else f"{n_bytes / MB:.1f} MB"

@@ -57,6 +57,14 @@ YesOpt = Annotated[
     bool,
     typer.Option("-y", "--yes", envvar="MMCLI_YES", rich_help_panel=MODEL, help="Fetch what is missing, don't ask."),
 ]
+OfflineOpt = Annotated[
+    bool,
+    typer.Option(
+        "--offline",
+        envvar="MMCLI_OFFLINE",
+        help="Make no connection but to this machine itself; what would need one fails (status 5).",
+    ),
+]
 SystemOpt = Annotated[
     str | None,
     typer.Option("-s", "--system", envvar="MMCLI_SYSTEM", rich_help_panel=ANSWER, help="System prompt."),

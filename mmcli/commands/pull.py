@@ -1,13 +1,17 @@
-"""`mmcli pull`: models from the Hugging Face Hub, each with its projector, verified."""
+"""`mmcli pull`: models from the Hugging Face Hub, each with its projector, verified; speech models too."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mmcli.commands import options as opt
 from mmcli.commands.completion import model_names
+
+if TYPE_CHECKING:
+    from mmcli.models import Model, SpeechModel
+    from mmcli.terminal import Style
 
 
 def pull(
@@ -21,6 +25,13 @@ def pull(
         ),
     ],
     yes: opt.YesOpt = False,
+    check: Annotated[
+        bool | None,
+        typer.Option(
+            "--check/--no-check",
+            help="Show what was fetched a test card, and tell whether it sees. Default: ask, on a terminal.",
+        ),
+    ] = None,
     json: opt.JsonListOpt = False,
     quiet: opt.QuietOpt = False,
     debug: opt.DebugOpt = False,
@@ -33,15 +44,51 @@ def pull(
     from mmcli.commands import getting
 
     style = terminal.Style(json=json, quiet=quiet, debug=debug)
-    rows = []
-    for found in [models.find(name) for name in names]:  # a slip in the last name fails before the first download
-        if isinstance(found, models.Model):
+    rows: list[tuple[str, str, str | None, bool | None]] = []
+    status = 0
+    for found in [models.find_any(name) for name in names]:  # a slip in the last name fails before the first download
+        if isinstance(found, models.Model | models.SpeechModel):
             terminal.notice(f"{found.name} is on this machine already", style)
-        else:
-            # Whoever types `pull` wants it: in a script there is nobody to ask, and nothing to ask for.
-            consent = yes or not terminal.can_ask(style)
-            found = getting.fetch(models.plan(found), yes=consent, style=style)
-        rows.append((found.name, str(found.weights), str(found.projector) if found.projector else None))
+            status = _add(rows, found, bool(check), style) or status
+            continue
+        # Whoever types `pull` wants it: in a script there is nobody to ask, and nothing to ask for.
+        consent = yes or not terminal.can_ask(style)
+        download = models.plan(found)
+        if isinstance(download.wanted, models.WantedSpeech):
+            _add(rows, getting.fetch_speech(download, yes=consent, style=style), False, style)
+            continue
+        model = getting.fetch(download, yes=consent, style=style)
+        wanted = check
+        only_own_prompts = download.wanted.entry is not None and download.wanted.entry.prompts
+        if check is None and not consent and model.sees and not only_own_prompts:
+            wanted = terminal.confirm(f"Show {model.name} a test card, to find out whether it sees?")
+        status = _add(rows, model, bool(wanted), style) or status
     if not quiet:
-        terminal.table(("name", "weights", "projector"), rows, style)
-    return None
+        terminal.table(("name", "weights", "projector", "sees"), rows, style)
+    return status
+
+
+def _add(
+    rows: list[tuple[str, str, str | None, bool | None]], model: Model | SpeechModel, check: bool, style: Style
+) -> int:
+    """The row of a model that is here, examined where that is wanted; the status of the examination."""
+    projector = getattr(model, "projector", None)
+    status, sees = _examine(model.name, style) if check and getattr(model, "sees", False) else (0, None)
+    rows.append((model.name, str(model.weights), str(projector) if projector else None, sees))
+    return status
+
+
+def _examine(name: str, style: Style) -> tuple[int, bool | None]:
+    """Show the model a card and say in a few lines what came of it; None where no verdict was reached."""
+    from mmcli import health, terminal
+
+    with terminal.progress(style) as progress:
+        findings = list(health.examine_model(name, on_progress=progress))
+    for finding in findings:
+        if finding.level == "ok":
+            terminal.notice(finding.message, style)
+        else:
+            remedy = f": {finding.remedy}" if finding.remedy else ""
+            terminal.warning(f"{finding.check}: {finding.message}{remedy}", style)
+    verdicts = [finding.facts["sees"] for finding in findings if "sees" in finding.facts]
+    return health.status(findings), verdicts[-1] if verdicts else None

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mmcli.engine import kv, mtmd
+from mmcli.engine.context import Context, Interrupted
 from mmcli.engine.messages import OnProgress, Usage
 from mmcli.engine.plan import Plan
 from mmcli.errors import ContextFull, ResourceError
@@ -34,6 +35,25 @@ class Room:
     def limit(self) -> int:
         return self.n_ctx or min(self.n_ctx_train or self.affordable, self.affordable)
 
+    def wanted(self, n_prompt: int, max_tokens: int, least: int = 1) -> int:
+        """Tokens of the context that a prompt and its answer need; ContextFull with the numbers where none can do.
+
+        `least` is what the answer must have room for.
+        """
+        if self.limit > self.affordable:
+            raise ResourceError(
+                f"no memory for a context of {self.limit} tokens: this machine has room for {self.affordable}",
+                hint="leave --ctx-size out: the context is then as large as the prompt needs",
+            )
+        if n_prompt + least > self.limit:
+            room = f" and an answer {least}" if least > 1 else ""
+            raise ContextFull(
+                f"the prompt takes {n_prompt} tokens{room}, but the context holds only {self.limit}"
+                f" (the model was trained on {self.n_ctx_train}, memory allows {self.affordable})",
+                hint="give fewer or smaller inputs (--detail low), or a larger --ctx-size",
+            )
+        return self.n_ctx or min(self.limit, -(-(n_prompt + max_tokens) // 256) * 256)
+
 
 class Cache:
     """One sequence. `cells` says what llama.cpp's cache holds at any moment."""
@@ -50,8 +70,8 @@ class Cache:
     ) -> None:
         self._weights, self._room, self._threads = weights, room, threads
         self._store, self._worth_saving, self._on_notice = store, worth_saving, on_notice
-        self._context: mtmd.Context | None = None
-        self._embeddings: OrderedDict[tuple[str, int], Any] = OrderedDict()  # of the media used last
+        self._context: Context | None = None
+        self._embeddings: OrderedDict[tuple[str, int], tuple[int, Any]] = OrderedDict()  # bytes, of media used last
         self.cells: list[kv.Cell] = []
 
     def close(self) -> None:
@@ -60,17 +80,13 @@ class Cache:
         self._context = None
 
     @property
-    def context(self) -> mtmd.Context:
+    def context(self) -> Context:
         assert self._context is not None, "fit() comes first"
         return self._context
 
     @property
     def n_tokens(self) -> int:
         return kv.n_tokens(self.cells)
-
-    @property
-    def limit(self) -> int:
-        return self._room.limit
 
     def load(self, key: str) -> kv.Record | None:
         """A stored prefix, if a store is kept, has it, and memory does not hold something better."""
@@ -84,23 +100,9 @@ class Cache:
 
     def fit(self, plan: Plan, projector: mtmd.Projector | None, max_tokens: int, least: int = 1) -> None:
         """A context large enough for prompt and answer; ContextFull with the numbers where `least` has no room."""
-        n_prompt, limit = plan.n_tokens, self._room.limit
-        if limit > self._room.affordable:
-            raise ResourceError(
-                f"no memory for a context of {limit} tokens: this machine has room for {self._room.affordable}",
-                hint="leave --ctx-size out: the context is then as large as the prompt needs",
-            )
-        if n_prompt + least > limit:
-            room = f" and an answer {least}" if least > 1 else ""
-            raise ContextFull(
-                f"the prompt takes {n_prompt} tokens{room}, but the context holds only {limit}"
-                f" (the model was trained on {self._room.n_ctx_train}, memory allows {self._room.affordable})",
-                hint="give fewer or smaller inputs (--detail low), or a larger --ctx-size",
-            )
-        wanted = self._room.n_ctx or min(limit, -(-(n_prompt + max_tokens) // 256) * 256)
+        wanted, limit = self._room.wanted(plan.n_tokens, max_tokens, least), self._room.limit
         # Media whose tokens see each other both ways must go through in one piece.
-        whole = [chunk.n_tokens for chunk in plan.chunks.values() if projector and projector.needs_whole(chunk)]
-        n_ubatch = max([N_UBATCH, *whole])
+        n_ubatch = max(N_UBATCH, plan.whole(projector))
         old = self._context
         if old is not None and old.n_ctx >= wanted and old.n_batch >= n_ubatch:
             return
@@ -109,7 +111,7 @@ class Cache:
             wanted = min(limit, max(wanted, 2 * old.n_ctx))  # a growing talk doubles, so that it rarely moves
             state = old.state() if self.cells else None
             self.close()
-        self._context = mtmd.Context(
+        self._context = Context(
             self._weights,
             n_ctx=wanted,
             n_ubatch=n_ubatch,
@@ -163,7 +165,7 @@ class Cache:
                         if time.perf_counter() - started >= self._worth_saving:
                             with usage.timed("save"):
                                 self._save(plan)
-        except mtmd.Interrupted:
+        except Interrupted:
             if not self.context.forget_from(kv.n_pos(self.cells)):  # what the unfinished pass has written
                 self._clear()
             return False
@@ -181,8 +183,8 @@ class Cache:
             if embeddings is None:
                 report("encode", done, n_prompt)
                 with usage.timed("encode"):
-                    embeddings = projector.encode(plan.chunks[place])
-                self._keep(plan, place, embeddings)
+                    embeddings = projector.encode_apart(plan.chunks[place])
+                self._keep(plan, place, projector.size(plan.chunks[place]), embeddings)
             report("prefill", done, n_prompt)
             with usage.timed("prefill"):
                 self.context.decode_media(projector, plan.chunks[place], embeddings, kv.n_pos(self.cells))
@@ -195,24 +197,20 @@ class Cache:
     def _embedded(self, plan: Plan, place: int) -> Any | None:
         """What the encoder made of this medium before, if it is still here: a talk that moves encodes nothing twice."""
         key = plan.slice_at(place)
-        if key in self._embeddings:
-            self._embeddings.move_to_end(key)
-        return self._embeddings.get(key)
+        if key not in self._embeddings:
+            return None
+        self._embeddings.move_to_end(key)
+        return self._embeddings[key][1]
 
-    def _keep(self, plan: Plan, place: int, embeddings: Any) -> None:
-        self._embeddings[plan.slice_at(place)] = embeddings
-        while sum(map(len, self._embeddings.values())) * 4 > EMBEDDINGS_BYTES:
+    def _keep(self, plan: Plan, place: int, n_bytes: int, embeddings: Any) -> None:
+        self._embeddings[plan.slice_at(place)] = n_bytes, embeddings
+        while sum(size for size, _ in self._embeddings.values()) > EMBEDDINGS_BYTES:
             self._embeddings.popitem(last=False)
 
     def _prefill_text(self, plan: Plan) -> None:
         """One batch of text; never across the last medium's end, where the state is saved."""
         place = len(self.cells)
-        stop = plan.after_media if place < plan.after_media else len(plan.cells)
-        tokens: list[int] = []
-        for cell in plan.cells[place : min(stop, place + self.context.n_batch)]:
-            if not isinstance(cell, int):
-                break
-            tokens.append(cell)
+        tokens = plan.text(place, self.context.n_batch)
         last = place + len(tokens) == len(plan.cells)
         self.context.decode(tokens, kv.n_pos(self.cells), logits=last)
         self.cells += tokens

@@ -1,85 +1,93 @@
-"""Logits → pieces: the token loop of one answer. Knows the sampler and the cache; knows no messages."""
+"""Logits → pieces: what one answer does with each of its tokens, and the token loop of an answer alone.
+
+Knows the sampler and what ends an answer; knows no messages. Answers that share their forward passes (many.py) are
+spoken by the same `Voice`.
+"""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 
 from mmcli.engine import kv, mtmd
 from mmcli.engine.cache import Cache
+from mmcli.engine.context import Context, Sampler
 from mmcli.engine.messages import FinishReason, Piece, PieceKind, Sampling, Usage
 from mmcli.engine.template import Prompt
 from mmcli.engine.text import REASONING, REASONING_MARKS, LoopGuard, Reader
 
 
-@dataclass
-class Result:
-    """What one answer has said so far, and why it ended."""
+class Voice:
+    """One answer while it is spoken: samples its tokens, reads them as text, and knows when it has ended.
 
-    answer: list[str] = field(default_factory=list)
-    reasoning: list[str] = field(default_factory=list)
-    tokens: list[int] = field(default_factory=list)  # all that was sampled but the end, reasoning included
-    finish_reason: FinishReason = "interrupted"
+    `answer` and `reasoning` are what it has said so far; `finish_reason` is why it ended, `interrupted` before that.
+    """
 
-    def take(self, parts: list[tuple[PieceKind, str]]) -> Iterator[Piece]:
+    def __init__(self, weights: mtmd.Weights, prompt: Prompt, sampling: Sampling, seed: int, usage: Usage) -> None:
+        self._weights, self._usage, self.seed = weights, usage, seed
+        self._max_tokens, self._loop_guard = sampling.max_tokens, sampling.loop_guard
+        self._sampler = Sampler(
+            weights,
+            temperature=sampling.temperature,
+            top_k=sampling.top_k,
+            top_p=sampling.top_p,
+            min_p=sampling.min_p,
+            repeat_penalty=sampling.repeat_penalty,
+            seed=seed,
+        )
+        self._reader = Reader((*prompt.stop, *sampling.stop), open_reasoning=_open_reasoning(prompt))
+        self._guard = LoopGuard()
+        self.answer: list[str] = []
+        self.reasoning: list[str] = []
+        self.finish_reason: FinishReason = "interrupted"
+        self.token = -1  # the last one sampled
+        self.tokens: list[int] = []  # all that were sampled but the end, reasoning included
+
+    def speak(self, context: Context, row: int, full: bool) -> Iterator[Piece]:
+        """Sample after row `row` of the last forward pass; the answer ends there if its cells are `full`."""
+        token = self.token = self._sampler.sample(context, row)
+        if self._weights.is_end(token):
+            self.finish_reason = "stop"
+            return
+        self.tokens.append(token)
+        self._usage.completion_tokens += 1
+        self._usage.reasoning_tokens += self._reader.reasoning
+        yield from self._take(self._reader.feed(_bytes(self._weights, token)))
+        if self._reader.stopped:
+            self.finish_reason = "stop"
+        elif self._loop_guard and self._guard.looping(token):
+            self.finish_reason = "loop"
+        elif self._usage.completion_tokens >= self._max_tokens or full:
+            self.finish_reason = "length"
+
+    @property
+    def ended(self) -> bool:
+        return self.finish_reason != "interrupted"
+
+    def finish(self) -> Iterator[Piece]:
+        """What was held back until it was certain that no more comes."""
+        yield from self._take(self._reader.feed(b"", final=True))
+
+    def close(self) -> None:
+        self._sampler.close()
+
+    def _take(self, parts: list[tuple[PieceKind, str]]) -> Iterator[Piece]:
         for kind, text in parts:
             (self.answer if kind == "answer" else self.reasoning).append(text)
             yield Piece(text, kind)
 
 
-def decode(
-    weights: mtmd.Weights,
-    cache: Cache,
-    prompt: Prompt,
-    sampling: Sampling,
-    seed: int,
-    usage: Usage,
-    result: Result,
-    interrupted: Callable[[], bool],
-) -> Iterator[Piece]:
-    """Yield the answer's pieces; `result` and `usage` are complete when the iterator ends."""
+def decode(cache: Cache, voice: Voice, usage: Usage, interrupted: Callable[[], bool]) -> Iterator[Piece]:
+    """Yield the pieces of an answer that has the cache for itself; `usage` is complete when the iterator ends."""
     context = cache.context
-    sampler = mtmd.Sampler(
-        weights,
-        temperature=sampling.temperature,
-        top_k=sampling.top_k,
-        top_p=sampling.top_p,
-        min_p=sampling.min_p,
-        repeat_penalty=sampling.repeat_penalty,
-        seed=seed,
-    )
-    reader = Reader((*prompt.stop, *sampling.stop), open_reasoning=_open_reasoning(prompt))
-    guard = LoopGuard()
     position, filled = kv.n_pos(cache.cells), cache.n_tokens
-    started = time.perf_counter()
-    try:
+    with usage.timed("decode"):
         while True:
-            token = sampler.sample(context)
-            if weights.is_end(token):
-                result.finish_reason = "stop"
+            yield from voice.speak(context, -1, filled >= context.n_ctx)
+            if voice.ended or interrupted():
                 break
-            result.tokens.append(token)
-            usage.completion_tokens += 1
-            usage.reasoning_tokens += reader.reasoning
-            yield from result.take(reader.feed(_bytes(weights, token)))
-            if reader.stopped:
-                result.finish_reason = "stop"
-                break
-            if sampling.loop_guard and guard.looping(token):
-                result.finish_reason = "loop"
-                break
-            if usage.completion_tokens >= sampling.max_tokens or filled >= context.n_ctx:
-                result.finish_reason = "length"
-                break
-            if interrupted():
-                break
-            cache.advance(token, position)
+            cache.advance(voice.token, position)
             position, filled = position + 1, filled + 1
-        yield from result.take(reader.feed(b"", final=True))
-    finally:
-        sampler.close()
-        usage.add("decode", time.perf_counter() - started)
+        yield from voice.finish()
 
 
 def _bytes(weights: mtmd.Weights, token: int) -> bytes:

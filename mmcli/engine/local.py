@@ -6,19 +6,22 @@ import importlib
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
 from mmcli.engine import kv, machine, mtmd, plan
+from mmcli.engine.ahead import Cores
 from mmcli.engine.cache import WORTH_SAVING, Cache, Room
-from mmcli.engine.decode import Result, decode
+from mmcli.engine.decode import Voice, decode
 from mmcli.engine.known import Beginning, Book
+from mmcli.engine.many import Many, Request, bearable
 from mmcli.engine.messages import Answer, Message, OnProgress, Piece, Sampling, Usage
 from mmcli.engine.template import Prompt, Template
-from mmcli.errors import ModelError
+from mmcli.errors import MmcliError, ModelError
 from mmcli.media.types import Audio, Image
 
 SPARE_MEMORY = 512 << 20  # bytes left for compute buffers and the rest of the process
@@ -30,12 +33,21 @@ def _silent(text: str) -> None:
     """Nobody listens."""
 
 
+def _unreported(phase: str, done: int, total: int) -> None:
+    """Nobody watches."""
+
+
+def _seed(sampling: Sampling) -> int:
+    return secrets.randbits(32) if sampling.seed is None else sampling.seed
+
+
 @dataclass(frozen=True)
 class Options:
     """How to run a model; fields in the order people ask for them. None means: find the best."""
 
     n_ctx: int | None = None  # tokens; None: what the prompt needs, up to what model and memory allow
     threads: int | None = None
+    encoder_threads: int = 0  # of those, so many encode beside the answers of generate_many; 0: in turns with them
     gpu_layers: int | None = None  # None: all of them where the build can
     detail: Literal["low", "auto", "high"] = "auto"
     cache: Path | None = None  # folder of saved prefixes; None: none are kept
@@ -77,15 +89,17 @@ class LocalEngine:
         self._template = self._load_template()
         spare = max(free - files - SPARE_MEMORY, free // 4)  # weights are mapped: they can be read again
         affordable = max(256, spare // max(1, self._weights.kv_bytes_per_token()))
+        self._room = Room(self._options.n_ctx, self._weights.n_ctx_train, affordable)
         self._cache = Cache(
             self._weights,
-            Room(self._options.n_ctx, self._weights.n_ctx_train, affordable),
+            self._room,
             threads=self._threads,
             store=kv.Store(self._options.cache, self._options.cache_bytes) if self._options.cache else None,
             worth_saving=self._options.worth_saving,
             on_notice=self._options.on_notice,
         )
         self._close.callback(self._cache.close)
+        self._close.callback(self._close_projector)
         self._book = Book(self._opens_apart)
         self._load_seconds = time.perf_counter() - started
 
@@ -110,7 +124,7 @@ class LocalEngine:
     @property
     def n_ctx_limit(self) -> int:
         """Tokens the context can grow to."""
-        return self._cache.limit
+        return self._room.limit
 
     def generate(
         self,
@@ -129,11 +143,11 @@ class LocalEngine:
         self._load_seconds = 0.0  # told once
         encoded = self.n_encodes
         media = [medium for message in messages for medium in message.media]
-        seed = secrets.randbits(32) if sampling.seed is None else sampling.seed
-        result = Result()
         with ExitStack() as close:
             # 1 render the template: text, with a medium between each two segments
             prompt = self._template.render(messages, think=sampling.think)
+            voice = Voice(self._weights, prompt, sampling, _seed(sampling), usage)
+            close.callback(voice.close)
             # 2 tokenize; or recall what was computed in this talk, or from disk what was in another
             key, ids = self._key(prompt, media), [medium.id for medium in media]
             beginning = self._book.look_up(prompt, ids)
@@ -142,7 +156,7 @@ class LocalEngine:
             if record is not None:
                 current = plan.from_record(record, prompt, self._weights, key)
             else:
-                current = self._tokenize(prompt, media, key, usage, close, beginning)
+                current = self._tokenize(prompt, media, key, usage, close, beginning=beginning)
             # 3 make room
             self._cache.fit(current, self._projector, sampling.max_tokens, least)
             # 4 reuse the longest common prefix
@@ -156,29 +170,92 @@ class LocalEngine:
             usage.prompt_tokens, usage.reused_tokens = current.n_tokens, self._cache.n_tokens
             self._explain(prompt, current)
             # 5 prefill the rest
-            report = on_progress or (lambda phase, done, total: None)
+            report = on_progress or _unreported
             ready = self._cache.prefill(current, self._projector, usage, report, self._stop.is_set)
             usage.n_encodes = self.n_encodes - encoded
             # 6 decode
             if ready:
-                yield from decode(self._weights, self._cache, prompt, sampling, seed, usage, result, self._stop.is_set)
-                self._book.add(prompt, ids, [*current.cells, *result.tokens], answer=self._text(result.tokens))
+                yield from decode(self._cache, voice, usage, self._stop.is_set)
+                self._book.add(prompt, ids, [*current.cells, *voice.tokens], answer=self._text(voice.tokens))
             self._stop.clear()
-        answer = Answer(
-            text="".join(result.answer),
-            reasoning="".join(result.reasoning),
-            finish_reason=result.finish_reason,
+        n_ctx, n_past = self._cache.context.n_ctx, self._cache.n_tokens
+        yield Piece("", answer=self._answer(messages, current, voice, usage, n_ctx, n_past))
+
+    def generate_many(
+        self,
+        requests: Iterable[Sequence[Message]],
+        sampling: Sampling | None = None,
+        *,
+        parallel: int | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> Iterator[tuple[int, Piece]]:
+        """Answer many conversations at once; yield (index of the request, Piece) as they come.
+
+        `requests` is taken from in a thread of its own, never more of it than there are free places for and one ahead;
+        it may block. The last Piece of each request carries its Answer, or the `error` why there is none: that ends no
+        other. `parallel` answers are written at once, by default as many as `bearable` says. After `stop` the answers
+        that were begun end as `interrupted`, and requests that were not begun get no Piece.
+        """
+        sampling = sampling or Sampling()
+        cores = Cores(self._threads, min(self._options.encoder_threads, self._threads))
+        many = Many(
+            self._weights,
+            lambda: self._projector,
+            self._room,
+            sampling,
+            cores=cores,
+            parallel=parallel,
+            interrupted=self._stop.is_set,
+            on_notice=self._options.on_notice,
+            report=on_progress or _unreported,
+        )
+
+        def conclude(request: Request, voice: Voice, n_ctx: int, n_past: int) -> Answer:
+            return self._answer(request.messages, request.plan, voice, request.usage, n_ctx, n_past)
+
+        yield from many.run(requests, partial(self._prepare, sampling, cores), conclude)
+        self._stop.clear()
+
+    def bearable(self, n_tokens: int) -> int:
+        """How many conversations of `n_tokens` each, prompt and answer, this machine bears at once (see many.py)."""
+        gpu = self._weights.device != "CPU"
+        return bearable(self._room.wanted(n_tokens, 0), self._room.affordable, self._threads, gpu=gpu)
+
+    def _prepare(self, sampling: Sampling, cores: Cores, index: int, messages: Sequence[Message]) -> Request:
+        """A request as chunks and cells; what is wrong with it is kept in it."""
+        request = Request(index, messages, seed=_seed(sampling))
+        media = [medium for message in messages for medium in message.media]
+        try:
+            request.prompt = self._template.render(messages, think=sampling.think)
+            request.plan = self._tokenize(request.prompt, media, None, request.usage, request.close, cores.encoder)
+            if cores.encoder and self._projector is not None:
+                for place, chunk in request.plan.chunks.items():
+                    with cores.encoding(), request.usage.timed("encode"):
+                        request.embeddings[place] = self._projector.encode_apart(chunk)
+                    request.usage.n_encodes += 1
+        except MmcliError as error:
+            request.error = error
+        else:
+            self._explain(request.prompt, request.plan)
+        return request
+
+    def _answer(
+        self, messages: Sequence[Message], current: plan.Plan, voice: Voice, usage: Usage, n_ctx: int, n_past: int
+    ) -> Answer:
+        return Answer(
+            text="".join(voice.answer),
+            reasoning="".join(voice.reasoning),
+            finish_reason=voice.finish_reason,
             seen=plan.seen(current, messages, self._weights),
             usage=usage,
             model=self.name,
             weights=self._identity[0],
             projector=self._identity[1],
             device=self._weights.device,
-            n_ctx=self._cache.context.n_ctx,
-            n_past=self._cache.n_tokens,
-            seed=seed,
+            n_ctx=n_ctx,
+            n_past=n_past,
+            seed=voice.seed,
         )
-        yield Piece("", answer=answer)
 
     def _key(self, prompt: Prompt, media: Sequence[Image | Audio]) -> str:
         """The name on disk of everything up to the last medium: whatever could change its KV cells is in it."""
@@ -190,9 +267,10 @@ class LocalEngine:
         self,
         prompt: Prompt,
         media: Sequence[Image | Audio],
-        key: str,
+        key: str | None,
         usage: Usage,
         close: ExitStack,
+        threads: int = 0,
         beginning: Beginning | None = None,
     ) -> plan.Plan:
         """The prompt as cells; of what `beginning` knows, nothing is tokenized and no picture looked at again."""
@@ -203,7 +281,7 @@ class LocalEngine:
             with usage.timed("tokenize"):
                 rest = plan.from_text(prompt, self._weights, is_start=not beginning)
         else:
-            projector = self._ready_projector(media, usage)
+            projector = self._ready_projector(media, usage, threads or self._threads)
             with usage.timed("tokenize"):
                 chunks = projector.tokenize(prompt.segments, media, add_special=not beginning)
                 close.callback(chunks.close)
@@ -219,25 +297,27 @@ class LocalEngine:
         """The tokens of an answer as text, as a template would have to repeat it."""
         return b"".join(map(self._weights.piece, tokens)).decode("utf-8", "replace")
 
-    def _ready_projector(self, media: Sequence[Image | Audio], usage: Usage) -> mtmd.Projector:
+    def _ready_projector(self, media: Sequence[Image | Audio], usage: Usage, threads: int) -> mtmd.Projector:
         """The projector, loaded when the first medium needs it, and able to take these media."""
         if self._projector_path is None:
             raise ModelError(
                 f"`{self.name}` has no projector, so it can neither see nor hear",
                 hint="give the projector published beside the weights with --mmproj FILE",
             )
-        if self._projector is None:
+        if self._projector is None or self._projector.threads != threads:
             low, high = DETAIL[self._options.detail]
+            encoded = self.n_encodes
+            self._close_projector()
             with usage.timed("load"):
                 self._projector = mtmd.Projector(
                     self._projector_path,
                     self._weights,
-                    threads=self._threads,
+                    threads=threads,
                     use_gpu=self._weights.device != "CPU",
                     min_tokens=low,
                     max_tokens=high,
                 )
-            self._close.callback(self._projector.close)
+            self._projector.n_encodes = encoded
         projector = self._projector
         for medium in media:
             if isinstance(medium, Image) and not projector.sees:
@@ -247,6 +327,11 @@ class LocalEngine:
             if isinstance(medium, Audio) and medium.sample_rate != projector.sample_rate:
                 raise ModelError(f"`{self.name}` hears at {projector.sample_rate} Hz, not at {medium.sample_rate}")
         return projector
+
+    def _close_projector(self) -> None:
+        if self._projector is not None:
+            self._projector.close()
+        self._projector = None
 
     def _load_weights(self, path: Path, on_progress: OnProgress | None) -> mtmd.Weights:
         def report(done: int, total: int) -> bool:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, TypeAlias
 
+from mmcli.errors import MmcliError
 from mmcli.media.types import Audio, Image, Receipt, Text
 
 Role: TypeAlias = Literal["system", "user", "assistant"]
@@ -105,11 +106,16 @@ class Answer:
 
 @dataclass(frozen=True)
 class Piece:
-    """Complete UTF-8 text of new tokens; the last one of an answer has `answer` set and may be empty."""
+    """Complete UTF-8 text of new tokens; the last one of an answer has `answer` set and may be empty.
+
+    Where many are answered at once, a request that cannot be answered ends with one empty Piece that has `error` set
+    instead: why, and what helps. The others go on.
+    """
 
     text: str
     kind: PieceKind = "answer"
     answer: Answer | None = None
+    error: MmcliError | None = None
 
 
 class Engine(Protocol):
@@ -123,3 +129,12 @@ class Engine(Protocol):
         *,
         least: int = 1,
     ) -> Iterator[Piece]: ...
+
+    def generate_many(
+        self,
+        requests: Iterable[Sequence[Message]],
+        sampling: Sampling = ...,
+        *,
+        parallel: int | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> Iterator[tuple[int, Piece]]: ...

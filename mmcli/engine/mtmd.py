@@ -1,4 +1,4 @@
-"""llama.cpp and libmtmd as a few Python objects. Alone in knowing llama_cpp; knows no messages and no caches.
+"""llama.cpp and libmtmd as a few Python objects. Alone in loading llama_cpp; knows no messages and no caches.
 
 Names follow `llama.h` and `mtmd.h`. Every object frees its native handle in `close()`; the owner keeps them on one
 ExitStack, so that a context goes before its weights.
@@ -217,7 +217,7 @@ class Projector:
     def __init__(
         self, path: Path, weights: Weights, *, threads: int, use_gpu: bool, min_tokens: int, max_tokens: int
     ) -> None:
-        llama, mtmd = native()
+        _, mtmd = native()
         params = mtmd.mtmd_context_params_default()
         params.use_gpu = use_gpu
         params.n_threads = threads
@@ -225,6 +225,7 @@ class Projector:
         params.warmup = False  # would encode an empty picture first: as long as the real one
         params.image_min_tokens = min_tokens
         params.image_max_tokens = max_tokens
+        self._n_embd: int = native()[0].llama_model_n_embd_inp(weights.handle)
         self.handle = mtmd.mtmd_init_from_file(os.fsencode(path), weights.handle, params)
         if not self.handle:
             raise ModelError(
@@ -234,8 +235,7 @@ class Projector:
         self.sees: bool = mtmd.mtmd_support_vision(self.handle)
         self.hears: bool = mtmd.mtmd_support_audio(self.handle)
         self.sample_rate: int = mtmd.mtmd_get_audio_sample_rate(self.handle)  # Hz; -1 where it does not hear
-        self._n_embd: int = llama.llama_model_n_embd_inp(weights.handle)  # what the weights take in place of a token
-        self.n_encodes = 0
+        self.threads, self.n_encodes = threads, 0
 
     def close(self) -> None:
         native()[1].mtmd_free(self.handle)
@@ -274,7 +274,7 @@ class Projector:
         return bool(native()[1].mtmd_decode_use_non_causal(self.handle, chunk.handle))
 
     def encode(self, chunk: Chunk) -> Any:
-        """Media → embeddings: a C array of (n_tokens, n_embd) float32, the caller's own."""
+        """Media → embeddings: a pointer to (n_tokens, n_embd) float32, valid until the next call."""
         _, mtmd = native()
         self.n_encodes += 1
         if mtmd.mtmd_encode_chunk(self.handle, chunk.handle) != 0:
@@ -282,9 +282,18 @@ class Projector:
                 f"cannot encode the {chunk.kind}: {log.last_error() or 'libmtmd gave no reason'}",
                 hint="it may be too large for this machine's memory: try --detail low",
             )
-        n_values = chunk.n_tokens * self._n_embd
-        data = ctypes.string_at(mtmd.mtmd_get_output_embd(self.handle), 4 * n_values)
-        return (ctypes.c_float * n_values).from_buffer_copy(data)
+        return mtmd.mtmd_get_output_embd(self.handle)
+
+    def size(self, chunk: Chunk) -> int:
+        """Bytes of the chunk's embeddings."""
+        return 4 * chunk.n_tokens * self._n_embd
+
+    def encode_apart(self, chunk: Chunk) -> Any:
+        """The same as `encode`, in memory of its own: valid for as long as it is kept."""
+        embeddings = self.encode(chunk)
+        kept = (ctypes.c_float * (chunk.n_tokens * self._n_embd))()  # (n_tokens, n_embd) float32
+        ctypes.memmove(kept, embeddings, ctypes.sizeof(kept))
+        return ctypes.cast(kept, ctypes.POINTER(ctypes.c_float))
 
 
 @contextmanager
@@ -341,153 +350,3 @@ class Chunks:
         _, mtmd = native()
         for i in range(mtmd.mtmd_input_chunks_size(self.handle)):
             yield Chunk(mtmd.mtmd_input_chunks_get(self.handle, i))
-
-
-class Interrupted(Exception):
-    """A forward pass was given up because `Context.abort_when` said so. Not an error: never leaves engine/."""
-
-
-class Context:
-    """A KV cache of one sequence and the forward pass over it. Positions are the caller's business."""
-
-    def __init__(self, weights: Weights, *, n_ctx: int, n_ubatch: int, threads: int, offload: bool) -> None:
-        llama, _ = native()
-        self._llama = llama
-        params = llama.llama_context_default_params()
-        params.n_ctx = n_ctx
-        params.n_batch = params.n_ubatch = n_ubatch
-        params.n_outputs_max = 1  # logits of one token at a time: by default room for n_batch rows of the vocabulary
-        params.n_threads = params.n_threads_batch = threads
-        params.offload_kqv = params.op_offload = offload
-        params.no_perf = True
-        self.handle = llama.llama_init_from_model(weights.handle, params)
-        if not self.handle:
-            raise ResourceError(
-                f"no memory for a context of {n_ctx} tokens: {log.last_error() or 'llama.cpp gave no reason'}",
-                hint="a smaller --ctx-size needs less",
-            )
-        self.n_ctx: int = llama.llama_n_ctx(self.handle)
-        self.n_batch = n_ubatch
-        self._memory = llama.llama_get_memory(self.handle)
-        self._batch = llama.llama_batch_init(n_ubatch, 0, 1)
-        for i in range(n_ubatch):
-            self._batch.n_seq_id[i] = 1
-            self._batch.seq_id[i][0] = 0
-
-    def close(self) -> None:
-        self._llama.llama_batch_free(self._batch)
-        self._llama.llama_free(self.handle)
-
-    def decode(self, tokens: Sequence[int], pos: int, *, logits: bool = True) -> None:
-        """One forward pass over at most `n_batch` tokens at positions pos, pos + 1, …; logits of the last if wanted."""
-        batch = self._batch
-        last = len(tokens) - 1
-        for i, token in enumerate(tokens):
-            batch.token[i], batch.pos[i], batch.logits[i] = token, pos + i, False
-        batch.logits[last], batch.n_tokens = logits, last + 1
-        self._check(self._llama.llama_decode(self.handle, batch))
-
-    def decode_media(self, projector: Projector, chunk: Chunk, embeddings: Any, pos: int) -> None:
-        """The forward pass over one medium's embeddings, starting at position `pos`."""
-        _, mtmd = native()
-        after = self._llama.llama_pos(pos)
-        no_callback = mtmd.mtmd_helper_post_decode_callback()
-        seq_id, user_data = 0, None
-        place = (pos, seq_id, self.n_batch, ctypes.byref(after), no_callback, user_data)
-        status = mtmd.mtmd_helper_decode_image_chunk(projector.handle, self.handle, chunk.handle, embeddings, *place)
-        self._check(status)
-
-    @contextmanager
-    def abort_when(self, wanted: Callable[[], bool]) -> Iterator[None]:
-        """While inside, a forward pass on the CPU asks `wanted` at each node, and raises Interrupted when told to.
-
-        For prefills, which take seconds; a step of decoding is short, and too short to be asked that often.
-        """
-        llama = self._llama
-        callback = llama.ggml_abort_callback(lambda data: wanted())
-        llama.llama_set_abort_callback(self.handle, callback, None)
-        try:
-            yield
-        finally:
-            llama.llama_set_abort_callback(self.handle, llama.ggml_abort_callback(), None)
-
-    def _check(self, status: int) -> None:
-        if status == 0:
-            return
-        if status == 2:  # llama.h: aborted
-            raise Interrupted
-        raise ResourceError(
-            f"llama.cpp could not run the model (status {status}): {log.last_error() or 'no reason given'}",
-            hint="a smaller --ctx-size, or fewer or smaller inputs, need less memory",
-        )
-
-    def forget_from(self, pos: int) -> bool:
-        """Drop everything at positions ≥ pos; False where the model refuses (hybrid, recurrent, sliding window)."""
-        llama = self._llama
-        # A sliding window has already dropped what a rolled-back position would need to see.
-        if 0 < pos and llama.llama_memory_seq_pos_min(self._memory, 0) > 0:
-            return False
-        return bool(llama.llama_memory_seq_rm(self._memory, 0, pos, -1))
-
-    def clear(self) -> None:
-        self._llama.llama_memory_clear(self._memory, True)
-
-    def state(self) -> bytearray:
-        """The sequence's KV cells as llama.cpp serialises them."""
-        size = self._llama.llama_state_seq_get_size(self.handle, 0)
-        buffer = bytearray(size)
-        view = (ctypes.c_uint8 * size).from_buffer(buffer)
-        written = self._llama.llama_state_seq_get_data(self.handle, view, size, 0)
-        del view
-        assert written == size, f"{written} of {size} bytes of state written"
-        return buffer
-
-    def restore(self, state: bytearray | memoryview) -> bool:
-        """Put a `state()` back into an empty cache; False where llama.cpp refuses it."""
-        view = (ctypes.c_uint8 * len(state)).from_buffer(state)
-        read = self._llama.llama_state_seq_set_data(self.handle, view, len(state), 0)
-        del view
-        return bool(read)
-
-
-class Sampler:
-    """Logits → token, by llama.cpp's own chain of filters."""
-
-    def __init__(
-        self,
-        weights: Weights,
-        *,
-        temperature: float,
-        top_k: int,
-        top_p: float,
-        min_p: float,
-        repeat_penalty: float,
-        seed: int,
-    ) -> None:
-        llama, _ = native()
-        self._llama = llama
-        self.handle = llama.llama_sampler_chain_init(llama.llama_sampler_chain_default_params())
-        if repeat_penalty != 1.0:
-            n_vocab = llama.llama_vocab_n_tokens(weights.vocab)
-            self._add(llama.llama_sampler_init_penalties(n_vocab, 64, repeat_penalty, 0.0, 0.0))
-        if temperature <= 0:
-            self._add(llama.llama_sampler_init_greedy())
-            return
-        if top_k > 0:
-            self._add(llama.llama_sampler_init_top_k(top_k))
-        if top_p < 1:
-            self._add(llama.llama_sampler_init_top_p(top_p, 1))
-        if min_p > 0:
-            self._add(llama.llama_sampler_init_min_p(min_p, 1))
-        self._add(llama.llama_sampler_init_temp(temperature))
-        self._add(llama.llama_sampler_init_dist(seed))
-
-    def _add(self, sampler: Any) -> None:
-        self._llama.llama_sampler_chain_add(self.handle, sampler)
-
-    def sample(self, context: Context) -> int:
-        """The next token after the last decoded one (accepted: penalties see it)."""
-        return int(self._llama.llama_sampler_sample(self.handle, context.handle, -1))
-
-    def close(self) -> None:
-        self._llama.llama_sampler_free(self.handle)

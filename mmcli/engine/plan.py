@@ -53,6 +53,30 @@ class Plan:
             key=self.key if self.after_media else None,  # else what comes after the last medium is not told apart
         )
 
+    def text(self, start: int, most: int) -> list[int]:
+        """The tokens from cell `start` to the next medium, at most so many."""
+        tokens: list[int] = []
+        for cell in self.cells[start : start + most]:
+            if not isinstance(cell, int):
+                break
+            tokens.append(cell)
+        return tokens
+
+    def boundary(self, place: int) -> int:
+        """The last place up to `place` where a medium begins or ends: what is before it holds whole runs of text."""
+        place = min(place, self.after_media)
+        while place > 0 and (
+            place < len(self.cells) and isinstance(self.cells[place], int) and isinstance(self.cells[place - 1], int)
+        ):
+            place -= 1
+        return place
+
+    def whole(self, projector: mtmd.Projector | None) -> int:
+        """Tokens of the largest medium that must go through the model in one piece; 0 where none must."""
+        if projector is None:
+            return 0
+        return max((chunk.n_tokens for chunk in self.chunks.values() if projector.needs_whole(chunk)), default=0)
+
     def origin(self, place: int) -> Literal["encoded", "memory", "disk"]:
         if place < self.restored:
             return "disk"

@@ -1,24 +1,49 @@
-"""Which weights a name means, and what they can do. Knows files, the catalogue and the Hub; knows no engine."""
+"""Which weights a name means, and what they can do. Knows files, the catalogue and the Hub; knows no engine.
+
+Two kinds of models: those that answer (`find`, `fetch`), and those that write down speech (`find_speech`,
+`fetch_speech`). `plan` serves both; `find_any` is for commands that take either.
+"""
 
 from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mmcli.errors import ModelError
-from mmcli.models import cache, catalogue, hub, pairs
-from mmcli.models.catalogue import NO_ADVICE, Entry
+from mmcli.errors import ModelError, UsageError
+from mmcli.models import adopted, cache, catalogue, elsewhere, hub, pairs, speech
+from mmcli.models.adopted import Adopted
+from mmcli.models.catalogue import NO_ADVICE, Entry, File
 from mmcli.models.model import Model, beside, open_files
+from mmcli.models.speech import SpeechEntry, SpeechModel
 
 if TYPE_CHECKING:
     from mmcli.models.hub import OnProgress, Remote
 
-__all__ = ["Download", "Entry", "Model", "Wanted", "default", "fetch", "find", "installed", "plan"]
+__all__ = [
+    "Adopted",
+    "Download",
+    "Entry",
+    "Model",
+    "SpeechEntry",
+    "SpeechModel",
+    "Wanted",
+    "WantedSpeech",
+    "adopt",
+    "default",
+    "fetch",
+    "fetch_speech",
+    "find",
+    "find_any",
+    "find_speech",
+    "installed",
+    "plan",
+]
 
 REFERENCE = re.compile(r"([A-Za-z0-9][\w.-]*/[\w.-]+)(?::([\w.-]+))?")
+REPOSITORY = catalogue.REPO
 MEMORY_PER_BYTE = 1.6  # bytes in use for one of weights and projector, KV cache and buffers included: a rule of thumb
 
 
@@ -43,11 +68,21 @@ class Wanted:
 
 
 @dataclass(frozen=True)
+class WantedSpeech:
+    """A speech model on the Hub that is not, or not whole, on this machine."""
+
+    name: str  # as it is called on the command line
+    repo: str
+    revision: str = "main"
+    entry: SpeechEntry | None = None  # what the catalogue knows of it
+
+
+@dataclass(frozen=True)
 class Download:
     """What fetching a model means: its files as the Hub describes them, and what of them is missing."""
 
-    wanted: Wanted
-    files: tuple[Remote, ...]  # weights, then the projector
+    wanted: Wanted | WantedSpeech
+    files: tuple[Remote, ...]  # weights, then the projector; or all files of a speech model
     n_missing: int  # bytes
     licence: str | None
 
@@ -60,15 +95,63 @@ def find(name: str, mmproj: Path | None = None) -> Model | Wanted:
     """The model called `name`: in the catalogue, `org/repo[:QUANT]` on the Hub, or a GGUF file. Makes no connection."""
     path = Path(os.path.expanduser(name))  # Path.expanduser fails for a user who does not exist
     if path.suffix.lower() == ".gguf" or (path.is_file() and name not in catalogue.load()):
-        return open_files(path.name, path, mmproj or (beside(path) if path.exists() else None))
-    if known := catalogue.match(name):
-        return _known(*known, mmproj)
+        model = open_files(path.name, path, mmproj or (beside(path) if path.exists() else None))
+        return replace(model, is_by_path=True)
+    if known := named(name):
+        return _known(known[0], known[1], mmproj) if isinstance(known[1], Entry) else _adopted(known[1], mmproj)
     if reference := REFERENCE.fullmatch(name):
         wanted = Wanted(name, reference[1], choice=reference[2], mmproj=mmproj)
         return _cached(wanted) or wanted
-    close = catalogue.closest(name)
+    if known_speech := speech.match(name):
+        raise ModelError(
+            f"`{known_speech[0]}` writes down speech; it can neither see nor answer",
+            hint="`mmcli models` lists the models that answer",
+        )
+    close = catalogue.closest(name, *speech.load(), *adopted.load())
     hint = f"did you mean `{close}`?" if close else "`mmcli models` lists them; a path of a .gguf file is one too"
     raise ModelError(f"there is no model named `{name}`", hint=hint)
+
+
+def find_speech(name: str | None = None) -> SpeechModel | WantedSpeech:
+    """The speech model called `name`, or where nobody chose the default. Makes no connection.
+
+    `name` is one of the catalogue's (`whisper-small`, or `small`), `ORG/REPO` on the Hub, or a folder with model.bin.
+    Without it: the catalogue's default if it is here, else the largest of all languages that is here, else the default
+    as one to fetch. A SpeechModel's `folder` is what faster_whisper.WhisperModel takes; it needs no network for it.
+    """
+    entries = speech.load()
+    if name is None:
+        rank = {
+            known: (entry.default, entry.languages == "many", entry.n_bytes or 0) for known, entry in entries.items()
+        }
+        names = sorted(entries, key=lambda known: rank[known], reverse=True)
+        found = [_known_speech(known, entries[known]) for known in names]
+        return next((model for model in found if isinstance(model, SpeechModel)), found[0])
+    path = Path(os.path.expanduser(name))
+    if path.is_dir() and name not in entries and (os.sep in name or (path / speech.WEIGHTS).is_file()):
+        return speech.open_folder(path.name, path)
+    if known := speech.match(name):
+        return _known_speech(*known)
+    if REPOSITORY.fullmatch(name):
+        wanted = WantedSpeech(name, name)
+        return _cached_speech(wanted) or wanted
+    if catalogue.match(name):
+        raise ModelError(
+            f"`{name}` answers questions; it does not write down speech", hint="`mmcli models` lists speech models too"
+        )
+    close = catalogue.closest(name, *entries)
+    hint = f"did you mean `{close}`?" if close in entries else "`mmcli models` lists them"
+    raise ModelError(f"there is no speech model named `{name}`", hint=hint)
+
+
+def find_any(name: str) -> Model | Wanted | SpeechModel | WantedSpeech:
+    """The model called `name`, of either kind. Makes no connection."""
+    if not Path(name).suffix.lower() == ".gguf" and not named(name) and speech.match(name):
+        return find_speech(name)
+    found = find(name)
+    if isinstance(found, Wanted) and found.entry is None and found.choice is None:
+        return _cached_speech(WantedSpeech(name, found.repo)) or found
+    return found
 
 
 def default(memory: int) -> str:
@@ -86,20 +169,45 @@ def default(memory: int) -> str:
 def installed(name: str) -> bool:
     """Whether all files of an entry are on this machine."""
     entry = catalogue.load()[name]
-    return entry.builtin or _cached_files(entry) is not None
+    return entry.builtin or _cached_files(entry) is not None or _stand_in(name) is not None
 
 
-def plan(wanted: Wanted) -> Download:
-    """Ask the Hub what fetching the model means."""
-    entry = wanted.entry
-    if entry is not None:
+def adopt(on_progress: OnProgress | None = None) -> elsewhere.Found:
+    """Look for pairs that other tools have on this machine, and remember them by name in place of what was remembered.
+
+    What was remembered stays where its files are still there, though its place was not looked into this time.
+    """
+    try:
+        known = adopted.load()
+    except UsageError:  # damaged: this is what writes it anew
+        known = {}
+    found = elsewhere.search(known, installed, on_progress)
+    names = {model.name for model in found.models}
+    found.models += [model for model in known.values() if model.name not in names and not model.gone]
+    found.gone = [model for model in known.values() if model.name not in names and model.gone]
+    adopted.save(found.models)
+    return found
+
+
+def plan(wanted: Wanted | WantedSpeech) -> Download:
+    """Ask the Hub what fetching the model means; a repository may turn out to hold a speech model."""
+    pins: dict[str, File]
+    if isinstance(wanted, WantedSpeech) and wanted.entry is not None:
+        pins = {file.file: file for file in wanted.entry.files}
+        names, revision, licence = tuple(pins), wanted.revision, wanted.entry.licence
+    elif isinstance(wanted, Wanted) and wanted.entry is not None:
+        entry = wanted.entry
         pins = {file.file: file for file in (entry.files if wanted.mmproj is None else (entry.weights,))}
         names, revision, licence = tuple(pins), wanted.revision, entry.licence
     else:
         listing = hub.listing(wanted.repo, wanted.revision)
-        chosen = pairs.choose(wanted.repo, listing.files, wanted.choice, projector=wanted.mmproj is None)
-        pins, names, licence = {}, tuple(name for name in chosen if name), listing.licence or ""
-        revision = wanted.revision
+        pins, licence, revision = {}, listing.licence or "", wanted.revision
+        if isinstance(wanted, Wanted) and not speech.is_one(listing.files):
+            chosen = pairs.choose(wanted.repo, listing.files, wanted.choice, projector=wanted.mmproj is None)
+            names = tuple(name for name in chosen if name)
+        else:
+            wanted = WantedSpeech(wanted.name, wanted.repo, wanted.revision)
+            names = speech.of_repository(wanted.repo, listing.files)
     files = tuple(hub.describe(wanted.repo, revision, name) for name in names)
     for file in files:
         pin = pins.get(file.file)
@@ -114,9 +222,37 @@ def plan(wanted: Wanted) -> Download:
 
 def fetch(download: Download, on_progress: OnProgress | None = None) -> Model:
     """Bring all files of a model here, verified; `on_progress("download FILE", done, total)` counts bytes."""
+    assert isinstance(download.wanted, Wanted), "a speech model is fetched by fetch_speech"
     hub.check_disk(download.n_missing)
     paths = [hub.fetch(file, on_progress) for file in download.files]
     return _open(download.wanted, paths[0], paths[1] if len(paths) > 1 else None)
+
+
+def fetch_speech(download: Download, on_progress: OnProgress | None = None) -> SpeechModel:
+    """The same for a speech model."""
+    assert isinstance(download.wanted, WantedSpeech), "a model that answers is fetched by fetch"
+    hub.check_disk(download.n_missing)
+    paths = [hub.fetch(file, on_progress) for file in download.files]
+    return speech.open_folder(download.wanted.name, paths[0].parent, download.wanted.entry)
+
+
+def _known_speech(name: str, entry: SpeechEntry) -> SpeechModel | WantedSpeech:
+    wanted = WantedSpeech(name, entry.repo, entry.revision or "main", entry)
+    return _cached_speech(wanted) or wanted
+
+
+def _cached_speech(wanted: WantedSpeech) -> SpeechModel | None:
+    """The speech model, if all its files are in the Hub's cache."""
+    place = cache.snapshot(wanted.repo, wanted.revision)
+    if place is None:
+        return None
+    if wanted.entry is not None:
+        files = wanted.entry.files
+        if not all(cache.find(wanted.repo, wanted.revision, file.file, file.bytes) for file in files):
+            return None
+        return SpeechModel(wanted.name, place, wanted.entry)
+    names = [path.name for path in place.iterdir() if path.exists()]
+    return SpeechModel(wanted.name, place) if speech.is_one(names) else None
 
 
 def _known(name: str, entry: Entry, mmproj: Path | None) -> Model | Wanted:
@@ -126,7 +262,31 @@ def _known(name: str, entry: Entry, mmproj: Path | None) -> Model | Wanted:
         return open_files(name, folder / entry.weights.file, mmproj or projector, entry.advice)
     assert entry.repo is not None, f"{name} has neither files nor a repository"
     wanted = Wanted(name, entry.repo, entry.revision or "main", entry=entry, mmproj=mmproj)
-    return _cached(wanted) or wanted
+    return _cached(wanted) or _stand_in(name, mmproj) or wanted
+
+
+def named(name: str) -> tuple[str, Entry | Adopted] | None:
+    """What is called `name` in the catalogue or among what was adopted, or the only thing whose name begins so."""
+    entries: dict[str, Entry | Adopted] = dict(catalogue.load())
+    if name.lower() not in entries:
+        entries = {**adopted.load(), **entries}
+    return catalogue.match_in(entries, name)
+
+
+def _stand_in(name: str, mmproj: Path | None = None) -> Model | None:
+    """The catalogue's model from the files that another tool has of it."""
+    found = adopted.load().get(name)
+    return None if found is None or found.gone else _adopted(found, mmproj)
+
+
+def _adopted(found: Adopted, mmproj: Path | None) -> Model:
+    if found.gone:
+        raise ModelError(
+            f"`{found.name}` is gone: `{found.gone}` of {found.place} is no longer there",
+            hint=f"`mmcli models --adopt` looks again; `mmcli rm {found.name}` forgets it",
+        )
+    entry = catalogue.load().get(found.name)
+    return open_files(found.name, found.weights, mmproj or found.projector, entry.advice if entry else NO_ADVICE)
 
 
 def _cached(wanted: Wanted) -> Model | None:

@@ -6,10 +6,10 @@ import difflib
 import functools
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from mmcli import config
 from mmcli.errors import ModelError, UsageError
@@ -17,8 +17,11 @@ from mmcli.errors import ModelError, UsageError
 NAME = re.compile(r"[a-z0-9][a-z0-9.-]*")
 REPO = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 FILE = re.compile(r"[\w.-]+(/[\w.-]+)*\.gguf")
+FORM = "docs/models.md explains the form"
 COMMIT = re.compile(r"[0-9a-f]{40}")
 SHA256 = re.compile(r"[0-9a-f]{64}")
+SPEECH = "speech"  # the table of tables that speech.py reads
+T = TypeVar("T")
 SAMPLING = ("temperature", "top_p", "top_k", "min_p", "repeat_penalty")
 
 
@@ -85,7 +88,7 @@ class Entry:
 @functools.cache
 def load() -> dict[str, Entry]:
     """The catalogue by name, in the file's order; the person's own follow, and replace those of the same name."""
-    return {**_read(_file()), **_read(own_file())}
+    return {**_read(shipped_file()), **_read(own_file())}
 
 
 def own_file() -> Path:
@@ -95,7 +98,12 @@ def own_file() -> Path:
 
 def match(name: str) -> tuple[str, Entry] | None:
     """The entry called `name`, in any case, or the only one that begins so; ModelError where several do."""
-    entries, wanted = load(), name.lower()
+    return match_in(load(), name)
+
+
+def match_in(entries: Mapping[str, T], name: str) -> tuple[str, T] | None:
+    """The same among other entries."""
+    wanted = name.lower()
     if wanted in entries:
         return wanted, entries[wanted]
     begin = [known for known in entries if wanted and known.startswith(wanted)]
@@ -105,53 +113,52 @@ def match(name: str) -> tuple[str, Entry] | None:
     return (begin[0], entries[begin[0]]) if begin else None
 
 
-def closest(name: str) -> str | None:
-    """The name in the catalogue that is most like `name`."""
-    close = difflib.get_close_matches(name.lower(), load(), n=1)
+def closest(name: str, *others: str) -> str | None:
+    """The name in the catalogue, or among the others, that is most like `name`."""
+    close = difflib.get_close_matches(name.lower(), [*load(), *others], n=1)
     return close[0] if close else None
 
 
-def _file() -> Path:
+def shipped_file() -> Path:
     """models.toml in the installed package; in a checkout (an editable install) one folder up."""
     package = Path(__file__).parents[1]
     inside = package / "models.toml"
     return inside if inside.exists() else package.parent / "models.toml"
 
 
-def _read(path: Path) -> dict[str, Entry]:
+def tables(path: Path) -> dict[str, Any]:
+    """What a models.toml holds, before any table is looked at; nothing where there is no such file."""
     try:
         with path.open("rb") as file:
-            tables = tomllib.load(file)
+            return tomllib.load(file)
     except FileNotFoundError:
         return {}
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"`{path}` is not valid TOML: {error}", hint="mend it, or move it away") from error
     except OSError as error:
         raise UsageError(f"cannot read `{path}`: {error.strerror}") from error
+
+
+def parse_all(path: Path, found: Any, parse_one: Callable[[str, Any], T], prefix: str = "") -> dict[str, T]:
+    """All tables of a models.toml as entries; UsageError names the file, the table and the key that is wrong."""
+    if not isinstance(found, dict):
+        raise UsageError(f"`{path}`: [{prefix.rstrip('.')}] is no table", hint=FORM)
     out = {}
-    for name, table in tables.items():
+    for name, table in found.items():
         try:
-            out[name] = parse(name, table)
+            out[name] = parse_one(name, table)
         except ValueError as error:
-            raise UsageError(f"`{path}`: [{name}] {error}", hint="docs/models.md explains the form") from error
+            raise UsageError(f"`{path}`: [{prefix}{name}] {error}", hint=FORM) from error
     return out
+
+
+def _read(path: Path) -> dict[str, Entry]:
+    return parse_all(path, {name: table for name, table in tables(path).items() if name != SPEECH}, parse)
 
 
 def parse(name: str, table: Any) -> Entry:
     """One table as an entry; ValueError, in words for a person, where it breaks the schema."""
-    if not NAME.fullmatch(name):
-        raise ValueError("is no name: small letters, digits, `.` and `-`")
-    if not isinstance(table, dict):
-        raise ValueError("is no table")
-    known = {item.name: item for item in fields(Entry)}
-    for key in table:
-        if key not in known:
-            raise ValueError(f"has the key `{key}`, which is not known")
-    for key, item in known.items():
-        if key not in table and item.default is MISSING and item.default_factory is MISSING:
-            raise ValueError(f"has no `{key}`")
-    values: dict[str, Any] = {key: _value(key, value) for key, value in table.items()}
-    entry = Entry(**values)
+    entry = Entry(**checked(name, table, Entry, check))
     if entry.builtin == bool(entry.repo):
         raise ValueError("needs a `repo`" if not entry.builtin else "is built in and has a `repo`")
     if (entry.sees or entry.hears) and entry.projector is None:
@@ -159,8 +166,24 @@ def parse(name: str, table: Any) -> Entry:
     return entry
 
 
+def checked(name: str, table: Any, kind: type, of: Callable[[str, Any], Any]) -> dict[str, Any]:
+    """A table's values, if it has the keys of the dataclass `kind` and `of` finds nothing wrong with any value."""
+    if not NAME.fullmatch(name):
+        raise ValueError("is no name: small letters, digits, `.` and `-`")
+    if not isinstance(table, dict):
+        raise ValueError("is no table")
+    known = {item.name: item for item in fields(kind)}
+    for key in table:
+        if key not in known:
+            raise ValueError(f"has the key `{key}`, which is not known")
+    for key, item in known.items():
+        if key not in table and item.default is MISSING and item.default_factory is MISSING:
+            raise ValueError(f"has no `{key}`")
+    return {key: of(key, item) for key, item in table.items()}
+
+
 _KINDS: dict[str, tuple[type, ...]] = {
-    **dict.fromkeys(("about", "licence", "repo", "revision"), (str,)),
+    **dict.fromkeys(("about", "licence", "repo", "revision", "languages"), (str,)),
     **dict.fromkeys(("builtin", "sees", "hears", "default"), (bool,)),
     **dict.fromkeys(("parameters", "memory"), (int, float)),
     "context": (int,),
@@ -170,7 +193,8 @@ _KINDS: dict[str, tuple[type, ...]] = {
 _FORMS = {"repo": REPO, "revision": COMMIT}
 
 
-def _value(key: str, value: Any) -> Any:
+def check(key: str, value: Any) -> Any:
+    """A value of the kind and form that its key asks for; ValueError where it is not."""
     kinds = _KINDS[key]
     of_kind: bool = isinstance(value, kinds)
     if not of_kind or (isinstance(value, bool) and bool not in kinds):
@@ -180,7 +204,7 @@ def _value(key: str, value: Any) -> Any:
     if isinstance(value, int | float) and not isinstance(value, bool) and not 0 < value < 1e15:
         raise ValueError(f"has a `{key}` out of range")
     if key in ("weights", "projector"):
-        return _file_of(key, value)
+        return file_of(key, value, FILE)
     if key == "prompts":
         if not all(isinstance(prompt, str) and prompt for prompt in value):
             raise ValueError("has `prompts` that are no texts")
@@ -194,12 +218,17 @@ def _value(key: str, value: Any) -> Any:
     return value
 
 
-def _file_of(key: str, table: dict[str, Any]) -> File:
-    if not set(table) <= {"file", "bytes", "sha256"} or not isinstance(table.get("file"), str):
+def file_of(key: str, table: Any, form: re.Pattern[str]) -> File:
+    """A { file, bytes, sha256 } whose file has that form; ValueError where it is none."""
+    if (
+        not isinstance(table, dict)
+        or not set(table) <= {"file", "bytes", "sha256"}
+        or not isinstance(table.get("file"), str)
+    ):
         raise ValueError(f"has `{key}` that is not {{ file, bytes, sha256 }}")
     size, sha256 = table.get("bytes"), table.get("sha256")
-    if not FILE.fullmatch(table["file"]) or ".." in table["file"]:
-        raise ValueError(f"has `{key}` whose file is no .gguf")
+    if not form.fullmatch(table["file"]) or ".." in table["file"]:
+        raise ValueError(f"has `{key}` whose file is {'no .gguf' if form is FILE else 'no file name'}")
     if size is not None and (not isinstance(size, int) or isinstance(size, bool) or size <= 0):
         raise ValueError(f"has `{key}` whose bytes are no number")
     if sha256 is not None and (not isinstance(sha256, str) or not SHA256.fullmatch(sha256)):

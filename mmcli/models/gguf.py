@@ -19,6 +19,7 @@ SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "
 STRING, ARRAY = 8, 9
 KEPT_ITEMS = 64  # longer arrays are skipped
 MAX_STRING = 16 << 20  # bytes; a longer one means a damaged file
+MAX_TENSORS, MAX_DIMS = 1 << 17, 4
 
 Value = str | int | float | bool | list["Value"] | None
 
@@ -117,3 +118,29 @@ class _Reader:
         else:
             raise ValueError(f"a long array of type {item}")
         return None
+
+    def shapes(self, n_tensors: int) -> dict[str, tuple[int, ...]]:
+        """The dimensions of each tensor, fastest first as GGUF has them; to be read right after the header."""
+        if n_tensors > MAX_TENSORS:
+            raise ValueError(f"{n_tensors} tensors")
+        found = {}
+        for _ in range(n_tensors):
+            name = self._string()
+            (n_dims,) = self._unpack("<I")
+            if n_dims > MAX_DIMS:
+                raise ValueError(f"a tensor of {n_dims} dimensions")
+            found[name] = self._unpack(f"<{n_dims}Q")
+            self._unpack("<IQ")  # type, offset
+        return found
+
+
+def read_shapes(path: Path) -> dict[str, tuple[int, ...]]:
+    """The dimensions of every tensor of the GGUF at `path`; ModelError as `read`."""
+    try:
+        with path.open("rb") as file:
+            reader = _Reader(file)
+            return reader.shapes(reader.header(path).n_tensors)
+    except OSError as error:
+        raise ModelError(f"cannot read `{path}`: {error.strerror or error}") from error
+    except (struct.error, ValueError, OverflowError, MemoryError) as error:
+        raise ModelError(f"`{path}` is damaged: its GGUF header cannot be read", hint="fetch the file again") from error

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
+from mmcli import offline
 from mmcli.errors import MmcliError, ModelError, NetworkError, ResourceError
 from mmcli.models import cache
 
@@ -47,6 +48,17 @@ class Remote:
     def sha256(self) -> str | None:
         return self.etag if re.fullmatch(r"[0-9a-f]{64}", self.etag) else None
 
+    @property
+    def is_in_git(self) -> bool:
+        """Small files are in Git itself, under the hash that Git gives them."""
+        return re.fullmatch(r"[0-9a-f]{40}", self.etag) is not None
+
+    def digest(self) -> hashlib._Hash:
+        """What makes the `etag` of the file's bytes."""
+        if self.is_in_git:
+            return hashlib.sha1(b"blob %d\0" % self.bytes, usedforsecurity=False)
+        return hashlib.sha256()
+
 
 @dataclass(frozen=True)
 class Listing:
@@ -55,11 +67,6 @@ class Listing:
     commit: str
     files: tuple[str, ...]
     licence: str | None
-
-
-def is_offline() -> bool:
-    words = (os.environ.get(name, "") for name in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"))
-    return any(word.upper() in ("1", "ON", "YES", "TRUE") for word in words)
 
 
 # 1 · what the Hub has
@@ -155,7 +162,7 @@ def fetch(remote: Remote, on_progress: OnProgress | None = None) -> Path:
 def _download(remote: Remote, report: _Report) -> None:
     """Fill the part file, from where an earlier try stopped; it is removed where it is not what the Hub describes."""
     part = _part(remote)
-    digest = hashlib.sha256()
+    digest = remote.digest()
     with part.open("a+b") as out:
         out.seek(0)
         done = 0
@@ -165,7 +172,7 @@ def _download(remote: Remote, report: _Report) -> None:
             report.checked(done)
         if done > remote.bytes:
             out.truncate(0)
-            done, digest = 0, hashlib.sha256()
+            done, digest = 0, remote.digest()
         report(done)
         tries = 0
         while done < remote.bytes:
@@ -173,7 +180,7 @@ def _download(remote: Remote, report: _Report) -> None:
                 for block in _stream(remote, done):
                     if block is None:  # the server starts anew
                         out.truncate(0)
-                        done, digest = 0, hashlib.sha256()
+                        done, digest = 0, remote.digest()
                         continue
                     out.write(block)
                     digest.update(block)
@@ -194,10 +201,12 @@ def _download(remote: Remote, report: _Report) -> None:
                     raise NetworkError(f"`{remote.file}` of `{remote.repo}` keeps ending too early", hint=AGAIN)
                 time.sleep(WAITS[tries])
                 tries += 1
-    if done != remote.bytes or (remote.sha256 and digest.hexdigest() != remote.sha256):
+    is_hashed = remote.is_in_git or remote.sha256
+    if done != remote.bytes or (is_hashed and digest.hexdigest() != remote.etag):
         part.unlink(missing_ok=True)
+        kind = "Git hash" if remote.is_in_git else "SHA-256"
         raise NetworkError(
-            f"`{remote.file}` of `{remote.repo}` arrived damaged, and was removed: its SHA-256 is not the Hub's",
+            f"`{remote.file}` of `{remote.repo}` arrived damaged, and was removed: its {kind} is not the Hub's",
             hint="fetch it again; if that does not help, something between here and the Hub changes files",
         )
 
@@ -270,9 +279,14 @@ AGAIN = "run the same command again: what has arrived is kept"
 
 
 def _hub() -> Any:
-    """huggingface_hub, told to send no statistics; 0.3 s, so only where a connection is needed."""
-    if is_offline():
-        raise NetworkError("HF_HUB_OFFLINE forbids connections", hint="unset it for this one command")
+    """huggingface_hub, for who needs a connection."""
+    if offline.is_on():
+        raise offline.refusal("cannot ask the Hub")
+    return library()
+
+
+def library() -> Any:
+    """huggingface_hub, told to send no statistics; importing it takes 0.3 s."""
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     os.environ.setdefault("HF_HUB_DISABLE_SYMLINKS_WARNING", "1")

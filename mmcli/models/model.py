@@ -14,6 +14,10 @@ from mmcli.models.catalogue import NO_ADVICE, Advice
 # llama.cpp's clip-impl.h.
 LLAVA_PROJECTORS = frozenset({"mlp", "mlp_norm", "ldp", "ldpv2"})
 
+PROJECTION = ("mm.", "resampler.")  # so clip-impl.h begins the names of the tensors that follow the encoder
+# Projectors whose type begins so were made for weights whose architecture does; others (mlp, pixtral …) go with many.
+FAMILIES = ("gemma", "qwen", "lfm2")
+
 
 @dataclass(frozen=True)
 class Model:
@@ -26,6 +30,7 @@ class Model:
     hears: bool
     media_newline: bool  # it was trained with a newline after each picture
     advice: Advice = NO_ADVICE
+    is_by_path: bool = False  # a person named the weights' file; otherwise a name did
 
     def require(self, *, sight: bool, hearing: bool) -> None:
         """ModelError unless the model can take what is asked of it."""
@@ -61,7 +66,7 @@ def open_files(name: str, weights: Path, projector: Path | None, advice: Advice 
             f"`{projector}` is not a projector (its architecture is `{other.architecture}`)",
             hint="the projector's file is published beside the weights, usually with mmproj in its name",
         )
-    kind = other.text("clip.projector_type") or other.text("clip.vision.projector_type")
+    kind = projector_type(other)
     return Model(
         name, weights, projector, other.sees, other.hears, media_newline=kind in LLAVA_PROJECTORS, advice=advice
     )
@@ -76,21 +81,48 @@ def beside(weights: Path) -> Path | None:
     header = gguf.read(weights)
     if header.is_projector:
         return None
-    width = header.metadata.get(f"{header.architecture}.embedding_length")
     names = [path.name for path in weights.parent.glob("*.gguf")]
     found = [weights.parent / name for name in pairs.related(weights.name, names)]
-    fitting = [path for path in found if _fits(path, width)]
+    fitting = [path for path in found if _fits(header, path)]
     return fitting[0] if len(fitting) == 1 else None
 
 
-def _fits(projector: Path, width: object) -> bool:
+def _fits(weights: gguf.Header, projector: Path) -> bool:
     try:
-        header = gguf.read(projector)
+        return fits(weights, gguf.read(projector))
     except ModelError:
         return False
-    senses = [sense for sense in ("vision", "audio") if header.metadata.get(f"clip.has_{sense}_encoder")]
-    widths = [header.metadata.get(f"clip.{sense}.projection_dim") for sense in senses]
-    return header.is_projector and width in widths
+
+
+def fits(weights: gguf.Header, projector: gguf.Header) -> bool:
+    """Whether a projector can be that of these weights, by architecture and embedding size; ModelError as gguf's.
+
+    `projection_dim` is the embedding size in files of today. In those of LLaVA 1.5 and 1.6 it is that of CLIP's own
+    projection, which is not used, and others have 0 there: for them the projection's tensors tell.
+    """
+    if not projector.is_projector or weights.is_projector:
+        return False
+    kind = projector_type(projector)
+    if any(kind.startswith(family) and not weights.architecture.startswith(family) for family in FAMILIES):
+        return False
+    width = weights.metadata.get(f"{weights.architecture}.embedding_length")
+    senses = [sense for sense in ("vision", "audio") if projector.metadata.get(f"clip.has_{sense}_encoder")]
+    if not isinstance(width, int) or not senses:
+        return False
+    if width in [projector.metadata.get(f"clip.{sense}.projection_dim") for sense in senses]:
+        return True
+    shapes = gguf.read_shapes(projector.path)
+    made = [shape[-1] for name, shape in shapes.items() if name.startswith(PROJECTION) and _is_layer(name, shape)]
+    return width in made
+
+
+def _is_layer(name: str, shape: tuple[int, ...]) -> bool:
+    """Whether the last of a tensor's dimensions is what a layer puts out: (in, out) of weights, (out,) of a bias."""
+    return len(shape) == 2 if name.endswith(".weight") else name.endswith(".bias")
+
+
+def projector_type(projector: gguf.Header) -> str:
+    return projector.text("clip.projector_type") or projector.text("clip.vision.projector_type")
 
 
 def _projector_hint(weights: Path) -> str:

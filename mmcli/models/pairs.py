@@ -60,6 +60,40 @@ def related(weights: str, names: Iterable[str]) -> list[str]:
     return [name for name in found if not _core(name)] if alone else []
 
 
+def is_whole(name: str, names: Iterable[str]) -> bool:
+    """Whether a model's parts are all among the files, where `name` is one of several."""
+    part = SHARD.search(_stem(name))
+    if part is None:
+        return True
+    beginning = _stem(name)[: part.start()]
+    ours = {_stem(other) for other in names if _stem(other).startswith(beginning) and SHARD.search(_stem(other))}
+    return len(ours) == int(part[0][-5:])
+
+
+def says_which(name: str) -> bool:
+    """Whether a name tells which model it is, and not only its quantization (`ggml-model-q4_k`)."""
+    return bool(_core(name))
+
+
+def plain_name(name: str) -> str:
+    """A file's name without its ending, the number of its part, and the ORG_NAME-GGUF_ that llama.cpp puts before."""
+    return re.sub(r"^.+?[-_]gguf_(?=.)", "", SHARD.sub("", _stem(name)), flags=re.I)
+
+
+def candidates(weights: str, names: Iterable[str]) -> list[str]:
+    """The projectors that may be meant for these weights, among the files of one repository; the best one first."""
+    names = list(names)
+    found = related(weights, names)
+    cores = {frozenset(_core(name)) for name in names if not is_projector(name)}
+    if not found and len(cores) == 1:
+        found = [name for name in names if is_projector(name)]  # one model only: then any name will do
+    return sorted(found, key=lambda name: (_rank(name), name))
+
+
+def _rank(projector: str) -> int:
+    return PROJECTORS.index(quant(projector)) if quant(projector) in PROJECTORS else len(PROJECTORS)
+
+
 def _weights(repo: str, names: list[str], wanted: str | None) -> str:
     if wanted:
         low = wanted.lower()
@@ -84,7 +118,7 @@ def _projector(repo: str, weights: str, all_weights: list[str], found: list[str]
     if not named and len({frozenset(_core(name)) for name in (*all_weights,)}) == 1:
         named = found  # one model only: then any name will do
     named = [name for name in named if _folder(name) == _folder(weights)] or named
-    ranks = {name: PROJECTORS.index(quant(name)) if quant(name) in PROJECTORS else len(PROJECTORS) for name in named}
+    ranks = {name: _rank(name) for name in named}
     best = [name for name in named if ranks[name] == min(ranks.values())]
     if len(best) == 1:
         return best[0]

@@ -17,6 +17,7 @@ from mmcli.terminal.output import (
     notice,
     receipts,
     table,
+    tables,
     warning,
 )
 from mmcli.terminal.pixels import picture
@@ -58,6 +59,7 @@ __all__ = [
     "shortened",
     "summary_json",
     "table",
+    "tables",
     "talk",
     "talk_json",
     "talk_markdown",

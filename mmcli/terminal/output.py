@@ -252,6 +252,18 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[object]], style: Style
         streams.write(text + "\n", sys.stdout)
 
 
+def tables(columns: Sequence[str], sections: Mapping[str, Sequence[Sequence[object]]], style: Style) -> None:
+    """Listings of the same columns, each under its heading on a terminal; elsewhere they are one."""
+    if style.json or not streams.is_terminal(sys.stdout):
+        table(columns, [row for rows in sections.values() for row in rows], style)
+        return
+    for heading, rows in sections.items():
+        if rows and heading:
+            streams.write(f"\n{clean(heading, newlines=False)}\n", sys.stdout)
+        if rows:
+            table(columns, rows, style)
+
+
 def data(value: Any, stream: TextIO | None = None) -> None:
     """One JSON document: indented for a person, on one line for a pipe."""
     stream = stream or sys.stdout
