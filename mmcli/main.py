@@ -22,12 +22,14 @@ from mmcli import __version__, errors, interrupts, terminal
 from mmcli.commands import completion, history, settings
 from mmcli.commands import options as opt
 from mmcli.commands.ask import ask
+from mmcli.commands.caption import caption
 from mmcli.commands.catalogue import models, show
 from mmcli.commands.chat import chat
 from mmcli.commands.demo import demo
 from mmcli.commands.doctor import doctor
 from mmcli.commands.pull import pull
 from mmcli.commands.rm import rm
+from mmcli.commands.undo import undo
 
 SETTINGS = {"help_option_names": ["-h", "--help"]}
 app = typer.Typer(
@@ -45,7 +47,7 @@ class _ClosedPipe(Exception):
 
 
 def _running(function: Callable[..., int | None]) -> Callable[..., int]:
-    """A command's function as Typer runs it, with --offline beside its own options; it returns its exit status."""
+    """A command's function as Typer runs it: with --offline beside its own options; returns its status (None for 0)."""
 
     @functools.wraps(function)
     def run(*args: Any, offline: bool = False, **kwargs: Any) -> int:
@@ -111,7 +113,7 @@ def _top(
     pass
 
 
-COMMANDS = (ask, chat, pull, models, show, rm, demo, doctor, completion.completion)
+COMMANDS = (ask, chat, caption, undo, pull, models, show, rm, demo, doctor, completion.completion)
 for _function in COMMANDS:
     _command(_function)
 _group(settings.config, settings.path, settings.set_, settings.unset, settings.edit)
@@ -163,7 +165,7 @@ def _leave_now() -> None:
 def run(arguments: list[str]) -> int:
     """Run one command line; return its exit status after telling what went wrong."""
     style = terminal.Style(
-        json="--json" in arguments or _is_set("MMCLI_JSON"),
+        json=bool({"--json", "--jsonl"} & set(arguments)) or _is_set("MMCLI_JSON"),
         debug="--debug" in arguments or _is_set("MMCLI_DEBUG"),
     )
     if arguments in (["--version"], ["-V"]):  # Typer would build all commands first: 8 ms

@@ -36,6 +36,7 @@ class Completed:
     status: int
     stdout: str
     stderr: str
+    stdout_bytes: bytes = b""
 
     @property
     def words(self) -> set[str]:
@@ -109,7 +110,8 @@ def mmcli(tmp_path: Path, environment: dict[str, str]) -> Run:
             capture_output=True,
             timeout=TIMEOUT,
         )
-        return Completed(done.returncode, done.stdout.decode(), done.stderr.decode())
+        text = done.stdout.decode(errors="surrogateescape")
+        return Completed(done.returncode, text, done.stderr.decode(), done.stdout)
 
     return run
 
@@ -120,6 +122,16 @@ def ask(mmcli: Run) -> Run:
 
     def run(*arguments: str | Path, **how: Any) -> Completed:
         return mmcli("ask", "-m", "starter", "--temperature", "0", *arguments, **how)
+
+    return run
+
+
+@pytest.fixture
+def caption(mmcli: Run) -> Run:
+    """The same for `mmcli caption … -m starter`."""
+
+    def run(*arguments: str | Path, **how: Any) -> Completed:
+        return mmcli("caption", "-m", "starter", *arguments, **how)
 
     return run
 

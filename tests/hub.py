@@ -33,6 +33,10 @@ class Request:
     token: str | None
     sent: int = 0
 
+    @property
+    def is_look(self) -> bool:
+        return bool(re.fullmatch(r"bytes=\d+-\d+", self.range or ""))
+
 
 @dataclass
 class Repo:
@@ -40,12 +44,13 @@ class Repo:
     commit: str = COMMIT
     gated: bool = False
     licence: str | None = "apache-2.0"
+    claims: dict[str, int] = field(default_factory=dict)  # sizes that are told, and are not so (with redirects)
     in_git: frozenset[str] = frozenset()  # small files, known by Git's hash instead of their SHA-256
 
 
 @dataclass
 class Faults:
-    """How to misbehave; lists are used up, one item a file request (GET)."""
+    """How to misbehave; lists are used up, one item a file request (GET). Looks at a header count as none."""
 
     cut_after: list[int] = field(default_factory=list)  # bytes, then the connection is gone
     answers: list[tuple[int, dict[str, str]]] = field(default_factory=list)  # statuses instead of the file
@@ -85,8 +90,13 @@ class Hub:
 
     @property
     def sent(self) -> int:
-        """Bytes of files that went out so far."""
-        return sum(request.sent for request in self.log)
+        """Bytes of files that went out so far, but for those of looks at a header."""
+        return sum(request.sent for request in self.log if not request.is_look)
+
+    @property
+    def looks(self) -> list[Request]:
+        """The answered requests for a part of a file with a beginning and an end: somebody reads its header."""
+        return [request for request in self.log if request.is_look and request.sent]
 
     def add(self, repo: str, *files: Path, **how: Any) -> Repo:
         self.repos[repo] = Repo({path.name: path.read_bytes() for path in files}, **how)
@@ -169,7 +179,7 @@ class _Handler(BaseHTTPRequestHandler):
                 headers |= {
                     "Location": f"{self.hub.cdn}/blob/{_sha256(data)}",
                     "X-Linked-Etag": f'"{_sha256(data)}"',
-                    "X-Linked-Size": str(len(data)),
+                    "X-Linked-Size": str(repo.claims.get(file, len(data))),
                     "ETag": '"of the redirect"',
                 }
                 self._answer(302, headers, b"")
@@ -178,7 +188,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _file(self, data: bytes, headers: dict[str, str]) -> None:
         faults = self.hub.faults
-        is_get = self.command == "GET"
+        is_get = self.command == "GET" and not self._request.is_look
         if is_get and faults.answers:
             status, more = faults.answers.pop(0)
             self._answer(status, more, b"")
@@ -188,20 +198,20 @@ class _Handler(BaseHTTPRequestHandler):
             data = data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1 :]
         if is_get:
             data += faults.too_much
-        status, start = 200, 0
+        status, start, end = 200, 0, len(data)
         if not faults.no_ranges:
             headers["Accept-Ranges"] = "bytes"
-            if found := re.fullmatch(r"bytes=(\d+)-", self._request.range or ""):
-                status, start = 206, int(found[1])
-                headers["Content-Range"] = f"bytes {start}-{len(data) - 1}/{len(data)}"
-        body = data[start:]
+            if found := re.fullmatch(r"bytes=(\d+)-(\d*)", self._request.range or ""):
+                status, start, end = 206, int(found[1]), min(int(found[2] or end) + bool(found[2]), end)
+                headers["Content-Range"] = f"bytes {start}-{end - 1}/{len(data)}"
+        body = data[start:end]
         cut = faults.cut_after.pop(0) if is_get and faults.cut_after else None
         self.send_response(status)
         for key, value in {**headers, "Content-Length": str(len(body))}.items():
             self.send_header(key, value)
         self.end_headers()
         stall = faults.stall_after if is_get else None
-        if is_get:
+        if self.command == "GET":
             self._send(body[: cut if stall is None else stall])
         if stall is not None:
             with contextlib.suppress(OSError):

@@ -57,8 +57,8 @@ PRESETS = {
 
 
 class _Writer:
-    def __init__(self, path: Path, architecture: str, seed: int) -> None:
-        self.gguf = gguf.GGUFWriter(path, architecture)
+    def __init__(self, path: Path, architecture: str, seed: int, max_tensors: int = 0) -> None:
+        self.gguf = gguf.GGUFWriter(path, architecture, split_max_tensors=max_tensors)
         self._random = np.random.default_rng(seed)
         self._blocks: dict[tuple[int, str], np.ndarray] = {}
 
@@ -97,14 +97,18 @@ def write(
     template: str | None = VICUNA,
     metadata: dict[str, str] | None = None,
     seed: int = 0,
+    max_tensors: int = 0,
 ) -> tuple[Path, Path]:
-    """Write NAME.gguf and NAME-mmproj.gguf into `folder`; return their paths. The shape defaults to the preset NAME."""
+    """Write NAME.gguf and NAME-mmproj.gguf into `folder`; return their paths. The shape defaults to the preset NAME.
+
+    With `max_tensors` the weights are split, so many tensors a file, and the path is that of the first part.
+    """
     shape = shape or PRESETS[name]
     folder.mkdir(parents=True, exist_ok=True)
     weights, projector = folder / f"{name}.gguf", folder / f"{name}-mmproj.gguf"
-    _write_weights(weights, name, shape, template, metadata or {}, seed)
+    _write_weights(weights, name, shape, template, metadata or {}, seed, max_tensors=max_tensors)
     _write_projector(projector, name, shape, seed + 1)
-    return weights, projector
+    return min(folder.glob(f"{name}-00001-of-*.gguf"), default=weights) if max_tensors else weights, projector
 
 
 def _write_weights(
@@ -115,8 +119,9 @@ def _write_weights(
     metadata: dict[str, str],
     seed: int,
     architecture: str = "llama",
+    max_tensors: int = 0,
 ) -> None:
-    out = _Writer(path, architecture, seed)
+    out = _Writer(path, architecture, seed, max_tensors)
     if architecture == "qwen2vl":
         quarter = shape.width // shape.heads // 8
         out.gguf.add_rope_dimension_sections([2 * quarter, quarter, quarter, 0])
@@ -139,7 +144,7 @@ def _write_weights(
     out.gguf.add_rope_dimension_count(values["rope_dimension_count"])
     out.gguf.add_rope_freq_base(10_000.0)
     out.gguf.add_vocab_size(values["vocab_size"])
-    _add_vocabulary(out.gguf, shape.vocab)
+    add_vocabulary(out.gguf, shape.vocab)
     if template is not None:
         out.gguf.add_chat_template(template)
     kv_width = shape.width // shape.heads * shape.kv_heads
@@ -166,7 +171,7 @@ def _write_weights(
     out.close()
 
 
-def _add_vocabulary(out: gguf.GGUFWriter, size: int) -> None:
+def add_vocabulary(out: gguf.GGUFWriter, size: int) -> None:
     """A SentencePiece vocabulary: specials, bytes, ASCII letters, then made-up words up to `size`."""
     letters = [chr(code) for code in range(33, 127)] + ["▁"]
     tokens = ["<unk>", "<s>", "</s>", *(f"<0x{i:02X}>" for i in range(256)), *letters]
@@ -219,7 +224,7 @@ def write_recurrent(folder: Path, shape: Shape | None = None) -> tuple[Path, Pat
     out.gguf.add_ssm_inner_size(inner)
     out.gguf.add_ssm_state_size(state)
     out.gguf.add_ssm_time_step_rank(rank)
-    _add_vocabulary(out.gguf, shape.vocab)
+    add_vocabulary(out.gguf, shape.vocab)
     out.gguf.add_chat_template(VICUNA)
     out.matrix("token_embd.weight", shape.vocab, shape.width, shape.type)
     out.matrix("output.weight", shape.vocab, shape.width, Type.Q8_0, tiled=False)

@@ -8,6 +8,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -129,6 +130,7 @@ def test_a_killed_process_leaves_what_was_said_and_the_talk_goes_on(
         database = sqlite3.connect(data / "history.db")
         said = ""
         while not said and process.poll() is None:
+            time.sleep(0.05)  # leave the cores to it
             ((said,),) = database.execute("SELECT answer FROM turns").fetchall()
         database.close()
         process.kill()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ import pytest
 from mmcli import models
 from mmcli.errors import ModelError, UsageError
 from mmcli.models import catalogue
+from tests import tables
 
 GOOD: dict[str, Any] = {
     "about": "a model",
@@ -62,6 +62,8 @@ def test_a_good_table_is_an_entry() -> None:
         ({"sees": True}, "projector"),
         ({"sees": "yes"}, "sees"),
         ({"context": True}, "context"),
+        ({"kv_bytes": 1.5}, "kv_bytes"),
+        ({"weights": {"file": "a-00002-of-00003.gguf"}}, "first of its parts"),
         ({"sampling": {"heat": 1}}, "heat"),
         ({"sampling": {"temperature": "warm"}}, "temperature"),
         ({"sampling": {"temperature": float("nan")}}, "temperature"),
@@ -107,7 +109,7 @@ def test_the_default_is_the_largest_that_fits_the_memory(
     memory: int, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HF_HOME", str(tmp_path))
-    assert models.default(memory) == name
+    assert models.default(models.Room(memory)) == name
 
 
 def test_a_default_that_is_here_is_taken_before_one_to_fetch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -119,25 +121,12 @@ def test_a_default_that_is_here_is_taken_before_one_to_fetch(tmp_path: Path, mon
         with (folder / file.file).open("wb") as out:
             out.truncate(file.bytes)  # a hole: it takes no space
     assert models.installed("qwen3-vl-2b")
-    assert models.default(10**12) == models.default(1) == "qwen3-vl-2b"
+    assert models.default(models.Room(10**12)) == models.default(models.Room(1)) == "qwen3-vl-2b"
     with (folder / entry.weights.file).open("wb") as out:
         out.truncate(1000)
     assert not models.installed("qwen3-vl-2b")
 
 
-def test_the_page_about_models_shows_the_catalogue_as_it_is() -> None:
-    page = (Path(__file__).parents[1] / "docs" / "models.md").read_text("utf-8")
-    for name, entry in catalogue.load().items():
-        size = f"{entry.n_bytes / 1e9:.2f} GB" if entry.n_bytes else "built in" if entry.builtin else "not verified"
-        row = f"| `{name}` | {size} | {', '.join(entry.abilities)} | {entry.licence} | {entry.about} |"
-        assert row in page.splitlines(), row
-
-
-def test_the_readme_s_few_models_are_told_as_they_are() -> None:
-    readme = (Path(__file__).parents[1] / "README.md").read_text("utf-8")
-    rows = re.findall(r"^\| `(.+?)` \| (.+?) GB \| (.+?) \|", readme, re.MULTILINE)
-    assert len(rows) >= 4
-    for name, size, licence in rows:
-        entry = catalogue.load()[name]
-        assert f"{(entry.n_bytes or 0) / 1e9:.2f}" == size
-        assert entry.licence.startswith(licence.rstrip(")"))
+@pytest.mark.parametrize("page", tables.TABLES, ids=lambda page: page.name)
+def test_a_page_s_table_of_models_is_made_from_the_catalogue(page: Path) -> None:
+    assert page.read_text("utf-8") == tables.rewritten(page), "python -m tests.tables writes it"

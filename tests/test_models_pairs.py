@@ -22,6 +22,7 @@ QWEN = (
 )
 UNSLOTH = ("Qwen3.5-4B-Q4_K_M.gguf", "Qwen3.5-4B-UD-Q4_K_XL.gguf", "mmproj-BF16.gguf", "mmproj-F16.gguf")
 TWO = ("a-7b-Q4_K_M.gguf", "a-7b-mmproj-f16.gguf", "a-13b-Q4_K_M.gguf", "a-13b-mmproj-f16.gguf")
+SPLIT = ("Q8_0/a-7b-Q8_0-00001-of-00002.gguf", "Q8_0/a-7b-Q8_0-00002-of-00002.gguf", "mmproj-F16.gguf")
 
 
 @pytest.mark.parametrize(
@@ -36,12 +37,26 @@ TWO = ("a-7b-Q4_K_M.gguf", "a-7b-mmproj-f16.gguf", "a-13b-Q4_K_M.gguf", "a-13b-m
         (TWO, "a-7b-Q4_K_M.gguf", "a-7b-Q4_K_M.gguf", "a-7b-mmproj-f16.gguf"),
         (("ggml-model-q4_k.gguf", "mmproj-model-f16.gguf"), None, "ggml-model-q4_k.gguf", "mmproj-model-f16.gguf"),
         (("only.gguf", "mmproj-x.gguf"), None, "only.gguf", "mmproj-x.gguf"),
+        (SPLIT, None, SPLIT[0], "mmproj-F16.gguf"),
+        (SPLIT, "a-7b-Q8_0-00001-of-00002", SPLIT[0], "mmproj-F16.gguf"),
+        (SPLIT, "A-7B-Q8_0", SPLIT[0], "mmproj-F16.gguf"),
+        ((*SPLIT, "a-7b-Q8_0.gguf"), "Q8_0", "a-7b-Q8_0.gguf", "mmproj-F16.gguf"),
     ],
 )
 def test_weights_and_their_projector_are_found(
     files: tuple[str, ...], wanted: str | None, weights: str, projector: str
 ) -> None:
     assert pairs.choose("o/r", files, wanted) == (weights, projector)
+
+
+@pytest.mark.parametrize("name", ["a.gguf", "a-00003-of-00002.gguf", "a-00000-of-00002.gguf", "a-1-of-2.gguf"])
+def test_weights_that_are_whole_are_their_only_part(name: str) -> None:
+    assert pairs.parts(name) == (name,)
+
+
+def test_all_parts_are_known_by_any_of_them() -> None:
+    names = tuple(f"x/a-0000{i}-of-00003.gguf" for i in (1, 2, 3))
+    assert all(pairs.parts(name) == names for name in names)
 
 
 def test_every_pair_of_the_catalogue_is_found_by_its_names() -> None:
@@ -56,7 +71,8 @@ def test_every_pair_of_the_catalogue_is_found_by_its_names() -> None:
     ("files", "wanted", "words"),
     [
         ((), None, "no GGUF files"),
-        (("a-00001-of-00002.gguf", "a-00002-of-00002.gguf"), None, "several parts"),
+        (("a-00001-of-00002.gguf", "mmproj-F16.gguf"), None, "not `a-00002-of-00002.gguf`"),
+        (("a-00002-of-00002.gguf", "mmproj-F16.gguf"), None, "no weights that are whole"),
         (("a-Q4_K_M.gguf",), None, "no projector"),
         (TWO, None, "more than one choice"),
         (QWEN, "Q2_K", "no weights called `Q2_K`"),

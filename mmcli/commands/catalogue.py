@@ -8,15 +8,16 @@ import typer
 
 from mmcli.commands import options as opt
 from mmcli.commands.completion import model_names
+from mmcli.errors import ModelError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable
 
-    from mmcli.models import Entry, Model, SpeechEntry, SpeechModel, Wanted, WantedSpeech
+    from mmcli.models import Entry, Fit, Model, Room, SpeechEntry, SpeechModel, Wanted, WantedSpeech
     from mmcli.terminal import Style
 
 GB = 1_000_000_000
-COLUMNS = ("name", "here", "size_gb", "abilities", "licence", "about")
+COLUMNS = ("name", "here", "size_gb", "needs_gb", "fits", "abilities", "licence", "about")
 
 
 def models(
@@ -26,24 +27,53 @@ def models(
     json: opt.JsonListOpt = False,
     quiet: opt.QuietOpt = False,
 ) -> int | None:
-    """List the models of the catalogue: which are on this machine, how large they are, what they can do."""
+    """List the models of the catalogue: which are here, how large they are, which fit, what they can do."""
     from mmcli import models as known
     from mmcli import terminal
+    from mmcli.commands import fitting
     from mmcli.models import catalogue
 
     if adopt:
         return _adopt(terminal.Style(json=json, quiet=quiet))
+    room = fitting.room()
     rows = [
-        (name, known.installed(name), _gb(entry), ", ".join(entry.abilities), entry.licence, entry.about)
+        _row(name, known.installed(name), _gb(entry), _fit(name, room), entry.abilities, entry.licence, entry.about)
         for name, entry in catalogue.load().items()
     ]
-    sections: dict[str, Sequence[Sequence[object]]] = {
-        "": rows,
-        "of other tools": _adopted_rows(),
-        "speech models": _speech_rows(),
-    }
-    terminal.tables(COLUMNS, sections, terminal.Style(json=json))
+    sections = {"": rows, "of other tools": _adopted_rows(room), "speech models": _speech_rows()}
+    if json:
+        terminal.data([row for rows in sections.values() for row in rows])
+    else:
+        shown = {head: [[row[column] for column in COLUMNS] for row in rows] for head, rows in sections.items()}
+        terminal.tables(COLUMNS, shown, terminal.Style())
     return None
+
+
+def _row(
+    name: str, here: bool, size_gb: float | None, fit: Fit | None, abilities: Iterable[str], licence: Any, about: str
+) -> dict[str, Any]:
+    return {
+        "name": name,
+        "here": here,
+        "size_gb": size_gb,
+        "needs_gb": round(fit.n_bytes / GB, 3) if fit else None,
+        "needs_bytes": fit.n_bytes if fit else None,
+        "fits": fit.verdict if fit else None,
+        "largest_context": fit.largest if fit else None,
+        "abilities": ", ".join(abilities),
+        "licence": licence,
+        "about": about,
+    }
+
+
+def _fit(name: str, room: Room) -> Fit | None:
+    """Whether a model fits, by its name; None where nothing is known, or where its files are damaged or gone."""
+    from mmcli import models as known
+
+    try:
+        return known.fits(known.find(name), room)
+    except ModelError:
+        return None
 
 
 def _adopt(style: Style) -> int:
@@ -71,17 +101,17 @@ def _adopt(style: Style) -> int:
     return 0
 
 
-def _adopted_rows() -> list[tuple[object, ...]]:
+def _adopted_rows(room: Room) -> list[dict[str, Any]]:
     """The rows of models that other tools have, and the catalogue has not."""
     from mmcli.models import adopted, catalogue
 
-    rows: list[tuple[object, ...]] = []
+    rows = []
     for model in adopted.load().values():
         if model.name not in catalogue.load():
             size = None if model.gone else round(model.n_bytes / GB, 3)
             senses = [word for word, able in (("image", model.sees), ("audio", model.hears)) if able]
             about = f"{'gone from' if model.gone else 'from'} {model.place}: {model.weights}"
-            rows.append((model.name, not model.gone, size, ", ".join(senses), None, about))
+            rows.append(_row(model.name, not model.gone, size, _fit(model.name, room), senses, None, about))
     return rows
 
 
@@ -99,17 +129,23 @@ def show(
     """Tell all that is known of one model; of one that is here, also what its files say about themselves."""
     from mmcli import models as known
     from mmcli import terminal
+    from mmcli.commands import fitting
     from mmcli.models import catalogue
 
     found = known.find_any(name)
+    fit = None
     if isinstance(found, known.SpeechModel | known.WantedSpeech):
         facts = _of_speech(found)
     else:
         facts = _facts(found, catalogue.load().get(found.name))
-    if json:
-        terminal.data(facts)
-        return None
+        fit = known.fits(found, fitting.room())
     template = facts.pop("template", None)
+    if json:
+        fitted = fitting.facts(fit) if fit else {"needs": None, "fits": None}
+        terminal.data(facts | fitted | {"template": template})
+        return None
+    if fit:
+        facts |= {"needs": fitting.needs(fit), "fits_here": fitting.verdict(fit)}
     for key, value in facts.items():
         if value not in (None, "", [], {}):
             terminal.line(f"{key.replace('_', ' '):<20}{_words(value)}")
@@ -120,22 +156,16 @@ def show(
     return None
 
 
-def _speech_rows() -> list[tuple[object, ...]]:
+def _speech_rows() -> list[dict[str, Any]]:
     """The rows of the models that write down speech."""
     from mmcli import models as known
     from mmcli.models import speech
 
-    return [
-        (
-            name,
-            isinstance(known.find_speech(name), known.SpeechModel),
-            _gb(entry),
-            "speech",
-            entry.licence,
-            entry.about,
-        )
-        for name, entry in speech.load().items()
-    ]
+    rows = []
+    for name, entry in speech.load().items():
+        here = isinstance(known.find_speech(name), known.SpeechModel)
+        rows.append(_row(name, here, _gb(entry), None, ["speech"], entry.licence, entry.about))
+    return rows
 
 
 def _of_speech(found: SpeechModel | WantedSpeech) -> dict[str, Any]:
@@ -200,6 +230,7 @@ def _of_files(model: Model) -> dict[str, Any]:
     facts: dict[str, Any] = {
         "abilities": [word for word, able in (("image", model.sees), ("audio", model.hears)) if able],
         "weights": str(model.weights),
+        "parts": [str(path) for path in model.parts] if len(model.parts) > 1 else None,
         "projector": str(model.projector) if model.projector else None,
         "calls_itself": header.text("general.name"),
         "architecture": architecture,

@@ -17,13 +17,13 @@ MB, GB = 1_000_000, 1_000_000_000
 def find(name: str | None, mmproj: Path | None, *, yes: bool, style: Style) -> Model | Wanted:
     """The model of that name, or this machine's default where nobody chose; no connection is made."""
     from mmcli import models, terminal
-    from mmcli.engine import machine
+    from mmcli.commands import fitting
 
     if name:
         named = models.find(name, mmproj)
         tell_projector(named, mmproj, style)
         return named
-    chosen = models.default(machine.free_memory())
+    chosen = models.default(fitting.room())
     found = models.find(chosen, mmproj) if mmproj is None else None
     if found is None or (isinstance(found, models.Wanted) and not (yes or terminal.can_ask(style))):
         raise ModelError(
@@ -72,7 +72,7 @@ def speech(name: str | None, *, yes: bool, style: Style) -> SpeechModel:
 
 
 def fetch(download: Download, *, yes: bool, style: Style) -> Model:
-    """Say what is fetched, ask unless `yes`, fetch."""
+    """Say what is fetched, what it takes and what there is, ask unless `yes`, fetch."""
     from mmcli import models, terminal
 
     _consent(download, yes=yes, style=style, otherwise="-m starter is built in")
@@ -94,10 +94,32 @@ def _consent(download: Download, *, yes: bool, style: Style, otherwise: str | No
     from mmcli import terminal
 
     text = f"{download.wanted.name}: {what(download)}"
+    fits = _tell_fit(download, style)
     if yes:
         terminal.notice(f"fetching {text}", style)
-    elif not terminal.confirm(f"Fetch {text}?"):
+    elif not terminal.confirm(f"Fetch {text}?" if fits else f"Fetch it nevertheless, {text}?"):
         raise ModelError(f"`{download.wanted.name}` was not fetched", hint=otherwise)
+
+
+def _tell_fit(download: Download, style: Style) -> bool:
+    """Tell what the model takes in memory and on the disk; False where it is known not to fit the memory."""
+    from mmcli import models, terminal
+    from mmcli.commands import fitting
+
+    terminal.notice(f"on the disk it takes {words(download.n_missing)}; {words(models.free_disk())} are free", style)
+    if download.needs is None:
+        return True
+    fit = models.judge(download.needs, fitting.room())
+    text = f"in memory it takes {fitting.needs(fit)}"
+    if fit.verdict != "no":
+        terminal.notice(f"{text}; it {fitting.verdict(fit).replace('tight:', 'is tight:', 1)}", style)
+        return True
+    terminal.warning(
+        f"`{download.wanted.name}` does not fit this machine: {text}; {fitting.verdict(fit).removeprefix('no: ')}. "
+        "It would be very slow, or not run at all",
+        style,
+    )
+    return False
 
 
 def what(download: Download) -> str:

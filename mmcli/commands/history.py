@@ -23,13 +23,13 @@ IdArg = Annotated[
         metavar="[ID]",
         help="A talk's id, or its beginning; without it the last talk.",
         autocompletion=talk_ids,
-        show_enter=False,
+        show_default=False,
     ),
 ]
 IdsArg = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="[ID...]", help="Ids of talks, or their beginnings.", autocompletion=talk_ids, show_enter=False
+        metavar="[ID...]", help="Ids of talks, or their beginnings.", autocompletion=talk_ids, show_default=False
     ),
 ]
 LimitOpt = Annotated[int, typer.Option("-n", "--limit", min=0, help="Show at most so many, the last ones; 0: all.")]
@@ -154,7 +154,7 @@ def delete(
         names = dict.fromkeys(store.find(name) for name in talks or ())
         names |= dict.fromkeys(store.older_than(age) if age is not None else ())
         words = f"{len(names)} talk{'s' if len(names) != 1 else ''}"
-        if names and not yes and terminal.can_ask(style) and not terminal.confirm(f"Delete {words}?", enter=False):
+        if names and not yes and terminal.can_ask(style) and not terminal.confirm(f"Delete {words}?", default=False):
             terminal.notice("nothing was deleted", style)
             return None
         terminal.notice(f"{words if store.delete(names) else 'no talk'} deleted", style)

@@ -55,7 +55,7 @@ def _models(names: list[str], consent: bool, style: Style) -> int:
     n_files = sum(len(target.files) for target in removal.targets)
     what = f"{_count(n_files, 'file')}, {words(removal.n_bytes)}" if removal.targets else "the name only"
     called = ", ".join([*(t.name for t in removal.targets), *(model.name for model in removal.forgotten)])
-    if not consent and not terminal.confirm(f"Remove {called} ({what})?", enter=False):
+    if not consent and not terminal.confirm(f"Remove {called} ({what})?", default=False):
         raise ModelError("nothing was removed")
     removing.remove(removal)
     if style.json:
@@ -102,7 +102,7 @@ def _partials(consent: bool, style: Style) -> int:
         terminal.notice(f"{part.repo}: is being fetched right now, and stays", style)
     n_bytes = sum(part.n_bytes for part in idle)
     question = f"Remove what {_count(len(idle), 'download')} left ({words(n_bytes)})?"
-    if idle and not consent and not terminal.confirm(question, enter=False):
+    if idle and not consent and not terminal.confirm(question, default=False):
         raise ModelError("nothing was removed")
     gone: list[Partial] = [part for part in idle if removing.remove_partial(part)]
     freed = sum(part.n_bytes for part in gone)

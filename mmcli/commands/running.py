@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -13,7 +14,7 @@ from mmcli import errors
 
 if TYPE_CHECKING:
     from mmcli.engine import Answer, Sampling
-    from mmcli.engine.local import LocalEngine
+    from mmcli.engine.local import LocalEngine, Options
     from mmcli.models import Model, Wanted
     from mmcli.terminal import Style
 
@@ -89,29 +90,38 @@ class Loading:
         self.on_end()
 
     def _load(self) -> None:
-        from mmcli import config, engine, terminal
+        from mmcli import engine
+
+        model = self.model
+        try:
+            self._engine = engine.load(
+                model.weights, model.projector, self._options(), name=model.name, on_progress=self._progress
+            )
+        except BaseException as error:  # raised where it is waited for
+            self._error = error
+
+    def _options(self) -> Options:
+        from mmcli import config, terminal
         from mmcli.engine.local import Options
 
         machine, style, model = self._machine, self.style, self.model
-        options = Options(
+        needs = model.needs()
+        return Options(
             n_ctx=machine.ctx_size,
             threads=machine.threads,
             gpu_layers=machine.gpu_layers,
             detail=machine.detail,
             cache=config.cache_dir() / "kv" if machine.cache else None,
             cache_bytes=int(machine.cache_size * GB),
+            fixed_bytes=needs.fixed if needs else None,
+            token_bytes=needs.per_token if needs else None,
+            other_parts=model.parts[1:],
             media_newline=model.media_newline,
             template_kwargs=dict(model.advice.template_kwargs),
             stop=self._stop,
             on_notice=lambda text: terminal.notice(text, style),
             on_debug=(lambda text: terminal.debug(text, style)) if style.debug else None,
         )
-        try:
-            self._engine = engine.load(
-                model.weights, model.projector, options, name=model.name, on_progress=self._progress
-            )
-        except BaseException as error:  # raised where it is waited for
-            self._error = error
 
     def _progress(self, phase: str, done: int, total: int) -> None:
         if self.on_progress is not None:
@@ -155,6 +165,15 @@ def load(
             yield loading.engine()
     finally:
         loading.give_up()
+
+
+def setup(model: Model, machine: Machine) -> str:
+    """Everything of model and machine that could change an answer, as text: for keys of stored results."""
+    from mmcli.engine import kv
+
+    identities = [kv.identity(path) for path in (model.weights, model.projector) if path is not None]
+    advice = sorted((name, str(value)) for name, value in model.advice.template_kwargs.items())
+    return json.dumps([identities, advice, model.media_newline, machine.detail, machine.ctx_size])
 
 
 def sampling(model: Model, **given: Any) -> Sampling:

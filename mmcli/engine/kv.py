@@ -51,15 +51,17 @@ def common_prefix(a: Sequence[Cell], b: Sequence[Cell]) -> int:
     return min(len(a), len(b))
 
 
-def identity(path: Path) -> str:
-    """Which file this is, without reading all of it: SHA-256 of size, time of change, and samples spread over it."""
-    status = path.stat()
-    digest = hashlib.sha256(struct.pack("<qq", status.st_size, status.st_mtime_ns))
-    with path.open("rb") as file:
-        digest.update(file.read(1 << 20))  # the GGUF header: metadata, vocabulary, tensor table
-        for i in range(64):
-            file.seek(status.st_size * i // 64)
-            digest.update(file.read(4096))
+def identity(*paths: Path) -> str:
+    """Which files these are, without reading all: SHA-256 of sizes, times of change, and samples spread over them."""
+    digest = hashlib.sha256()
+    for path in paths:
+        status = path.stat()
+        digest.update(struct.pack("<qq", status.st_size, status.st_mtime_ns))
+        with path.open("rb") as file:
+            digest.update(file.read(1 << 20))  # the GGUF header: metadata, vocabulary, tensor table
+            for i in range(64):
+                file.seek(status.st_size * i // 64)
+                digest.update(file.read(4096))
     return digest.hexdigest()
 
 

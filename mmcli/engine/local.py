@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from mmcli.engine import kv, machine, mtmd, plan
+from mmcli.engine import devices, kv, machine, mtmd, plan
 from mmcli.engine.ahead import Cores
 from mmcli.engine.cache import WORTH_SAVING, Cache, Room
 from mmcli.engine.decode import Voice, decode
@@ -24,7 +24,7 @@ from mmcli.engine.template import Prompt, Template
 from mmcli.errors import MmcliError, ModelError
 from mmcli.media.types import Audio, Image
 
-SPARE_MEMORY = 512 << 20  # bytes left for compute buffers and the rest of the process
+SPARE_MEMORY = 512 << 20  # bytes for compute buffers and the rest of the process, where nobody reckoned them
 # --detail as libmtmd's (least, most) tokens a picture; -1: what the model's own metadata says
 DETAIL = {"low": (-1, 256), "auto": (-1, -1), "high": (1024, 4096)}
 
@@ -52,6 +52,9 @@ class Options:
     detail: Literal["low", "auto", "high"] = "auto"
     cache: Path | None = None  # folder of saved prefixes; None: none are kept
     cache_bytes: int = 2 << 30
+    fixed_bytes: int | None = None  # what all but the KV cache takes; None: an upper bound by the files' sizes
+    token_bytes: int | None = None  # what one token of context takes; None: an upper bound by llama.cpp's figures
+    other_parts: tuple[Path, ...] = ()  # of weights that are split: llama.cpp finds them by the first
     worth_saving: float = WORTH_SAVING  # seconds: what was computed faster is not stored
     media_newline: bool = False  # the LLaVA family was trained with a newline after each picture
     template_kwargs: dict[str, object] = field(default_factory=dict)
@@ -79,16 +82,18 @@ class LocalEngine:
         self._close = ExitStack()
         self._projector_path = projector
         self._projector: mtmd.Projector | None = None
-        self._identity = (kv.identity(weights), kv.identity(projector) if projector else None)
-        files = sum(path.stat().st_size for path in (weights, projector) if path is not None)
-        free = machine.free_memory()
+        parts = (weights, *self._options.other_parts)
+        self._identity = (kv.identity(*parts), kv.identity(projector) if projector else None)
         started = time.perf_counter()
         # Jinja is imported while llama.cpp loads: it would take 20 ms afterwards.
         threading.Thread(target=importlib.import_module, args=("jinja2.sandbox",), daemon=True).start()
+        files = sum(path.stat().st_size for path in (*parts, projector) if path is not None)
+        free = machine.free_memory()
+        free_gpu = devices.free_in(devices.told().get("devices", ())) if mtmd.can_offload() else 0
         self._weights = self._load_weights(weights, on_progress)
         self._template = self._load_template()
-        spare = max(free - files - SPARE_MEMORY, free // 4)  # weights are mapped: they can be read again
-        affordable = max(256, spare // max(1, self._weights.kv_bytes_per_token()))
+        on_gpu = self._weights.device != "CPU" and self._options.gpu_layers is None
+        affordable = self._affordable(free_gpu if on_gpu else free, files, mapped=not on_gpu)
         self._room = Room(self._options.n_ctx, self._weights.n_ctx_train, affordable)
         self._cache = Cache(
             self._weights,
@@ -193,8 +198,9 @@ class LocalEngine:
 
         `requests` is taken from in a thread of its own, never more of it than there are free places for and one ahead;
         it may block. The last Piece of each request carries its Answer, or the `error` why there is none: that ends no
-        other. `parallel` answers are written at once, by default as many as `bearable` says. After `stop` the answers
-        that were begun end as `interrupted`, and requests that were not begun get no Piece.
+        other. `parallel` answers are written at once, by default as many as `bearable` says; all their places are made
+        at the start, so give a smaller number where fewer requests will come. After `stop` the answers that were begun
+        end as `interrupted`, and requests that were not begun get no Piece.
         """
         sampling = sampling or Sampling()
         cores = Cores(self._threads, min(self._options.encoder_threads, self._threads))
@@ -327,6 +333,16 @@ class LocalEngine:
             if isinstance(medium, Audio) and medium.sample_rate != projector.sample_rate:
                 raise ModelError(f"`{self.name}` hears at {projector.sample_rate} Hz, not at {medium.sample_rate}")
         return projector
+
+    def _affordable(self, free: int, files: int, *, mapped: bool) -> int:
+        """Tokens of context that `free` bytes hold beside files of `files` bytes; models/fit.py tells people the same.
+
+        Mapped weights can be read again: up to a quarter goes to the context even at their expense.
+        """
+        fixed, token = self._options.fixed_bytes, self._options.token_bytes
+        taken = files + SPARE_MEMORY if fixed is None else fixed
+        spare = max(free - taken, free // 4 if mapped else 0)
+        return max(256, spare // max(1, token or self._weights.kv_bytes_per_token()) // 256 * 256)
 
     def _close_projector(self) -> None:
         if self._projector is not None:

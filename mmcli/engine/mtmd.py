@@ -12,6 +12,7 @@ import importlib
 import importlib.util
 import os
 import sys
+import threading
 import types
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -37,8 +38,13 @@ class Log:
         self.lines: list[str] = []
         self.listener: Callable[[str], None] | None = None
         self._partial = ""
+        self._lock = threading.RLock()  # one thread may scale or encode a picture while another decodes
 
     def feed(self, text: bytes) -> None:
+        with self._lock:
+            self._feed(text)
+
+    def _feed(self, text: bytes) -> None:
         self._partial += text.decode("utf-8", "replace")
         *whole, self._partial = self._partial.split("\n")
         for line in whole:

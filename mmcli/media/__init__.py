@@ -4,9 +4,9 @@ Importing this room is cheap: Pillow, PyAV, numpy and the HTTP client are import
 """
 
 from mmcli.media.kinds import sniff
-from mmcli.media.loading import KINDS, load
-from mmcli.media.paths import Source, find, looks_like_medium, quoted
-from mmcli.media.stdin import read_stdin
+from mmcli.media.loading import KINDS, load, read
+from mmcli.media.paths import Source, each, find, looks_like_medium, named, quoted
+from mmcli.media.stdin import Piped, read_stdin
 from mmcli.media.types import Audio, Image, Medium, Receipt, Text
 
 __all__ = [
@@ -14,13 +14,17 @@ __all__ = [
     "Audio",
     "Image",
     "Medium",
+    "Piped",
     "Receipt",
     "Source",
     "Text",
+    "each",
     "find",
     "load",
     "looks_like_medium",
+    "named",
     "quoted",
+    "read",
     "read_stdin",
     "sniff",
 ]

@@ -63,7 +63,7 @@ def decode(
     many pixels.
     """
     notes: list[str] = []
-    with _warnings_kept() as heard:
+    with warnings_kept() as heard:
         # 1  open: read the header only, and refuse what would be too big or would show a preview
         _refuse_what_pillow_cannot(data, shown)
         picture = _open(data, shown, suffix, max_megapixels)
@@ -147,13 +147,19 @@ def _open(data: bytes, shown: str, suffix: str, max_megapixels: float) -> Pillow
     return picture
 
 
-def _identified(data: bytes, suffix: str) -> Pillow.Image:
-    """Let Pillow find the format: first among the few common ones, as loading all of its plugins takes a while."""
-    Pillow.preinit()
-    if data[4:8] == b"ftyp" and "HEIF" not in Pillow.OPEN:
+def know_heif() -> None:
+    """Teach Pillow HEIC and AVIF, once."""
+    if "HEIF" not in Pillow.OPEN:
         import pillow_heif
 
         pillow_heif.register_heif_opener()
+
+
+def _identified(data: bytes, suffix: str) -> Pillow.Image:
+    """Let Pillow find the format: first among the few common ones, as loading all of its plugins takes a while."""
+    Pillow.preinit()
+    if data[4:8] == b"ftyp":
+        know_heif()
     try:
         return Pillow.open(io.BytesIO(data), formats=_formats(suffix))
     except UnidentifiedImageError:
@@ -270,7 +276,7 @@ _heard = threading.local()
 
 
 @contextmanager
-def _warnings_kept() -> Iterator[list[str]]:
+def warnings_kept() -> Iterator[list[str]]:
     """Keep Pillow's warnings from stderr and hand them to the caller.
 
     The filters of `warnings` belong to the whole process, and pictures may be decoded in several threads: the first

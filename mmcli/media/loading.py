@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from mmcli.errors import InputError
 from mmcli.media.kinds import A_KIND, HEAD, guess, is_lfs_pointer, is_web_page, sniff
-from mmcli.media.paths import AUDIO_SUFFIXES, IMAGE_SUFFIXES, UNMARKED_FORMATS, Source
+from mmcli.media.paths import AUDIO_SUFFIXES, IMAGE_SUFFIXES, UNMARKED_FORMATS, Source, quoted
 
 if TYPE_CHECKING:
     from mmcli.media.types import Medium
@@ -39,7 +39,7 @@ def load(
     `sample_rate` is the sounds' in Hz. When only "audio" is wanted, a video gives its sound. `on_data` is told the
     source's bytes, the ones that the receipt's SHA-256 is of, before they are decoded.
     """
-    data = _read(source, max_bytes, max_download_bytes)
+    data = read(source, max_bytes=max_bytes, max_download_bytes=max_download_bytes)
     if not data:
         raise InputError(f"{source.shown} is empty: it has 0 bytes")
     kind = _kind(data, source, kinds)
@@ -126,7 +126,8 @@ def _wanted(kinds: frozenset[str]) -> str:
     return " or ".join(A_KIND[kind] for kind in ("image", "audio", "text") if kind in kinds)
 
 
-def _read(source: Source, max_bytes: int, max_download_bytes: int) -> bytes:
+def read(source: Source, *, max_bytes: int = MAX_BYTES, max_download_bytes: int = MAX_DOWNLOAD_BYTES) -> bytes:
+    """A source's bytes, whole and undecoded; InputError where they cannot be had."""
     if source.data is not None:
         return source.data
     if source.url is not None:
@@ -150,6 +151,9 @@ def _read_file(source: Source, max_bytes: int) -> bytes:
     except IsADirectoryError as error:
         raise InputError(f"{source.shown} is a folder, not a file") from error
     except FileNotFoundError as error:
+        if source.path is not None and source.path.is_symlink():
+            target = quoted(os.readlink(source.path))
+            raise InputError(f"{source.shown} is a link to {target}, which does not exist") from error
         raise InputError(f"no file named {source.shown}") from error
     except PermissionError as error:
         raise InputError(f"{source.shown} cannot be read: permission denied") from error

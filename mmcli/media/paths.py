@@ -9,7 +9,7 @@ import re
 import stat
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote_to_bytes, urlsplit
@@ -74,6 +74,35 @@ def find(
     `kinds` chooses which files of a folder count. Whatever does not exist, or leads to nothing, is an InputError.
     """
     return [source for argument in arguments for source in _find_one(argument, recursive, stdin, kinds)]
+
+
+def each(
+    argument: str,
+    *,
+    recursive: bool = False,
+    kinds: frozenset[str] = frozenset({"image"}),
+    on_error: Callable[[InputError], None] | None = None,
+) -> Iterator[Source]:
+    """What one argument but `-` leads to, as `find` does it; a folder is walked while its files are taken.
+
+    Nothing but the names of one folder is in memory at a time. A link that leads nowhere is yielded too, so that
+    reading it tells. `on_error` hears of sub-folders that cannot be listed; without it they are raised.
+    """
+    path = None if _is_url(argument) or not argument.strip() else _existing(_local(argument))
+    if path is None or not path.is_dir():
+        yield from _find_one(argument, recursive, None, kinds)
+        return
+    n_found = 0
+    for name in _streamed(os.fspath(path), "", recursive, _suffixes(kinds), on_error):
+        n_found += 1
+        yield Source(os.path.join(argument, name), path / name)
+    if not n_found:
+        _folder(argument, path, recursive, kinds)  # raises, and says what is there instead
+
+
+def named(name: str) -> Source:
+    """The source of a name as another program wrote it: taken letter by letter, or an address."""
+    return Source(without_password(name), url=name) if _is_url(name) else Source(name, Path(name))
 
 
 def looks_like_medium(argument: str) -> bool:
@@ -210,15 +239,45 @@ def _refuse_special(mode: int, argument: str) -> None:
 
 def _folder(argument: str, path: Path, recursive: bool, kinds: frozenset[str]) -> list[Source]:
     """The media of a folder by their extensions, in natural order; hidden files and links to folders are left out."""
-    suffixes = (IMAGE_SUFFIXES if "image" in kinds else frozenset()) | (
-        AUDIO_SUFFIXES if "audio" in kinds else frozenset()
-    )
+    suffixes = _suffixes(kinds)
     files = list(_walk(path, recursive))
     chosen = [name for name in files if os.path.splitext(name)[1].lower() in suffixes]
     if not chosen:
         words = " or ".join(word for kind, word in (("image", "pictures"), ("audio", "sounds")) if kind in kinds)
         raise InputError(f"the folder {quoted(argument)} holds no {words}", hint=_what_else(path, files, recursive))
     return [Source(os.path.join(argument, name), path / name) for name in sorted(chosen, key=natural)]
+
+
+def _suffixes(kinds: frozenset[str]) -> frozenset[str]:
+    images = IMAGE_SUFFIXES if "image" in kinds else frozenset()
+    return images | (AUDIO_SUFFIXES if "audio" in kinds else frozenset())
+
+
+def _streamed(
+    root: str,
+    below: str,
+    recursive: bool,
+    suffixes: frozenset[str],
+    on_error: Callable[[InputError], None] | None,
+) -> Iterator[str]:
+    """Visible files of a folder, relative to `root`, in natural order, each sub-folder in its place."""
+    folder = os.path.join(root, below) if below else root
+    try:
+        with os.scandir(folder) as listing:
+            entries = sorted((entry for entry in listing if entry.name[0] != "."), key=lambda e: natural(e.name))
+    except OSError as error:
+        refused = InputError(f"the folder {quoted(folder)} cannot be listed: {error.strerror}")
+        if on_error is None:
+            raise refused from error
+        on_error(refused)
+        return
+    for entry in entries:
+        name = os.path.join(below, entry.name)
+        if entry.is_dir(follow_symlinks=False):
+            if recursive:
+                yield from _streamed(root, name, recursive, suffixes, on_error)
+        elif os.path.splitext(name)[1].lower() in suffixes and (entry.is_file() or not os.path.exists(entry.path)):
+            yield name
 
 
 def _walk(path: Path, recursive: bool) -> Iterator[str]:

@@ -7,7 +7,7 @@ import io
 import os
 import select
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import IO, Any
 
 from mmcli.errors import InputError
@@ -54,6 +54,51 @@ def read_stdin(
                 on_wait("nothing arrived on stdin, going on without it")
             return None
     return _read(fd, max_bytes)
+
+
+class Piped:
+    """What is piped in, when it may be one picture or a long list of names: its first bytes, and then the rest."""
+
+    ENOUGH = 512  # bytes that tell every kind
+    SETTLED = 0.3  # seconds without another byte, after which a few bytes must be enough
+
+    def __init__(self, fd: int, on_wait: Callable[[str], None] | None = None) -> None:
+        self._fd = fd
+        if on_wait is not None and not _readable(fd, GRACE_ALONE):
+            on_wait("waiting for names, or a picture, on stdin")
+        self.head = self._more()
+        while self.head and len(self.head) < self.ENOUGH and _readable(fd, self.SETTLED):
+            block = self._more()
+            if not block:
+                break
+            self.head += block
+
+    def blocks(self) -> Iterator[bytes]:
+        """Everything, the head included, as it arrives."""
+        block = self.head
+        while block:
+            yield block
+            block = self._more()
+
+    def all(self, max_bytes: int = MAX_BYTES) -> bytes:
+        """Everything at once; InputError where it is more than `max_bytes`."""
+        collected = io.BytesIO()
+        for block in self.blocks():
+            collected.write(block)
+            if collected.tell() > max_bytes:
+                break
+        return _checked(collected.getvalue(), max_bytes) or b""
+
+    def _more(self) -> bytes:
+        while True:
+            try:
+                return os.read(self._fd, _BLOCK)
+            except BlockingIOError:  # a parent left O_NONBLOCK on the pipe we share
+                _readable(self._fd, 60.0)
+            except OSError as error:
+                if error.errno in (errno.EIO, errno.EBADF):
+                    return b""
+                raise InputError(f"stdin cannot be read: {error.strerror}") from error
 
 
 def _descriptor(stream: IO[Any] | None) -> int | None:

@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mmcli.errors import ModelError, UsageError
-from mmcli.models import adopted, cache, catalogue, elsewhere, hub, pairs, speech
+from mmcli.models import adopted, cache, catalogue, elsewhere, fit, gguf, hub, pairs, speech
 from mmcli.models.adopted import Adopted
 from mmcli.models.catalogue import NO_ADVICE, Entry, File
+from mmcli.models.fit import Fit, Needs, Room, judge
+from mmcli.models.hub import free_disk
 from mmcli.models.model import Model, beside, open_files
 from mmcli.models.speech import SpeechEntry, SpeechModel
 
@@ -26,7 +28,9 @@ __all__ = [
     "Adopted",
     "Download",
     "Entry",
+    "Fit",
     "Model",
+    "Room",
     "SpeechEntry",
     "SpeechModel",
     "Wanted",
@@ -38,13 +42,15 @@ __all__ = [
     "find",
     "find_any",
     "find_speech",
+    "fits",
+    "free_disk",
     "installed",
+    "judge",
     "plan",
 ]
 
 REFERENCE = re.compile(r"([A-Za-z0-9][\w.-]*/[\w.-]+)(?::([\w.-]+))?")
 REPOSITORY = catalogue.REPO
-MEMORY_PER_BYTE = 1.6  # bytes in use for one of weights and projector, KV cache and buffers included: a rule of thumb
 
 
 @dataclass(frozen=True)
@@ -82,9 +88,10 @@ class Download:
     """What fetching a model means: its files as the Hub describes them, and what of them is missing."""
 
     wanted: Wanted | WantedSpeech
-    files: tuple[Remote, ...]  # weights, then the projector; or all files of a speech model
+    files: tuple[Remote, ...]  # weights, in all their parts, then the projector; or all files of a speech model
     n_missing: int  # bytes
     licence: str | None
+    needs: Needs | None = None  # in memory, once it is here
 
     @property
     def n_bytes(self) -> int:
@@ -95,7 +102,8 @@ def find(name: str, mmproj: Path | None = None) -> Model | Wanted:
     """The model called `name`: in the catalogue, `org/repo[:QUANT]` on the Hub, or a GGUF file. Makes no connection."""
     path = Path(os.path.expanduser(name))  # Path.expanduser fails for a user who does not exist
     if path.suffix.lower() == ".gguf" or (path.is_file() and name not in catalogue.load()):
-        model = open_files(path.name, path, mmproj or (beside(path) if path.exists() else None))
+        first = path.with_name(pairs.parts(path.name)[0])
+        model = open_files(first.name, path, mmproj or (beside(path) if path.exists() else None))
         return replace(model, is_by_path=True)
     if known := named(name):
         return _known(known[0], known[1], mmproj) if isinstance(known[1], Entry) else _adopted(known[1], mmproj)
@@ -154,11 +162,25 @@ def find_any(name: str) -> Model | Wanted | SpeechModel | WantedSpeech:
     return found
 
 
-def default(memory: int) -> str:
-    """What is taken where nobody chose: the largest default that is here and fits `memory` bytes, else one to fetch."""
+def fits(found: Model | Wanted, room: Room) -> Fit | None:
+    """Whether a model fits, by its headers where its files are here, else by the catalogue; no connection is made.
+
+    None where nothing is known.
+    """
+    if isinstance(found, Model):
+        needs = found.needs()
+    else:
+        needs = fit.of_entry(found.entry) if found.entry else None
+    return judge(needs, room) if needs else None
+
+
+def default(room: Room) -> str:
+    """What is taken where nobody chose: the largest default that is here and fits, else one to fetch."""
     ladder = [(name, entry) for name, entry in catalogue.load().items() if entry.default and entry.n_bytes]
     ladder.sort(key=lambda item: item[1].n_bytes or 0)
-    fitting = [name for name, entry in ladder if (entry.n_bytes or 0) * MEMORY_PER_BYTE <= memory]
+    fitting = [
+        name for name, entry in ladder if (needs := fit.of_entry(entry)) and judge(needs, room).verdict == "fits"
+    ]
     for names in (reversed(fitting), [name for name, _ in ladder]):
         for name in names:
             if installed(name):
@@ -197,14 +219,14 @@ def plan(wanted: Wanted | WantedSpeech) -> Download:
         names, revision, licence = tuple(pins), wanted.revision, wanted.entry.licence
     elif isinstance(wanted, Wanted) and wanted.entry is not None:
         entry = wanted.entry
-        pins = {file.file: file for file in (entry.files if wanted.mmproj is None else (entry.weights,))}
+        pins = {file.file: file for file in _files(entry, weights_only=wanted.mmproj is not None)}
         names, revision, licence = tuple(pins), wanted.revision, entry.licence
     else:
         listing = hub.listing(wanted.repo, wanted.revision)
         pins, licence, revision = {}, listing.licence or "", wanted.revision
         if isinstance(wanted, Wanted) and not speech.is_one(listing.files):
             chosen = pairs.choose(wanted.repo, listing.files, wanted.choice, projector=wanted.mmproj is None)
-            names = tuple(name for name in chosen if name)
+            names = (*pairs.parts(chosen[0]), *((chosen[1],) if chosen[1] else ()))
         else:
             wanted = WantedSpeech(wanted.name, wanted.repo, wanted.revision)
             names = speech.of_repository(wanted.repo, listing.files)
@@ -217,7 +239,9 @@ def plan(wanted: Wanted | WantedSpeech) -> Download:
                 hint=f"`{wanted.repo}:{pairs.quant(file.file) or file.file}` takes what the Hub has now",
             )
     missing = sum(hub.missing_bytes(file) for file in files)
-    return Download(wanted, files, missing, licence or None)
+    hub.check_disk(missing)
+    needs = _needs(wanted, files) if isinstance(wanted, Wanted) else None
+    return Download(wanted, files, missing, licence or None, needs)
 
 
 def fetch(download: Download, on_progress: OnProgress | None = None) -> Model:
@@ -225,7 +249,25 @@ def fetch(download: Download, on_progress: OnProgress | None = None) -> Model:
     assert isinstance(download.wanted, Wanted), "a speech model is fetched by fetch_speech"
     hub.check_disk(download.n_missing)
     paths = [hub.fetch(file, on_progress) for file in download.files]
-    return _open(download.wanted, paths[0], paths[1] if len(paths) > 1 else None)
+    n_parts = len(pairs.parts(download.files[0].file))
+    return _open(download.wanted, paths[0], paths[n_parts] if len(paths) > n_parts else None)
+
+
+def _needs(wanted: Wanted, files: tuple[Remote, ...]) -> Needs | None:
+    """What a model on the Hub takes in memory: by its headers where parts of a file can be read, else guessed."""
+    n_parts = len(pairs.parts(files[0].file))
+    advised = wanted.entry.context if wanted.entry else None
+    n_weights = sum(file.bytes for file in files[:n_parts])
+    n_projector = sum(file.bytes for file in files[n_parts:])
+    projector = gguf.read(wanted.mmproj) if wanted.mmproj else None
+    if wanted.mmproj:
+        n_projector = wanted.mmproj.stat().st_size
+    if weights := hub.header(files[0]):
+        projector = projector or (hub.header(files[n_parts]) if len(files) > n_parts else None)
+        if needs := fit.of_headers(weights, n_weights, projector, n_projector, n_ctx_advised=advised):
+            return needs
+    known = wanted.entry.kv_bytes if wanted.entry else None
+    return fit.of_sizes(n_weights, n_projector, kv_per_token=known, n_ctx_advised=advised)
 
 
 def fetch_speech(download: Download, on_progress: OnProgress | None = None) -> SpeechModel:
@@ -259,7 +301,7 @@ def _known(name: str, entry: Entry, mmproj: Path | None) -> Model | Wanted:
     if entry.builtin:
         folder = Path(__file__).parent / "starter"
         projector = folder / entry.projector.file if entry.projector else None
-        return open_files(name, folder / entry.weights.file, mmproj or projector, entry.advice)
+        return open_files(name, folder / entry.weights.file, mmproj or projector, entry.advice, entry.context)
     assert entry.repo is not None, f"{name} has neither files nor a repository"
     wanted = Wanted(name, entry.repo, entry.revision or "main", entry=entry, mmproj=mmproj)
     return _cached(wanted) or _stand_in(name, mmproj) or wanted
@@ -286,7 +328,8 @@ def _adopted(found: Adopted, mmproj: Path | None) -> Model:
             hint=f"`mmcli models --adopt` looks again; `mmcli rm {found.name}` forgets it",
         )
     entry = catalogue.load().get(found.name)
-    return open_files(found.name, found.weights, mmproj or found.projector, entry.advice if entry else NO_ADVICE)
+    advice, advised = (entry.advice, entry.context) if entry else (NO_ADVICE, None)
+    return open_files(found.name, found.weights, mmproj or found.projector, advice, advised)
 
 
 def _cached(wanted: Wanted) -> Model | None:
@@ -307,14 +350,18 @@ def _cached(wanted: Wanted) -> Model | None:
 
 def _cached_files(entry: Entry, *, weights_only: bool = False) -> tuple[Path, Path | None] | None:
     assert entry.repo is not None
-    files = (entry.weights,) if weights_only else entry.files
+    files = _files(entry, weights_only=weights_only)
     paths = [cache.find(entry.repo, entry.revision or "main", file.file, file.bytes) for file in files]
     if paths[0] is None or None in paths:
         return None
-    return paths[0], paths[1] if len(paths) > 1 else None
+    return paths[0], paths[-1] if entry.projector and not weights_only else None
+
+
+def _files(entry: Entry, *, weights_only: bool) -> tuple[File, ...]:
+    return tuple(file for file in entry.files if not (weights_only and file is entry.projector))
 
 
 def _open(wanted: Wanted, weights: Path, projector: Path | None) -> Model:
-    return open_files(
-        wanted.name, weights, wanted.mmproj or projector, wanted.entry.advice if wanted.entry else NO_ADVICE
-    )
+    entry = wanted.entry
+    advice, advised = (entry.advice, entry.context) if entry else (NO_ADVICE, None)
+    return open_files(wanted.name, weights, wanted.mmproj or projector, advice, advised)

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from mmcli import config
 from mmcli.errors import ModelError, UsageError
+from mmcli.models import pairs
 
 NAME = re.compile(r"[a-z0-9][a-z0-9.-]*")
 REPO = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
@@ -61,6 +62,7 @@ class Entry:
     parameters: float | None = None  # millions
     context: int | None = None  # tokens
     memory: float | None = None  # GB
+    kv_bytes: int | None = None  # of KV cache for a token of context
     default: bool = False
     prompts: tuple[str, ...] = ()
     sampling: Mapping[str, float] = field(default_factory=dict)
@@ -68,7 +70,11 @@ class Entry:
 
     @property
     def files(self) -> tuple[File, ...]:
-        return (self.weights, self.projector) if self.projector else (self.weights,)
+        """Weights, all their parts where they are split, then the projector."""
+        first, *others = pairs.parts(self.weights.file)
+        weights = (self.weights, *(File(part) for part in others))
+        assert first == self.weights.file, f"{first} is not the first part"
+        return (*weights, self.projector) if self.projector else weights
 
     @property
     def n_bytes(self) -> int | None:
@@ -186,7 +192,7 @@ _KINDS: dict[str, tuple[type, ...]] = {
     **dict.fromkeys(("about", "licence", "repo", "revision", "languages"), (str,)),
     **dict.fromkeys(("builtin", "sees", "hears", "default"), (bool,)),
     **dict.fromkeys(("parameters", "memory"), (int, float)),
-    "context": (int,),
+    **dict.fromkeys(("context", "kv_bytes"), (int,)),
     "prompts": (list,),
     **dict.fromkeys(("weights", "projector", "sampling", "template_kwargs"), (dict,)),
 }
@@ -229,6 +235,8 @@ def file_of(key: str, table: Any, form: re.Pattern[str]) -> File:
     size, sha256 = table.get("bytes"), table.get("sha256")
     if not form.fullmatch(table["file"]) or ".." in table["file"]:
         raise ValueError(f"has `{key}` whose file is {'no .gguf' if form is FILE else 'no file name'}")
+    if pairs.parts(table["file"])[0] != table["file"]:
+        raise ValueError(f"has `{key}` whose file is not the first of its parts")
     if size is not None and (not isinstance(size, int) or isinstance(size, bool) or size <= 0):
         raise ValueError(f"has `{key}` whose bytes are no number")
     if sha256 is not None and (not isinstance(sha256, str) or not SHA256.fullmatch(sha256)):

@@ -6,6 +6,8 @@ read in milliseconds.
 
 from __future__ import annotations
 
+import functools
+import io
 import struct
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +19,7 @@ MAGIC = b"GGUF"
 # GGUF value types → struct codes; 8 is a string, 9 an array
 SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
 STRING, ARRAY = 8, 9
-KEPT_ITEMS = 64  # longer arrays are skipped
+KEPT_ITEMS = 256  # longer arrays are skipped; those with an item a layer are kept
 MAX_STRING = 16 << 20  # bytes; a longer one means a damaged file
 MAX_TENSORS, MAX_DIMS = 1 << 17, 4
 
@@ -35,6 +37,10 @@ class Header:
     def text(self, key: str) -> str:
         value = self.metadata.get(key)
         return value if isinstance(value, str) else ""
+
+    def of_architecture(self, key: str) -> Value:
+        """The value under the architecture's own prefix: `block_count` is `llama.block_count` of a Llama."""
+        return self.metadata.get(f"{self.architecture}.{key}")
 
     @property
     def architecture(self) -> str:
@@ -58,8 +64,8 @@ class Header:
 def read(path: Path) -> Header:
     """The header of the GGUF at `path`; ModelError where there is none or it is damaged."""
     try:
-        with path.open("rb") as file:
-            return _Reader(file).header(path)
+        status = path.stat()
+        return _read(path, status.st_size, status.st_mtime_ns)
     except (FileNotFoundError, NotADirectoryError) as error:
         raise ModelError(f"there is no file `{path}`", hint="check the path") from error
     except OSError as error:
@@ -68,11 +74,36 @@ def read(path: Path) -> Header:
         raise ModelError(f"`{path}` is damaged: its GGUF header cannot be read", hint="fetch the file again") from error
 
 
+@functools.lru_cache(maxsize=16)  # a large vocabulary takes 0.2 s to skip, and several ask for the same header
+def _read(path: Path, size: int, changed: int) -> Header:
+    with path.open("rb") as file:
+        header = _Reader(file).header(path)
+        if file.tell() > size:
+            raise Incomplete
+        return header
+
+
+class Incomplete(ValueError):
+    """The bytes end before the header does."""
+
+
+def read_beginning(data: bytes, name: str) -> Header | None:
+    """The header of a GGUF of which only the beginning is here: all that stands before the vocabulary, whose strings
+    make up most of a header. None where more bytes are needed; ModelError where these can begin no GGUF.
+    """
+    try:
+        return _Reader(io.BytesIO(data)).header(Path(name), stop_at_vocabulary=True)
+    except Incomplete:
+        return None
+    except (struct.error, ValueError, OverflowError, MemoryError) as error:
+        raise ModelError(f"`{name}` is damaged: its GGUF header cannot be read", hint="choose another file") from error
+
+
 class _Reader:
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
 
-    def header(self, path: Path) -> Header:
+    def header(self, path: Path, *, stop_at_vocabulary: bool = False) -> Header:
         if self._file.read(4) != MAGIC:
             raise ModelError(f"`{path}` is not a GGUF file", hint="models come as .gguf files; see docs/asking.md")
         version, n_tensors, n_values = self._unpack("<IQQ")
@@ -81,20 +112,27 @@ class _Reader:
         metadata: dict[str, Value] = {}
         for _ in range(n_values):
             key = self._string()
+            # Every writer puts what describes the layers before the vocabulary (gguf-py, and so convert and quantize).
+            described = f"{metadata.get('general.architecture')}.block_count" in metadata
+            if stop_at_vocabulary and described and key.startswith("tokenizer."):
+                break
             metadata[key] = self._value(*self._unpack("<I"))
         return Header(path, n_tensors, metadata)
 
+    def _take(self, size: int) -> bytes:
+        data = self._file.read(size)
+        if len(data) != size:
+            raise Incomplete
+        return data
+
     def _unpack(self, form: str) -> tuple[int, ...]:
-        return struct.unpack(form, self._file.read(struct.calcsize(form)))
+        return struct.unpack(form, self._take(struct.calcsize(form)))
 
     def _string(self) -> str:
         (size,) = self._unpack("<Q")
         if size > MAX_STRING:
             raise ValueError(f"a string of {size} bytes")
-        data = self._file.read(size)
-        if len(data) != size:
-            raise ValueError("cut short")
-        return data.decode("utf-8", "replace")
+        return self._take(size).decode("utf-8", "replace")
 
     def _value(self, kind: int) -> Value:
         if kind == STRING:
@@ -107,6 +145,8 @@ class _Reader:
         return self._unpack("<" + SCALARS[kind])[0]
 
     def _array(self, item: int, count: int) -> list[Value] | None:
+        if item == ARRAY:  # llama.cpp refuses them too
+            raise ValueError("an array of arrays")
         if count <= KEPT_ITEMS:
             return [self._value(item) for _ in range(count)]
         if item in SCALARS:

@@ -20,7 +20,7 @@ from typing import Any, TypeAlias, TypeVar
 
 from mmcli import offline
 from mmcli.errors import MmcliError, ModelError, NetworkError, ResourceError
-from mmcli.models import cache
+from mmcli.models import cache, gguf
 
 OnProgress: TypeAlias = Callable[[str, int, int], None]
 T = TypeVar("T")
@@ -29,6 +29,8 @@ WAITS = (1.0, 2.0, 4.0, 8.0)  # seconds before each new try; a try that brought 
 LONGEST_WAIT = 60.0  # seconds: a Hub that asks for more patience is told to the person instead
 TIMEOUT = 15.0  # seconds without an answer, or without one more byte
 MARGIN = 256 << 20  # bytes a download leaves free on the disk
+HEADER_FIRST, HEADER_MOST = 64 << 10, 4 << 20  # bytes read of a file to see what it says about itself
+HEADER_SECONDS = 20.0  # for all of it: whoever waits has not even been asked yet
 PART = ".mmcli.incomplete"
 BLOCK = 1 << 20  # bytes
 
@@ -106,6 +108,59 @@ def describe(repo: str, revision: str, file: str) -> Remote:
     return _patiently(ask, repo, file)
 
 
+def header(remote: Remote) -> gguf.Header | None:
+    """What a GGUF on the Hub says about itself, read without fetching it: at most HEADER_MOST bytes, in ranges.
+
+    None where the Hub sends no ranges, or where the file says nothing within these bytes: then its size must do. What
+    goes wrong here is not told: the download, which is checked, will.
+    """
+    hub, data = _hub(), b""
+    wanted, deadline = HEADER_FIRST, time.monotonic() + HEADER_SECONDS
+    try:
+        while len(data) < min(wanted, remote.bytes):
+            more = _range(hub, remote, len(data), min(wanted, remote.bytes), deadline)
+            if not more:
+                return None
+            data += more
+            if found := gguf.read_beginning(data, remote.file):
+                return found
+            wanted = min(4 * wanted, HEADER_MOST)
+    except (ModelError, OSError):
+        return None
+    except _transient():
+        return None
+    return None
+
+
+def _range(hub: Any, remote: Remote, start: int, end: int, deadline: float) -> bytes:
+    """The bytes of a file from `start` up to `end`; empty where the server would send others, or takes too long."""
+    request = {"Range": f"bytes={start}-{end - 1}"}
+    with _opened(hub, remote, request) as response:
+        if response.status_code != 206:
+            return b""  # leaving closes the stream: a server without ranges has begun to send the whole file
+        data: bytes = b""
+        for block in response.iter_bytes():
+            data += block
+            if len(data) >= end - start:
+                return data[: end - start]
+            if time.monotonic() > deadline:
+                break
+        return b""
+
+
+@contextmanager
+def _opened(hub: Any, remote: Remote, request: dict[str, str]) -> Iterator[Any]:
+    """The answer to a request for a file, after the redirects the Hub sends for large ones."""
+    url = hub.hf_hub_url(remote.repo, remote.file, revision=remote.commit)
+    headers = {**hub.utils.build_hf_headers(token=hub.get_token()), "Accept-Encoding": "identity", **request}
+    session = hub.utils.get_session()
+    with session.stream("GET", url, headers=headers, timeout=TIMEOUT, follow_redirects=True) as response:
+        if response.status_code >= 400:
+            response.read()
+        hub.utils.hf_raise_for_status(response)
+        yield response
+
+
 # 2 · fetching
 
 
@@ -119,12 +174,17 @@ def missing_bytes(remote: Remote) -> int:
         return remote.bytes
 
 
-def check_disk(n_bytes: int) -> None:
-    """ResourceError unless the cache's disk takes that much more."""
+def free_disk() -> int:
+    """Bytes that are free on the disk of the Hub's cache."""
     place = cache.root()
     while not place.exists():
         place = place.parent
-    free = shutil.disk_usage(place).free
+    return shutil.disk_usage(place).free
+
+
+def check_disk(n_bytes: int) -> None:
+    """ResourceError unless the cache's disk takes that much more."""
+    free = free_disk()
     if n_bytes and n_bytes + MARGIN > free:
         raise ResourceError(
             f"the download takes {n_bytes / 1e9:.2f} GB, but the disk of `{cache.root()}` has {free / 1e9:.2f} GB free",
@@ -213,17 +273,7 @@ def _download(remote: Remote, report: _Report) -> None:
 
 def _stream(remote: Remote, start: int) -> Iterator[bytes | None]:
     """The file's bytes from `start` on; None first where the server will not start there."""
-    hub = _hub()
-    url = hub.hf_hub_url(remote.repo, remote.file, revision=remote.commit)
-    headers = {**hub.utils.build_hf_headers(token=hub.get_token()), "Accept-Encoding": "identity"}
-    if start:
-        headers["Range"] = f"bytes={start}-"
-    with hub.utils.get_session().stream(
-        "GET", url, headers=headers, timeout=TIMEOUT, follow_redirects=True
-    ) as response:
-        if response.status_code >= 400:
-            response.read()
-        hub.utils.hf_raise_for_status(response)
+    with _opened(_hub(), remote, {"Range": f"bytes={start}-"} if start else {}) as response:
         if start and response.status_code != 206:
             yield None
         yield from response.iter_bytes()  # as they come: a full block would be lost with the connection

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mmcli.errors import ModelError
-from mmcli.models import gguf, pairs
+from mmcli.models import fit, gguf, pairs
 from mmcli.models.catalogue import NO_ADVICE, Advice
+from mmcli.models.fit import Needs
 
 # Projectors of the LLaVA family (github.com/haotian-liu/LLaVA: "<image>\n" before every question); names as in
 # llama.cpp's clip-impl.h.
@@ -30,7 +31,19 @@ class Model:
     hears: bool
     media_newline: bool  # it was trained with a newline after each picture
     advice: Advice = NO_ADVICE
+    n_ctx_advised: int | None = None  # tokens that questions about pictures may need
     is_by_path: bool = False  # a person named the weights' file; otherwise a name did
+
+    @property
+    def parts(self) -> tuple[Path, ...]:
+        """All files of the weights: one, or the parts they are split into; llama.cpp finds these by the first."""
+        return _parts(self.weights)
+
+    def needs(self) -> Needs | None:
+        """What it takes in memory, by its files' headers; None where these do not describe it."""
+        projector = gguf.read(self.projector) if self.projector else None
+        sizes = sum(path.stat().st_size for path in self.parts), self.projector.stat().st_size if self.projector else 0
+        return fit.of_headers(gguf.read(self.weights), sizes[0], projector, sizes[1], n_ctx_advised=self.n_ctx_advised)
 
     def require(self, *, sight: bool, hearing: bool) -> None:
         """ModelError unless the model can take what is asked of it."""
@@ -48,8 +61,14 @@ class Model:
             )
 
 
-def open_files(name: str, weights: Path, projector: Path | None, advice: Advice = NO_ADVICE) -> Model:
-    """The model in these files, after a look at their headers; ModelError where they are not what they should be."""
+def open_files(
+    name: str, weights: Path, projector: Path | None, advice: Advice = NO_ADVICE, n_ctx_advised: int | None = None
+) -> Model:
+    """The model in these files, after a look at their headers; ModelError where they are not what they should be.
+
+    Of weights that are split any part may be given; all must be there.
+    """
+    weights = _first_part(weights)
     header = gguf.read(weights)
     if header.is_projector:
         raise ModelError(
@@ -57,7 +76,7 @@ def open_files(name: str, weights: Path, projector: Path | None, advice: Advice 
             hint=f"give it as --mmproj {weights.name} beside the weights: -m WEIGHTS.gguf",
         )
     if projector is None:
-        return Model(name, weights, None, sees=False, hears=False, media_newline=False, advice=advice)
+        return Model(name, weights, None, False, False, False, advice, n_ctx_advised)
     if str(projector) in ("", "."):
         raise ModelError("--mmproj names no file", hint=_projector_hint(weights))
     other = gguf.read(projector)
@@ -66,9 +85,23 @@ def open_files(name: str, weights: Path, projector: Path | None, advice: Advice 
             f"`{projector}` is not a projector (its architecture is `{other.architecture}`)",
             hint="the projector's file is published beside the weights, usually with mmproj in its name",
         )
-    kind = projector_type(other)
-    return Model(
-        name, weights, projector, other.sees, other.hears, media_newline=kind in LLAVA_PROJECTORS, advice=advice
+    is_llava = projector_type(other) in LLAVA_PROJECTORS
+    return Model(name, weights, projector, other.sees, other.hears, is_llava, advice, n_ctx_advised)
+
+
+def _parts(weights: Path) -> tuple[Path, ...]:
+    return tuple(weights.with_name(name) for name in pairs.parts(weights.name))
+
+
+def _first_part(weights: Path) -> Path:
+    """The first part of weights that are split; the file itself where they are not. ModelError where one is missing."""
+    parts = _parts(weights)
+    missing = [path.name for path in parts if not path.exists()]
+    if not missing or len(missing) == len(parts):  # none there at all: a name that is wrong, not a part that is missing
+        return parts[0] if not missing else weights
+    raise ModelError(
+        f"`{missing[0]}` is missing: the weights `{weights.name}` belong to are split into {len(parts)} files",
+        hint=f"put it into `{weights.parent}` beside the others",
     )
 
 
@@ -78,7 +111,7 @@ def beside(weights: Path) -> Path | None:
     The width alone says too little: projectors of other models of the same size have it too, and with one of them a
     model answers fluently about what it never saw.
     """
-    header = gguf.read(weights)
+    header = gguf.read(_first_part(weights))  # the others hold nothing but tensors
     if header.is_projector:
         return None
     names = [path.name for path in weights.parent.glob("*.gguf")]

@@ -11,7 +11,8 @@ from mmcli.errors import ModelError
 WEIGHTS = ("Q4_K_M", "Q4_K_S", "Q4_K", "Q4_0", "Q5_K_M", "Q6_K", "Q8_0", "F16", "BF16", "F32")
 PROJECTORS = ("Q8_0", "F16", "BF16", "F32")
 QUANT = re.compile(r"(?:^|[-_.])((?:i?q\d(?:_[a-z0-9]+)*|mxfp4|bf16|f16|f32|int4|int8)(?:[-_]xl)?)(?=[-_.]|$)", re.I)
-SHARD = re.compile(r"-\d{5}-of-\d{5}$")
+SHARD = re.compile(r"-(\d{5})-of-(\d{5})(?=(?:\.gguf)?$)", re.I)  # as llama.cpp's gguf-split names them
+MOST_PARTS = 1000
 NOISE = {"mmproj", "model", "ggml", "gguf", "text", ""}
 
 
@@ -21,8 +22,17 @@ def is_projector(name: str) -> bool:
 
 def quant(name: str) -> str:
     """`Q4_K_M` of a file's name, or nothing."""
-    found = QUANT.findall(_stem(name))
+    found = QUANT.findall(SHARD.sub("", _stem(name)))
     return str(found[-1]).upper() if found else ""
+
+
+def parts(name: str) -> tuple[str, ...]:
+    """All files of weights that are split, given the name of one; weights that are whole are their only part."""
+    found = SHARD.search(name)
+    count = int(found[2]) if found else 0
+    if found is None or not 0 < int(found[1]) <= count <= MOST_PARTS:
+        return (name,)
+    return tuple(f"{name[: found.start()]}-{i:05}-of-{count:05}{name[found.end() :]}" for i in range(1, count + 1))
 
 
 def choose(repo: str, names: Iterable[str], wanted: str | None, *, projector: bool = True) -> tuple[str, str | None]:
@@ -31,11 +41,16 @@ def choose(repo: str, names: Iterable[str], wanted: str | None, *, projector: bo
     ModelError, with the choices, where that is not clear.
     """
     files = sorted(name for name in names if name.lower().endswith(".gguf"))
-    whole = [name for name in files if not is_projector(name) and not SHARD.search(_stem(name))]
+    whole = [name for name in files if not is_projector(name) and parts(name)[0] == name]
     if not whole:
-        why = "holds its weights in several parts, which mmcli cannot fetch" if files else "holds no GGUF files"
+        why = "holds no weights that are whole" if files else "holds no GGUF files"
         raise ModelError(f"`{repo}` {why}", hint="look for another conversion, often with GGUF in its name")
     weights = _weights(repo, whole, wanted)
+    if missing := [part for part in parts(weights) if part not in files]:
+        raise ModelError(
+            f"`{repo}` holds `{weights}`, but not `{missing[0]}`, another part of the same weights",
+            hint="choose other weights of it, or another repository",
+        )
     if not projector:
         return weights, None
     found = [name for name in files if is_projector(name)]
@@ -56,7 +71,7 @@ def related(weights: str, names: Iterable[str]) -> list[str]:
     if named:
         return named
     # `mmproj-F16.gguf` belongs to whatever it lies beside: if that is only one model
-    alone = all(_core(name) == own for name in names if not is_projector(name))
+    alone = all(_core(name) == own for name in names if not is_projector(name))  # parts have the same words
     return [name for name in found if not _core(name)] if alone else []
 
 
@@ -97,17 +112,25 @@ def _rank(projector: str) -> int:
 def _weights(repo: str, names: list[str], wanted: str | None) -> str:
     if wanted:
         low = wanted.lower()
-        found = [name for name in names if low in (quant(name).lower(), name.lower(), _stem(name).lower())]
+        found = [name for name in names if low in (quant(name).lower(), *_called(name))]
     else:
         ranks = {name: WEIGHTS.index(quant(name)) for name in names if quant(name) in WEIGHTS}
         found = [name for name in names if ranks.get(name) == min(ranks.values(), default=None)]
         found = names if len(names) == 1 else found
+    if len(in_one := [name for name in found if parts(name) == (name,)]) == 1:
+        found = in_one  # the same weights are there in parts too
     if len(found) == 1:
         return found[0]
     choices = sorted({quant(name) or name for name in names}) if len(found) != 1 and not found else found
     what = f"no weights called `{wanted}`" if wanted and not found else "more than one choice of weights"
     some = ", ".join(f"`{repo}:{choice}`" for choice in choices[:6])
     raise ModelError(f"`{repo}` holds {what}", hint=f"which one: {some}{' …' if len(choices) > 6 else ''}?")
+
+
+def _called(name: str) -> set[str]:
+    """What a person may call a file: with its folder or without, with `.gguf` and the part's number or without."""
+    stem = _stem(name).lower()
+    return {name.lower(), f"{stem}.gguf", stem, SHARD.sub("", stem)}
 
 
 def _projector(repo: str, weights: str, all_weights: list[str], found: list[str]) -> str:
@@ -139,7 +162,7 @@ def _folder(name: str) -> str:
 
 def _core(name: str) -> set[str]:
     """The words of a name that say which model it is: without quantization and the usual noise."""
-    stem = _stem(name).lower()
+    stem = SHARD.sub("", _stem(name).lower())
     while shorter := QUANT.sub("", stem):
         if shorter == stem:
             break

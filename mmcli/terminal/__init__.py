@@ -2,7 +2,8 @@
 
 from mmcli.terminal.aside import aside, pairs
 from mmcli.terminal.asking import can_ask, confirm
-from mmcli.terminal.clean import Cleaner, clean, one_line
+from mmcli.terminal.captioning import Captions, caption_record, pair
+from mmcli.terminal.clean import Cleaner, clean, escaped, one_line
 from mmcli.terminal.copying import copy
 from mmcli.terminal.findings import finding, finding_json
 from mmcli.terminal.keyboard import Hooks, Keyboard, open_keyboard
@@ -13,6 +14,7 @@ from mmcli.terminal.output import (
     debug,
     debug_table,
     error,
+    failure,
     line,
     notice,
     receipts,
@@ -27,6 +29,7 @@ from mmcli.terminal.talks import hit_json, shortened, summary_json, talk, talk_j
 from mmcli.terminal.waiting import Progress, abandon, progress
 
 __all__ = [
+    "Captions",
     "Cleaner",
     "Hooks",
     "Keyboard",
@@ -38,6 +41,7 @@ __all__ = [
     "aside",
     "bug",
     "can_ask",
+    "caption_record",
     "clean",
     "confirm",
     "copy",
@@ -45,6 +49,8 @@ __all__ = [
     "debug",
     "debug_table",
     "error",
+    "escaped",
+    "failure",
     "finding",
     "finding_json",
     "hit_json",
@@ -52,6 +58,7 @@ __all__ = [
     "notice",
     "one_line",
     "open_keyboard",
+    "pair",
     "pairs",
     "picture",
     "progress",

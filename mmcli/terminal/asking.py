@@ -18,11 +18,11 @@ def can_ask(style: Style) -> bool:
     return not style.json and sys.stdin is not None and all(map(streams.is_terminal, (sys.stdin, sys.stderr)))
 
 
-def confirm(question: str, *, enter: bool = True) -> bool:
-    """Ask on stderr; what begins with y means yes, and Enter what `enter` says. The end of the input means no."""
+def confirm(question: str, *, default: bool = True) -> bool:
+    """Ask on stderr; what begins with y means yes, Enter the `default`, the end of the input no."""
     with out_of_the_way():
-        streams.write(f"{one_line(question)} {'[Y/n]' if enter else '[y/N]'} ", sys.stderr)
+        streams.write(f"{one_line(question)} {'[Y/n]' if default else '[y/N]'} ", sys.stderr)
         answer = sys.stdin.readline()
     if not answer:
         streams.write("\n", sys.stderr)
-    return (enter and answer[:1] == "\n") or answer.strip().lower().startswith("y")
+    return (default and answer[:1] == "\n") or answer.strip().lower().startswith("y")

@@ -6,6 +6,7 @@ model, a file name or a model file passes through here before it is shown, wheth
 
 from __future__ import annotations
 
+import os
 import re
 
 MAX_SEQUENCE = 256  # characters: an unended sequence longer than this is shown rather than waited for
@@ -69,6 +70,15 @@ def one_line(text: str) -> str:
     return clean(text).replace("\n", "\\n").replace("\t", "\\t")
 
 
+def escaped(name: str) -> str:
+    """A file's name on one line with nothing lost: what a line or a terminal cannot carry is a backslash escape.
+
+    These are tab, newline, carriage return and backslash in the usual way, `xNN` for other ASCII controls and for
+    bytes that are no UTF-8, `uNNNN` for other controls and what turns the direction of a line: `printf %b` knows all.
+    """
+    return _ESCAPED.sub(lambda match: _escape(match[0]), name)
+
+
 def without_surrogates(text: str) -> str:
     """Return `text` as it is but for lone surrogates, which no stream can carry."""
     return re.sub(f"[{_SURROGATES}]", "\ufffd", text)
@@ -77,6 +87,19 @@ def without_surrogates(text: str) -> str:
 def json_safe(document: str) -> str:
     """Escape in a JSON document what JSON itself allows raw but a terminal would obey; the values stay the same."""
     return _JSON_UNSAFE.sub(lambda match: _json_escape(match[0]), document)
+
+
+_ESCAPED = re.compile(f"[\x00-\x1f\x7f-\x9f{_INVISIBLE}{_SURROGATES}" + (r"\\" if os.sep != "\\" else "") + "]")
+_SHORT = {"\t": "\\t", "\n": "\\n", "\r": "\\r", "\\": "\\\\"}
+
+
+def _escape(char: str) -> str:
+    code = ord(char)
+    if 0xDC80 <= code <= 0xDCFF:  # a byte that is no UTF-8, as Python carries it (surrogateescape)
+        return f"\\x{code - 0xDC00:02x}"
+    if code < 0x80:
+        return _SHORT.get(char) or f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
 def _json_escape(char: str) -> str:

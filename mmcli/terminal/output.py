@@ -180,6 +180,11 @@ def error(err: MmcliError, style: Style) -> None:
     _error(err.code, err.message, err.hint, style)
 
 
+def failure(message: str, hint: str | None) -> None:
+    """One of many inputs failed, and the others go on."""
+    _error("", message, hint, Style())
+
+
 def bug(exc: BaseException, style: Style) -> None:
     """Our mistake, in one sentence; with --debug its traceback."""
     if style.debug:

@@ -27,6 +27,7 @@ LABELS = {
     "load": "loading the model",
     "encode": "encoding the media",
     "prefill": "reading the prompt",
+    "caption": "captioning",
     "stop": "stopping after this step; Ctrl-C again ends at once",
 }
 BAR_WIDTH = 20  # cells
@@ -42,6 +43,7 @@ class Progress:
         self._console = console  # None: silent
         self._now: tuple[str, int, int] | None = None
         self._since = 0.0
+        self.note = ""  # what else there is to say of the phase
         self._before = 0  # what was done when the phase began: a download may go on where it once stopped
         self._is_drawn = False
         self._stopped = threading.Event()
@@ -85,6 +87,7 @@ class Progress:
         if self._console is None or self._now is None:
             return
         line = progress_line(*self._now, time.monotonic() - self._since, self._before)
+        line = f"{line}  {self.note}" if self.note and self._now[0] == "caption" else line
         with _lock:
             self._is_drawn = True
             streams.write(f"\r{line[: self._console.width - 1]}\x1b[K", self._console.file)
@@ -95,11 +98,13 @@ def progress_line(phase: str, done: int, total: int, seconds: float, before: int
     label = one_line(LABELS.get(phase, phase)).encode("ascii", "replace").decode()
     elapsed = f"{seconds:.0f} s"
     if total <= 0:
-        return f"{label}  {elapsed}"
+        return f"{label}  {done}  {elapsed}" if phase == "caption" else f"{label}  {elapsed}"
     done = min(max(done, 0), total)
     bar = f"[{'#' * (BAR_WIDTH * done // total):-<{BAR_WIDTH}}] {100 * done // total:3d}%"
     if phase.startswith("download"):  # a file's name is long: it may be cut off where the terminal ends
         return f"{bar}  {_amount(done, total)}  {_left(done - before, total - done, seconds)}  {label}"
+    if phase == "caption":  # pictures, not percent
+        return f"{bar}  {done}/{total}"
     return f"{label}  {bar}  {elapsed}"
 
 
@@ -114,7 +119,15 @@ def _left(came: int, missing: int, seconds: float) -> str:
         return f"{seconds:.0f} s"
     rate = came / seconds
     left = missing / rate
-    return f"{rate / 1e6:.1f} MB/s  " + (f"{left:.0f} s left" if left < 90 else f"{left / 60:.0f} min left")
+    return f"{rate / 1e6:.1f} MB/s  {duration(left)} left"
+
+
+def duration(seconds: float) -> str:
+    """`45 s`, `12 min`, `2 h 10 min`"""
+    minutes = round(seconds / 60)
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60} min"
 
 
 @contextmanager

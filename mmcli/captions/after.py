@@ -1,0 +1,68 @@
+"""What happens to a caption once it is there: sidecars, and a new name for its picture. Knows files; prints nothing."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from mmcli.captions import renaming, styles
+from mmcli.captions.job import Outcome
+from mmcli.captions.results import Results
+from mmcli.captions.sidecars import Sidecars
+from mmcli.errors import InputError
+from mmcli.media import Source
+
+
+class After:
+    """Call it with each outcome, in order; an outcome comes back that tells what was done, or what went wrong.
+
+    ResourceError (a full disk) is raised: what comes after would fail in the same way.
+    """
+
+    def __init__(
+        self,
+        sidecars: Sidecars,
+        results: Results,
+        record: Callable[[Outcome], dict[str, Any]],
+        *,
+        rename: bool = False,
+        journal: renaming.Journal | None = None,
+        dry_run: bool = False,
+    ) -> None:
+        """`journal` None: names are proposed and not given."""
+        self._sidecars, self._results, self._record = sidecars, results, record
+        self._rename, self._journal, self._dry_run = rename, journal, dry_run
+        self._namer = renaming.Namer()
+
+    def obstacle(self, source: Source) -> str | None:
+        """Asked before a picture is read: why there is nothing to do; InputError where nothing can be done."""
+        if self._rename and source.path is None:
+            raise InputError(f"{source.shown} is no file, so it has no name to change", hint="leave out --rename")
+        if source.path is not None and self._sidecars.is_one(source.path):
+            return "it is a sidecar that mmcli wrote"  # `photos/*` names those too, the second time
+        return self._sidecars.obstacle(source.path)
+
+    def __call__(self, outcome: Outcome) -> Outcome:
+        picture = outcome.source.path
+        if picture is None or outcome.error is not None or outcome.kept is not None:
+            return outcome
+        try:
+            if self._dry_run:
+                outcome = replace(outcome, sidecars=self._sidecars.places(picture))
+            elif outcome.answer is not None:
+                written = self._sidecars.write(picture, outcome.caption, self._record(outcome))
+                outcome = replace(outcome, sidecars=written)
+            return self._named(outcome, picture) if self._rename and outcome.answer is not None else outcome
+        except InputError as error:
+            return replace(outcome, error=error)
+
+    def _named(self, outcome: Outcome, picture: Path) -> Outcome:
+        wanted = self._namer.propose(picture, styles.file_name(outcome.caption))
+        if self._journal is not None and wanted != picture:
+            for move in renaming.moves(picture, wanted):
+                self._journal.apply(move)
+                self._results.moved(move.old, move.new, wanted)
+        return replace(outcome, renamed=os.path.join(os.path.dirname(outcome.source.name), wanted.name))

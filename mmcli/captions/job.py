@@ -1,0 +1,336 @@
+"""Many pictures through one engine: read ahead, computed once, given back in order. Knows threads; prints nothing.
+
+    the listing's thread → names on disk
+    reading threads      → bytes, cache, pixels     ─┐ a picture that is known needs no engine
+    the engine's thread  → answers, as they finish  ─┴→ outcomes → whoever iterates, in the order given
+
+At most WINDOW pictures are anywhere between the first and the last of these, and only AHEAD of them decoded and
+waiting: memory does not grow with the number of pictures.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from mmcli import media
+from mmcli.captions import styles
+from mmcli.captions.channel import Channel
+from mmcli.captions.listing import Listing, Named, Wanted
+from mmcli.captions.results import Results, key
+from mmcli.engine import Answer, Message, Sampling
+from mmcli.errors import MmcliError, ModelError, OutputError
+
+if TYPE_CHECKING:
+    from mmcli.engine.local import LocalEngine
+
+READERS = 3  # threads that read and decode
+AHEAD = 2  # decoded pictures that wait for the engine, which reads ahead itself: a photo takes 36 MB
+ENOUGH = 8  # pictures that make a measurement
+WINDOW = 256  # pictures that may be finished before an earlier one is
+
+
+@dataclass(frozen=True)
+class Job:
+    """What to do with each picture; fields in the order people ask for them."""
+
+    asked: str  # the question, in the language wanted
+    style: styles.Style
+    sampling: Sampling
+    system: str | None = None
+    facts: bool = False  # put what the file says about itself into the prompt
+    max_megapixels: float = 100.0
+    setup: str = ""  # all else that could change a caption: weights, projector, detail …
+    parallel: int | None = None  # answers at once; None: what the engine finds best
+    obstacle: Callable[[media.Source], str | None] = lambda source: None  # why there is nothing to do, or an error
+    dry_run: bool = False  # look at everything, compute nothing
+
+    @property
+    def key(self) -> str:
+        """Everything but picture and facts that could change a caption, in one word."""
+        words = [self.setup, self.system, self.asked, self.facts, asdict(self.sampling)]
+        return hashlib.sha256(json.dumps(words).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one picture: a caption with its answer, an error, or the reason why it was left as it was."""
+
+    index: int
+    source: media.Source
+    caption: str = ""
+    answer: Answer | None = None
+    cached: bool = False  # computed by an earlier run, or for a picture with the same pixels in this one
+    error: MmcliError | None = None
+    kept: str | None = None
+    sidecars: tuple[str, ...] = ()
+    facts: Mapping[str, str] = field(default_factory=dict)
+    renamed: str | None = None  # the name it got, or would get
+
+
+@dataclass
+class _Asked:
+    """A picture on its way to the engine."""
+
+    named: Named
+    picture: media.Image
+    text: str
+    facts: Mapping[str, str]
+    key: str
+
+
+@dataclass(frozen=True)
+class _Same:
+    """A picture whose pixels are in the engine already, under another name: it waits for that answer, without them."""
+
+    named: Named
+    receipt: media.Receipt
+    media_id: str
+    facts: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class _End:
+    """Nothing more will come."""
+
+
+class Run:
+    """One run of a job. Iterate for its outcomes in order; `stop` ends it, also from a signal's thread."""
+
+    def __init__(
+        self,
+        wanted: Wanted,
+        job: Job,
+        results: Results,
+        open_engine: Callable[[], AbstractContextManager[LocalEngine]],
+    ) -> None:
+        self._job, self._results, self._open_engine = job, results, open_engine
+        self._setup = job.key
+        self.listing = Listing(wanted)
+        self._ready: Channel[_Asked] = Channel(AHEAD)
+        self._done: queue.SimpleQueue[Outcome | _End] = queue.SimpleQueue()
+        self._window = threading.Semaphore(WINDOW)
+        self._lock = threading.Lock()
+        self._same: dict[str, list[_Same]] = {}  # key of what is in the engine -> those that wait for it
+        self._readers_left = READERS
+        self.pace_before = results.seconds(self._setup)
+        self._failure: BaseException | None = None  # what ended the run before its time
+        self._engine: LocalEngine | None = None
+        self._threads: list[threading.Thread] = []
+        self.stopped = threading.Event()
+        self.computed = 0  # captions the engine made
+        self.engine_seconds = 0.0  # it worked so long by the clock, loading left out
+
+    def __enter__(self) -> Run:
+        self.listing.start()
+        for i in range(READERS):
+            self._start(self._read_on, f"reading-{i}")
+        self._start(self._compute, "captioning")
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.stop()
+        for thread in self._threads:
+            thread.join()
+
+    def stop(self) -> None:
+        """Take no more pictures and end those in the engine; what is finished already still comes out."""
+        self.stopped.set()
+        self.listing.stop()
+        self._ready.close()
+        self._window.release(READERS)
+        engine = self._engine
+        if engine is not None:
+            engine.stop()
+
+    def pace(self) -> tuple[float, int] | None:
+        """Seconds a picture takes, and how many that was measured on (0: on earlier runs); None while nobody knows.
+
+        Nor while all were known from earlier runs: those cost next to nothing, and more of them may follow.
+        """
+        if self.computed >= ENOUGH:
+            return self.engine_seconds / self.computed, self.computed
+        return (self.pace_before, 0) if self.computed and self.pace_before is not None else None
+
+    def __iter__(self) -> Iterator[Outcome]:
+        """In the order given. Raises what ended the run, after everything that was finished before it."""
+        waiting: dict[int, Outcome] = {}
+        following = 0
+        while True:
+            outcome = self._done.get()
+            if isinstance(outcome, _End):
+                break
+            waiting[outcome.index] = outcome
+            while following in waiting:
+                yield waiting.pop(following)
+                self._window.release()
+                following += 1
+        for index in sorted(waiting):  # behind one that was interrupted
+            yield waiting[index]
+        if self._failure is not None:
+            raise self._failure
+
+    def _start(self, target: Callable[[], None], name: str) -> None:
+        thread = threading.Thread(target=target, name=name, daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    # reading
+
+    def _read_on(self) -> None:
+        """Until there is nothing left to read: take a name, see what is to be done, hand it on."""
+        try:
+            while True:
+                self._window.acquire()
+                if self.stopped.is_set() or (named := self.listing.take()) is None:
+                    break
+                self._read(named)
+        except BaseException as error:
+            self._failure = self._failure or error
+            self.stop()
+        with self._lock:
+            self._readers_left -= 1
+            is_last = self._readers_left == 0
+        if is_last:
+            self._ready.close()
+
+    def _read(self, named: Named) -> None:
+        try:
+            if named.error is not None:
+                raise named.error
+            kept = self._job.obstacle(named.source)
+            if kept is not None:
+                self._done.put(Outcome(named.index, named.source, kept=kept))
+                return
+            asked = self._asked(named)
+        except MmcliError as error:
+            self._done.put(Outcome(named.index, named.source, error=error))
+            return
+        if asked is not None:
+            self._ready.put(asked)
+
+    def _asked(self, named: Named) -> _Asked | None:
+        """The picture as the engine is asked about it; None where its caption is known, or will be."""
+        data = media.read(named.source)
+        facts = _facts(data) if self._job.facts else {}
+        text = styles.with_facts(self._job.asked, facts)
+        if (before := self._results.seen_before(hashlib.sha256(data).hexdigest())) is not None:
+            media_id, receipt = before
+            receipt = replace(receipt, source=named.source.name)
+            if (answer := self._results.load(key(self._setup, text, media_id), receipt)) is not None:
+                self._finish(named, answer, facts, cached=True)
+                return None
+        source = media.Source(named.source.name, data=data)
+        if self._job.dry_run and media.sniff(data) == "image":
+            self._done.put(Outcome(named.index, named.source, facts=facts))
+            return None
+        picture = media.load(source, kinds=frozenset({"image"}), max_megapixels=self._job.max_megapixels)
+        assert isinstance(picture, media.Image)
+        name = key(self._setup, text, picture.id)
+        asked = _Asked(named, picture, text, facts, name)
+        with self._lock:
+            if name in self._same:
+                self._same[name].append(_Same(named, picture.receipt, picture.id, facts))
+                return None
+            answer = self._results.load(name, picture.receipt)
+            if answer is None:
+                self._same[name] = []
+                return asked
+        self._results.know(picture.receipt, picture.id)
+        self._finish(named, answer, facts, cached=True)
+        return None
+
+    # computing
+
+    def _compute(self) -> None:
+        """Everything that needs the engine; it is loaded for the first picture that does. Ends after all readers."""
+        try:
+            first = self._ready.get()
+            if first is not None:
+                with self._open_engine() as engine:
+                    self._engine = engine
+                    if self.stopped.is_set():
+                        engine.stop()
+                    self._answer_all(engine, first)
+        except BaseException as error:
+            if not (self.stopped.is_set() and isinstance(error, KeyboardInterrupt)):  # so ends an interrupted loading
+                self._failure = self._failure or error
+                self.stop()
+        self._engine = None
+        self._done.put(_End())
+
+    def _answer_all(self, engine: LocalEngine, first: _Asked) -> None:
+        asked: dict[int, _Asked] = {}  # by the place in which the engine was asked
+
+        def requests() -> Iterator[Sequence[Message]]:
+            item: _Asked | None = first
+            for place in itertools.count():
+                if item is None or self.stopped.is_set():
+                    return
+                asked[place] = item
+                yield self._messages(item)
+                item = self._ready.get()
+
+        since = time.monotonic()
+        for index, piece in engine.generate_many(requests(), self._job.sampling, parallel=self._job.parallel):
+            if piece.error is None and piece.answer is None:
+                continue
+            if isinstance(piece.error, ModelError):  # no projector, the wrong one: no other picture would fare better
+                raise piece.error
+            now = time.monotonic()
+            self.engine_seconds, since, seconds = self.engine_seconds + now - since, now, now - since
+            self._answered(asked.pop(index), piece.answer, piece.error, seconds)
+
+    def _messages(self, asked: _Asked) -> list[Message]:
+        messages = [Message("user", (asked.picture, asked.text))]
+        return [Message("system", (self._job.system,)), *messages] if self._job.system else messages
+
+    def _answered(self, asked: _Asked, answer: Answer | None, error: MmcliError | None, seconds: float) -> None:
+        if answer is not None and answer.finish_reason == "interrupted":
+            with self._lock:
+                self._same.pop(asked.key, None)
+            return
+        if answer is not None and error is None:
+            error = _what_is_wrong(asked.named.source, answer)
+            if error is None:
+                self.computed += 1
+                self._results.save(asked.key, self._setup, answer, seconds)
+        with self._lock:  # from here on an equal picture finds the result
+            others = self._same.pop(asked.key, [])
+        if error is not None or answer is None:
+            for named in (asked.named, *(other.named for other in others)):
+                self._done.put(Outcome(named.index, named.source, error=error))
+            return
+        self._finish(asked.named, answer, asked.facts, cached=False)
+        for other in others:
+            self._results.know(other.receipt, other.media_id)
+            seen = tuple(replace(seen, receipt=other.receipt, origin="memory") for seen in answer.seen)
+            self._finish(other.named, replace(answer, seen=seen), other.facts, cached=True)
+
+    def _finish(self, named: Named, answer: Answer, facts: Mapping[str, str], *, cached: bool) -> None:
+        caption = styles.tidy(self._job.style, answer.text)
+        self._done.put(Outcome(named.index, named.source, caption, answer, cached, facts=facts))
+
+
+def _what_is_wrong(source: media.Source, answer: Answer) -> MmcliError | None:
+    if answer.finish_reason == "loop":
+        return OutputError(
+            f"{source.shown}: the model kept repeating itself", hint="another model, or another --prompt"
+        )
+    if not answer.text.strip():
+        return OutputError(f"{source.shown}: the model said nothing", hint="another --prompt, or more --max-tokens")
+    return None
+
+
+def _facts(data: bytes) -> dict[str, str]:
+    from mmcli.media import facts
+
+    return facts.read(data)

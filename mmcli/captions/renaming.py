@@ -1,0 +1,209 @@
+"""Pictures named after their captions, and back: proposals, renames with a journal, undo. Knows files; prints nothing.
+
+No rename overwrites anything, and each is written into the journal, on disk for certain, before it happens.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from mmcli.captions import files
+from mmcli.errors import InputError
+
+_SIDECARS = (".txt", ".json", ".xmp")
+_RESERVED = frozenset("con prn aux nul".split() + [f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10)])
+MOST_EQUAL = 100_000  # names that differ only in their number
+
+
+@dataclass(frozen=True)
+class Move:
+    """One file, from one name to another; both absolute."""
+
+    old: Path
+    new: Path
+
+
+class Namer:
+    """Finds free names; remembers those it gave away, since without --yes they are not taken on disk.
+
+    Names are compared without their extensions and without case: `cat.jpg` and `Cat.png` would share their sidecars.
+    """
+
+    def __init__(self) -> None:
+        self._given: set[str] = set()  # folder and stem
+        self._folder: Path | None = None
+        self._stems: set[str] = set()  # what that folder held when its first picture was named
+
+    def propose(self, picture: Path, name: str) -> Path:
+        """The path that a picture should have: its folder, `name`, a number if need be, its own extension.
+
+        A picture that has that name already, numbered or not, keeps it.
+        """
+        if not name:
+            raise InputError(f"`{picture}`: the caption makes no file name", hint="another --prompt may")
+        if picture.parent != self._folder:
+            self._folder = picture.parent
+            self._stems = {Path(entry).stem.casefold() for entry in _names(picture.parent)}
+        stem = f"{name}-picture" if name in _RESERVED else name
+        for number in range(1, MOST_EQUAL):
+            numbered = f"{stem}-{number}" if number > 1 else stem
+            if numbered.casefold() == picture.stem.casefold():
+                return picture
+            key = os.path.join(picture.parent, numbered.casefold())
+            if key not in self._given and numbered.casefold() not in self._stems:
+                self._given.add(key)
+                return picture.with_name(numbered + picture.suffix)
+        raise InputError(f"`{picture}`: there are too many pictures named `{stem}`")
+
+
+def moves(picture: Path, wanted: Path) -> list[Move]:
+    """The picture's move and those of the sidecars that can only be its own."""
+    found = [Move(picture, wanted)]
+    for suffix in _SIDECARS:
+        found.append(Move(picture.with_name(picture.name + suffix), wanted.with_name(wanted.name + suffix)))
+    others = {name for name in _names(picture.parent) if Path(name).stem == picture.stem}
+    others -= {picture.name, *(picture.stem + suffix for suffix in _SIDECARS)}
+    if not others:  # no raw file or second picture that `a.xmp` could belong to
+        found += [Move(picture.with_suffix(suffix), wanted.with_suffix(suffix)) for suffix in _SIDECARS]
+    return [found[0]] + [move for move in found[1:] if os.path.lexists(move.old)]
+
+
+def _names(folder: Path) -> list[str]:
+    try:
+        with os.scandir(folder) as entries:
+            return [entry.name for entry in entries]
+    except OSError as error:
+        raise InputError(f"the folder `{folder}` cannot be listed: {error.strerror}") from error
+
+
+class Journal:
+    """The renames of one run, one JSON line each, in a file of its own that is made with the first."""
+
+    def __init__(self, folder: Path) -> None:
+        stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
+        self._path = folder / f"{stamp}-{secrets.token_hex(2)}.jsonl"
+        self._descriptor: int | None = None
+
+    def apply(self, move: Move) -> None:
+        """Write the move down, then do it. ResourceError: the disk is full; InputError: the folder refuses."""
+        try:
+            self._write({"old": _words(move.old), "new": _words(move.new)})
+        except OSError as error:
+            raise files.refused(self._path, error) from error
+        try:
+            rename(move)
+        except OSError as error:
+            if error.errno == errno.EEXIST:
+                raise InputError(f"`{move.new}` is there already: `{move.old}` keeps its name") from error
+            raise InputError(f"cannot rename `{move.old}`: {error.strerror}") from error
+
+    def close(self) -> None:
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+    def _write(self, entry: dict[str, Any]) -> None:
+        if self._descriptor is None:
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        line = json.dumps(entry).encode() + b"\n"
+        if os.write(self._descriptor, line) != len(line):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        os.fsync(self._descriptor)
+
+
+def rename(move: Move) -> None:
+    """Rename without overwriting: FileExistsError instead. A file with both names, after a kill, loses the old one."""
+    if os.path.lexists(move.new) and os.path.lexists(move.old) and _is_same_file(move):
+        if move.old.name != move.new.name and _are_two_entries(move):
+            os.unlink(move.old)
+        else:  # another case of the same name, where case is ignored
+            os.rename(move.old, move.new)
+        return
+    try:
+        os.link(move.old, move.new, follow_symlinks=False)  # fails where the name is taken; rename would not
+    except FileExistsError:
+        raise
+    except (OSError, NotImplementedError) as error:
+        if isinstance(error, FileNotFoundError):
+            raise
+        if os.path.lexists(move.new):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(move.new)) from None
+        os.rename(move.old, move.new)  # a file system without hard links
+        return
+    os.unlink(move.old)
+
+
+def _is_same_file(move: Move) -> bool:
+    old, new = os.lstat(move.old), os.lstat(move.new)
+    return (old.st_dev, old.st_ino) == (new.st_dev, new.st_ino)
+
+
+def _are_two_entries(move: Move) -> bool:
+    """Whether both names are in the folder, or one that can be written in two ways."""
+    return {move.old.name, move.new.name} <= set(_names(move.new.parent))
+
+
+def last(folder: Path) -> Path | None:
+    """The journal of the last run that renamed anything and was not undone."""
+    try:
+        return max(folder.glob("*.jsonl"), default=None)
+    except OSError:
+        return None
+
+
+def undo(journal: Path, *, dry_run: bool = False) -> Iterator[tuple[Move, str | None]]:
+    """Take the renames of a journal back, the last one first; yields each with the reason why it could not be.
+
+    What was not renamed after all is passed over in silence. A journal that is undone whole is put away.
+    """
+    failed = False
+    for move in reversed(_read(journal)):
+        back = Move(move.new, move.old)
+        if not os.path.lexists(back.old):
+            if not os.path.lexists(back.new):
+                failed = True
+                yield back, "it is gone"
+            continue
+        try:
+            if not dry_run:
+                rename(back)
+        except FileExistsError:
+            failed = True
+            yield back, f"`{back.new}` is there again"
+        except OSError as error:
+            failed = True
+            yield back, error.strerror
+        else:
+            yield back, None
+    if not (failed or dry_run):
+        with suppress(OSError):
+            journal.rename(journal.with_suffix(".undone"))
+
+
+def _read(journal: Path) -> list[Move]:
+    moves = []
+    try:
+        lines = journal.read_text("ascii").splitlines()
+    except OSError as error:
+        raise InputError(f"cannot read `{journal}`: {error.strerror}") from error
+    for line in lines:
+        try:
+            entry = json.loads(line)
+        except ValueError:
+            continue  # the last line of a run that was killed while it wrote it: nothing was renamed yet
+        moves.append(Move(Path(entry["old"]), Path(entry["new"])))
+    return moves
+
+
+def _words(path: Path) -> str:
+    return os.path.abspath(path)

@@ -1,0 +1,173 @@
+"""Files that carry a caption beside its picture: where they go, what is in them, whose words may be replaced."""
+
+from __future__ import annotations
+
+import glob
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from mmcli.captions import files, xmp
+from mmcli.captions.results import Results, picture_name
+from mmcli.errors import InputError
+
+Kind: TypeAlias = str  # "txt" | "json" | "xmp"
+Naming: TypeAlias = str  # "stem" | "full"
+# What the programs that read them expect: trainers `a.txt`, photo managers `a.jpg.xmp` (Lightroom wants `a.xmp`).
+NAMING: dict[Kind, Naming] = {"txt": "stem", "json": "full", "xmp": "full"}
+GENERATOR = "mmcli"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Which sidecars a run writes, and where."""
+
+    kinds: Sequence[Kind] = ()
+    folder: Path | None = None  # None: beside each picture
+    naming: Naming | None = None  # None: as NAMING says
+    overwrite: bool = False  # other people's words too
+
+    def place(self, picture: Path, kind: Kind) -> Path:
+        """Where the sidecar of a picture goes; in a folder, the tree as seen from here is mirrored."""
+        naming = self.naming or NAMING[kind]
+        name = f"{picture.stem if naming == 'stem' else picture.name}.{kind}"
+        return self._mirrored(picture.parent) / name
+
+    def _mirrored(self, parent: Path) -> Path:
+        if self.folder is None:
+            return parent
+        absolute = Path(os.path.abspath(parent))
+        here = Path.cwd()
+        below = absolute.relative_to(here if absolute.is_relative_to(here) else absolute.anchor)
+        return self.folder / below
+
+
+class Sidecars:
+    """Asks before the work what would stand in its way; writes after it."""
+
+    def __init__(self, plan: Plan, results: Results) -> None:
+        self._plan, self._results = plan, results
+
+    def obstacle(self, picture: Path | None) -> str | None:
+        """Whose words would be replaced, if there is nothing to do for this picture; InputError where none can be."""
+        if not self._plan.kinds:
+            return None
+        if picture is None:
+            raise InputError("only a picture in a file has a place for a sidecar", hint="leave out --sidecar")
+        for kind in self._plan.kinds:
+            place = self._plan.place(picture, kind)
+            if not files.writable(place.parent):
+                raise InputError(f"cannot write `{place}`: its folder refuses", hint="-o DIR writes somewhere else")
+            self._check_owner(place, picture)
+        kept = [foreign for kind in self._plan.kinds if (foreign := self._foreign(picture, kind)) is not None]
+        if kept and len(kept) == len(self._plan.kinds):
+            return f"{' and '.join(f'`{place}`' for place in kept)} was not written by mmcli (--overwrite replaces it)"
+        return None
+
+    def is_one(self, path: Path) -> bool:
+        """Whether this is no picture, but a sidecar of an earlier run."""
+        return path.suffix[1:] in NAMING and self._results.owner(path) is not None
+
+    def places(self, picture: Path) -> tuple[str, ...]:
+        """Where a picture's sidecars would be written."""
+        return tuple(
+            str(self._plan.place(picture, kind)) for kind in self._plan.kinds if self._foreign(picture, kind) is None
+        )
+
+    def write(self, picture: Path, caption: str, record: dict[str, Any]) -> tuple[str, ...]:
+        """Write what the plan asks for, and return where; somebody else's words stay as they are.
+
+        A sidecar that says the same already is not touched. MmcliError as `files.replace` raises it.
+        """
+        written = []
+        for kind in self._plan.kinds:
+            place = self._plan.place(picture, kind)
+            self._check_owner(place, picture)  # again: another picture's may have been written since
+            if self._foreign(picture, kind) is not None:
+                continue
+            before = _content(place)
+            data = self._data(kind, caption, record, before)
+            if data != before:
+                if self._plan.folder is not None:
+                    files.make_folder(place.parent)
+                self._results.wrote(place, picture, data)
+                files.replace(place, data)
+            written.append(str(place))
+        return tuple(written)
+
+    def _data(self, kind: Kind, caption: str, record: dict[str, Any], before: bytes | None) -> bytes:
+        if kind == "txt":
+            return (caption + "\n").encode()
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        if kind == "json":
+            told = _told(before)
+            if told is not None and told.get("caption") == caption and told.get("model") == record.get("model"):
+                assert before is not None
+                return before  # a new date alone is no reason to write
+            document = {"generator": GENERATOR, "date": now, **record}
+            return (json.dumps(document, indent=2, ensure_ascii=not _is_unicode(record)) + "\n").encode()
+        return xmp.with_description(before, caption, model=record["model"]["name"], date=now)
+
+    def _foreign(self, picture: Path, kind: Kind) -> Path | None:
+        """The sidecar's place if words stand there that mmcli did not write, and may not replace."""
+        place = self._plan.place(picture, kind)
+        data = _content(place)
+        if data is None or self._plan.overwrite or self._results.is_ours(place, data):
+            return None
+        if kind == "xmp":
+            return place if xmp.is_human(data, shown=f"`{place}`") else None
+        if kind == "json" and (told := _told(data)) is not None and told.get("generator") == GENERATOR:
+            return None
+        return place if data.strip() else None
+
+    def _check_owner(self, place: Path, picture: Path) -> None:
+        """InputError where the sidecar is that of another picture which is still there: `a.txt` of a.jpg and a.png."""
+        owner = self._results.owner(place)
+        if owner in (None, picture_name(picture)):
+            return
+        if any(picture_name(other) == owner for other in picture.parent.glob(f"{glob.escape(picture.stem)}.*")):
+            raise InputError(
+                f"`{place}` is the sidecar of another picture with the same name",
+                hint="--sidecar-name full keeps them apart",
+            )
+
+
+def _content(place: Path) -> bytes | None:
+    """What stands there; None where nothing does. MmcliError where it cannot be told."""
+    try:
+        return place.read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise InputError(f"cannot read `{place}`: {error.strerror}") from error
+
+
+def _told(data: bytes | None) -> dict[str, Any] | None:
+    try:
+        value = json.loads(data or b"")
+    except ValueError:
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _is_unicode(record: dict[str, Any]) -> bool:
+    try:
+        json.dumps(record, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def check(plan: Plan) -> None:
+    """InputError for an output folder that cannot be one, before anything is computed."""
+    folder = plan.folder
+    if folder is None:
+        return
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"`{folder}` is a file, not a folder", hint="-o takes a folder")
+    if not files.writable(folder):
+        raise InputError(f"cannot write into `{folder}`", hint="-o takes a folder you may write into")

@@ -1,0 +1,226 @@
+"""`mmcli caption`: a caption for each of many pictures, and nothing lost when it is stopped."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mmcli.captions.styles import STYLES
+from mmcli.commands import options as opt
+
+PICTURES, CAPTION, WRITING = "Pictures", "Caption", "Writing"
+StyleName = StrEnum("StyleName", {name.replace("-", "_"): name for name in STYLES})  # type: ignore[misc]
+
+
+class Context(StrEnum):
+    exif = "exif"
+
+
+class SidecarKind(StrEnum):
+    txt = "txt"
+    json = "json"
+    xmp = "xmp"
+
+
+class SidecarName(StrEnum):
+    stem = "stem"
+    full = "full"
+
+
+def caption(
+    called: typer.Context,
+    media: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[MEDIA...]",
+            help="Pictures: paths, quoted globs, folders, URLs; - or nothing: a picture, or names, on standard input.",
+            show_default=False,
+        ),
+    ] = None,
+    recursive: Annotated[
+        bool, typer.Option("-r", "--recursive", rich_help_panel=PICTURES, help="Look into sub-folders too.")
+    ] = False,
+    from_file: Annotated[
+        str | None,
+        typer.Option(
+            "--from-file", metavar="LIST", rich_help_panel=PICTURES, help="Names in a file, one a line; - is stdin."
+        ),
+    ] = None,
+    null: Annotated[
+        bool,
+        typer.Option("-0", "--null", rich_help_panel=PICTURES, help="Names end with NUL, as `find -print0` ends them."),
+    ] = False,
+    style: Annotated[
+        StyleName | None,
+        typer.Option(
+            "--style",
+            envvar="MMCLI_STYLE",
+            rich_help_panel=CAPTION,
+            help="What kind of caption. Default: short; with --rename: filename.",
+            show_default=False,
+        ),
+    ] = None,
+    prompt: Annotated[
+        str | None,
+        typer.Option("--prompt", envvar="MMCLI_PROMPT", rich_help_panel=CAPTION, help="Your own words to ask with."),
+    ] = None,
+    language: Annotated[
+        str | None,
+        typer.Option(
+            "--language", envvar="MMCLI_LANGUAGE", rich_help_panel=CAPTION, help="Language to answer in: de, or German."
+        ),
+    ] = None,
+    context: Annotated[
+        Context | None,
+        typer.Option(
+            "--context",
+            envvar="MMCLI_CONTEXT",
+            rich_help_panel=CAPTION,
+            help="Tell the model what the file says: date, place, camera.",
+        ),
+    ] = None,
+    max_tokens: Annotated[
+        int | None,
+        typer.Option(
+            "--max-tokens",
+            min=1,
+            envvar="MMCLI_MAX_TOKENS",
+            rich_help_panel=CAPTION,
+            help="Longest caption, in tokens. Default: what the style needs.",
+        ),
+    ] = None,
+    sidecar: Annotated[
+        list[SidecarKind] | None,
+        typer.Option(
+            "--sidecar", rich_help_panel=WRITING, help="Write each caption beside its picture; may be repeated."
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "-o", "--output", metavar="DIR", rich_help_panel=WRITING, help="Sidecars go there, in the same tree."
+        ),
+    ] = None,
+    sidecar_name: Annotated[
+        SidecarName | None,
+        typer.Option(
+            "--sidecar-name",
+            envvar="MMCLI_SIDECAR_NAME",
+            rich_help_panel=WRITING,
+            help="stem: a.xmp, full: a.jpg.xmp. Default: stem for txt, full for the others.",
+        ),
+    ] = None,
+    overwrite: Annotated[
+        bool,
+        typer.Option("--overwrite", rich_help_panel=WRITING, help="Replace descriptions mmcli did not write, too."),
+    ] = False,
+    rename: Annotated[
+        bool,
+        typer.Option("--rename", rich_help_panel=WRITING, help="Propose names from captions; with --yes, give them."),
+    ] = False,
+    yes: Annotated[
+        bool,
+        typer.Option(
+            "-y",
+            "--yes",
+            envvar="MMCLI_YES",
+            rich_help_panel=WRITING,
+            help="Typed with --rename: rename. Fetch a missing model, don't ask.",
+        ),
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", rich_help_panel=WRITING, help="Show what would be done; run no model.")
+    ] = False,
+    model: opt.ModelOpt = None,
+    mmproj: opt.MmprojOpt = None,
+    system: opt.SystemOpt = None,
+    temperature: Annotated[
+        float,
+        typer.Option(
+            "--temperature",
+            "--temp",
+            min=0.0,
+            max=5.0,
+            envvar="MMCLI_TEMPERATURE",
+            rich_help_panel=opt.ANSWER,
+            help="0 always takes the likeliest word, so that every run says the same; more is freer.",
+        ),
+    ] = 0.0,
+    seed: opt.SeedOpt = None,
+    loop_guard: opt.LoopGuardOpt = True,
+    detail: opt.DetailOpt = opt.Detail.auto,
+    parallel: Annotated[
+        int | None,
+        typer.Option(
+            "--parallel",
+            min=1,
+            max=256,
+            envvar="MMCLI_PARALLEL",
+            rich_help_panel=opt.MACHINE,
+            help="Captions written at once. Default: what memory and cores bear.",
+        ),
+    ] = None,
+    ctx_size: opt.CtxSizeOpt = None,
+    threads: opt.ThreadsOpt = None,
+    gpu_layers: opt.GpuLayersOpt = None,
+    cache: opt.CacheOpt = True,
+    max_megapixels: opt.MegapixelsOpt = 100.0,
+    json: Annotated[
+        bool,
+        typer.Option("--json", envvar="MMCLI_JSON", rich_help_panel=opt.OUTPUT, help="One JSON array of records."),
+    ] = False,
+    jsonl: Annotated[
+        bool, typer.Option("--jsonl", rich_help_panel=opt.OUTPUT, help="One JSON record a line, as they come.")
+    ] = False,
+    print0: Annotated[
+        bool, typer.Option("--print0", rich_help_panel=opt.OUTPUT, help="Path, NUL, caption, NUL: paths as they are.")
+    ] = False,
+    quiet: opt.QuietOpt = False,
+    verbose: opt.VerboseOpt = False,
+    debug: opt.DebugOpt = False,
+) -> int | None:
+    """Caption pictures: one, or a hundred thousand. The same command goes on where it was stopped.
+
+    mmcli caption photos -r   ·   find . -name '*.jpg' -print0 | mmcli caption -0 --sidecar xmp
+    """
+    from mmcli import terminal
+    from mmcli.captions.sidecars import Plan
+    from mmcli.commands import captioning, getting, running
+
+    how = terminal.Style(json=json or jsonl, quiet=quiet, verbose=verbose, debug=debug)
+    # find the pictures and the model
+    wanted = captioning.wanted(media or [], from_file, recursive=recursive, null=null, style=how)
+    kinds = [str(kind) for kind in sidecar or ()]
+    sidecars = captioning.checked(Plan(kinds, output, str(sidecar_name) if sidecar_name else None, overwrite))
+    found = getting.find(model, mmproj, yes=yes, style=how)
+    found.require(sight=True, hearing=False)
+    chosen = getting.here(found, yes=yes, style=how)
+    chosen.require(sight=True, hearing=False)
+    # say what is asked of it
+    machine = running.Machine(ctx_size, threads, gpu_layers, detail.value, cache=False)
+    asking = captioning.Asking(
+        style=str(style) if style else "filename" if rename else "short",
+        prompt=prompt,
+        language=language,
+        system=system,
+        facts=context is not None,
+        max_megapixels=max_megapixels,
+        parallel=parallel,
+        dry_run=dry_run,
+    )
+    sampling = dict(temperature=temperature, max_tokens=max_tokens, seed=seed or 0, loop_guard=loop_guard)
+    # run, write and show
+    typed = called.get_parameter_source("yes")
+    return captioning.run(
+        wanted,
+        asking.job(chosen, machine, sampling),
+        chosen,
+        machine,
+        captioning.Writing(sidecars, rename, rename and yes and typed is not None and typed.name == "COMMANDLINE"),
+        captioning.form(wanted, json=json, jsonl=jsonl, print0=print0, dry_run=dry_run),
+        how,
+        keep=cache,
+    )

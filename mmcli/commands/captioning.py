@@ -1,0 +1,266 @@
+"""How `mmcli caption` puts its parts together: the pictures wanted, the job, the run, and what is said at the end."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mmcli import errors
+from mmcli.captions import job as jobs
+from mmcli.captions import sidecars, styles
+from mmcli.captions.listing import Wanted
+from mmcli.errors import BatchError, InputError, MmcliError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mmcli.captions.after import After
+    from mmcli.commands.running import Machine
+    from mmcli.models import Model
+    from mmcli.terminal import Captions, Style
+    from mmcli.terminal.captioning import Form
+
+RESULTS = "captions.db"
+
+
+# what is wanted
+
+
+def wanted(arguments: list[str], from_file: str | None, *, recursive: bool, null: bool, style: Style) -> Wanted:
+    """The pictures that are named, by arguments, by a list, or on stdin; a picture on stdin is one of them."""
+    separator = b"\0" if null else b"\n"
+    named = [argument for argument in arguments if argument != "-"]
+    if from_file is not None and from_file != "-":
+        if "-" in arguments:
+            raise UsageError("`-` and --from-file are two lists", hint="give one of them")
+        return Wanted(named, recursive, _blocks(from_file), separator)
+    if named and "-" not in arguments and from_file is None and not null:
+        return Wanted(named, recursive)  # what else is on stdin belongs to somebody else: the loop we run in
+    picture, names = _piped(style, is_list=null or from_file == "-", wanted="-" in arguments or from_file == "-")
+    return Wanted(named, recursive, names, separator, picture)
+
+
+def _piped(style: Style, *, is_list: bool, wanted: bool) -> tuple[bytes | None, Iterator[bytes] | None]:
+    """What is on stdin: the bytes of one picture, or names as they arrive."""
+    from mmcli import media, terminal
+
+    stream = sys.stdin
+    if stream is None or (stream.isatty() and not wanted):
+        raise UsageError("no pictures were named", hint="mmcli caption photo.jpg, or: find . | mmcli caption")
+    piped = media.Piped(stream.fileno(), None if wanted else lambda text: terminal.notice(text, style))
+    if is_list or not piped.head:
+        return None, piped.blocks()
+    kind = media.sniff(piped.head)
+    if kind == "text":
+        return None, piped.blocks()
+    if kind is None and b"\0" in piped.head and b"/" in piped.head.split(b"\0")[0]:
+        raise InputError("stdin holds names that end with NUL", hint="add -0")
+    return piped.all(), None
+
+
+def _blocks(path: str) -> Iterator[bytes]:
+    """A list's content as it is read; it is opened at once, so that a wrong name is told before all else."""
+    try:
+        file = open(os.path.expanduser(path), "rb")
+    except OSError as error:
+        raise InputError(f"the list `{path}` cannot be read: {error.strerror}") from error
+
+    def read() -> Iterator[bytes]:
+        with file:
+            while block := file.read(1 << 16):
+                yield block
+
+    return read()
+
+
+def checked(plan: sidecars.Plan) -> sidecars.Plan:
+    """The plan, if it makes sense and its folder can be written into."""
+    if plan.folder is not None and not plan.kinds:
+        raise UsageError("-o says where sidecars go, but none are asked for", hint="add --sidecar txt, json or xmp")
+    sidecars.check(plan)
+    return plan
+
+
+# what is asked
+
+
+@dataclass(frozen=True)
+class Asking:
+    """What is asked about every picture, as the options say it."""
+
+    style: str = "short"
+    prompt: str | None = None
+    language: str | None = None
+    system: str | None = None
+    facts: bool = False
+    max_megapixels: float = 100.0
+    parallel: int | None = None
+    dry_run: bool = False
+
+    def job(self, model: Model, machine: Machine, given: dict[str, Any]) -> jobs.Job:
+        from mmcli.commands import running
+
+        style = styles.STYLES[self.style]
+        if self.prompt is not None and not self.prompt.strip():
+            raise UsageError("--prompt is empty", hint="leave it out for the style's own prompt")
+        given["max_tokens"] = given["max_tokens"] or style.max_tokens
+        return jobs.Job(
+            styles.question(style, prompt=self.prompt, language=self.language),
+            style,
+            running.sampling(model, **given),
+            system=self.system,
+            facts=self.facts,
+            max_megapixels=self.max_megapixels,
+            setup=running.setup(model, machine),
+            parallel=self.parallel,
+            dry_run=self.dry_run,
+        )
+
+
+# what is done with it
+
+
+@dataclass(frozen=True)
+class Writing:
+    """What becomes of captions besides being shown."""
+
+    sidecars: sidecars.Plan = sidecars.Plan()
+    rename: bool = False  # propose names
+    apply: bool = False  # and give them
+
+
+def form(wanted: Wanted, *, json: bool, jsonl: bool, print0: bool, dry_run: bool) -> Form:
+    """How captions are written to stdout; the single picture of a pipe needs no name before it."""
+    if json + jsonl + print0 > 1:
+        raise UsageError("--json, --jsonl and --print0 are three forms", hint="give one of them")
+    if json or jsonl or print0:
+        return "json" if json else "jsonl" if jsonl else "print0"
+    alone = wanted.picture is not None and not wanted.arguments and wanted.names is None
+    return "plain" if alone and not dry_run else "lines"
+
+
+def run(
+    wanted: Wanted,
+    job: jobs.Job,
+    model: Model,
+    machine: Machine,
+    writing: Writing,
+    form: Form,
+    style: Style,
+    *,
+    keep: bool,
+) -> int:
+    """Caption everything that is wanted; the exit status. Raises what ended it, or BatchError where some failed."""
+    from dataclasses import replace
+
+    from mmcli import config, interrupts, terminal
+    from mmcli.captions import renaming
+    from mmcli.captions.after import After
+    from mmcli.captions.results import Results
+    from mmcli.commands import running
+
+    interrupted = threading.Event()
+    with ExitStack() as close:
+        results = Results(
+            config.cache_dir() / RESULTS if keep else None, on_warning=lambda t: terminal.warning(t, style)
+        )
+        close.callback(results.close)
+        progress = close.enter_context(terminal.progress(replace(style, json=False)))
+        journal = renaming.Journal(renames()) if writing.apply and not job.dry_run else None
+        if journal is not None:
+            close.callback(journal.close)
+        after = After(
+            sidecars.Sidecars(writing.sidecars, results),
+            results,
+            terminal.caption_record,
+            rename=writing.rename,
+            journal=journal,
+            dry_run=job.dry_run,
+        )
+        job = replace(job, obstacle=after.obstacle)
+        loading = running.Loading(model, machine, style)
+        loading.on_progress = progress
+        captions = jobs.Run(wanted, job, results, loading.engine)  # loaded for the first picture that needs it
+
+        def end() -> None:
+            interrupted.set()
+            captions.stop()
+            loading.stop()
+
+        close.enter_context(interrupts.two_steps(end))
+        close.enter_context(captions)
+        shown = terminal.Captions(form, style, progress, dry_run=job.dry_run)
+        try:
+            status = _show(captions, after, shown, form, single=wanted.names is None)
+        except MmcliError:
+            if shown.done:
+                _tell_how_far(captions, shown, style, keep)
+            raise
+    return _conclude(captions, shown, status, writing, style, interrupted=interrupted.is_set(), keep=keep)
+
+
+def _show(captions: jobs.Run, after: After, shown: Captions, form: Form, *, single: bool) -> int:
+    """Each outcome written and told; the status. `single`: there may be but one, whose own error is more exact."""
+    status = 0
+    try:
+        for outcome in captions:
+            outcome = after(outcome)
+            if outcome.error is not None:
+                is_only = single and outcome.index == 0 and not captions.listing.has_second()
+                if is_only and form not in ("json", "jsonl"):
+                    raise outcome.error
+                status = outcome.error.status if is_only else BatchError.status
+            shown(outcome)
+            total = captions.listing.n if captions.listing.complete else 0
+            shown.estimate(total, captions.pace())
+            shown.report(total, captions.pace())
+    finally:
+        shown.close()
+    return status
+
+
+def _tell_how_far(captions: jobs.Run, shown: Captions, style: Style, keep: bool) -> None:
+    from mmcli import terminal
+
+    of = f" of {captions.listing.n}" if captions.listing.complete else ""
+    then = "the same command goes on from there" if keep else "nothing is kept for the next run (--no-cache)"
+    tell = terminal.warning if style.json else terminal.notice  # a note would not be told in JSON
+    tell(f"stopped after {shown.done}{of} pictures; {then}", style)
+
+
+def _conclude(
+    captions: jobs.Run, shown: Captions, status: int, writing: Writing, style: Style, *, interrupted: bool, keep: bool
+) -> int:
+    """The last words, and the exit status."""
+    from mmcli import terminal
+
+    if interrupted:
+        _tell_how_far(captions, shown, style, keep)
+        return errors.INTERRUPTED
+    if not shown.done:
+        raise InputError("no pictures were named: the list is empty")
+    if shown.planned:
+        shown.plan(captions.pace_before)
+    if shown.kept:
+        terminal.notice(f"{shown.kept} left as they are; -v tells why", style)
+    if shown.cut:
+        terminal.notice(f"{shown.cut} captions are cut off; a larger --max-tokens lets them go on", style)
+    if writing.rename and not writing.apply and shown.named:
+        terminal.notice("nothing was renamed: the same command with --yes does it, and computes nothing again", style)
+    if status == BatchError.status:
+        raise BatchError(
+            f"{shown.failed} of {shown.done} pictures failed", hint="the same command tries only them again"
+        )
+    return status
+
+
+def renames() -> Path:
+    """Where the journals of renames lie."""
+    from mmcli import config
+
+    return config.data_dir() / "renames"

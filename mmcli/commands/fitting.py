@@ -1,0 +1,63 @@
+"""How commands say whether a model fits this machine: what is free is asked here, and told in the same words."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mmcli.models import Fit, Room
+
+GB = 1_000_000_000
+
+
+def room() -> Room:
+    """What is free on this machine, containers' limits included."""
+    from mmcli.engine import devices, machine
+    from mmcli.models import Room
+
+    return Room(machine.free_memory(), devices.free_gpu())
+
+
+def needs(fit: Fit) -> str:
+    """`5.10 GB: weights 2.50, projector 0.45, KV cache 1.21 for 8192 tokens, to compute with 0.94`"""
+    parts, n_ctx = fit.needs, fit.needs.n_ctx
+    about = "" if parts.known else "about "
+    named = [f"weights {_gb(parts.weights)}"]
+    named += [f"projector {_gb(parts.projector)}"] if parts.projector else []
+    named += [f"KV cache {_gb(parts.kv(n_ctx))} for {n_ctx} tokens", f"to compute with {_gb(parts.compute(n_ctx))}"]
+    return f"{about}{_gb(fit.n_bytes)} GB: {', '.join(named)}"
+
+
+def verdict(fit: Fit) -> str:
+    """`fits: 20.57 GB of memory are free, enough for 98304 tokens of context`"""
+    place = "of memory" if fit.place == "memory" else "on the GPU"
+    free = f"{_gb(fit.free)} GB {place} are free"
+    if fit.verdict == "no":
+        return f"no: {free}"
+    return f"{fit.verdict}: {free}, enough for {fit.largest} tokens of context"
+
+
+def facts(fit: Fit) -> dict[str, Any]:
+    """The same for programs, in bytes and tokens."""
+    parts, n_ctx = fit.needs, fit.needs.n_ctx
+    return {
+        "needs": {
+            "bytes": fit.n_bytes,
+            "weights": parts.weights,
+            "projector": parts.projector,
+            "kv_cache": parts.kv(n_ctx),
+            "compute": parts.compute(n_ctx),
+            "context": n_ctx,
+            "from_headers": parts.known,
+        },
+        "fits": {
+            "verdict": fit.verdict,
+            "place": fit.place.lower(),
+            "free_bytes": fit.free,
+            "largest_context": fit.largest,
+        },
+    }
+
+
+def _gb(n_bytes: int) -> str:
+    return f"{n_bytes / GB:.2f}" if n_bytes >= GB / 10 else f"{n_bytes / GB:.3f}"

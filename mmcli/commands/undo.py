@@ -1,0 +1,42 @@
+"""`mmcli undo`: take back the names that `mmcli caption --rename --yes` gave."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from mmcli.commands import options as opt
+from mmcli.errors import BatchError, InputError
+
+
+def undo(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be done.")] = False,
+    quiet: opt.QuietOpt = False,
+    debug: opt.DebugOpt = False,
+) -> int | None:
+    """Give the pictures of the last `mmcli caption --rename --yes` their old names back. Again: the run before it."""
+    from mmcli import config, terminal
+    from mmcli.captions import renaming
+    from mmcli.captions.results import Results
+    from mmcli.commands import captioning
+
+    style = terminal.Style(quiet=quiet, debug=debug)
+    journal = renaming.last(captioning.renames())
+    if journal is None:
+        raise InputError("there is nothing to undo", hint="mmcli caption --rename --yes writes down what it renames")
+    n_failed = 0
+    results = Results(config.cache_dir() / captioning.RESULTS, on_warning=lambda text: terminal.warning(text, style))
+    for move, reason in renaming.undo(journal, dry_run=dry_run):
+        if reason is not None:
+            n_failed += 1
+            terminal.failure(f"{terminal.escaped(str(move.old))} cannot be renamed back: {reason}", None)
+            continue
+        if not dry_run:
+            results.moved(move.old, move.new, move.new.with_suffix(""))
+        if not quiet:
+            terminal.pair(str(move.old), str(move.new))
+    results.close()
+    if n_failed:
+        raise BatchError(f"{n_failed} files keep their new names", hint="`mmcli undo` tries them again")
+    return None

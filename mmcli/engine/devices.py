@@ -1,0 +1,99 @@
+"""What llama.cpp's build can run on, and the devices it finds. Knows the package's files and ggml's list of devices."""
+
+from __future__ import annotations
+
+import ctypes
+import importlib.metadata
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from mmcli.engine import mtmd
+
+PACKAGE = "llama-cpp-python"
+TYPES = ("CPU", "GPU", "integrated GPU", "accelerator")  # ggml_backend_dev_type
+NO_DEVICE = ("", "base", "cpu", "blas", "rpc")  # libraries of ggml that bring no device of their own
+PATIENCE = 20  # seconds: a driver may take a few to start
+
+
+def libraries() -> list[Path]:
+    """The shared libraries that llama-cpp-python brought."""
+    files = importlib.metadata.files(PACKAGE) or []
+    return [Path(str(file.locate())) for file in files if re.search(r"\.(so|dylib|dll)", file.name)]
+
+
+def backend(library: Path) -> str:
+    """ "cpu" for libggml-cpu.so; empty for what is no part of ggml."""
+    found = re.match(r"(?:lib)?ggml-([a-z]+)", library.name)
+    return found[1] if found else ""
+
+
+def backends() -> list[str]:
+    """What the build can use beside the CPU."""
+    return sorted({name for path in libraries() if (name := backend(path)) not in ("", "base", "cpu")})
+
+
+def free_gpu() -> int:
+    """Bytes that are free on all GPUs together, for a process that has not loaded llama.cpp and need not.
+
+    A build without a GPU's library is known by its files. Otherwise a child process looks: drivers may crash, and take
+    their time.
+    """
+    try:
+        if not any(name not in NO_DEVICE for name in backends()):
+            return 0
+        command = [sys.executable, "-P", "-m", "mmcli.engine.probe"]
+        told = subprocess.run(command, capture_output=True, timeout=PATIENCE).stdout
+        facts = [json.loads(line) for line in told.splitlines()]
+    except (importlib.metadata.PackageNotFoundError, OSError, ValueError, subprocess.SubprocessError):
+        return 0
+    return free_in([device for fact in facts for device in fact.get("devices", ())])
+
+
+def free_in(found: Sequence[dict[str, Any]]) -> int:
+    """Bytes that are free on the GPUs among `found`."""
+    return sum(device["free"] for device in found if "GPU" in device["type"])
+
+
+def told() -> dict[str, Any]:
+    """Version, commit and devices of the ggml beside llama.cpp, loaded by now; empty where it is elsewhere."""
+    folder = Path(mtmd.native()[0].__file__).parent / "lib"
+    ggml, base = (_open(folder, name) for name in ("ggml", "ggml-base"))
+    if ggml is None or base is None:
+        return {}
+    for name in ("ggml_version", "ggml_commit", "ggml_backend_dev_name", "ggml_backend_dev_description"):
+        getattr(base, name).restype = ctypes.c_char_p
+    ggml.ggml_backend_dev_count.restype = ctypes.c_size_t
+    ggml.ggml_backend_dev_get.restype = ctypes.c_void_p
+    return {
+        "ggml": base.ggml_version().decode(),
+        "commit": base.ggml_commit().decode(),
+        "devices": list(_devices(ggml, base)),
+    }
+
+
+def _devices(ggml: ctypes.CDLL, base: ctypes.CDLL) -> Iterator[dict[str, Any]]:
+    for i in range(ggml.ggml_backend_dev_count()):
+        device = ctypes.c_void_p(ggml.ggml_backend_dev_get(ctypes.c_size_t(i)))
+        free, total = ctypes.c_size_t(), ctypes.c_size_t()
+        base.ggml_backend_dev_memory(device, ctypes.byref(free), ctypes.byref(total))
+        kind = base.ggml_backend_dev_type(device)
+        yield {
+            "name": base.ggml_backend_dev_name(device).decode("utf-8", "replace"),
+            "description": base.ggml_backend_dev_description(device).decode("utf-8", "replace"),
+            "type": TYPES[kind] if 0 <= kind < len(TYPES) else f"type {kind}",
+            "free": free.value,
+            "total": total.value,
+        }
+
+
+def _open(folder: Path, name: str) -> ctypes.CDLL | None:
+    """One of ggml's libraries, already loaded by llama.cpp; None where it is not in the folder."""
+    for file in (f"lib{name}.so", f"lib{name}.dylib", f"{name}.dll"):
+        if (folder / file).exists():
+            return ctypes.CDLL(str(folder / file))
+    return None

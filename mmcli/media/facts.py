@@ -1,0 +1,92 @@
+"""What a camera or a person wrote into a picture's file: when, where, with what. Knows EXIF and IPTC, no pixels.
+
+These are claims, not truths: a clock may be wrong, a name may be a joke. Whoever shows them to a model labels them.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from typing import Any
+
+from PIL import ExifTags, IptcImagePlugin
+from PIL import Image as Pillow
+from PIL.ImageFile import ImageFile
+
+from mmcli.media import images
+
+LONGEST = 100  # characters of one fact
+_PLACE = ((2, 92), (2, 90), (2, 95), (2, 101))  # IPTC: sublocation, city, province, country
+
+
+def read(data: bytes) -> dict[str, str]:
+    """Date, place, position and camera, as far as they are there; a broken block gives nothing and no error."""
+    with images.warnings_kept():
+        try:
+            if data[4:8] == b"ftyp":
+                images.know_heif()
+            picture = Pillow.open(io.BytesIO(data))
+            exif = picture.getexif()
+        except Exception:  # Pillow's plugins let anything fly; decoding will say what is wrong with the picture
+            return {}
+        found = {
+            "date": _quietly(_date, exif),
+            "place": _quietly(_place, picture),
+            "position": _quietly(_position, exif),
+            "camera": _quietly(_camera, exif),
+        }
+    return {name: value for name, value in found.items() if value}
+
+
+def _quietly(get: Any, source: Any) -> str:
+    try:
+        return _tidy(get(source))
+    except Exception:  # tags of the wrong type, zero denominators, texts in no known encoding
+        return ""
+
+
+def _tidy(value: object) -> str:
+    """One printable line: what stands in a file may be anything."""
+    text = "".join(char if char.isprintable() else " " for char in str(value or ""))
+    return " ".join(text.split())[:LONGEST]
+
+
+def _date(exif: Pillow.Exif) -> str:
+    """`2024-05-03 14:22`"""
+    ifd = exif.get_ifd(ExifTags.IFD.Exif)
+    text = str(ifd.get(ExifTags.Base.DateTimeOriginal) or exif.get(ExifTags.Base.DateTime) or "")
+    match = re.match(r"(\d{4})[:-](\d\d)[:-](\d\d)[ T](\d\d:\d\d)", text)
+    return f"{match[1]}-{match[2]}-{match[3]} {match[4]}" if match and match[1] != "0000" else ""
+
+
+def _camera(exif: Pillow.Exif) -> str:
+    """`Canon EOS R5`: the maker is left out where the model's name begins with it."""
+    make, model = (_tidy(exif.get(tag)) for tag in (ExifTags.Base.Make, ExifTags.Base.Model))
+    return model if make and model.casefold().startswith(make.split()[0].casefold()) else f"{make} {model}"
+
+
+def _position(exif: Pillow.Exif) -> str:
+    """`52.5163 N, 13.3777 E`"""
+    gps = exif.get_ifd(ExifTags.IFD.GPSInfo)
+    if not {1, 2, 3, 4} <= set(gps):
+        return ""
+    latitude, longitude = (sum(float(part) / 60**i for i, part in enumerate(gps[tag])) for tag in (2, 4))
+    return f"{latitude:.4f} {_letter(gps[1])}, {longitude:.4f} {_letter(gps[3])}"
+
+
+def _letter(value: Any) -> str:
+    letter = (value.decode("ascii", "replace") if isinstance(value, bytes) else str(value))[:1].upper()
+    return letter if letter in "NSEW" else ""
+
+
+def _place(picture: Pillow.Image) -> str:
+    """`Brandenburg Gate, Berlin, Germany`, where a person wrote it down (IPTC)."""
+    assert isinstance(picture, ImageFile)
+    info = IptcImagePlugin.getiptcinfo(picture) or {}
+    parts = []
+    for key in _PLACE:
+        value = info.get(key)
+        value = value[0] if isinstance(value, list) and value else value
+        if isinstance(value, bytes):
+            parts.append(_tidy(value.decode("utf-8", "replace")))
+    return ", ".join(dict.fromkeys(part for part in parts if part))

@@ -1,0 +1,166 @@
+"""Captions of many pictures on stdout, what went wrong on stderr, and how far it has come. Knows no engine."""
+
+from __future__ import annotations
+
+import base64
+import os
+import sys
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from mmcli.terminal import output, report, streams
+from mmcli.terminal.clean import clean, escaped, json_safe, without_surrogates
+from mmcli.terminal.waiting import duration, out_of_the_way
+
+if TYPE_CHECKING:
+    from mmcli.captions.job import Outcome
+    from mmcli.terminal.style import Style
+    from mmcli.terminal.waiting import Progress
+
+Form: TypeAlias = Literal["lines", "plain", "print0", "json", "jsonl"]
+LONG = 60.0  # seconds of work that are worth an estimate
+
+
+class Captions:
+    """Call it with each outcome in order; `close` when there are no more."""
+
+    def __init__(self, form: Form, style: Style, progress: Progress, *, dry_run: bool = False) -> None:
+        self._form, self._style, self._progress, self._dry_run = form, style, progress, dry_run
+        self._n_records = 0
+        self._is_estimated = False
+        self.done = self.failed = self.kept = self.cut = self.named = self.planned = 0
+
+    def __call__(self, outcome: Outcome) -> None:
+        self.done += 1
+        self.failed += outcome.error is not None
+        self.kept += outcome.kept is not None
+        self.named += outcome.renamed is not None
+        answer = outcome.answer
+        self.planned += answer is None and outcome.error is None and outcome.kept is None
+        self.cut += answer is not None and answer.finish_reason == "length"
+        if self._form in ("json", "jsonl"):
+            self._record(caption_record(outcome))
+        elif outcome.error is not None:
+            self._tell(outcome)
+        elif outcome.kept is not None and not self._dry_run:
+            if self._style.verbose:
+                output.notice(f"{escaped(outcome.source.name)} is left as it is: {outcome.kept}", self._style)
+        else:
+            self._write(self._line(outcome))
+        if answer is not None and not self._dry_run:
+            output.receipts(answer, self._style)
+
+    def report(self, total: int, pace: tuple[float, int] | None) -> None:
+        """Show how far it has come; `total` 0: nobody knows yet. `pace`: seconds a picture, measured on so many."""
+        words = []
+        if pace is not None and pace[1]:
+            words.append(f"{60 / max(pace[0], 1e-3):.1f} per minute")
+            if total > self.done:
+                words.append(f"{duration(pace[0] * (total - self.done))} left")
+        if self.failed:
+            words.append(f"{self.failed} failed")
+        self._progress.note = "  ".join(words)
+        self._progress("caption", self.done, total)
+
+    def estimate(self, total: int, pace: tuple[float, int] | None) -> None:
+        """Before a long run, say once how long it will take: on a terminal, where somebody waits."""
+        if self._is_estimated or not total or pace is None or not streams.is_terminal(sys.stderr):
+            return
+        self._is_estimated = True
+        seconds, n_measured = pace
+        if seconds * (total - self.done) < LONG:
+            return
+        basis = f"the first {n_measured}" if n_measured else "earlier runs"
+        left = duration(seconds * (total - self.done))
+        output.notice(
+            f"{total - self.done} pictures to go: about {left} on this machine, measured on {basis}", self._style
+        )
+
+    def plan(self, pace: float | None) -> None:
+        """What a dry run comes to; `pace` in seconds a picture, if it is known."""
+        how_long = "" if pace is None else f", about {duration(pace * self.planned)} on this machine"
+        output.notice(f"{self.planned} of {self.done} to be captioned{how_long}", self._style)
+
+    def close(self) -> None:
+        """End what was begun: a JSON array is valid after an interruption too."""
+        if self._form == "json":
+            self._write("]\n" if self._n_records else "[]\n")
+
+    def _line(self, outcome: Outcome) -> str:
+        name = outcome.source.name
+        text = clean(outcome.renamed or outcome.caption, newlines=False)
+        if self._dry_run:
+            text = _planned(outcome)
+        if self._form == "plain":
+            return text + "\n"
+        if self._form == "print0":
+            return f"{name}\0{outcome.renamed or text}\0"
+        return f"{escaped(name)}\t{escaped(outcome.renamed) if outcome.renamed else text}\n"
+
+    def _record(self, record: dict[str, Any]) -> None:
+        import json
+
+        document = json_safe(without_surrogates(json.dumps(record, ensure_ascii=False)))
+        if not streams.can_show(document, sys.stdout):
+            document = json.dumps(json.loads(document))
+        before = ""
+        if self._form == "json":
+            before = ",\n" if self._n_records else "[\n"
+        self._n_records += 1
+        self._write(f"{before}{document}" + ("\n" if self._form == "jsonl" else ""))
+
+    def _write(self, text: str) -> None:
+        with out_of_the_way():
+            if self._form == "print0":  # names as they are, bytes that are no UTF-8 included
+                sys.stdout.buffer.write(os.fsencode(text))
+                sys.stdout.buffer.flush()
+            else:
+                streams.write(text, sys.stdout)
+
+    def _tell(self, outcome: Outcome) -> None:
+        assert outcome.error is not None
+        message, hint = outcome.error.message, outcome.error.hint
+        name = outcome.source.shown
+        if name not in message and outcome.source.name not in message:
+            message = f"{name}: {message}"
+        output.failure(message, hint if self._style.verbose else None)
+
+
+def pair(old: str, new: str) -> None:
+    """Two paths on one line, as captions and their pictures stand on one."""
+    streams.write(f"{escaped(old)}\t{escaped(new)}\n", sys.stdout)
+
+
+def caption_record(outcome: Outcome) -> dict[str, Any]:
+    """All of one outcome, in the order people ask for it. `path` is text; where the name is not, `path_base64` is."""
+    record: dict[str, Any] = path_json("path", outcome.source.name)
+    if outcome.error is not None:
+        error = outcome.error
+        return record | {"error": {"code": error.code, "message": error.message, "hint": error.hint}}
+    if outcome.kept is not None:
+        return record | {"kept": outcome.kept}
+    if outcome.answer is None:
+        return record | {"planned": "caption"} | _files(outcome)
+    told = report.answer_json(outcome.answer)
+    del told["answer"]
+    record |= {"caption": outcome.caption, "cached": outcome.cached} | _files(outcome)
+    return record | ({"facts": dict(outcome.facts)} if outcome.facts else {}) | told
+
+
+def _planned(outcome: Outcome) -> str:
+    if outcome.kept is not None:
+        return f"stays as it is: {clean(outcome.kept, newlines=False)}"
+    words = [f"is known: {clean(outcome.caption, newlines=False)}" if outcome.answer else "will be captioned"]
+    words += [f"→ {escaped(place)}" for place in (*outcome.sidecars, *([outcome.renamed] if outcome.renamed else ()))]
+    return " ".join(words)
+
+
+def _files(outcome: Outcome) -> dict[str, Any]:
+    renamed = path_json("renamed", outcome.renamed) if outcome.renamed else {}
+    return ({"sidecars": list(outcome.sidecars)} if outcome.sidecars else {}) | renamed
+
+
+def path_json(key: str, name: str) -> dict[str, str]:
+    """A file's name under `key`; bytes that are no UTF-8 show as U+FFFD there, and are whole under `key_base64`."""
+    raw = os.fsencode(name)
+    text = raw.decode("utf-8", "replace")
+    return {key: text} if text.encode() == raw else {key: text, f"{key}_base64": base64.b64encode(raw).decode()}
