@@ -209,7 +209,7 @@ def test_on_a_terminal_a_model_that_does_not_fit_is_asked_about(
 ) -> None:
     child = pexpect.spawn(
         sys.executable,
-        ["-m", "mmcli", "pull", add_huge(hub, tmp_path)],
+        ["-m", "mmcli", "pull", add_huge(hub, tmp_path), "--no-check"],
         cwd=str(tmp_path),
         env=environment | hub.environment(tmp_path / "hf") | {"TERM": "xterm-256color"},
         dimensions=(40, 300),
