@@ -6,6 +6,7 @@
     ├── ModelError             4  a model is missing, broken, or lacks the needed ability or projector
     ├── NetworkError           5  network, download, authorization
     ├── ResourceError          6  not enough memory, disk or context
+    │   └── ContextFull           of context: a talk may go on without its oldest turns
     ├── BatchError             7  a batch finished, some of its files failed
     ├── OutputError            8  the output failed its schema or fell into a loop
     └── AudioDeviceError       9  no microphone, no speaker, no permission
@@ -53,6 +54,10 @@ class NetworkError(MmcliError):
 class ResourceError(MmcliError):
     status = 6
     code = "resources"
+
+
+class ContextFull(ResourceError):
+    pass
 
 
 class BatchError(MmcliError):

@@ -24,6 +24,7 @@ from mmcli.commands import options as opt
 from mmcli.commands.ask import ask
 from mmcli.commands.caption import caption
 from mmcli.commands.catalogue import models, show
+from mmcli.commands.chat import chat
 from mmcli.commands.demo import demo
 from mmcli.commands.devices import devices
 from mmcli.commands.doctor import doctor
@@ -114,7 +115,10 @@ def _top(
     pass
 
 
-COMMANDS = (ask, caption, undo, transcribe, pull, models, show, rm, devices, demo, doctor, completion.completion)
+COMMANDS = (
+    *(ask, chat, caption, undo, transcribe),
+    *(pull, models, show, rm, devices, demo, doctor, completion.completion),
+)
 for _function in COMMANDS:
     _command(_function)
 _group(settings.config, settings.path, settings.set_, settings.unset, settings.edit)

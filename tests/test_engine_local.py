@@ -344,7 +344,8 @@ def test_under_mrope_a_picture_takes_more_cells_than_positions_and_the_disk_keep
     wide = picture("red", "blue", "green")
     with engine.load(*files, Options(media_newline=True)) as loaded:
         plain = answer(loaded, user(wide, "What?"))
-        talk = [user(wide, "What?"), Message("assistant", (plain.text,)), user("Where?")]
+        # Not its own words: those are reused as the tokens they were, which a new process cannot know.
+        talk = [user(wide, "What?"), Message("assistant", ("In the middle.",)), user("Where?")]
         reused = outlook(loaded, *talk)
         assert loaded.n_encodes == 1
     assert plain.seen[0].n_tokens > plain.seen[0].n_pos > 0

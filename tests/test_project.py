@@ -38,12 +38,13 @@ MAY_IMPORT = {
     "terminal": {"errors"},
     "engine": {"errors", "media.types"},
     "speech": {"errors", "media"},
+    "talk": {"errors", "media.types", "media.paths", "engine.messages"},
     "captions": {"errors", "media", "engine"},
     "history": {"errors", "config", "media.types", "engine.messages"},
     "health": {"errors", "__version__", "config", "models", "media", "engine"},
     "commands": {
-        *("errors", "config", "interrupts", "models", "media", "engine", "terminal", "health", "captions", "history"),
-        "speech",
+        *("errors", "config", "interrupts", "models", "media", "engine", "terminal", "health", "captions"),
+        *("history", "talk", "speech"),
     },
 }
 # Heavy or native libraries -> the files that may name them. Whoever starts mmcli waits for none of them.
@@ -59,11 +60,12 @@ MAY_NAME = {
     "filelock": {"models/removing.py"},
     "jinja2": {"engine/template.py"},
     "psutil": {"engine/machine.py"},
-    "PIL": {"media/", "terminal/pixels.py", "health/canary.py"},
+    "prompt_toolkit": {"terminal/keyboard.py"},
+    "PIL": {"media/", "terminal/pixels.py", "terminal/graphics.py", "health/canary.py"},
     "sounddevice": {"health/microphone.py", "speech/devices.py"},
     "faster_whisper": {"speech/transcriber.py", "speech/vad.py"},
     "ctranslate2": {"speech/transcriber.py"},
-    "numpy": {"media/", "engine/", "speech/", "terminal/pixels.py"},
+    "numpy": {"media/", "engine/", "speech/", "terminal/pixels.py", "terminal/graphics.py"},
     "typer": {"main.py", "commands/"},
     "sqlite3": {"history/", "captions/results.py"},
 }

@@ -37,6 +37,7 @@ def ask(
         typer.Option("-a", "--attach", help="One more medium; may stand anywhere.", show_default=False),
     ] = None,
     recursive: Annotated[bool, typer.Option("-r", "--recursive", help="Look into sub-folders too.")] = False,
+    show: Annotated[bool, typer.Option("--show", help="Draw the pictures in the terminal first.")] = False,
     model: opt.ModelOpt = None,
     mmproj: opt.MmprojOpt = None,
     speech_model: opt.WriterOpt = None,
@@ -70,6 +71,7 @@ def ask(
     """
     from mmcli import engine, terminal
     from mmcli.commands import getting, hearing, remembering, running
+    from mmcli.talk import parts
 
     style = terminal.Style(json=json, quiet=quiet, verbose=verbose, debug=debug, markdown=markdown.value)
     # find the talk and the model, load the media: what is cheap and can fail comes first
@@ -83,13 +85,15 @@ def ask(
     with recorder, running.ahead(found, machine, style) as begun:
         inputs = _inputs(sources, max_megapixels, recorder.collect)
         past = remembering.past(talk, max_megapixels, style)
-        messages = [*past.messages, engine.Message("user", running.parts([*past.unanswered, *inputs], question))]
+        messages = [*past.messages, engine.Message("user", parts([*past.unanswered, *inputs], question))]
         if setup.system:
             messages.insert(0, engine.Message("system", (setup.system,)))
         kinds = remembering.kinds(messages)
         found.require(sight="image" in kinds, hearing=False)
         is_deaf = "audio" in kinds and not found.hears
         writer = hearing.writer(found, speech_model, yes=yes, style=style) if is_deaf else None
+        if show:
+            _show(inputs, style)
         # fetch what is not on this machine
         chosen = getting.here(found, yes=yes, style=style)
         chosen.require(sight="image" in kinds, hearing="audio" in kinds and writer is None)
@@ -112,6 +116,14 @@ def ask(
             answer = terminal.answer(pieces, style, progress, talk=recorder.talk)
             terminal.receipts(answer, style)
     return running.status(answer)
+
+
+def _show(inputs: Sequence[Medium], style: Style) -> None:
+    from mmcli import media, terminal
+
+    for medium in inputs:
+        if isinstance(medium, media.Image):
+            terminal.picture(medium.pixels, style)
 
 
 def _check(question: str, talk: str | None) -> None:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from mmcli.history import Recorder, Shown, Store, Talk
     from mmcli.media import Medium
     from mmcli.models import Model
+    from mmcli.talk import Turn
     from mmcli.terminal import Style
 
 
@@ -34,10 +35,19 @@ class Setup:
 
 @dataclass(frozen=True)
 class Past:
-    """What a talk holds so far, ready for the engine."""
+    """What a talk holds so far."""
 
-    messages: tuple[Message, ...] = ()
+    turns: tuple[Turn, ...] = ()
     unanswered: tuple[Medium, ...] = ()  # shown with a question that got no answer: they belong to the next one
+
+    @property
+    def messages(self) -> list[Message]:
+        """The turns, ready for the engine."""
+        from mmcli.talk import Conversation
+
+        conversation = Conversation()
+        conversation.turns += self.turns
+        return conversation.messages()
 
 
 def recorder(wanted: bool, keep_media: bool, style: Style) -> Recorder:
@@ -46,6 +56,13 @@ def recorder(wanted: bool, keep_media: bool, style: Style) -> Recorder:
     from mmcli.history import Recorder
 
     return Recorder(wanted=wanted, keep_media=keep_media, on_trouble=lambda text: terminal.warning(text, style))
+
+
+def typed_lines() -> Path:
+    """The lines typed in chats before, for the arrow keys and Ctrl-R."""
+    from mmcli import config
+
+    return config.data_dir() / "typed"
 
 
 def talk(name: str | None) -> Talk | None:
@@ -75,39 +92,43 @@ def setup(ctx: typer.Context, talk: Talk | None, model: str | None, mmproj: Path
 
 
 def begin(recorder: Recorder, kind: str, talk: Talk | None, model: Model, setup: Setup) -> None:
-    """Tell the recorder whose turn comes next. Files are written down by their whole path."""
-    is_file = model.name == model.weights.name
-    name = os.path.abspath(model.weights) if is_file else model.name
-    mmproj = os.path.abspath(setup.mmproj) if setup.mmproj else None
+    """Tell the recorder whose turn comes next."""
+    name, mmproj = reference(model, setup.mmproj)
     if talk is None:
         recorder.begin(kind, name, setup.system, mmproj=mmproj)
     else:
         recorder.go_on(talk.id, kind, name, setup.system, mmproj=mmproj)
 
 
+def reference(model: Model, mmproj: Path | None) -> tuple[str, str | None]:
+    """What -m and --mmproj take to find a model again: files are written down by their whole path."""
+    is_file = model.name == model.weights.name
+    name = os.path.abspath(model.weights) if is_file else model.name
+    return name, os.path.abspath(mmproj) if mmproj else None
+
+
 def past(talk: Talk | None, max_megapixels: float, style: Style) -> Past:
-    """The talk's turns as messages, its media loaded again; InputError where one is not what it was.
+    """The talk's turns, their media loaded again; InputError where one is not what it was.
 
     A turn without an answer is left out, but for its media: whoever asks again means them still.
     """
     if talk is None:
         return Past()
-    from mmcli import engine
-    from mmcli.commands import running
     from mmcli.history import Store
+    from mmcli.talk import Turn
 
-    messages: list[Message] = []
+    turns: list[Turn] = []
     unanswered: list[Medium] = []
     with Store(create=False) as store:
         for turn in talk.live:
-            inputs = [_again(shown, talk, store, max_megapixels, style) for shown in turn.shown]
+            inputs = [_again(each, talk, store, max_megapixels, style) for each in turn.shown]
             if not turn.said:
                 unanswered += inputs
                 continue
-            messages.append(engine.Message("user", running.parts([*unanswered, *inputs], turn.question)))
-            messages.append(engine.Message("assistant", (turn.said,)))
+            shown = (*unanswered, *inputs)
+            turns.append(Turn(turn.question, shown, turn.said, turn.finish_reason, turn.answer))
             unanswered = []
-    return Past(tuple(messages), tuple(unanswered))
+    return Past(tuple(turns), tuple(unanswered))
 
 
 def kinds(messages: Sequence[Message]) -> set[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from mmcli import errors
 
 if TYPE_CHECKING:
-    from mmcli.engine import Answer, Part, Sampling
+    from mmcli.engine import Answer, Sampling
     from mmcli.engine.local import LocalEngine, Options
-    from mmcli.media import Medium
     from mmcli.models import Model, Wanted
     from mmcli.terminal import Style
 
@@ -41,11 +40,12 @@ class Loading:
     def __init__(self, model: Model, machine: Machine, style: Style) -> None:
         self.model, self.style = model, style
         self.on_progress: Callable[[str, int, int], None] | None = None
+        self.on_end: Callable[[], None] = lambda: None  # of the thread: what shows that it loads may be drawn anew
         self._machine = machine
         self._stop = threading.Event()
         self._engine: LocalEngine | None = None
         self._error: BaseException | None = None
-        self._thread = threading.Thread(target=self._load, name="loading", daemon=True)
+        self._thread = threading.Thread(target=self._load_and_tell, name="loading", daemon=True)
 
     def start(self) -> None:
         """Load in the background from now on."""
@@ -56,12 +56,22 @@ class Loading:
         self._stop.set()
         self._progress("stop", 0, 0)  # one step of an encoder may take a minute: tell that Ctrl-C was heard
 
+    def begin(self, on_progress: Callable[[str, int, int], None]) -> None:
+        """Another answer begins: what stopped the one before does not stop this one."""
+        self._stop.clear()
+        self.on_progress = on_progress
+
+    @property
+    def loaded(self) -> LocalEngine | None:
+        """The model, if it is loaded by now."""
+        return self._engine
+
     def engine(self) -> LocalEngine:
         """The loaded model, waited for; its error is raised here."""
-        if self._thread.ident is None:
-            self._load()
-        else:
+        if self._thread.ident is not None:
             self._thread.join()
+        elif self._engine is None:
+            self._load()
         if self._error is not None:
             raise self._error
         assert self._engine is not None
@@ -74,6 +84,10 @@ class Loading:
             self._thread.join()
         if self._engine is not None:
             self._engine.close()
+
+    def _load_and_tell(self) -> None:
+        self._load()
+        self.on_end()
 
     def _load(self) -> None:
         from mmcli import engine
@@ -168,14 +182,6 @@ def sampling(model: Model, **given: Any) -> Sampling:
 
     chosen = {name: value for name, value in given.items() if value is not None}
     return Sampling(**{**model.advice.sampling, **chosen})
-
-
-def parts(inputs: Sequence[Medium], question: str) -> tuple[Part, ...]:
-    """Pictures and sounds first, as models were trained; then the texts; then the question."""
-    from mmcli.media import Text
-
-    texts = [medium for medium in inputs if isinstance(medium, Text)]
-    return (*(medium for medium in inputs if not isinstance(medium, Text)), *texts, question)
 
 
 def status(answer: Answer) -> int:

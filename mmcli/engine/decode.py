@@ -40,6 +40,7 @@ class Voice:
         self.reasoning: list[str] = []
         self.finish_reason: FinishReason = "interrupted"
         self.token = -1  # the last one sampled
+        self.tokens: list[int] = []  # all that were sampled but the end, reasoning included
 
     def speak(self, context: Context, row: int, full: bool) -> Iterator[Piece]:
         """Sample after row `row` of the last forward pass; the answer ends there if its cells are `full`."""
@@ -47,6 +48,7 @@ class Voice:
         if self._weights.is_end(token):
             self.finish_reason = "stop"
             return
+        self.tokens.append(token)
         self._usage.completion_tokens += 1
         self._usage.reasoning_tokens += self._reader.reasoning
         yield from self._take(self._reader.feed(_bytes(self._weights, token)))

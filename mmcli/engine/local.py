@@ -17,6 +17,7 @@ from mmcli.engine import devices, kv, machine, mtmd, plan
 from mmcli.engine.ahead import Cores
 from mmcli.engine.cache import WORTH_SAVING, Cache, Room
 from mmcli.engine.decode import Voice, decode
+from mmcli.engine.known import Beginning, Book
 from mmcli.engine.many import Many, Request, bearable
 from mmcli.engine.messages import Answer, Message, OnProgress, Piece, Sampling, Usage
 from mmcli.engine.template import Prompt, Template
@@ -104,6 +105,7 @@ class LocalEngine:
         )
         self._close.callback(self._cache.close)
         self._close.callback(self._close_projector)
+        self._book = Book(self._opens_apart)
         self._load_seconds = time.perf_counter() - started
 
     def __enter__(self) -> LocalEngine:
@@ -124,13 +126,23 @@ class LocalEngine:
         """How many media chunks were encoded since the engine was loaded."""
         return self._projector.n_encodes if self._projector is not None else 0
 
+    @property
+    def n_ctx_limit(self) -> int:
+        """Tokens the context can grow to."""
+        return self._room.limit
+
     def generate(
         self,
         messages: Sequence[Message],
         sampling: Sampling | None = None,
         on_progress: OnProgress | None = None,
+        *,
+        least: int = 1,
     ) -> Iterator[Piece]:
-        """Answer the last message; the final Piece carries the Answer with its receipts and usage."""
+        """Answer the last message; the final Piece carries the Answer with its receipts and usage.
+
+        ContextFull where the context has no room for the messages and `least` tokens of an answer.
+        """
         sampling = sampling or Sampling()
         usage = Usage(seconds={"load": self._load_seconds})
         self._load_seconds = 0.0  # told once
@@ -141,23 +153,25 @@ class LocalEngine:
             prompt = self._template.render(messages, think=sampling.think)
             voice = Voice(self._weights, prompt, sampling, _seed(sampling), usage)
             close.callback(voice.close)
-            # 2 tokenize; or recall from disk what was tokenized, encoded and prefilled before
-            key = self._key(prompt, media)
+            # 2 tokenize; or recall what was computed in this talk, or from disk what was in another
+            key, ids = self._key(prompt, media), [medium.id for medium in media]
+            beginning = self._book.look_up(prompt, ids)
             with usage.timed("restore"):
                 record = self._cache.load(key) if media else None
             if record is not None:
                 current = plan.from_record(record, prompt, self._weights, key)
             else:
-                current = self._tokenize(prompt, media, key, usage, close)
+                current = self._tokenize(prompt, media, key, usage, close, beginning=beginning)
             # 3 make room
-            self._cache.fit(current, self._projector, sampling.max_tokens)
+            self._cache.fit(current, self._projector, sampling.max_tokens, least)
             # 4 reuse the longest common prefix
             with usage.timed("restore"):
                 accepted = self._cache.reuse(current, record)
-            if not accepted:
+            if not accepted or current.needs_more_than(len(self._cache.cells)):
                 current = self._tokenize(prompt, media, key, usage, close)
-                self._cache.fit(current, self._projector, sampling.max_tokens)
+                self._cache.fit(current, self._projector, sampling.max_tokens, least)
                 self._cache.reuse(current, None)
+            self._book.add(prompt, ids, current.cells, answer=None)
             usage.prompt_tokens, usage.reused_tokens = current.n_tokens, self._cache.n_tokens
             self._explain(prompt, current)
             # 5 prefill the rest
@@ -167,6 +181,7 @@ class LocalEngine:
             # 6 decode
             if ready:
                 yield from decode(self._cache, voice, usage, self._stop.is_set)
+                self._book.add(prompt, ids, [*current.cells, *voice.tokens], answer=self._text(voice.tokens))
             self._stop.clear()
         n_ctx, n_past = self._cache.context.n_ctx, self._cache.n_tokens
         yield Piece("", answer=self._answer(messages, current, voice, usage, n_ctx, n_past))
@@ -262,15 +277,31 @@ class LocalEngine:
         usage: Usage,
         close: ExitStack,
         threads: int = 0,
+        beginning: Beginning | None = None,
     ) -> plan.Plan:
+        """The prompt as cells; of what `beginning` knows, nothing is tokenized and no picture looked at again."""
+        first = beginning.n_media if beginning else 0
+        if beginning:
+            prompt, media = Prompt(beginning.rest), media[first:]
         if not media:
             with usage.timed("tokenize"):
-                return plan.from_text(prompt, self._weights)
-        projector = self._ready_projector(media, usage, threads or self._threads)
-        with usage.timed("tokenize"):
-            chunks = projector.tokenize(prompt.segments, media, add_special=True)
-            close.callback(chunks.close)
-            return plan.from_chunks(chunks, prompt, media, self._weights, key)
+                rest = plan.from_text(prompt, self._weights, is_start=not beginning)
+        else:
+            projector = self._ready_projector(media, usage, threads or self._threads)
+            with usage.timed("tokenize"):
+                chunks = projector.tokenize(prompt.segments, media, add_special=not beginning)
+                close.callback(chunks.close)
+                rest = plan.from_chunks(chunks, prompt, media, self._weights, key, first)
+        return rest.after(beginning.cells) if beginning else rest
+
+    def _opens_apart(self, text: str) -> bool:
+        """Whether a control token stands at the beginning of this text."""
+        tokens = self._weights.tokenize(text, add_special=False)
+        return bool(tokens) and not self._weights.piece(tokens[0])
+
+    def _text(self, tokens: Sequence[int]) -> str:
+        """The tokens of an answer as text, as a template would have to repeat it."""
+        return b"".join(map(self._weights.piece, tokens)).decode("utf-8", "replace")
 
     def _ready_projector(self, media: Sequence[Image | Audio], usage: Usage, threads: int) -> mtmd.Projector:
         """The projector, loaded when the first medium needs it, and able to take these media."""

@@ -122,7 +122,12 @@ class Engine(Protocol):
     """Anything that answers a conversation: the local engine now, a remote one later."""
 
     def generate(
-        self, messages: Sequence[Message], sampling: Sampling = ..., on_progress: OnProgress | None = None
+        self,
+        messages: Sequence[Message],
+        sampling: Sampling | None = None,
+        on_progress: OnProgress | None = None,
+        *,
+        least: int = 1,
     ) -> Iterator[Piece]: ...
 
     def generate_many(

@@ -290,6 +290,10 @@ class Projector:
             )
         return mtmd.mtmd_get_output_embd(self.handle)
 
+    def size(self, chunk: Chunk) -> int:
+        """Bytes of the chunk's embeddings."""
+        return 4 * chunk.n_tokens * self._n_embd
+
     def encode_apart(self, chunk: Chunk) -> Any:
         """The same as `encode`, in memory of its own: valid for as long as it is kept."""
         embeddings = self.encode(chunk)

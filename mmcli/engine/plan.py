@@ -29,6 +29,30 @@ class Plan:
     def n_tokens(self) -> int:
         return kv.n_tokens(self.cells)
 
+    def needs_more_than(self, n_cells: int) -> bool:
+        """Whether a medium after the first `n_cells` cells has no chunk to compute it from."""
+        rest = range(n_cells, len(self.cells))
+        return any(not isinstance(self.cells[place], int) and place not in self.chunks for place in rest)
+
+    def slice_at(self, place: int) -> tuple[str, int]:
+        """Which slice of which medium stands there: media ID and number among the slices."""
+        cell = self.cells[place]
+        assert isinstance(cell, kv.MediaCells)
+        before = self.cells[:place]
+        return cell.media_id, sum(isinstance(other, kv.MediaCells) and other.index == cell.index for other in before)
+
+    def after(self, known: Sequence[kv.Cell]) -> Plan:
+        """This plan behind cells that are known already."""
+        start = len(known)
+        media = [place for place, cell in enumerate(known) if not isinstance(cell, int)]
+        return Plan(
+            cells=[*known, *self.cells],
+            chunks={start + place: chunk for place, chunk in self.chunks.items()},
+            after_media=start + self.after_media if self.after_media else max(media, default=-1) + 1,
+            suffix=self.suffix,
+            key=self.key if self.after_media else None,  # else what comes after the last medium is not told apart
+        )
+
     def text(self, start: int, most: int) -> list[int]:
         """The tokens from cell `start` to the next medium, at most so many."""
         tokens: list[int] = []
@@ -59,9 +83,9 @@ class Plan:
         return "memory" if place < self.reused else "encoded"
 
 
-def from_text(prompt: Prompt, weights: mtmd.Weights) -> Plan:
-    """A prompt without media needs no projector."""
-    return Plan(list(weights.tokenize_runs(prompt.segments[0], add_special=True)))
+def from_text(prompt: Prompt, weights: mtmd.Weights, *, is_start: bool = True) -> Plan:
+    """A prompt without media, or (unless `is_start`) the end of one, needs no projector."""
+    return Plan(list(weights.tokenize_runs(prompt.segments[0], add_special=is_start)))
 
 
 def from_record(record: kv.Record, prompt: Prompt, weights: mtmd.Weights, key: str) -> Plan:
@@ -76,15 +100,19 @@ def from_chunks(
     media: Sequence[Image | Audio],
     weights: mtmd.Weights,
     key: str | None,
+    first: int = 0,
 ) -> Plan:
-    """What libmtmd made of the prompt; ModelError unless it holds every medium once and in order."""
+    """What libmtmd made of the prompt; ModelError unless it holds every medium once and in order.
+
+    `first` is the first medium's place in the conversation, where the prompt is only the end of one.
+    """
     plan = Plan(key=key)
     for chunk in chunks:
         if chunk.kind == "text":
             plan.cells += chunk.tokens
             continue
         plan.chunks[len(plan.cells)] = chunk
-        plan.cells.append(kv.MediaCells(chunk.media_id, chunk.index, chunk.n_tokens, chunk.n_pos))
+        plan.cells.append(kv.MediaCells(chunk.media_id, first + chunk.index, chunk.n_tokens, chunk.n_pos))
         plan.after_media = len(plan.cells)
     # The promise of the whole program: as many media in the prompt as were given. A medium may be cut into slices.
     found = list(dict.fromkeys(chunk.index for chunk in plan.chunks.values()))

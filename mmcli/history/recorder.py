@@ -90,9 +90,12 @@ class Recorder:
                 if store is not None:
                     store.change(self.talk, model=model, mmproj=mmproj, system=system)
 
-    def collect(self, data: bytes) -> None:
-        """Remember a medium's bytes for --keep-media, until a question shows it: `media.load(…, on_data=…)`."""
-        if self._keep_media and self._wanted:
+    def collect(self, data: bytes, *, always: bool = False) -> None:
+        """Remember a medium's bytes for --keep-media, until a question shows it: `media.load(…, on_data=…)`.
+
+        `always`: also without --keep-media, because the medium lies nowhere else (the clipboard, the screen).
+        """
+        if (self._keep_media or always) and self._wanted:
             self._collected[hashlib.sha256(data).hexdigest()] = data
 
     # one turn

@@ -1,10 +1,13 @@
 """What a person sees: the only rooms that print. Knows streams and words; loads Rich only when something is shown."""
 
+from mmcli.terminal.aside import aside, pairs
 from mmcli.terminal.asking import can_ask, confirm
 from mmcli.terminal.captioning import Captions, caption_record, pair
 from mmcli.terminal.clean import Cleaner, clean, escaped, one_line
+from mmcli.terminal.copying import copy
 from mmcli.terminal.findings import finding, finding_json
 from mmcli.terminal.hearing import heard, meter, no_chatter, said, said_json, said_segment
+from mmcli.terminal.keyboard import Hooks, Keyboard, open_keyboard
 from mmcli.terminal.output import (
     answer,
     bug,
@@ -29,16 +32,20 @@ from mmcli.terminal.waiting import Progress, abandon, progress
 __all__ = [
     "Captions",
     "Cleaner",
+    "Hooks",
+    "Keyboard",
     "Progress",
     "Style",
     "abandon",
     "answer",
     "answer_json",
+    "aside",
     "bug",
     "can_ask",
     "caption_record",
     "clean",
     "confirm",
+    "copy",
     "data",
     "debug",
     "debug_table",
@@ -54,7 +61,9 @@ __all__ = [
     "no_chatter",
     "notice",
     "one_line",
+    "open_keyboard",
     "pair",
+    "pairs",
     "picture",
     "progress",
     "receipts",

@@ -33,11 +33,17 @@ class _Writer(Protocol):
 
 
 def answer(
-    pieces: Iterable[Piece], style: Style, progress: Progress | None = None, *, talk: str | None = None
+    pieces: Iterable[Piece],
+    style: Style,
+    progress: Progress | None = None,
+    *,
+    talk: str | None = None,
+    tell_media: bool = True,
 ) -> Answer:
     """Show an answer while it is written; return it whole. What was said before an interruption stays.
 
-    `talk` is the id that the history keeps it under, for --json.
+    `talk` is the id that the history keeps it under, for --json. `tell_media`: afterwards, tell of which media the
+    model saw something else than the file holds.
     """
     reasoning: _Writer = _reasoning_writer(style)
     said: _Writer = _answer_writer(style)
@@ -63,7 +69,7 @@ def answer(
     assert result is not None, "the last piece of an answer carries it"
     if style.json:
         data(report.answer_json(result) | {"talk": talk})
-    _tell_how_it_ended(result, style)
+    _tell_how_it_ended(result, style, tell_media)
     return result
 
 
@@ -136,8 +142,8 @@ class _Dim(_Plain):
         self._is_empty, self._newlines = True, ""  # it may think again
 
 
-def _tell_how_it_ended(result: Answer, style: Style) -> None:
-    if not style.verbose:  # receipts() tells them then
+def _tell_how_it_ended(result: Answer, style: Style, tell_media: bool) -> None:
+    if tell_media and not style.verbose:  # receipts() tells them then
         for line in report.media_notices(result):
             notice(line, style)
     if ending := report.finish_notice(result):

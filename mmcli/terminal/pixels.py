@@ -1,7 +1,6 @@
-"""Show pixels as coloured characters. Knows cells and colours; knows no files.
+"""Show pixels in a terminal: by its own protocol where it has one, else as characters. Knows cells; knows no files.
 
-Half-blocks work in every terminal with colours. A terminal's own protocol (kitty, iTerm2, sixel) would be one more
-function beside `_half_blocks` and `_ramp`, chosen in `picture`.
+Half-blocks work in every terminal with colours, a ramp of characters in all others.
 """
 
 from __future__ import annotations
@@ -9,7 +8,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from mmcli.terminal import streams
+from mmcli.terminal import graphics, streams
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,19 +21,36 @@ RAMP = " .:-=+*#%@"  # from dark to light
 MAX_COLUMNS = 80
 
 
-def picture(pixels: NDArray[np.uint8], style: Style, columns: int | None = None) -> None:
-    """Show a picture, (height, width, 3) RGB, on stderr if that is a terminal, as wide as fits it or `columns`."""
+def picture(pixels: NDArray[np.uint8], style: Style, columns: int | None = None) -> bool:
+    """Show a picture, (height, width, 3) RGB, on stderr, as wide as fits or `columns`; False where no terminal is."""
     if style.quiet or style.json or not streams.is_terminal(sys.stderr):
-        return
+        return False
     console = streams.err()
     width = min(columns or MAX_COLUMNS, console.width)
     has_colours = console.color_system is not None and not console.no_color
+    protocol = graphics.protocol() if has_colours else "blocks"
+    if protocol != "blocks":
+        streams.write(_by_protocol(pixels, protocol, width, console.height - 1) + "\n", sys.stderr)
+        return True
     if has_colours and streams.can_show("▀", sys.stderr):
         text = _half_blocks(_fitted(pixels, width, 2 * (console.height - 1)))
     else:
         # A character is about twice as high as wide: half the rows keep the proportions.
         text = _ramp(_fitted(pixels, width, 2 * (console.height - 1))[::2])
     console.print(text, soft_wrap=True)
+    return True
+
+
+def _by_protocol(pixels: NDArray[np.uint8], protocol: graphics.Protocol, columns: int, rows: int) -> str:
+    """The escape codes that draw the picture over at most so many cells, of which one is twice as high as wide."""
+    height, width, _ = pixels.shape
+    scale = min(columns / width, 2 * rows / height)
+    columns, rows = max(round(width * scale), 1), max(round(height * scale / 2), 1)
+    cell_width, cell_height = graphics.CELL
+    fitted = _fitted(pixels, columns * cell_width, rows * cell_height)
+    if protocol == "sixel":
+        return graphics.sixel(fitted)
+    return (graphics.kitty if protocol == "kitty" else graphics.iterm)(fitted, columns, rows)
 
 
 def _fitted(pixels: NDArray[np.uint8], max_width: int, max_height: int) -> NDArray[np.uint8]:

@@ -1,0 +1,80 @@
+"""`mmcli chat`: a conversation about pictures, sounds and texts, in the terminal or line by line from a pipe."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from mmcli.commands import options as opt
+from mmcli.commands.going_on import with_optional_id
+
+
+@with_optional_id(n_words=0)
+def chat(
+    ctx: typer.Context,
+    media: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[MEDIA...]",
+            help="Pictures, sounds or text files that the first question is about: paths, quoted globs, folders, URLs.",
+            show_default=False,
+        ),
+    ] = None,
+    attach: Annotated[
+        list[str] | None,
+        typer.Option("-a", "--attach", help="One more medium; may stand anywhere.", show_default=False),
+    ] = None,
+    recursive: Annotated[bool, typer.Option("-r", "--recursive", help="Look into sub-folders too.")] = False,
+    model: opt.ModelOpt = None,
+    mmproj: opt.MmprojOpt = None,
+    yes: opt.YesOpt = False,
+    system: opt.SystemOpt = None,
+    temperature: opt.TemperatureOpt = None,
+    max_tokens: opt.MaxTokensOpt = 1024,
+    seed: opt.SeedOpt = None,
+    stop: opt.StopOpt = None,
+    think: opt.ThinkOpt = False,
+    loop_guard: opt.LoopGuardOpt = True,
+    continue_: opt.ContinueOpt = None,
+    history: opt.HistoryOpt = True,
+    keep_media: opt.KeepMediaOpt = False,
+    detail: opt.DetailOpt = opt.Detail.auto,
+    ctx_size: opt.CtxSizeOpt = None,
+    threads: opt.ThreadsOpt = None,
+    gpu_layers: opt.GpuLayersOpt = None,
+    cache: opt.CacheOpt = True,
+    cache_size: opt.CacheSizeOpt = 2.0,
+    max_megapixels: opt.MegapixelsOpt = 100.0,
+    quiet: opt.QuietOpt = False,
+    verbose: opt.VerboseOpt = False,
+    debug: opt.DebugOpt = False,
+    markdown: opt.MarkdownOpt = opt.MarkdownMode.auto,
+) -> int | None:
+    """Talk about pictures, sounds and texts; /help in it tells all it can do.
+
+    mmcli chat photo.jpg   ·   echo "What is this?" | mmcli chat photo.jpg
+    """
+    from mmcli import terminal
+    from mmcli.commands import getting, remembering, running
+    from mmcli.commands.session import Session
+
+    style = terminal.Style(quiet=quiet, verbose=verbose, debug=debug, markdown=markdown.value)
+    talk = remembering.talk(continue_)
+    setup = remembering.setup(ctx, talk, model, mmproj, system)
+    found = getting.find(setup.model, setup.mmproj, yes=yes, style=style)
+    machine = running.Machine(ctx_size, threads, gpu_layers, detail.value, cache, cache_size)
+    wishes = {
+        "temperature": temperature,
+        "max_tokens": max_tokens,
+        "seed": seed,
+        "stop": tuple(stop or ()),
+        "think": think,
+        "loop_guard": loop_guard,
+    }
+    chosen = getting.here(found, yes=yes, style=style)
+    recorder = remembering.recorder(history, keep_media, style)
+    with recorder, Session(chosen, machine, wishes, style, recorder, max_megapixels=max_megapixels, yes=yes) as session:
+        session.take_up(talk, setup)
+        session.attach([*(media or ()), *(attach or ())], recursive=recursive)
+        return session.run(typed=remembering.typed_lines() if history else None)

@@ -1,0 +1,281 @@
+"""One `mmcli chat` from its first line to its end: who types, what is asked, which model answers.
+
+The conversation is mmcli.talk's; the screen and the keys are mmcli.terminal's. Here they meet;
+what is typed after a slash is in slash.py.
+"""
+
+from __future__ import annotations
+
+import base64
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mmcli import errors, interrupts, media, talk, terminal
+from mmcli.commands import remembering, running, slash
+from mmcli.errors import MmcliError
+from mmcli.media import capture
+
+if TYPE_CHECKING:
+    from mmcli.engine.local import LocalEngine
+    from mmcli.history import Recorder, Talk
+    from mmcli.media import Medium, Source
+    from mmcli.models import Model
+    from mmcli.terminal import Style
+
+
+class Session:
+    """What a chat is made of; the commands of slash.py work on it."""
+
+    def __init__(
+        self,
+        model: Model,
+        machine: running.Machine,
+        wishes: Mapping[str, Any],
+        style: Style,
+        recorder: Recorder,
+        *,
+        max_megapixels: float = 100.0,
+        yes: bool = False,
+    ) -> None:
+        self.model, self.style, self.yes = model, style, yes
+        self.recorder = recorder
+        self.talk = talk.Conversation(recorder=recorder, on_notice=self.note)
+        self.pending = ""  # stands at the next prompt
+        self.saved: Path | None = None  # where /save wrote this talk
+        self.is_over = False
+        self._machine, self._wishes, self._max_megapixels = machine, wishes, max_megapixels
+        self._loading = running.Loading(model, machine, style)
+        self._mmproj: Path | None = None  # that was chosen by its path
+        self._keyboard: terminal.Keyboard | None = None
+        self._status = 0
+
+    def __enter__(self) -> Session:
+        if not self.style.debug:  # two threads' debug lines would mix
+            self._loading.start()  # while the first question is typed
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._loading.give_up()
+
+    # the loop
+
+    def run(self, typed: Path | None) -> int:
+        """Answer until the end of the input, /quit or Ctrl-C at the prompt; the exit status.
+
+        `typed` keeps the lines. A person is told what went wrong, and goes on. In a pipe nobody could mend it: there
+        an error ends the chat.
+        """
+        hooks = terminal.Hooks(
+            complete=self._complete,
+            status=self._facts,
+            is_open=talk.is_open,
+            dropped=self._dropped,
+            paste_picture=self._paste_picture,
+        )
+        self._keyboard = keyboard = terminal.open_keyboard(hooks, typed)
+        self._loading.on_end = keyboard.refresh
+        if self.is_person:
+            self._greet()
+        while not self.is_over:
+            try:
+                default, self.pending = self.pending, ""
+                text = keyboard.read(default)
+            except EOFError:
+                break
+            except KeyboardInterrupt:
+                self._part()
+                return errors.INTERRUPTED
+            try:
+                self.take(text)
+            except MmcliError as error:
+                if not self.is_person:
+                    raise
+                terminal.error(error, self.style)
+        self._part()
+        return 0 if self.is_person else self._status
+
+    @property
+    def is_person(self) -> bool:
+        """Whether somebody reads along."""
+        return self._keyboard is not None and self._keyboard.is_person
+
+    def take(self, text: str) -> None:
+        """Do what one message asks for."""
+        line = talk.read(text, slash.NAMES)
+        if isinstance(line, talk.Command):
+            slash.run(self, line.name, line.argument)
+        elif isinstance(line, talk.Attach):
+            self.attach(line.paths)
+            if line.words:
+                self.ask(line.words)
+        elif isinstance(line, talk.Question):
+            paths, words = ((), line.words) if talk.is_quoted(text) else talk.files_in(line.words)
+            self.attach(paths)
+            self.ask(words)
+
+    # what is asked
+
+    def ask(self, words: str) -> None:
+        """One question and its answer. The first Ctrl-C ends the answer; what was said stays in the talk."""
+        engine = self.engine()
+        self.pending = words  # until there is an answer
+        with terminal.progress(self.style) as progress, interrupts.two_steps(self._loading.stop):
+            self._loading.begin(progress)
+            pieces = self.talk.ask(engine, words, self.sampling, progress, n_ctx_limit=engine.n_ctx_limit)
+            answer = terminal.answer(pieces, self.style, progress, tell_media=False)
+        self.pending = words if answer.finish_reason == "interrupted" and not answer.text else ""
+        terminal.receipts(answer, self.style)
+        self._status = running.status(answer) or self._status
+        if answer.finish_reason == "interrupted":
+            self.is_over = not self.is_person
+            if self.pending:
+                self.note("nothing was said: your question is back at the prompt, its media are staged")
+
+    def attach(self, names: Sequence[str], *, recursive: bool = False) -> None:
+        """Stage files, addresses and folders: all of them, or none where one is no good."""
+        self.stage(media.find(names, recursive=recursive, kinds=self._kinds()))
+
+    def stage(self, sources: Sequence[Source]) -> None:
+        """Stage what the model can take of these sources: all or none; each is told."""
+        loaded = [self._load_medium(source) for source in sources]
+        require(self.model, loaded)
+        for medium in loaded:
+            number = self.talk.stage(medium)
+            if self.is_person:  # what the command line named is told with the banner
+                self.note(f"staged as {number}: {slash.described(medium)}")
+            for remark in medium.receipt.notes:
+                self.note(f"{medium.receipt.source}: {remark}")
+
+    def _load_medium(self, source: Source) -> Medium:
+        """Decode a source; what lies nowhere is kept beside the history, or going on would miss it."""
+        lies_nowhere = source.name in (capture.CLIPBOARD, capture.SCREEN)
+        collect = functools.partial(self.recorder.collect, always=lies_nowhere)
+        return media.load(source, max_megapixels=self._max_megapixels, on_data=collect)
+
+    # which talk it is
+
+    def begin(self) -> None:
+        """A new talk, under the same system prompt; the one before stays in the history."""
+        self.talk.clear()
+        self.saved = None
+        name, mmproj = remembering.reference(self.model, self._mmproj)
+        self.recorder.begin("chat", name, self.talk.system, mmproj=mmproj)
+
+    def take_up(self, kept: Talk | None, setup: remembering.Setup | None = None) -> None:
+        """Go on with a talk of the history, or begin one; an error, and nothing is changed, where a medium is gone."""
+        past = remembering.past(kept, self._max_megapixels, self.style)
+        require(self.model, [*(medium for turn in past.turns for medium in turn.media), *past.unanswered])
+        setup = setup or remembering.Setup(None, self._mmproj, kept.system if kept else None)
+        self.talk.clear()
+        self.saved = None
+        self.talk.system, self._mmproj = setup.system, setup.mmproj
+        self.talk.turns += past.turns
+        self.talk.staged += past.unanswered
+        remembering.begin(self.recorder, "chat", kept, self.model, setup)
+
+    def restore(self, document: Any) -> None:
+        """Go on with a talk that was saved as JSON; an error, and nothing is changed, where a medium is gone."""
+        system, turns, staged = talk.restore(document, self._load_again)
+        require(self.model, [*(medium for turn in turns for medium in turn.media), *staged])
+        self.talk.system = system
+        self.begin()
+        self.talk.turns += turns
+        self.talk.staged += staged
+
+    def _load_again(self, told: Mapping[str, Any]) -> Medium:
+        if told["place"] is not None:
+            (source,) = media.find([told["place"]])
+        else:
+            source = media.Source(told["source"], data=base64.b64decode(told["data"]))
+        return self._load_medium(source)
+
+    def changed(self) -> None:
+        """Another model or system prompt, from the next question on."""
+        name, mmproj = remembering.reference(self.model, self._mmproj)
+        self.recorder.change(model=name, system=self.talk.system, mmproj=mmproj)
+
+    def note(self, text: str) -> None:
+        terminal.notice(text, self.style)
+
+    # which model answers
+
+    @property
+    def sampling(self) -> Any:
+        return running.sampling(self.model, **self._wishes)
+
+    def engine(self) -> LocalEngine:
+        """The model, loaded; waited for where it is still on its way."""
+        with terminal.progress(self.style) as progress, interrupts.two_steps(self._loading.stop):
+            self._loading.on_progress = progress
+            return self._loading.engine()
+
+    def change_model(self, model: Model, mmproj: Path | None) -> None:
+        """Let another model go on with the talk; ModelError, and the one before stays, where it cannot."""
+        require(model, self.talk.media)
+        before = self.model
+        self._load(model)
+        try:
+            self.engine()
+        except MmcliError:
+            self._load(before)
+            raise
+        self._mmproj = mmproj
+        self.changed()
+
+    def _load(self, model: Model) -> None:
+        """One model at a time is in memory."""
+        self._loading.give_up()
+        self.model, self._loading = model, running.Loading(model, self._machine, self.style)
+
+    def _kinds(self) -> frozenset[str]:
+        """What to look for in a folder."""
+        able = {"image": self.model.sees, "audio": self.model.hears}
+        return frozenset(kind for kind, can in able.items() if can) or frozenset(able)
+
+    # what the screen shows
+
+    def _greet(self) -> None:
+        if not self.style.quiet:
+            terminal.aside(slash.banner(self.model, self._machine.ctx_size), "bold")
+            if self.talk.turns:
+                self.note(slash.going_on(self))
+            n_said = len(self.talk.media) - len(self.talk.staged)
+            for number, medium in enumerate(self.talk.staged, n_said + 1):
+                self.note(f"staged as {number}: {slash.described(medium)}")
+
+    def _part(self) -> None:
+        if self.is_person and self.recorder.talk and self.talk.turns:
+            self.note(f"`mmcli chat -c {self.recorder.talk}` goes on with this talk")
+
+    def _facts(self) -> list[str]:
+        """The status line."""
+        engine = self._loading.loaded
+        used = f"{self.talk.n_past}/{engine.n_ctx_limit} tokens" if engine else "loading"
+        staged = ", ".join(map(slash.named, self.talk.staged))
+        return [self.model.name, used, f"staged: {staged}" if staged else ""]
+
+    def _complete(self, text: str) -> Any:
+        return talk.candidates(text, slash.words(self))
+
+    def _dropped(self, text: str) -> Callable[[], None] | None:
+        """What is pasted and only names files by their whole paths is staged at once instead of inserted."""
+        paths = talk.dropped(text)
+        return (lambda: self._told(lambda: self.attach(paths))) if paths else None
+
+    def _paste_picture(self) -> None:
+        self._told(lambda: slash.run(self, "paste", ""))
+
+    def _told(self, action: Callable[[], None]) -> None:
+        """Do something while a message is typed; what goes wrong is told above the line."""
+        try:
+            action()
+        except MmcliError as error:
+            terminal.error(error, self.style)
+
+
+def require(model: Model, loaded: Sequence[Medium]) -> None:
+    """ModelError unless the model can take these media."""
+    kinds = {medium.receipt.kind for medium in loaded}
+    model.require(sight="image" in kinds, hearing="audio" in kinds)

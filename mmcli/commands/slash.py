@@ -1,0 +1,340 @@
+"""What can be typed in a chat after a slash: one table, from which /help, completion and docs/chat.md come."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
+
+from mmcli import media, talk, terminal
+from mmcli.errors import InputError, UsageError
+from mmcli.media import capture, packing
+
+if TYPE_CHECKING:
+    from mmcli.commands.session import Session
+    from mmcli.media import Medium
+    from mmcli.models import Model
+
+
+SHOWN_TALKS = 10
+
+
+@dataclass(frozen=True)
+class Slash:
+    """One command: what it does in a sentence, what it takes, and what runs it."""
+
+    about: str
+    run: Callable[[Session, str], None]
+    takes: str = ""  # as /help shows it
+    wants: talk.Wants = ""  # as completion sees it
+
+
+def banner(model: Model, ctx_size: int | None) -> str:
+    """`starter: sees · context 2048 tokens · /help`"""
+    from mmcli.models import gguf
+
+    header = gguf.read(model.weights)
+    n_ctx = ctx_size or header.metadata.get(f"{header.architecture}.context_length")
+    senses = [verb for verb, can in (("sees", model.sees), ("hears", model.hears)) if can]
+    facts = [" and ".join(senses) or "reads only", f"context {n_ctx} tokens" if n_ctx else "", "/help"]
+    return f"{model.name}: " + " · ".join(fact for fact in facts if fact)
+
+
+def described(medium: Medium) -> str:
+    """`two.png, PNG 320×240`"""
+    receipt = medium.receipt
+    facts = [receipt.format]
+    if receipt.sent_size:
+        facts.append("×".join(map(str, receipt.sent_size)))
+    if receipt.seconds is not None:
+        facts.append(f"{receipt.seconds:.1f} s")
+    return f"{named(medium)}, {' '.join(facts)}"
+
+
+def going_on(session: Session) -> str:
+    """`going on with talk 4k2f9x, 3 questions so far`"""
+    return f"going on with talk {session.recorder.talk}, {_questions(session)} so far"
+
+
+def _questions(session: Session) -> str:
+    count = len(session.talk.turns)
+    return "1 question" if count == 1 else f"{count} questions"
+
+
+def named(medium: Medium) -> str:
+    """The file's own name: terminals paste whole paths, which say little more and fill the screen."""
+    source = medium.receipt.source
+    name = os.path.basename(source.rstrip("/")) or source
+    return unquote(name) if source.startswith("file://") else name
+
+
+# media
+
+
+def _attach(session: Session, argument: str) -> None:
+    paths = talk.split(argument)
+    if not paths:
+        raise UsageError("which file?", hint="/attach photo.jpg")
+    session.attach(paths)
+
+
+def _paste(session: Session, argument: str) -> None:
+    session.stage([capture.clipboard()])
+
+
+def _screen(session: Session, argument: str) -> None:
+    session.stage([capture.screen()])
+
+
+def _media(session: Session, argument: str) -> None:
+    conversation = session.talk
+    if not conversation.media:
+        session.note("no media; /attach PATH stages some")
+        return
+    n_said = sum(len(turn.media) for turn in conversation.turns)
+    numbered = enumerate(conversation.media, 1)
+    rows = [(str(i), described(medium) + (", staged" if i > n_said else "")) for i, medium in numbered]
+    terminal.pairs(rows)
+
+
+def _drop(session: Session, argument: str) -> None:
+    medium = session.talk.drop(_number(session, argument))
+    session.note(f"dropped {described(medium)}")
+
+
+def _show(session: Session, argument: str) -> None:
+    medium = session.talk.find(_number(session, argument))
+    if not isinstance(medium, media.Image):
+        raise UsageError(f"`{medium.receipt.source}` is no picture: there is nothing to draw")
+    if not terminal.picture(medium.pixels, terminal.Style()):
+        raise UsageError("there is no terminal to draw on")
+
+
+def _number(session: Session, argument: str) -> int:
+    """The number a person gave; without one, that of the only medium."""
+    if not argument and len(session.talk.media) == 1:
+        return 1
+    if not argument.isdecimal():
+        raise UsageError(f"`{argument}` is no number" if argument else "which one?", hint="/media lists them")
+    return int(argument)
+
+
+# the model
+
+
+def _model(session: Session, argument: str) -> None:
+    from mmcli import models
+    from mmcli.commands import getting
+
+    if not argument:
+        session.note(f"the model is {session.model.name}; here are also: {', '.join(_installed()) or 'none'}")
+        return
+    name, *more = talk.split(argument)
+    if len(more) > 1:
+        raise UsageError("/model takes a name, or weights and projector", hint="/model WEIGHTS.gguf PROJECTOR.gguf")
+    mmproj = Path(os.path.expanduser(more[0])) if more else None
+    found = models.find(name, mmproj)
+    chosen = getting.here(found, yes=session.yes, style=session.style)
+    session.change_model(chosen, mmproj)
+    session.note(f"the talk goes on with {chosen.name}")
+
+
+def _system(session: Session, argument: str) -> None:
+    if argument:
+        session.talk.system = None if argument == "-" else argument
+        session.changed()
+    told = session.talk.system
+    session.note(f"the system prompt is: {told}" if told else "there is no system prompt; /system TEXT sets one")
+
+
+def _installed() -> list[str]:
+    from mmcli import models
+    from mmcli.models import catalogue
+
+    return [name for name in catalogue.load() if models.installed(name)]
+
+
+# the talk
+
+
+def _undo(session: Session, argument: str) -> None:
+    turn = session.talk.undo()
+    again = "; its media are staged again" if turn.media else ""
+    session.note(f"taken back: {_short(turn.words)}{again}")
+
+
+def _retry(session: Session, argument: str) -> None:
+    session.ask(session.talk.undo().words)
+
+
+def _edit(session: Session, argument: str) -> None:
+    if argument:
+        session.talk.undo()
+        session.ask(argument)
+    elif not session.is_person:
+        raise UsageError("/edit needs the new question here", hint="/edit What is on the left?")
+    else:
+        session.pending = session.talk.undo().words
+
+
+def _clear(session: Session, argument: str) -> None:
+    session.begin()
+    session.note("a new talk begins")
+
+
+def _save(session: Session, argument: str) -> None:
+    path = Path(os.path.expanduser(_one_path(argument))) if argument else session.saved
+    if path is None:
+        raise UsageError("into which file?", hint="/save talk.json, or talk.md to read it")
+    if path.exists() and path.absolute() != session.saved:
+        raise UsageError(f"`{path}` exists already", hint="choose another name, or remove it")
+    name = session.model.name
+    if path.suffix.lower() == ".md":
+        text = talk.markdown(session.talk, name)
+    else:
+        text = json.dumps(talk.dump(session.talk, name, packing.pack), ensure_ascii=False, indent=1) + "\n"
+    _write(path, text)
+    session.saved = path.absolute()
+    session.note(f"saved {_questions(session)} with the answers as {path}")
+
+
+def _load(session: Session, argument: str) -> None:
+    path = Path(os.path.expanduser(_one_path(argument)))
+    try:
+        document = json.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise InputError(f"cannot read `{path}`: {error.strerror}") from error
+    except ValueError as error:
+        raise InputError(f"`{path}` is no talk that mmcli saved", hint="/save FILE.json makes one") from error
+    session.restore(document)
+    session.saved = path.absolute()
+    session.note(f"loaded {_questions(session)} with the answers; the talk goes on with {session.model.name}")
+
+
+def _copy(session: Session, argument: str) -> None:
+    if not session.talk.turns:
+        raise UsageError("nothing was said yet")
+    session.note(f"copied the last answer, by {terminal.copy(session.talk.turns[-1].said)}")
+
+
+def _history(session: Session, argument: str) -> None:
+    from mmcli.commands import remembering
+    from mmcli.history import Store
+
+    if argument:
+        session.take_up(remembering.talk(argument))
+        session.note(going_on(session))
+        return
+    with Store(create=False) as store:
+        found = store.talks(SHOWN_TALKS)
+    if not found:
+        session.note("nothing is kept yet")
+        return
+    here = session.recorder.talk
+    rows = [(one.id, f"{terminal.when(one.changed)}  {terminal.shortened(one.title)}") for one in found]
+    terminal.pairs([(name + (" (this one)" if name == here else ""), about) for name, about in rows])
+
+
+def _help(session: Session, argument: str) -> None:
+    if argument:
+        name = _known(argument.removeprefix("/"))
+        terminal.pairs([(_usage(name), TABLE[name].about)])
+        return
+    terminal.pairs([(_usage(name), command.about) for name, command in TABLE.items()])
+    if session.is_person:
+        terminal.aside("")
+        terminal.pairs(KEYS)
+
+
+def _quit(session: Session, argument: str) -> None:
+    session.is_over = True
+
+
+# the table
+
+TABLE: dict[str, Slash] = {
+    "help": Slash("all commands and keys, or one command", _help, "[COMMAND]", "command"),
+    "attach": Slash("stage files, folders or addresses: they go with the next message", _attach, "PATH…", "paths"),
+    "paste": Slash("stage the picture in the clipboard (also Ctrl-V)", _paste),
+    "screen": Slash("stage a picture of the screen", _screen),
+    "media": Slash("the media of this talk, numbered", _media),
+    "drop": Slash("take a medium out of the talk", _drop, "N", "number"),
+    "show": Slash("draw a picture in the terminal", _show, "N", "number"),
+    "model": Slash("go on with another model, or tell which one this is", _model, "[NAME]", "model"),
+    "system": Slash("set the system prompt, tell it, or take it out (-)", _system, "[TEXT]"),
+    "undo": Slash("take back the last question and its answer", _undo),
+    "retry": Slash("ask the last question again", _retry),
+    "edit": Slash("change the last question, and ask it anew", _edit, "[TEXT]"),
+    "clear": Slash("begin a new talk", _clear),
+    "save": Slash("write this talk to a file: .json to load it again, .md to read it", _save, "[FILE]", "file"),
+    "load": Slash("go on with a talk that was saved", _load, "FILE", "file"),
+    "copy": Slash("put the last answer into the clipboard", _copy),
+    "history": Slash("the last talks that were kept, or go on with one of them", _history, "[ID]"),
+    "quit": Slash("end the chat", _quit),
+}
+ALIASES = {"exit": "quit", "bye": "quit", "?": "help", "image": "attach", "images": "media", "regen": "retry"}
+NAMES = frozenset((*TABLE, *ALIASES))
+KEYS = [
+    ("Enter", "sends"),
+    ("Alt-Enter", 'a new line; a message between """ and """ has many, and nothing in it is a command'),
+    ("@path", "in a message: attaches the file"),
+    ("Tab", "completes commands, paths and model names"),
+    ("Ctrl-R, ↑", "search and walk through what was typed before"),
+    ("Ctrl-G", "opens $EDITOR"),
+    ("Ctrl-V", "stages the picture in the clipboard"),
+    ("Ctrl-C", "ends the answer; at the prompt it clears the line, and an empty one ends the chat"),
+    ("Ctrl-D", "ends the chat"),
+]
+
+
+def run(session: Session, name: str, argument: str) -> None:
+    """Do what `/name argument` says; UsageError with the closest name where there is no such command."""
+    TABLE[_known(name)].run(session, argument)
+
+
+def words(session: Session) -> talk.Words:
+    """What completion is to know."""
+    commands = {name: (command.about, command.wants) for name, command in TABLE.items()}
+    return talk.Words(commands, _installed, lambda: len(session.talk.media))
+
+
+def _known(name: str) -> str:
+    name = name.lower()
+    if name in NAMES:
+        return ALIASES.get(name, name)
+    close = difflib.get_close_matches(name, NAMES, n=1, cutoff=0.5)
+    hint = f"did you mean /{close[0]}?" if close else '/help lists them; between """ it is a message'
+    raise UsageError(f"there is no command `/{name}`", hint=hint)
+
+
+def _usage(name: str) -> str:
+    return f"/{name} {TABLE[name].takes}".strip()
+
+
+def _one_path(argument: str) -> str:
+    """A path that may stand bare, spaces and all."""
+    found = talk.split(argument)
+    if not found:
+        raise UsageError("which file?")
+    return found[0] if len(found) == 1 else argument
+
+
+def _short(text: str, longest: int = 60) -> str:
+    return text if len(text) <= longest else text[:longest] + "…"
+
+
+def _write(path: Path, text: str) -> None:
+    """All of it or nothing."""
+    scratch = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        scratch.write_text(text, "utf-8", "replace")
+        os.replace(scratch, path)
+    except OSError as error:
+        scratch.unlink(missing_ok=True)
+        raise InputError(f"cannot write `{path}`: {error.strerror}") from error

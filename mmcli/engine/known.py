@@ -1,0 +1,95 @@
+"""What was computed in this talk, as text beside its cells: so that an answer's own tokens are found again.
+
+A talk comes back as text with every question, and text does not always make the tokens that made it: a model may have
+said `hel` and `lo` where its tokenizer would write `hello`. Then all that follows would be computed anew. So the text
+of each prompt and answer is kept with the cells it had, and only what is new is tokenized. Knows no llama.cpp.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from mmcli.engine import kv
+from mmcli.engine.template import Prompt, Run, Segment
+
+MAX_KNOWN = 32  # texts: a prompt, or a prompt with its answer
+
+
+@dataclass(frozen=True)
+class Known:
+    """A prompt, with the answer that was given to it (None: without), and its cells."""
+
+    segments: tuple[Segment, ...]
+    media_ids: tuple[str, ...]
+    cells: tuple[kv.Cell, ...]
+    answer: str | None = None
+
+
+@dataclass(frozen=True)
+class Beginning:
+    """What of a prompt is known: its cells, how many media are in them, and the segments that come after."""
+
+    cells: tuple[kv.Cell, ...]
+    n_media: int
+    rest: tuple[Segment, ...]
+
+
+class Book:
+    """The last prompts and answers of one engine. `opens_apart(text)`: its first token is a control token.
+
+    Tokens are cut only there: a control token is never part of a longer one, on either side.
+    """
+
+    def __init__(self, opens_apart: Callable[[str], bool]) -> None:
+        self._opens_apart = opens_apart
+        self._known: deque[Known] = deque(maxlen=MAX_KNOWN)
+
+    def add(self, prompt: Prompt, media_ids: Sequence[str], cells: Sequence[kv.Cell], answer: str | None) -> None:
+        """Remember the cells of a prompt, or of a prompt and its answer as the model wrote it."""
+        self._known.append(Known(prompt.segments, tuple(media_ids), tuple(cells), answer))
+
+    def look_up(self, prompt: Prompt, media_ids: Sequence[str]) -> Beginning | None:
+        """The longest known beginning of this prompt."""
+        found = [beginning for known in self._known if (beginning := self._match(known, prompt, tuple(media_ids)))]
+        return max(found, key=lambda beginning: len(beginning.cells), default=None)
+
+    def _match(self, known: Known, prompt: Prompt, media_ids: tuple[str, ...]) -> Beginning | None:
+        n = len(known.media_ids)
+        if media_ids[:n] != known.media_ids or prompt.segments[:n] != known.segments[:n]:
+            return None
+        if known.answer is None:  # the same question again
+            same = prompt.segments == known.segments
+            return Beginning(known.cells, n, ((),)) if same else None
+        after = _after(known.segments[n], prompt.segments[n])
+        rest = _skip(after, known.answer) if after else None
+        if not rest or not self._opens_apart(rest[0].text):
+            return None
+        return Beginning(known.cells, n, (rest, *prompt.segments[n + 1 :]))
+
+
+def _after(begin: Segment, whole: Segment) -> Segment | None:
+    """What follows `begin` in `whole`, cut inside a run where need be; None where it does not begin so."""
+    if not begin:
+        return whole
+    *before, last = begin
+    n = len(before)
+    if len(whole) <= n or whole[:n] != tuple(before):
+        return None
+    run = whole[n]
+    if run.special != last.special or not run.text.startswith(last.text):
+        return None
+    return (Run(run.text[len(last.text) :], run.special), *whole[n + 1 :])
+
+
+def _skip(segment: Segment, answer: str) -> Segment | None:
+    """What follows the answer; white space around it is the model's own and not the template's affair."""
+    run, body = segment[0], answer.strip()
+    text = run.text.lstrip()
+    if not run.special or not body or not text.startswith(body):
+        return None
+    text = text[len(body) :]
+    if answer[-1:].isspace():
+        text = text.lstrip()
+    return (Run(text), *segment[1:]) if text else None

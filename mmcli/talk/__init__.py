@@ -1,0 +1,33 @@
+"""A conversation as a person has it: turns, staged media, undo, going on. Knows no terminal, no keys, no microphone.
+
+`mmcli chat` and `mmcli voice` are two ways to hold the same `Conversation`. Importing this room is cheap.
+"""
+
+from mmcli.talk.completing import Candidate, Wants, Words, candidates
+from mmcli.talk.conversation import Conversation, Turn, parts
+from mmcli.talk.lines import Attach, Command, Empty, Line, Question, dropped, files_in, is_open, is_quoted, read, split
+from mmcli.talk.saved import dump, markdown, restore
+
+__all__ = [
+    "Attach",
+    "Candidate",
+    "Command",
+    "Conversation",
+    "Empty",
+    "Line",
+    "Question",
+    "Turn",
+    "Wants",
+    "Words",
+    "candidates",
+    "dropped",
+    "dump",
+    "files_in",
+    "is_open",
+    "is_quoted",
+    "markdown",
+    "parts",
+    "read",
+    "restore",
+    "split",
+]

@@ -1,0 +1,203 @@
+"""One conversation: what was said, which media are in it, what goes to the model next. The engine only computes it.
+
+Turns are the truth. When the context is full, the oldest are no longer sent, but they stay here, and so do their media.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Protocol
+
+from mmcli.engine.messages import Answer, Engine, FinishReason, Message, OnProgress, Part, Piece, Sampling
+from mmcli.errors import ContextFull, UsageError
+from mmcli.media.types import Text
+
+if TYPE_CHECKING:
+    from mmcli.media.types import Medium
+
+ROOM_FOR_ANSWER = 256  # tokens that a question leaves free, or an eighth of a small context
+
+
+class Recorder(Protocol):
+    """Writes a talk down while it happens; never fails."""
+
+    def question(self, text: str, media: Sequence[Medium] = (), sampling: Sampling | None = None) -> None: ...
+
+    def keep(self, pieces: Iterator[Piece]) -> Iterator[Piece]: ...
+
+    def take_back(self, n_turns: int = 1) -> None: ...
+
+
+@dataclass(frozen=True)
+class Turn:
+    """A question with the media it brought, and what was said to it."""
+
+    words: str
+    media: tuple[Medium, ...] = ()
+    said: str = ""
+    finish_reason: FinishReason = "interrupted"
+    answer: Answer | None = None  # with receipts and usage; None: from a file or the history
+
+
+def parts(media: Sequence[Medium], words: str) -> tuple[Part, ...]:
+    """Pictures and sounds first, as models were trained; then the texts; then the words."""
+    texts = [medium for medium in media if isinstance(medium, Text)]
+    return (*(medium for medium in media if not isinstance(medium, Text)), *texts, words)
+
+
+def _nothing(text: str) -> None:
+    """Nobody listens."""
+
+
+class Conversation:
+    """What was said and what will be asked. `on_notice` is told in a sentence when turns are left out."""
+
+    def __init__(
+        self,
+        system: str | None = None,
+        *,
+        recorder: Recorder | None = None,
+        on_notice: Callable[[str], None] = _nothing,
+    ) -> None:
+        self.system = system
+        self.turns: list[Turn] = []
+        self.staged: list[Medium] = []  # go with the next question
+        self.n_left_out = 0  # of the oldest turns: the model does not get their words any more
+        self._recorder, self._on_notice = recorder, on_notice
+
+    # what it is about
+
+    @property
+    def media(self) -> list[Medium]:
+        """All media in the order of their numbers: first those of the turns, then those that are staged."""
+        return [*(medium for turn in self.turns for medium in turn.media), *self.staged]
+
+    def stage(self, medium: Medium) -> int:
+        """Put a medium with the next question; its number."""
+        self.staged.append(medium)
+        return len(self.media)
+
+    def find(self, number: int) -> Medium:
+        """The medium of that number, from 1 on; UsageError where there is none."""
+        media = self.media
+        if not 1 <= number <= len(media):
+            known = f"there are {len(media)}" if len(media) != 1 else "there is one"
+            raise UsageError(
+                f"there is no medium {number}: {known if media else 'none was attached'}", hint="see /media"
+            )
+        return media[number - 1]
+
+    def drop(self, number: int) -> Medium:
+        """Take a medium out, of what is staged or of what was said: the model does not get it any more."""
+        medium = self.find(number)
+        for i, turn in enumerate(self.turns):
+            if number <= len(turn.media):
+                rest = (*turn.media[: number - 1], *turn.media[number:])
+                self.turns[i] = replace(turn, media=rest)
+                return medium
+            number -= len(turn.media)
+        return self.staged.pop(number - 1)
+
+    # what is said
+
+    def ask(
+        self,
+        engine: Engine,
+        words: str,
+        sampling: Sampling,
+        on_progress: OnProgress | None = None,
+        *,
+        n_ctx_limit: int | None = None,
+    ) -> Iterator[Piece]:
+        """Ask with all that is staged, and pass the answer on while it comes.
+
+        What was said stays, whatever ends it. Where nothing was said, the question is not part of the talk, its media
+        are staged as before, and an error is raised again: ContextFull where not even the question alone has room.
+        """
+        turn = Turn(words, tuple(self.staged))
+        if self._recorder is not None:
+            self._recorder.question(words, turn.media, sampling)
+        left_out = self.n_left_out
+        said: list[str] = []
+        try:
+            for piece in self._recorded(self._fitting(engine, turn, sampling, on_progress, n_ctx_limit)):
+                if piece.kind == "answer":
+                    said.append(piece.text)
+                if piece.answer is not None:
+                    turn = replace(turn, finish_reason=piece.answer.finish_reason, answer=piece.answer)
+                yield piece
+        finally:
+            turn = replace(turn, said="".join(said))
+            if turn.said or turn.finish_reason != "interrupted":
+                self.turns.append(turn)
+                self.staged.clear()
+            else:
+                self.n_left_out = left_out
+                if self._recorder is not None:
+                    self._recorder.take_back()
+
+    def undo(self) -> Turn:
+        """Take back the last turn: its media are staged again, before those that were; UsageError without turns."""
+        if not self.turns:
+            raise UsageError("nothing was said yet")
+        turn = self.turns.pop()
+        self.n_left_out = min(self.n_left_out, len(self.turns))
+        self.staged[:0] = turn.media
+        if self._recorder is not None:
+            self._recorder.take_back()
+        return turn
+
+    def clear(self) -> None:
+        """Begin anew: nothing said, nothing staged. The system prompt stays."""
+        self.turns, self.staged, self.n_left_out = [], [], 0
+
+    @property
+    def n_past(self) -> int:
+        """Tokens that the last answer left in the context, as far as that is known."""
+        last = self.turns[-1].answer if self.turns else None
+        return last.n_past if last else 0
+
+    # what the model gets
+
+    def messages(self, turn: Turn | None = None) -> list[Message]:
+        """The talk as the model gets it, with `turn`'s question at its end."""
+        sent = [*self.turns[self.n_left_out :], *([turn] if turn else [])]
+        stay = [medium for old in self.turns[: self.n_left_out] for medium in old.media]
+        messages = [Message("system", (self.system,))] if self.system else []
+        for each in sent:
+            messages.append(Message("user", parts((*stay, *each.media), each.words)))
+            stay = []
+            if each is not turn:
+                messages.append(Message("assistant", (each.said,)))
+        return messages
+
+    def _fitting(
+        self, engine: Engine, turn: Turn, sampling: Sampling, on_progress: OnProgress | None, limit: int | None
+    ) -> Iterator[Piece]:
+        """The answer; where the context is full, without the oldest turns."""
+        before = self.n_left_out
+        least = min(sampling.max_tokens, ROOM_FOR_ANSWER, max(1, (limit or 8 * ROOM_FOR_ANSWER) // 8))
+        while True:
+            pieces = engine.generate(self.messages(turn), sampling, on_progress, least=least)
+            try:
+                first = next(pieces)  # all that can fail for want of room fails before it
+                break
+            except ContextFull as error:
+                n_sent = len(self.turns) - self.n_left_out
+                if not n_sent:
+                    hint = "/drop N takes a medium out; a larger --ctx-size has more room"
+                    raise ContextFull(error.message, hint=hint if self.media else error.hint) from error
+                self.n_left_out += max(1, n_sent // 4)  # a quarter at once: what comes next is quick again
+        if self.n_left_out > before:
+            self._on_notice(_left_out(self.n_left_out - before, bool(self.media)))
+        yield first
+        yield from pieces
+
+    def _recorded(self, pieces: Iterator[Piece]) -> Iterator[Piece]:
+        return pieces if self._recorder is None else self._recorder.keep(pieces)
+
+
+def _left_out(n_turns: int, has_media: bool) -> str:
+    which = "the oldest question and its answer are" if n_turns == 1 else f"the {n_turns} oldest questions are"
+    return f"the context is full: {which} left out from now on" + ("; all media stay" if has_media else "")

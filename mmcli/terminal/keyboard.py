@@ -1,0 +1,239 @@
+"""Reads what a person types, one message at a time. Knows keys and screens; knows no commands, no media, no models.
+
+On a terminal it is prompt_toolkit: history, search, completion, an editor, many pasted lines as one message. On a dumb
+terminal, and in a pipe, it is a line at a time without a single escape code.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, Protocol
+
+from mmcli.terminal import streams
+from mmcli.terminal.clean import clean, one_line
+
+if TYPE_CHECKING:
+    from prompt_toolkit.completion import Completer
+    from prompt_toolkit.history import History
+    from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
+
+PROMPT, MORE = "> ", ". "  # before a message, and before each of its other lines
+
+
+class Completion(Protocol):
+    """What may stand before the cursor instead of the last `back` characters."""
+
+    @property
+    def text(self) -> str: ...
+    @property
+    def back(self) -> int: ...
+    @property
+    def shown(self) -> str: ...
+    @property
+    def about(self) -> str: ...
+
+
+@dataclass(frozen=True)
+class Hooks:
+    """What the keyboard asks and tells its owner while a message is typed."""
+
+    complete: Callable[[str], Iterable[Completion]]  # of the text before the cursor
+    status: Callable[[], Sequence[str]]  # of the bottom line, the most important first
+    is_open: Callable[[str], bool]  # whether Enter only begins another line
+    dropped: Callable[[str], Callable[[], None] | None]  # what to do with a paste instead of inserting it
+    paste_picture: Callable[[], None]  # Ctrl-V
+
+
+class Keyboard(Protocol):
+    """Where messages come from. `is_person`: somebody reads along and can mend what went wrong."""
+
+    is_person: bool
+
+    def read(self, default: str = "") -> str:
+        """The next message; EOFError at the end, KeyboardInterrupt when Ctrl-C was pressed on an empty line."""
+
+    def refresh(self) -> None:
+        """What the status line tells has changed; from any thread."""
+
+
+def open_keyboard(hooks: Hooks, history: Path | None) -> Keyboard:
+    """The best keyboard there is: prompt_toolkit on a terminal, plain lines elsewhere; `history` is its file."""
+    seen = [stream for stream in (sys.stdout, sys.stderr) if streams.is_terminal(stream)]
+    if sys.stdin is None or not streams.is_terminal(sys.stdin) or not seen:
+        return Lines(None, hooks.is_open)
+    if os.environ.get("TERM", "").lower() in ("dumb", "unknown"):
+        return Lines(sys.stderr if streams.is_terminal(sys.stderr) else sys.stdout, hooks.is_open)
+    return Prompt(hooks, history)
+
+
+class Lines:
+    """A line is a message, but for those between triple quotes. `prompt`: where a person sees that it is their turn."""
+
+    def __init__(self, prompt: IO[str] | None, is_open: Callable[[str], bool]) -> None:
+        self._prompt, self._is_open = prompt, is_open
+        self.is_person = prompt is not None
+
+    def read(self, default: str = "") -> str:
+        text = self._line(f"[{one_line(default)}] {PROMPT}" if default else PROMPT)
+        while self._is_open(text):
+            try:
+                text += "\n" + self._line(MORE)
+            except EOFError:  # what was begun is a message too
+                break
+        return text.strip() or default
+
+    def refresh(self) -> None:
+        pass
+
+    def _line(self, prompt: str) -> str:
+        if self._prompt is not None:
+            streams.write(prompt, self._prompt)
+        line = sys.stdin.readline() if sys.stdin is not None else ""
+        if not line:
+            if self._prompt is not None:
+                streams.write("\n", self._prompt)
+            raise EOFError
+        return line.rstrip("\r\n")
+
+
+class Prompt:
+    """A line editor with everything that people's fingers know."""
+
+    is_person = True
+
+    def __init__(self, hooks: Hooks, history: Path | None) -> None:
+        from prompt_toolkit import PromptSession
+        from prompt_toolkit.enums import EditingMode
+        from prompt_toolkit.filters import Condition
+        from prompt_toolkit.output import create_output
+        from prompt_toolkit.styles import Style
+
+        self._hooks = hooks
+        self._session: PromptSession[str] = PromptSession(
+            message="\n" + PROMPT,  # a blank line between what was said and what is typed
+            multiline=True,  # what is pasted or comes from the editor may have lines; Enter sends all the same
+            prompt_continuation=lambda width, line, wrapped: " " * width if wrapped else MORE,
+            search_ignore_case=True,
+            editing_mode=EditingMode.EMACS,
+            history=_history(history),
+            completer=_completer(hooks.complete),
+            complete_while_typing=Condition(self._is_command),
+            bottom_toolbar=self._status,
+            key_bindings=self._keys(),
+            enable_suspend=True,
+            tempfile_suffix=".md",
+            style=Style.from_dict({"bottom-toolbar": "noreverse ansibrightblack"}),
+            output=create_output(always_prefer_tty=True),
+        )
+        # Without an answer to where the cursor is there is no status line: no reason to complain on every start.
+        self._session.app.renderer.cpr_not_supported_callback = None
+
+    def read(self, default: str = "") -> str:
+        return self._session.prompt(default=default)
+
+    def refresh(self) -> None:
+        self._session.app.invalidate()
+
+    def _is_command(self) -> bool:
+        document = self._session.default_buffer.document
+        return document.text.startswith("/") and not any(char.isspace() for char in document.text)
+
+    def _status(self) -> str:
+        columns = self._session.app.output.get_size().columns
+        return fitted(self._hooks.status(), columns)
+
+    def _keys(self) -> KeyBindings:
+        from prompt_toolkit.application import run_in_terminal
+        from prompt_toolkit.filters import has_selection, is_searching
+        from prompt_toolkit.key_binding import KeyBindings
+        from prompt_toolkit.keys import Keys
+
+        keys, is_typing = KeyBindings(), ~is_searching
+
+        @keys.add("enter", filter=is_typing)
+        def send(event: KeyPressEvent) -> None:
+            buffer = event.current_buffer
+            if buffer.complete_state and buffer.complete_state.current_completion:
+                buffer.complete_state = None  # take what the menu shows
+            elif self._hooks.is_open(buffer.text):
+                buffer.newline(copy_margin=False)
+            else:
+                buffer.validate_and_handle()
+
+        @keys.add("escape", "enter", filter=is_typing)
+        def newline(event: KeyPressEvent) -> None:
+            event.current_buffer.newline(copy_margin=False)
+
+        @keys.add("c-c", filter=is_typing & ~has_selection)
+        def abandon(event: KeyPressEvent) -> None:
+            if event.current_buffer.text:
+                event.current_buffer.reset()
+            else:
+                event.app.exit(exception=KeyboardInterrupt)
+
+        @keys.add("c-g", filter=is_typing & ~has_selection)
+        def edit(event: KeyPressEvent) -> None:
+            event.current_buffer.open_in_editor()
+
+        @keys.add("c-v")
+        def picture(event: KeyPressEvent) -> None:
+            run_in_terminal(self._hooks.paste_picture)
+
+        @keys.add(Keys.BracketedPaste)
+        def paste(event: KeyPressEvent) -> None:
+            text = event.data.replace("\r\n", "\n").replace("\r", "\n")
+            todo = self._hooks.dropped(text)
+            if todo is None:
+                event.current_buffer.insert_text(text)
+            else:
+                run_in_terminal(todo)
+
+        return keys
+
+
+def fitted(parts: Sequence[str], columns: int) -> str:
+    """Facts on one line of at most `columns` cells; the last ones go first where room is short."""
+    from rich.cells import cell_len, set_cell_size
+
+    line = "  ".join(one_line(part) for part in parts if part)
+    # The last cell stays free: some terminals wrap when it is written.
+    return line if cell_len(line) < columns else set_cell_size(line, max(columns - 2, 0)) + "…"
+
+
+def _completer(complete: Callable[[str], Iterable[Completion]]) -> Completer:
+    from prompt_toolkit.completion import Completer, Completion
+    from prompt_toolkit.document import Document
+
+    class Candidates(Completer):
+        def get_completions(self, document: Document, complete_event: Any) -> Iterator[Completion]:
+            for one in complete(document.text_before_cursor):
+                shown, about = clean(one.shown, newlines=False), one_line(one.about)
+                yield Completion(one.text, start_position=-one.back, display=shown, display_meta=about)
+
+    return Candidates()
+
+
+def _history(path: Path | None) -> History:
+    from prompt_toolkit.history import FileHistory, InMemoryHistory
+
+    class Kept(FileHistory):
+        """What was typed, in a file that only its owner reads; where it cannot be written, it is forgotten."""
+
+        def store_string(self, string: str) -> None:
+            try:
+                super().store_string(string)
+            except OSError:
+                pass
+
+    if path is None:
+        return InMemoryHistory()
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600))
+    except OSError:
+        return InMemoryHistory()
+    return Kept(str(path))
