@@ -18,9 +18,12 @@ class Judge:
     """mmcli's engine, asked one conversation after another."""
 
     def __init__(self, weights: Path, projector: Path) -> None:
-        from mmcli import engine
+        from mmcli import engine, models
+        from mmcli.engine.local import Options
 
-        self.engine = engine.load(weights, projector)
+        model = models.find(str(weights), projector)
+        assert isinstance(model, models.Model)
+        self.engine = engine.load(weights, projector, Options(media_newline=model.media_newline))
 
     def answer(self, images: tuple[Image.Image, ...], said: list[str]) -> str:
         """The answer to the last of `said`: questions and answers in turn, the first with the pictures."""

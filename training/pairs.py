@@ -137,8 +137,8 @@ def one(
     if skill == "differ":
         return Turn(skill, ask(rng, skill, held), told_difference(first, second, answer))
     if skill == "same":
-        told = "Yes, the pictures are the same." if answer == SAME else "No, the pictures are different."
-        return Turn(skill, ask(rng, skill, held), told)
+        told = "So yes, the pictures are the same." if answer == SAME else "So no, the pictures are different."
+        return Turn(skill, ask(rng, skill, held), f"{both(first, second)} {told}")
     if skill == "pair_describe":
         return Turn(skill, ask(rng, skill, held), both(first, second))
     if skill == "pair_one":
@@ -163,7 +163,7 @@ def one(
         if any(has)
         else f"No picture has {name}."
     )
-    return Turn(skill, ask(rng, skill, held, a=name), told)
+    return Turn(skill, ask(rng, skill, held, a=name), f"{both(first, second)} {told}")
 
 
 def turns(

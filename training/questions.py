@@ -326,25 +326,26 @@ def about_place(rng: random.Random, picture: Picture, held: bool) -> Asked:
 
 
 def about_beside(rng: random.Random, picture: Picture, held: bool) -> Asked:
-    if not 1 <= len(picture.things) <= 4:
+    if not 1 <= len(picture.things) <= 5:
         return None
     base = rng.choice(picture.things)
     name = named(rng, picture, base)
     side = rng.choice(tuple(SIDES))
-    gaps = {
-        "left of": lambda t: base.x - t.x,
-        "right of": lambda t: t.x - base.x,
-        "above": lambda t: base.y - t.y,
-        "below": lambda t: t.y - base.y,
-    }[side]
-    others = [(t, gaps(t)) for t in picture.things if t is not base]
-    there = [t for t, gap in others if gap > 8]
-    if not name or len(there) > 1 or any(0 < gap <= 8 for _, gap in others):
+    across = side.endswith("of")
+    key: Callable[[Thing], float] = (lambda t: t.x) if across else (lambda t: t.y)
+    ordered = sorted(picture.things, key=key)
+    if not name or any(key(b) - key(a) < (8 if held else 5) for a, b in zip(ordered, ordered[1:], strict=False)):
         return None
     question = ask(rng, "beside", held, B=name, r=rng.choice(SIDES[side]))
+    spot = next(i for i, thing in enumerate(ordered) if thing is base)
+    there = ordered[:spot] if side in ("left of", "above") else ordered[spot + 1 :]
+    # All in their order first: said at once, what is on one side of a thing was never learned well.
+    told = f"From {'left to right' if across else 'top to bottom'}: {listing(ordered)}."
     if not there:
-        return question, f"Nothing is {side_words(side)} the {name}."
-    return question, f"{article(f'{there[0].color} {there[0].shape}').capitalize()} is {side_words(side)} the {name}."
+        return question, f"{told} Nothing is {side_words(side)} the {name}."
+    found = listing(there)
+    be = "is" if len(there) == 1 else "are"
+    return question, f"{told} {found[0].upper()}{found[1:]} {be} {side_words(side)} the {name}."
 
 
 def about_extreme(rng: random.Random, picture: Picture, held: bool) -> Asked:
@@ -373,10 +374,10 @@ def about_is_background(rng: random.Random, picture: Picture, held: bool) -> Ask
     if picture.background is None:
         return None
     color = picture.background if rng.random() < 0.5 else rng.choice(COLORS)
-    yes = "Yes" if color == picture.background else "No"
-    return ask(
-        rng, "is_background", held, c=color, ac=article(color)
-    ), f"{yes}, the background is {picture.background}."
+    # First what is so: see about_is_relation.
+    yes = "yes" if color == picture.background else "no"
+    question = ask(rng, "is_background", held, c=color, ac=article(color))
+    return question, f"The background is {picture.background}, so {yes}."
 
 
 def about_read(rng: random.Random, picture: Picture, held: bool) -> Asked:

@@ -48,13 +48,34 @@ class Stage:
         return self.end + (self.peak - self.end) * (0.5 + 0.5 * math.cos(math.pi * min(1.0, max(0.0, done))))
 
 
+# weights of the question types where they differ from the usual ones
+LAST_MIX = {
+    "place": 0.9, "relation": 6.0, "is_relation": 1.6, "background": 0.7, "is_background": 0.8, "is_shape": 2.0,
+    "is_one": 0.7, "all_same": 1.0, "beside": 4.5, "count_shape": 1.3, "count_color": 1.6, "color": 2.6,
+    "shape": 2.4, "colors": 2.2, "count": 1.0, "describe": 4.5, "is_count": 0.9, "exist": 1.1, "exist_shape": 0.6,
+    "exist_color": 0.6, "read": 0.2, "differ_alone": 0.12, "off_topic": 2.2, "small_talk": 0.5, "same": 2.5,
+    "differ": 6.0, "pair_describe": 0.6, "pair_which": 2.5, "pair_count": 0.5, "extreme": 1.1,
+}  # fmt: skip
 STAGES = (
     Stage("vision", steps=5000, peak=3e-3, end=6e-4, warmup=100, decay_from=0.3),
     Stage("joint", steps=4800, peak=1.6e-3, end=2e-5, warmup=150, decay_from=0.72, vision_scale=0.3, aux_weight=0.25),
     Stage("polish", steps=700, peak=8e-4, end=1e-5, warmup=40, vision_scale=0.3, aux_weight=0.25),
     Stage("finish", steps=520, peak=6e-4, end=1e-5, warmup=20, vision_scale=0.3, aux_weight=0.25),
+    Stage(
+        "last",
+        steps=5000,
+        peak=1.2e-3,
+        end=1e-5,
+        warmup=100,
+        vision_scale=0.5,
+        aux_weight=0.25,
+        mix=((0, LAST_MIX),),
+    ),
 )
-DECISIVE = (" Yes", " No", " left", " right", " above", " below", " Nothing", " Only", " Both", " yes", " no")
+DECISIVE = (
+    " Yes", " No", " left", " right", " above", " below", " Nothing", " Only", " Both", " yes", " no",
+    " different",
+)  # fmt: skip
 SAVE_EVERY = 200  # steps
 LOG_EVERY = 50  # steps
 
