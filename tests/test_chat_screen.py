@@ -247,10 +247,13 @@ def test_no_history_leaves_no_trace(start: Start, home: Path) -> None:
 
 def test_a_message_of_several_lines(start: Start, tmp_path: Path) -> None:
     chat = start()
+    said = "only a starter model"
     chat.prompt()
     chat.send("Hello" + ALT_ENTER + "/help\r")
+    chat.wait(lambda: chat.flat.count(said) == 1, told=said)
     chat.prompt()
     chat.send('"""\r/quit\rsecond """\r')
+    chat.wait(lambda: chat.flat.count(said) == 2, told=said)
     chat.prompt()
     chat.paste("one\r\ntwo\n")
     chat.wait(". two")
