@@ -12,7 +12,7 @@ import pytest
 from mmcli import models
 from mmcli.errors import ModelError
 from mmcli.models import speech
-from tests.conftest import Completed, Run
+from tests.conftest import STARTER, Completed, Run
 from tests.hub import COMMIT, Hub, Repo
 
 REPO = "tests/faster-whisper-toy"
@@ -182,10 +182,15 @@ def test_a_folder_is_a_speech_model_if_it_holds_one(tmp_path: Path) -> None:
         models.find_speech(str(folder))
 
 
+def test_the_starter_speech_model_is_found_where_it_ships() -> None:
+    found = models.find_speech("starter")
+    assert isinstance(found, speech.SpeechModel) and found.folder == STARTER / "speech"
+
+
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("starter", "answers questions"),
+        ("smolvlm-256m", "answers questions"),
         ("whisper-smal1", "no speech model named"),
         ("", "no speech model"),
         ("whisper-large", "one of 2"),

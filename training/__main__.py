@@ -1,9 +1,14 @@
-"""`python -m training data|train|export|evaluate|all`: make the starter model again, from a seed."""
+"""`python -m training data|train|export|evaluate|all`: make the starter model again, from a seed.
+
+`python -m training speech …` does the same for the starter speech model.
+"""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
+
+from training.speech import commands as speech
 
 
 def data(out: Path, seed: int) -> None:
@@ -48,8 +53,12 @@ def main() -> None:
     command.add_argument("--seed", type=int, default=20261122)
     command.add_argument("-n", type=int, default=100, help="questions per skill")
     command.add_argument("--report", type=Path, help="write the figures as JSON")
+    speech.add_to(commands)
     arguments = parser.parse_args()
 
+    if arguments.command == "speech":
+        speech.run(arguments)
+        return
     if arguments.command == "evaluate":
         evaluate(arguments.weights, arguments.projector, arguments.seed, arguments.n, arguments.report)
         return
