@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from pathlib import Path
 
@@ -179,6 +180,29 @@ def test_an_attribute_description_and_a_foreign_prefix_are_understood() -> None:
     assert "mine" not in text and "a &lt;b&gt; &amp; c<" in text
     assert "kept" in text and 'lr:note="a&#10;b"' in text
     assert xmp.with_description(new, "a <b> & c\x00", model="m", date="2027-01-01") == new
+
+
+def test_tags_are_keywords_beside_a_person_s() -> None:
+    old = (
+        b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><r:RDF xmlns:r="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
+        b'<r:Description r:about="" xmlns:dc="http://purl.org/dc/elements/1.1/" dc:description="mine"><dc:subject>'
+        b"<r:Bag><r:li>Holiday</r:li><r:li>Sea</r:li></r:Bag></dc:subject></r:Description></r:RDF></x:xmpmeta>"
+    )
+
+    def keywords(data: bytes) -> list[str]:
+        return re.findall(r"<rdf:li>(.*?)</rdf:li>", data.decode().split("MachineTags")[0])
+
+    new = xmp.with_tags(old, ["sea", "red & blue", "boat"], model="m", date="2026-01-01")
+    assert keywords(new) == ["Holiday", "Sea", "red &amp; blue", "boat"]
+    assert 'dc:description="mine"' in new.decode()
+    assert xmp.with_tags(new, ["sea", "red & blue", "boat"], model="m", date="2027-01-01") == new
+    assert not xmp.has_lost_tags(new, shown="x")
+    # another run's take the place of ours, not of theirs; nor does a description disturb them
+    again = xmp.with_tags(new, ["harbour", "boat"], model="n", date="2027-01-01")
+    assert keywords(again) == ["Holiday", "Sea", "harbour", "boat"]
+    assert keywords(xmp.with_description(again, "words", model="n", date="2027-01-01")) == keywords(again)
+    # what a person took away is known to be gone
+    assert xmp.has_lost_tags(again.replace(b"<rdf:li>boat</rdf:li>", b"", 1), shown="x")
 
 
 def test_broken_facts_are_no_facts() -> None:

@@ -99,6 +99,13 @@ def test_a_list_names_the_pictures(
     assert [path for path, _ in lines(done)] == ["two.png", "one.png"]
 
 
+@pytest.mark.parametrize("is_list", [True, False])
+def test_what_is_piped_in_comes_where_its_dash_stands(caption: Caption, two: Path, one: Path, is_list: bool) -> None:
+    done = caption("one.png", "-", "one.png", stdin=b"two.png\n" if is_list else two.read_bytes())
+    assert (done.status, done.stderr) == (0, "")
+    assert [path for path, _ in lines(done)] == ["one.png", "two.png" if is_list else "-", "one.png"]
+
+
 def test_a_name_from_a_list_is_taken_letter_by_letter(caption: Caption, tmp_path: Path) -> None:
     draw(tmp_path / "a[1]*.png", "red circle")
     draw(tmp_path / "a1x.png", "blue square")
@@ -307,7 +314,7 @@ def test_a_style_a_language_and_facts_reach_the_model(caption: Caption, two: Pat
 def test_a_caption_that_is_cut_off_is_noted(caption: Caption, two: Path) -> None:
     done = caption("two.png", "--max-tokens", "3")
     assert done.status == 0
-    assert "cut off" in done.stderr
+    assert "note: 1 caption is cut off" in done.stderr
 
 
 def test_a_dry_run_shows_the_plan_and_does_nothing(caption: Caption, two: Path, one: Path, tmp_path: Path) -> None:

@@ -53,6 +53,22 @@ def test_sidecars_stand_beside_their_pictures(caption: Caption, two: Path, tmp_p
     assert read["XMP-mmcli:Date"].startswith("20")
 
 
+def test_tags_become_keywords(caption: Caption, two: Path, tmp_path: Path) -> None:
+    sidecar = tmp_path / "two.png.xmp"
+    exiftool("-q", "-XMP-dc:Subject=mine", "-XMP-dc:Description=my words", "-o", sidecar, two)
+    run = ("two.png", "--sidecar", "xmp", "--style", "tags", "--jsonl")
+    said = json.loads(caption(*run).stdout)["caption"]
+    read = exiftool("-json", "-G1", sidecar)
+    assert read["XMP-dc:Subject"] == ["mine", *said.split(", ")]
+    assert (read["XMP-dc:Description"], read["XMP-mmcli:TagsModel"]) == ("my words", "starter")
+    # a tag that somebody took away does not come back by itself
+    exiftool("-q", "-overwrite_original", "-XMP-dc:Subject=mine", sidecar)
+    assert "kept" in json.loads(caption(*run).stdout)
+    assert exiftool("-json", "-G1", sidecar)["XMP-dc:Subject"] == "mine"
+    assert caption(*run, "--overwrite").status == 0
+    assert exiftool("-json", "-G1", sidecar)["XMP-dc:Subject"] == ["mine", *said.split(", ")]
+
+
 def test_sidecars_mirror_the_tree_in_a_folder(caption: Caption, tmp_path: Path) -> None:
     for name in ("a/one.png", "a/b/one.png"):
         (tmp_path / name).parent.mkdir(exist_ok=True)

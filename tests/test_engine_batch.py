@@ -225,6 +225,12 @@ def test_a_source_that_blocks_holds_up_nobody(running: LocalEngine) -> None:
     assert order == [0, 1]
 
 
+def test_no_more_places_are_made_than_requests_are_expected(running: LocalEngine, log: list[str]) -> None:
+    pieces = [piece for _, piece in running.generate_many(conversations(2), GREEDY, expected=2)]
+    assert sum(piece.answer is not None for piece in pieces) == 2
+    assert [line.split()[-1] for line in log if "n_seq_max" in line] == ["2"]
+
+
 def test_places_are_used_again_and_again(running: LocalEngine, log: list[str]) -> None:
     ended = many(running, conversations(20), 2, VARIED)
     assert len(texts(ended)) == 20

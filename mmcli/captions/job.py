@@ -280,7 +280,9 @@ class Run:
                 item = self._ready.get()
 
         since = time.monotonic()
-        for index, piece in engine.generate_many(requests(), self._job.sampling, parallel=self._job.parallel):
+        expected = self.listing.n if self.listing.complete else None  # one picture needs no sixteen places
+        answers = engine.generate_many(requests(), self._job.sampling, parallel=self._job.parallel, expected=expected)
+        for index, piece in answers:
             if piece.error is None and piece.answer is None:
                 continue
             if isinstance(piece.error, ModelError):  # no projector, the wrong one: no other picture would fare better

@@ -32,7 +32,7 @@ class Named:
 
 @dataclass(frozen=True)
 class Wanted:
-    """What the person named: arguments, and lists of names as blocks of bytes."""
+    """What the person named: arguments, among them `-` for what is piped in, and lists of names as blocks of bytes."""
 
     arguments: Sequence[str] = ()
     recursive: bool = False
@@ -130,9 +130,11 @@ class Listing:
                 self._changed.notify_all()
 
     def _entries(self) -> Iterator[list[dict[str, Any]]]:
-        if self._wanted.picture is not None:
-            yield [{"name": "-"}]
+        piped = self._piped()
         for argument in self._wanted.arguments:
+            if argument == "-":
+                yield from piped
+                continue
             refused: list[InputError] = []
             try:
                 for source in media.each(argument, recursive=self._wanted.recursive, on_error=refused.append):
@@ -141,6 +143,12 @@ class Listing:
                 refused.append(error)
             if refused:
                 yield [_refused(argument, error) for error in refused]
+        yield from piped  # where no `-` says its place
+
+    def _piped(self) -> Iterator[list[dict[str, Any]]]:
+        """What is piped in: a picture, or names, several at a time as they arrive."""
+        if self._wanted.picture is not None:
+            yield [{"name": "-"}]
         if self._wanted.names is not None:
             for names in split(self._wanted.names, self._wanted.separator):
                 yield [_entry(media.named(name)) for name in names]

@@ -30,6 +30,7 @@ class Plan:
     folder: Path | None = None  # None: beside each picture
     naming: Naming | None = None  # None: as NAMING says
     overwrite: bool = False  # other people's words too
+    tags: bool = False  # captions are tags: keywords in XMP
 
     def place(self, picture: Path, kind: Kind) -> Path:
         """Where the sidecar of a picture goes; in a folder, the tree as seen from here is mirrored."""
@@ -110,6 +111,8 @@ class Sidecars:
                 return before  # a new date alone is no reason to write
             document = {"generator": GENERATOR, "date": now, **record}
             return (json.dumps(document, indent=2, ensure_ascii=not _is_unicode(record)) + "\n").encode()
+        if self._plan.tags:
+            return xmp.with_tags(before, caption.split(", "), model=record["model"]["name"], date=now)
         return xmp.with_description(before, caption, model=record["model"]["name"], date=now)
 
     def _foreign(self, picture: Path, kind: Kind) -> Path | None:
@@ -119,7 +122,8 @@ class Sidecars:
         if data is None or self._plan.overwrite or self._results.is_ours(place, data):
             return None
         if kind == "xmp":
-            return place if xmp.is_human(data, shown=f"`{place}`") else None
+            is_theirs = xmp.has_lost_tags if self._plan.tags else xmp.is_human
+            return place if is_theirs(data, shown=f"`{place}`") else None
         if kind == "json" and (told := _told(data)) is not None and told.get("generator") == GENERATOR:
             return None
         return place if data.strip() else None

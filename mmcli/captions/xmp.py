@@ -2,7 +2,8 @@
 
 The description is dc:description in the language x-default, which every photo program shows. Beside it, in a namespace
 of our own, stand the model, the date and a digest of our words: so a reader can tell a machine wrote them, and mmcli
-can tell when a person has changed them since.
+can tell when a person has changed them since. Tags become keywords, dc:subject, beside those a person gave; which of
+them are ours stands in a list of our own, with the model and the date.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from xml.etree import ElementTree as ET
 
 from mmcli.errors import InputError
@@ -21,6 +22,8 @@ OURS = "https://mmcli.invalid/ns/caption/1.0/"  # a name, not an address
 LANG = "{http://www.w3.org/XML/1998/namespace}lang"
 _MODEL, _DATE, _DIGEST = f"{{{OURS}}}Model", f"{{{OURS}}}Date", f"{{{OURS}}}Digest"
 _MACHINE = f"{{{OURS}}}MachineMade"
+_SUBJECT, _LI = f"{{{DC}}}subject", f"{{{RDF}}}li"
+_TAGS, _TAGS_MODEL, _TAGS_DATE = f"{{{OURS}}}MachineTags", f"{{{OURS}}}TagsModel", f"{{{OURS}}}TagsDate"
 _PREFIXES = {"x": X, "rdf": RDF, "dc": DC, "xmp": XMP, "mmcli": OURS}
 _HEAD = '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>\n'
 _TAIL = '\n<?xpacket end="w"?>\n'
@@ -37,26 +40,48 @@ def with_description(before: bytes | None, text: str, *, model: str, date: str) 
     if _said(root) == text and _own(root, _MODEL) == model and _own(root, _DIGEST) == _digest(text):
         assert before is not None
         return before
-    for element in list(_descriptions(root)):
+    for element in _descriptions(root):
         element.attrib.pop(f"{{{DC}}}description", None)
-        for tag in (_MODEL, _DATE, _DIGEST, _MACHINE):
-            element.attrib.pop(tag, None)
-            for child in element.findall(tag):
-                element.remove(child)
-        if element is not main and len(element) == 0 and set(element.keys()) <= {f"{{{RDF}}}about"}:
-            _rdf(root).remove(element)  # it held nothing but our words
+    _remove(root, main, (_MODEL, _DATE, _DIGEST, _MACHINE))
     _default(root, main).text = text
     for tag, value in ((_MACHINE, "True"), (_MODEL, model), (_DATE, date), (_DIGEST, _digest(text))):
         ET.SubElement(main, tag).text = _xml_text(value)
     return _written(root)
 
 
+def with_tags(before: bytes | None, tags: Sequence[str], *, model: str, date: str) -> bytes:
+    """The sidecar `before` (None: a new one) with `tags` among its keywords, in place of those an earlier run gave.
+
+    A person's keywords stay. The same tags by the same model leave it as it is. InputError where `before` is no XMP.
+    """
+    root = _parsed(before) if before else _new()
+    main = next(_descriptions(root))
+    there, earlier = _items(root, _SUBJECT), _items(root, _TAGS)
+    theirs = [word for word in there if word not in earlier]
+    known = {word.casefold() for word in theirs}
+    ours = [word for tag in tags if (word := _xml_text(tag)).casefold() not in known]
+    if before and ours == earlier and set(ours) <= set(there) and _own(root, _TAGS_MODEL) == model:
+        return before
+    _remove(root, main, (_SUBJECT, _TAGS, _TAGS_MODEL, _TAGS_DATE))
+    for tag, words in ((_SUBJECT, theirs + ours), (_TAGS, ours)):
+        if words:
+            bag = ET.SubElement(ET.SubElement(main, tag), f"{{{RDF}}}Bag")
+            for word in words:
+                ET.SubElement(bag, _LI).text = word
+    for tag, value in ((_TAGS_MODEL, model), (_TAGS_DATE, date)):
+        ET.SubElement(main, tag).text = _xml_text(value)
+    return _written(root)
+
+
+def has_lost_tags(data: bytes, *, shown: str) -> bool:
+    """Whether somebody has taken a tag of ours away since: then it must not come back by itself."""
+    root = _shown(data, shown)
+    return not set(_items(root, _TAGS)) <= set(_items(root, _SUBJECT))
+
+
 def is_human(data: bytes, *, shown: str) -> bool:
     """Whether the sidecar holds a description that mmcli did not write, or that somebody has changed since."""
-    try:
-        root = _parsed(data)
-    except InputError as error:
-        raise InputError(f"{shown} {error.message}") from error
+    root = _shown(data, shown)
     said = _said(root)
     return bool(said and said.strip()) and _own(root, _DIGEST) != _digest(said or "")
 
@@ -86,6 +111,35 @@ def _parsed(data: bytes) -> ET.Element:
     if next(_descriptions(root), None) is None:
         ET.SubElement(_rdf(root), f"{{{RDF}}}Description", {f"{{{RDF}}}about": ""})
     return root
+
+
+def _shown(data: bytes, shown: str) -> ET.Element:
+    """The document; InputError names it as `shown`."""
+    try:
+        return _parsed(data)
+    except InputError as error:
+        raise InputError(f"{shown} {error.message}") from error
+
+
+def _remove(root: ET.Element, main: ET.Element, tags: Sequence[str]) -> None:
+    """Take properties out, in either form, and what held nothing else."""
+    for element in list(_descriptions(root)):
+        for tag in tags:
+            element.attrib.pop(tag, None)
+            for child in element.findall(tag):
+                element.remove(child)
+        if element is not main and len(element) == 0 and set(element.keys()) <= {f"{{{RDF}}}about"}:
+            _rdf(root).remove(element)
+
+
+def _items(root: ET.Element, tag: str) -> list[str]:
+    """The words of a list, from wherever it stands; also of one in a form it should not have."""
+    words: list[str | None] = []
+    for element in _descriptions(root):
+        words.append(element.get(tag))
+        for child in element.findall(tag):
+            words += [item.text for item in child.iter(_LI)] or [child.text]
+    return [word.strip() for word in words if word and word.strip()]
 
 
 def _descriptions(root: ET.Element) -> Iterator[ET.Element]:

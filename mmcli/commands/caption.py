@@ -194,7 +194,8 @@ def caption(
     # find the pictures and the model
     wanted = captioning.wanted(media or [], from_file, recursive=recursive, null=null, style=how)
     kinds = [str(kind) for kind in sidecar or ()]
-    sidecars = captioning.checked(Plan(kinds, output, str(sidecar_name) if sidecar_name else None, overwrite))
+    naming = str(sidecar_name) if sidecar_name else None
+    sidecars = captioning.checked(Plan(kinds, output, naming, overwrite, tags=str(style) == "tags"))
     found = getting.find(model, mmproj, yes=yes, style=how)
     found.require(sight=True, hearing=False)
     chosen = getting.here(found, yes=yes, style=how)

@@ -34,15 +34,14 @@ RESULTS = "captions.db"
 def wanted(arguments: list[str], from_file: str | None, *, recursive: bool, null: bool, style: Style) -> Wanted:
     """The pictures that are named, by arguments, by a list, or on stdin; a picture on stdin is one of them."""
     separator = b"\0" if null else b"\n"
-    named = [argument for argument in arguments if argument != "-"]
     if from_file is not None and from_file != "-":
         if "-" in arguments:
             raise UsageError("`-` and --from-file are two lists", hint="give one of them")
-        return Wanted(named, recursive, _blocks(from_file), separator)
-    if named and "-" not in arguments and from_file is None and not null:
-        return Wanted(named, recursive)  # what else is on stdin belongs to somebody else: the loop we run in
+        return Wanted(arguments, recursive, _blocks(from_file), separator)
+    if arguments and "-" not in arguments and from_file is None and not null:
+        return Wanted(arguments, recursive)  # what else is on stdin belongs to somebody else: the loop we run in
     picture, names = _piped(style, is_list=null or from_file == "-", wanted="-" in arguments or from_file == "-")
-    return Wanted(named, recursive, names, separator, picture)
+    return Wanted(arguments, recursive, names, separator, picture)
 
 
 def _piped(style: Style, *, is_list: bool, wanted: bool) -> tuple[bytes | None, Iterator[bytes] | None]:
@@ -140,7 +139,7 @@ def form(wanted: Wanted, *, json: bool, jsonl: bool, print0: bool, dry_run: bool
         raise UsageError("--json, --jsonl and --print0 are three forms", hint="give one of them")
     if json or jsonl or print0:
         return "json" if json else "jsonl" if jsonl else "print0"
-    alone = wanted.picture is not None and not wanted.arguments and wanted.names is None
+    alone = wanted.picture is not None and set(wanted.arguments) <= {"-"}
     return "plain" if alone and not dry_run else "lines"
 
 
@@ -247,9 +246,11 @@ def _conclude(
     if shown.planned:
         shown.plan(captions.pace_before)
     if shown.kept:
-        terminal.notice(f"{shown.kept} left as they are; -v tells why", style)
+        why = "" if style.verbose or shown.tells_all else "; -v tells why"
+        terminal.notice(f"{shown.kept} left as {'it is' if shown.kept == 1 else 'they are'}{why}", style)
     if shown.cut:
-        terminal.notice(f"{shown.cut} captions are cut off; a larger --max-tokens lets them go on", style)
+        cut = "1 caption is" if shown.cut == 1 else f"{shown.cut} captions are"
+        terminal.notice(f"{cut} cut off; a larger --max-tokens lets {'it' if shown.cut == 1 else 'them'} go on", style)
     if writing.rename and not writing.apply and shown.named:
         terminal.notice("nothing was renamed: the same command with --yes does it, and computes nothing again", style)
     if status == BatchError.status:

@@ -192,6 +192,7 @@ class LocalEngine:
         sampling: Sampling | None = None,
         *,
         parallel: int | None = None,
+        expected: int | None = None,
         on_progress: OnProgress | None = None,
     ) -> Iterator[tuple[int, Piece]]:
         """Answer many conversations at once; yield (index of the request, Piece) as they come.
@@ -199,8 +200,8 @@ class LocalEngine:
         `requests` is taken from in a thread of its own, never more of it than there are free places for and one ahead;
         it may block. The last Piece of each request carries its Answer, or the `error` why there is none: that ends no
         other. `parallel` answers are written at once, by default as many as `bearable` says; all their places are made
-        at the start, so give a smaller number where fewer requests will come. After `stop` the answers that were begun
-        end as `interrupted`, and requests that were not begun get no Piece.
+        at the start, but no more than requests are `expected`: how many will come at most, where that is known. After
+        `stop` the answers that were begun end as `interrupted`, and requests that were not begun get no Piece.
         """
         sampling = sampling or Sampling()
         cores = Cores(self._threads, min(self._options.encoder_threads, self._threads))
@@ -211,6 +212,7 @@ class LocalEngine:
             sampling,
             cores=cores,
             parallel=parallel,
+            expected=expected,
             interrupted=self._stop.is_set,
             on_notice=self._options.on_notice,
             report=on_progress or _unreported,

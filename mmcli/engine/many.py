@@ -81,12 +81,14 @@ class Many:
         *,
         cores: Cores,
         parallel: int | None,
+        expected: int | None,
         interrupted: Callable[[], bool],
         on_notice: Callable[[str], None],
         report: OnProgress,
     ) -> None:
         self._weights, self._projector, self._room, self._sampling = weights, projector, room, sampling
-        self._cores, self._parallel, self._interrupted = cores, parallel, interrupted
+        self._cores, self._interrupted = cores, interrupted
+        self._parallel, self._expected = parallel, MOST if expected is None else expected
         self._on_notice, self._report = on_notice, report
         self._context: Context | None = None
         self._places: list[Place] = []
@@ -168,9 +170,10 @@ class Many:
         most = bearable(wanted, self._room.affordable, self._cores.threads, gpu=device != "CPU")
         if self._parallel is not None:
             affordable = max(1, self._room.affordable // wanted)
-            if self._parallel > affordable:
+            if min(self._parallel, self._expected) > affordable:
                 self._on_notice(f"memory has room for {affordable} answers at once, not for {self._parallel}")
             most = min(self._parallel, affordable, MOST)
+        most = max(1, min(most, self._expected))
         self._context = Context(
             self._weights,
             n_ctx=wanted,

@@ -136,5 +136,6 @@ class Engine(Protocol):
         sampling: Sampling = ...,
         *,
         parallel: int | None = None,
+        expected: int | None = None,
         on_progress: OnProgress | None = None,
     ) -> Iterator[tuple[int, Piece]]: ...

@@ -49,6 +49,11 @@ class Captions:
         if answer is not None and not self._dry_run:
             output.receipts(answer, self._style)
 
+    @property
+    def tells_all(self) -> bool:
+        """Whether what is left as it is has told its reason already."""
+        return self._dry_run or self._form in ("json", "jsonl")
+
     def report(self, total: int, pace: tuple[float, int] | None) -> None:
         """Show how far it has come; `total` 0: nobody knows yet. `pace`: seconds a picture, measured on so many."""
         words = []
