@@ -44,6 +44,25 @@ app = typer.Typer(
 )
 
 
+IN_SHORT = {  # one line each in `mmcli --help`, at 80 columns: 61 characters
+    "ask": "Ask a question about pictures, sounds or texts.",
+    "chat": "Talk about pictures, sounds and texts.",
+    "caption": "Caption pictures: one, or a hundred thousand.",
+    "undo": "Take back the last `mmcli caption --rename --yes`.",
+    "transcribe": "Write down what is said in sounds, videos, a microphone.",
+    "pull": "Fetch models with their projectors.",
+    "models": "List the models: which are here, which fit this machine.",
+    "show": "Tell all that is known of one model.",
+    "rm": "Remove models from this machine.",
+    "devices": "List microphones and loudspeakers, and test them.",
+    "doctor": "Look for what is wrong: machine, build, settings, model.",
+    "demo": "Ask the built-in model about a sample picture.",
+    "completion": "Print what makes a shell complete mmcli's words.",
+    "config": "Show and change settings, and where files live.",
+    "history": "List, show, search, export and delete past talks.",
+}
+
+
 class _ClosedPipe(Exception):
     """Whoever read our output has gone. Not an OSError: Typer would turn that into status 1 itself."""
 
@@ -72,7 +91,10 @@ def _running(function: Callable[..., int | None]) -> Callable[..., int]:
 
 def _command(function: Callable[..., int | None], parent: typer.Typer = app) -> None:
     """Register a command under its function's name."""
-    parent.command(function.__name__.rstrip("_"), cls=getattr(function, "command_class", None))(_running(function))
+    name = function.__name__.rstrip("_")
+    own_class = getattr(function, "command_class", None)
+    short = IN_SHORT.get(name) if parent is app else None
+    parent.command(name, cls=own_class, short_help=short)(_running(function))
 
 
 def _group(function: Callable[..., int | None], *subcommands: Callable[..., int | None]) -> None:
@@ -81,7 +103,7 @@ def _group(function: Callable[..., int | None], *subcommands: Callable[..., int 
     group.callback()(_running(function))
     for subcommand in subcommands:
         _command(subcommand, group)
-    app.add_typer(group, name=function.__name__)
+    app.add_typer(group, name=function.__name__, short_help=IN_SHORT[function.__name__])
 
 
 def _go_offline(wanted: bool) -> bool:
@@ -117,7 +139,7 @@ def _top(
 
 COMMANDS = (
     *(ask, chat, caption, undo, transcribe),
-    *(pull, models, show, rm, devices, demo, doctor, completion.completion),
+    *(pull, models, show, rm, devices, doctor, demo, completion.completion),
 )
 for _function in COMMANDS:
     _command(_function)

@@ -27,6 +27,15 @@ def test_mmcli_alone_shows_what_it_can_do(mmcli: Run) -> None:
     assert "mmcli demo" in done.stdout  # the first thing to try
 
 
+def test_every_command_has_one_line_at_80_columns(mmcli: Run) -> None:
+    shown = mmcli("--help", env={"COLUMNS": "80"}).stdout.split("Commands")[1].splitlines()
+    for name in COMMANDS:
+        if " " not in name:
+            line = next(i for i, text in enumerate(shown) if re.match(rf"\W+{name} ", text))
+            assert shown[line].rstrip(" │").endswith(".")
+            assert not shown[line + 1].startswith("│  ")
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_command_s_help_shows_every_option_with_its_variable(mmcli: Run, name: str) -> None:
     done = mmcli(*name.split(), "--help", env={"COLUMNS": "200"})
