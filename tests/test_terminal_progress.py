@@ -48,8 +48,18 @@ def test_the_line_never_wraps() -> None:
     shown("load", 1, 2)
     shown.draw()
     shown.stop()
-    assert file.getvalue().startswith("\rloading the model  \x1b[K")
+    assert file.getvalue().startswith("\rloading the model\x1b[K")  # with room for the terminal's ^C behind it
     assert file.getvalue().endswith("\r\x1b[K")
+
+
+def test_words_that_do_not_fit_are_left_out_whole() -> None:
+    file = io.StringIO()
+    shown = Progress(Console(file=file, width=40, force_terminal=True))
+    shown.note = "8.0 per minute  1 h left"
+    shown("caption", 369, 701)
+    shown.draw()
+    shown.stop()
+    assert "369/701\x1b[K" in file.getvalue()
 
 
 def test_after_stop_nothing_is_drawn_any_more() -> None:

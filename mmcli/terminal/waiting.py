@@ -90,10 +90,14 @@ class Progress:
         if self._console is None or self._now is None:
             return
         line = progress_line(*self._now, time.monotonic() - self._since, self._before)
-        line = f"{line}  {self.note}" if self.note and self._now[0] == "caption" else line
+        room = self._console.width - 3  # the terminal's own ^C must fit behind it, or the line could not be wiped
+        for word in self.note.split("  ") if self.note and self._now[0] == "caption" else ():
+            if len(line) + 2 + len(word) > room:
+                break
+            line = f"{line}  {word}"
         with _lock:
             self._is_drawn = True
-            streams.write(f"\r{line[: self._console.width - 1]}\x1b[K", self._console.file)
+            streams.write(f"\r{line[:room]}\x1b[K", self._console.file)
 
 
 def progress_line(phase: str, done: int, total: int, seconds: float, before: int = 0) -> str:
