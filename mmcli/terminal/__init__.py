@@ -70,8 +70,6 @@ __all__ = [
     "said",
     "said_json",
     "said_segment",
-    "table",
-    "tables",
     "shortened",
     "summary_json",
     "table",

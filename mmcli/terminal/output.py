@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TextIO
 from mmcli.terminal import report, streams
 from mmcli.terminal.clean import Cleaner, clean, json_safe, one_line, without_surrogates
 from mmcli.terminal.style import Style
+from mmcli.terminal.tables import aligned, cell, fitted
 from mmcli.terminal.waiting import out_of_the_way
 
 if TYPE_CHECKING:
@@ -217,7 +218,7 @@ def debug_table(title: str, rows: Sequence[Mapping[str, object]], style: Style) 
         return
     _say(title, "bold")
     columns = list(rows[0]) if rows else []
-    for line in _aligned([columns, *([_cell(row.get(column)) for column in columns] for row in rows)]):
+    for line in aligned([columns, *([cell(row.get(column)) for column in columns] for row in rows)]):
         _say("  " + line)
 
 
@@ -243,30 +244,33 @@ def line(text: str) -> None:
     streams.write(clean(text, newlines=False) + "\n", sys.stdout)
 
 
-def table(columns: Sequence[str], rows: Sequence[Sequence[object]], style: Style) -> None:
-    """A listing on stdout: aligned for a person, tab-separated without a head for a pipe, objects for --json."""
+def table(columns: Sequence[str], rows: Sequence[Sequence[object]], style: Style, *, spare: Sequence[str] = ()) -> None:
+    """A listing on stdout: aligned for a person, tab-separated without a head for a pipe, objects for --json.
+
+    `spare` names the columns that a narrow terminal goes without, the first one first; the last column, if it is one of
+    them, is prose and may be shortened. Without it, a table that is too wide is told row by row.
+    """
+    tables(columns, {"": rows}, style, spare=spare)
+
+
+def tables(
+    columns: Sequence[str],
+    sections: Mapping[str, Sequence[Sequence[object]]],
+    style: Style,
+    *,
+    spare: Sequence[str] = (),
+) -> None:
+    """Listings of the same columns, each under its heading on a terminal; elsewhere they are one."""
+    cells = {heading: [[cell(value) for value in row] for row in rows] for heading, rows in sections.items()}
     if style.json:
-        data([dict(zip(columns, row, strict=True)) for row in rows])
+        data([dict(zip(columns, row, strict=True)) for rows in sections.values() for row in rows])
         return
-    cells = [[_cell(value) for value in row] for row in rows]
     if streams.is_terminal(sys.stdout):
-        lines = _aligned([[column.upper() for column in columns], *cells])
+        lines = fitted(columns, cells, streams.out().width, spare)
     else:
-        lines = ["\t".join(row) for row in cells]
+        lines = ["\t".join(row) for rows in cells.values() for row in rows]
     for text in lines:
         streams.write(text + "\n", sys.stdout)
-
-
-def tables(columns: Sequence[str], sections: Mapping[str, Sequence[Sequence[object]]], style: Style) -> None:
-    """Listings of the same columns, each under its heading on a terminal; elsewhere they are one."""
-    if style.json or not streams.is_terminal(sys.stdout):
-        table(columns, [row for rows in sections.values() for row in rows], style)
-        return
-    for heading, rows in sections.items():
-        if rows and heading:
-            streams.write(f"\n{clean(heading, newlines=False)}\n", sys.stdout)
-        if rows:
-            table(columns, rows, style)
 
 
 def data(value: Any, stream: TextIO | None = None) -> None:
@@ -277,18 +281,3 @@ def data(value: Any, stream: TextIO | None = None) -> None:
     if not streams.can_show(document, stream):  # a backslash escape of the stream's own would be no JSON
         document = json.dumps(json.loads(document), indent=indent)
     streams.write(document + "\n", stream)
-
-
-def _cell(value: object) -> str:
-    if value is None:
-        return "-"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return one_line(f"{value:.3f}" if isinstance(value, float) else str(value))
-
-
-def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    from rich.cells import cell_len, set_cell_size
-
-    widths = [max(cell_len(cell) for cell in column) for column in zip(*rows, strict=True)]
-    return ["  ".join(map(set_cell_size, row, widths)).rstrip() for row in rows]
