@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
 from mmcli.terminal import report, streams
 from mmcli.terminal.clean import Cleaner, clean, json_safe, one_line, without_surrogates
+from mmcli.terminal.columns import aligned, cell, fitted
 from mmcli.terminal.style import Style
-from mmcli.terminal.tables import aligned, cell, fitted
 from mmcli.terminal.waiting import out_of_the_way
 
 if TYPE_CHECKING:
