@@ -174,7 +174,7 @@ def show(
         facts |= {"needs": fitting.needs(fit), "fits_here": fitting.verdict(fit)}
     for key, value in facts.items():
         if value not in (None, "", [], {}):
-            terminal.line(f"{key.replace('_', ' '):<20}{_words(value)}")
+            terminal.fact(key.replace("_", " "), _words(value))
     if template:
         terminal.line("template")
         for line in str(template).splitlines():

@@ -127,7 +127,8 @@ def _tell_fit(download: Download, style: Style) -> bool:
     fit = models.judge(download.needs, fitting.room())
     text = f"in memory it takes {fitting.needs(fit)}"
     if fit.verdict != "no":
-        terminal.notice(f"{text}; it {fitting.verdict(fit).replace('tight:', 'is tight:', 1)}", style)
+        verdict = fitting.verdict(fit).replace("tight:", "is tight:", 1)
+        terminal.notice(f"{text}; it {verdict}", style, is_prose=True)
         return True
     terminal.warning(
         f"`{download.wanted.name}` does not fit this machine: {text}; {fitting.verdict(fit).removeprefix('no: ')}. "

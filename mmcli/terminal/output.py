@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from mmcli.engine.messages import Answer, Piece
     from mmcli.errors import MmcliError
     from mmcli.terminal.waiting import Progress
+
+FACT = 20  # cells of a fact's name in a description
 
 
 # 1 · the answer
@@ -162,10 +165,13 @@ def receipts(answer: Answer, style: Style) -> None:
         _say(report.answer_line(answer), "dim")
 
 
-def notice(text: str, style: Style) -> None:
-    """Something worth knowing that is no problem; --json carries it in the answer's own fields."""
+def notice(text: str, style: Style, *, is_prose: bool = False) -> None:
+    """Something worth knowing that is no problem; --json carries it in the answer's own fields.
+
+    `is_prose`: a terminal breaks it between words. What may be copied, such as a command, stays one line.
+    """
     if not (style.quiet or style.json):
-        _labelled("note", text, "dim")
+        _labelled("note", text, "dim", is_prose=is_prose)
 
 
 def warning(text: str, style: Style) -> None:
@@ -222,11 +228,12 @@ def debug_table(title: str, rows: Sequence[Mapping[str, object]], style: Style) 
         _say("  " + line)
 
 
-def _labelled(label: str, text: str, look: str) -> None:
+def _labelled(label: str, text: str, look: str, *, is_prose: bool = False) -> None:
     from rich.text import Text
 
+    breaks = is_prose and streams.is_terminal(sys.stderr)
     with out_of_the_way():
-        streams.err().print(Text.assemble((f"{label}:", look), " ", one_line(text)), soft_wrap=True)
+        streams.err().print(Text.assemble((f"{label}:", look), " ", one_line(text)), soft_wrap=not breaks)
 
 
 def _say(text: str, look: str = "", end: str = "\n") -> None:
@@ -242,6 +249,17 @@ def _say(text: str, look: str = "", end: str = "\n") -> None:
 def line(text: str) -> None:
     """One line of a result on stdout."""
     streams.write(clean(text, newlines=False) + "\n", sys.stdout)
+
+
+def fact(name: str, text: str) -> None:
+    """One line of a description on stdout; a terminal breaks it between words, and keeps paths whole."""
+    said = clean(text, newlines=False)
+    lines = [said]
+    if streams.is_terminal(sys.stdout):
+        room = max(streams.out().width - FACT, FACT)
+        lines = textwrap.wrap(said, room, break_long_words=False, break_on_hyphens=False) or [""]
+    for index, part in enumerate(lines):
+        streams.write(f"{'' if index else name:<{FACT}}{part}\n", sys.stdout)
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[object]], style: Style, *, spare: Sequence[str] = ()) -> None:
