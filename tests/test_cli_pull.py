@@ -257,6 +257,14 @@ def test_a_gated_repository_needs_a_token(pull: Run, hub: Hub) -> None:
     assert pull("pull", REPO, env={"HF_TOKEN": TOKEN}).status == 0
 
 
+def test_weights_that_are_a_projector_are_told_by_their_header_before_they_are_fetched(pull: Run, hub: Hub) -> None:
+    weights, projector = hub.repos[REPO].files.values()
+    hub.repos[REPO].files = {"Tiny-Q8_0.gguf": projector, "mmproj-Tiny-F16.gguf": weights}
+    done = pull("pull", REPO)
+    assert (done.status, "is a projector, not" in done.stderr) == (4, True)
+    assert hub.sent == 0
+
+
 @pytest.mark.parametrize(
     ("arguments", "status", "words"),
     [

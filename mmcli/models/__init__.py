@@ -277,6 +277,11 @@ def _needs(wanted: Wanted, files: tuple[Remote, ...]) -> Needs | None:
     if wanted.mmproj:
         n_projector = wanted.mmproj.stat().st_size
     if weights := hub.header(files[0]):
+        if weights.is_projector:
+            raise ModelError(
+                f"`{files[0].file}` of `{wanted.repo}` is a projector, not a language model's weights",
+                hint="`ORG/REPO:FILE.gguf` names another file of it",
+            )
         projector = projector or (hub.header(files[n_parts]) if len(files) > n_parts else None)
         if needs := fit.of_headers(weights, n_weights, projector, n_projector, n_ctx_advised=advised):
             return needs
