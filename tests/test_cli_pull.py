@@ -388,9 +388,11 @@ def test_what_a_model_cannot_do_is_told_before_it_is_fetched(pull: Run, hub: Hub
     with wave.open(str(sound), "wb") as file:
         file.setparams((1, 2, 16_000, 0, "NONE", ""))
         file.writeframes(b"\0\1" * 8000)
-    done = pull("ask", sound, "What?", "-m", "qwen3-vl-2b", "--yes")
-    assert (done.status, "cannot hear" in done.stderr) == (4, True)
+    done = pull("ask", sound, "What?", "-m", "qwen3-vl-2b")
+    assert (done.status, "cannot hear" in done.stderr, "whisper-small" in done.stderr) == (4, True, True)
     assert hub.log == []
+    pull("ask", sound, "What?", "-m", "qwen3-vl-2b", "--yes")  # what writes it down is fetched first
+    assert hub.log and all("faster-whisper-small" in request.path for request in hub.log)
 
 
 def test_a_cache_that_cannot_be_written_is_a_sentence(pull: Run, cache: Path) -> None:
