@@ -69,7 +69,7 @@ def test_the_list_tells_what_each_model_needs_and_whether_it_fits(run: Run, hub:
     assert (rows["starter"]["fits"], rows["starter"]["largest_context"]) == ("fits", 2048)
     assert rows["qwen3-vl-8b"]["needs_bytes"] > rows["qwen3-vl-2b"]["needs_bytes"]
     starter = run("models").stdout.splitlines()[0].split("\t")
-    assert starter[:5] == ["starter", "yes", "-", f"{rows['starter']['needs_gb']:.3f}", "fits"]
+    assert starter[:5] == ["starter", "yes", "0.006", f"{rows['starter']['needs_gb']:.3f}", "fits"]
     assert hub.log == []
 
 

@@ -257,6 +257,14 @@ def test_a_gated_repository_needs_a_token(pull: Run, hub: Hub) -> None:
     assert pull("pull", REPO, env={"HF_TOKEN": TOKEN}).status == 0
 
 
+def test_weights_that_are_a_projector_are_told_by_their_header_before_they_are_fetched(pull: Run, hub: Hub) -> None:
+    weights, projector = hub.repos[REPO].files.values()
+    hub.repos[REPO].files = {"Tiny-Q8_0.gguf": projector, "mmproj-Tiny-F16.gguf": weights}
+    done = pull("pull", REPO)
+    assert (done.status, "is a projector, not" in done.stderr) == (4, True)
+    assert hub.sent == 0
+
+
 @pytest.mark.parametrize(
     ("arguments", "status", "words"),
     [
@@ -380,9 +388,11 @@ def test_what_a_model_cannot_do_is_told_before_it_is_fetched(pull: Run, hub: Hub
     with wave.open(str(sound), "wb") as file:
         file.setparams((1, 2, 16_000, 0, "NONE", ""))
         file.writeframes(b"\0\1" * 8000)
-    done = pull("ask", sound, "What?", "-m", "qwen3-vl-2b", "--yes")
-    assert (done.status, "cannot hear" in done.stderr) == (4, True)
+    done = pull("ask", sound, "What?", "-m", "qwen3-vl-2b")
+    assert (done.status, "cannot hear" in done.stderr, "whisper-small" in done.stderr) == (4, True, True)
     assert hub.log == []
+    pull("ask", sound, "What?", "-m", "qwen3-vl-2b", "--yes")  # what writes it down is fetched first
+    assert hub.log and all("faster-whisper-small" in request.path for request in hub.log)
 
 
 def test_a_cache_that_cannot_be_written_is_a_sentence(pull: Run, cache: Path) -> None:

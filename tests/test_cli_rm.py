@@ -293,3 +293,26 @@ def test_on_a_terminal_the_person_is_asked_and_enter_means_no(
     child.close()
     assert child.exitstatus == status
     assert repository(cache).exists() == (status != 0)
+
+
+def test_all_parts_of_split_weights_go_also_where_some_never_came(
+    run: Run, cache: Path, hub: Hub, files: dict[str, bytes]
+) -> None:
+    names = [f"Big-Q8_0-{part:05}-of-00003.gguf" for part in (1, 2, 3)]
+    data = files["Tiny-Q8_0.gguf"]
+    hub.repos["tests/Big-GGUF"] = Repo(
+        {name: data + bytes(index + 3) for index, name in enumerate(names)}
+        | {"mmproj-Big-F16.gguf": files["mmproj-Tiny-F16.gguf"]}
+    )
+    assert run("pull", "tests/Big-GGUF").status == 0
+    place = cache / "models--tests--Big-GGUF" / "snapshots" / COMMIT
+    for gone in ((), (names[1],), (names[0], "mmproj-Big-F16.gguf")):
+        assert run("pull", "tests/Big-GGUF").status == 0
+        for name in gone:
+            (place / name).resolve().unlink()
+            (place / name).unlink()
+        done = run("rm", "tests/Big-GGUF", "--yes", "--json")
+        assert done.status == 0, done.stderr
+        removed = {Path(path).name for path in done.json["removed"][0]["files"]}
+        assert removed == {*names, "mmproj-Big-F16.gguf"} - set(gone)
+        assert blobs(cache) == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 from mmcli import models
+from mmcli.commands import catalogue as catalogue_command
 from mmcli.errors import ModelError
 from mmcli.models import speech
 from tests.conftest import STARTER, Completed, Run
@@ -190,7 +192,6 @@ def test_the_starter_speech_model_is_found_where_it_ships() -> None:
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("smolvlm-256m", "answers questions"),
         ("whisper-smal1", "no speech model named"),
         ("", "no speech model"),
         ("whisper-large", "one of 2"),
@@ -210,3 +211,28 @@ def _pretend(home: Path, name: str) -> None:
     for file in entry.files:
         with (folder / file.file).open("wb") as out:
             out.truncate(file.bytes)
+
+
+def test_the_built_in_one_is_found_and_listed_only_where_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("HF_HOME", str(tmp_path))
+    monkeypatch.setattr(speech, "STARTER", tmp_path / "speech")
+    with pytest.raises(ModelError, match="no starter speech model"):
+        models.find_speech("starter")
+    catalogue_command.models(json=True)
+    listed = json.loads(capsys.readouterr().out)
+    assert [row["abilities"] for row in listed if row["name"] == "starter"] == ["image"]
+    speech.STARTER.mkdir()
+    for name in ("model.bin", "config.json", "tokenizer.json", "vocabulary.json"):
+        (speech.STARTER / name).write_bytes(bytes(500_000))
+    assert models.find_speech("starter") == models.SpeechModel("starter", speech.STARTER)
+    catalogue_command.models(json=True)
+    listed = json.loads(capsys.readouterr().out)
+    assert [(row["abilities"], row["here"]) for row in listed if row["name"] == "starter"] == [
+        ("image", True),
+        ("speech", True),
+    ]
+    assert [row["size_gb"] for row in listed if row["name"] == "starter"][1] == 0.002
+    catalogue_command.show("starter", json=True)
+    assert json.loads(capsys.readouterr().out)["speech_model"] == str(speech.STARTER)

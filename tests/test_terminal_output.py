@@ -101,7 +101,7 @@ def test_json_is_one_line_in_a_pipe_and_has_everything(capsys: pytest.CaptureFix
     assert "\\u009b" in out and "\\u202e" in out and "\\u001b" in out and "é" in out
     result = json.loads(out)
     assert list(result) == [
-        *("answer", "reasoning", "finish_reason", "model", "device", "context", "seed", "receipts", "usage")
+        *("answer", "reasoning", "finish_reason", "model", "device", "context", "seed", "receipts", "usage", "talk")
     ]
     assert result["answer"] == "A \x9b31m\u202ecat\x1b é \ufffd"
     assert result["reasoning"] == "why"

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 GB = 1_000_000_000
 COLUMNS = ("name", "here", "size_gb", "needs_gb", "fits", "abilities", "licence", "about")
+SPARE = ("licence", "about", "abilities", "needs_gb", "size_gb")  # what a narrow terminal goes without, in this order
 
 
 def models(
@@ -37,7 +38,15 @@ def models(
         return _adopt(terminal.Style(json=json, quiet=quiet))
     room = fitting.room()
     rows = [
-        _row(name, known.installed(name), _gb(entry), _fit(name, room), entry.abilities, entry.licence, entry.about)
+        _row(
+            name,
+            known.installed(name),
+            _size(name, entry),
+            _fit(name, room),
+            entry.abilities,
+            entry.licence,
+            entry.about,
+        )
         for name, entry in catalogue.load().items()
     ]
     sections = {"": rows, "of other tools": _adopted_rows(room), "speech models": _speech_rows()}
@@ -45,7 +54,7 @@ def models(
         terminal.data([row for rows in sections.values() for row in rows])
     else:
         shown = {head: [[row[column] for column in COLUMNS] for row in rows] for head, rows in sections.items()}
-        terminal.tables(COLUMNS, shown, terminal.Style())
+        terminal.tables(COLUMNS, shown, terminal.Style(), spare=SPARE)
     return None
 
 
@@ -74,6 +83,23 @@ def _fit(name: str, room: Room) -> Fit | None:
         return known.fits(known.find(name), room)
     except ModelError:
         return None
+
+
+def _size(name: str, entry: Entry) -> float | None:
+    """GB on the disk: the catalogue's figure, or of a model that is here what its files take."""
+    from mmcli import models as known
+
+    if entry.n_bytes:
+        return _gb(entry)
+    try:
+        found = known.find(name)
+    except ModelError:
+        return None
+    if not isinstance(found, known.Model):
+        return None
+    files = (*found.parts, *((found.projector,) if found.projector else ()))
+    n_bytes: int = sum(file.stat().st_size for file in files)
+    return round(n_bytes / GB, 3)
 
 
 def _adopt(style: Style) -> int:
@@ -148,7 +174,7 @@ def show(
         facts |= {"needs": fitting.needs(fit), "fits_here": fitting.verdict(fit)}
     for key, value in facts.items():
         if value not in (None, "", [], {}):
-            terminal.line(f"{key.replace('_', ' '):<20}{_words(value)}")
+            terminal.fact(key.replace("_", " "), _words(value))
     if template:
         terminal.line("template")
         for line in str(template).splitlines():
@@ -162,6 +188,10 @@ def _speech_rows() -> list[dict[str, Any]]:
     from mmcli.models import speech
 
     rows = []
+    if speech.has_starter():
+        n_bytes = sum(path.stat().st_size for path in speech.STARTER.iterdir() if path.is_file())
+        about = "a tiny built-in model for trying things out; it knows a few hundred words"
+        rows.append(_row("starter", True, round(n_bytes / GB, 3), None, ["speech"], "MIT", about))
     for name, entry in speech.load().items():
         here = isinstance(known.find_speech(name), known.SpeechModel)
         rows.append(_row(name, here, _gb(entry), None, ["speech"], entry.licence, entry.about))
@@ -192,7 +222,7 @@ def _of_speech(found: SpeechModel | WantedSpeech) -> dict[str, Any]:
 def _facts(found: Model | Wanted, entry: Entry | None) -> dict[str, Any]:
     """In the order people ask for them; what is not known is None."""
     from mmcli import models as known
-    from mmcli.models import adopted
+    from mmcli.models import adopted, speech
 
     facts: dict[str, Any] = {"name": found.name, "here": isinstance(found, known.Model)}
     if entry is not None:
@@ -213,6 +243,8 @@ def _facts(found: Model | Wanted, entry: Entry | None) -> dict[str, Any]:
         }
     if isinstance(found, known.Model):
         facts |= _of_files(found)
+        if entry is not None and entry.builtin and speech.has_starter():
+            facts["speech_model"] = str(speech.STARTER)
         owner = None if entry and entry.builtin else adopted.load().get(found.name)
         if owner and found.weights == owner.weights:
             facts["place"] = owner.place

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,7 +11,7 @@ from mmcli.errors import ModelError
 
 if TYPE_CHECKING:
     from mmcli.models import Download, Model, SpeechModel, Wanted
-    from mmcli.terminal import Style
+    from mmcli.terminal import Progress, Style
 
 MB, GB = 1_000_000, 1_000_000_000
 
@@ -73,20 +75,33 @@ def speech(name: str | None, *, yes: bool, style: Style) -> SpeechModel:
 
 def fetch(download: Download, *, yes: bool, style: Style) -> Model:
     """Say what is fetched, what it takes and what there is, ask unless `yes`, fetch."""
-    from mmcli import models, terminal
+    from mmcli import models
 
     _consent(download, yes=yes, style=style, otherwise="-m starter is built in")
-    with terminal.progress(style) as progress:
+    with _fetching(style) as progress:
         return models.fetch(download, progress)
 
 
 def fetch_speech(download: Download, *, yes: bool, style: Style) -> SpeechModel:
     """The same for a speech model."""
-    from mmcli import models, terminal
+    from mmcli import models
 
     _consent(download, yes=yes, style=style)
-    with terminal.progress(style) as progress:
+    with _fetching(style) as progress:
         return models.fetch_speech(download, progress)
+
+
+@contextlib.contextmanager
+def _fetching(style: Style) -> Iterator[Progress]:
+    """The bars of a download; who interrupts it is told that nothing is lost."""
+    from mmcli import terminal
+
+    try:
+        with terminal.progress(style) as progress:
+            yield progress
+    except KeyboardInterrupt:
+        terminal.notice("interrupted; the same command goes on where this one stopped", style)
+        raise
 
 
 def _consent(download: Download, *, yes: bool, style: Style, otherwise: str | None = None) -> None:
@@ -112,7 +127,8 @@ def _tell_fit(download: Download, style: Style) -> bool:
     fit = models.judge(download.needs, fitting.room())
     text = f"in memory it takes {fitting.needs(fit)}"
     if fit.verdict != "no":
-        terminal.notice(f"{text}; it {fitting.verdict(fit).replace('tight:', 'is tight:', 1)}", style)
+        verdict = fitting.verdict(fit).replace("tight:", "is tight:", 1)
+        terminal.notice(f"{text}; it {verdict}", style, is_prose=True)
         return True
     terminal.warning(
         f"`{download.wanted.name}` does not fit this machine: {text}; {fitting.verdict(fit).removeprefix('no: ')}. "

@@ -183,16 +183,23 @@ def fits(found: Model | Wanted, room: Room) -> Fit | None:
 
 def default(room: Room) -> str:
     """What is taken where nobody chose: the largest default that is here and fits, else one to fetch."""
-    ladder = [(name, entry) for name, entry in catalogue.load().items() if entry.default and entry.n_bytes]
-    ladder.sort(key=lambda item: item[1].n_bytes or 0)
-    fitting = [
-        name for name, entry in ladder if (needs := fit.of_entry(entry)) and judge(needs, room).verdict == "fits"
-    ]
-    for names in (reversed(fitting), [name for name, _ in ladder]):
-        for name in names:
-            if installed(name):
-                return name
-    return fitting[-1] if fitting else ladder[0][0]
+    ladder = [name for name, entry in catalogue.load().items() if entry.default and entry.n_bytes]
+    ladder.sort(key=lambda name: catalogue.load()[name].n_bytes or 0)
+    here = [name for name in ladder if installed(name)]
+    for name in reversed(here):
+        if _has_room(name, room):
+            return name
+    fitting = [name for name in ladder if _has_room(name, room)]
+    return here[0] if here else fitting[-1] if fitting else ladder[0]
+
+
+def _has_room(name: str, room: Room) -> bool:
+    """Whether a model of the catalogue fits with ease; one whose files are damaged does not."""
+    try:
+        fitted = fits(find(name), room)
+    except ModelError:
+        return False
+    return fitted is not None and fitted.verdict == "fits"
 
 
 def installed(name: str) -> bool:
@@ -270,6 +277,11 @@ def _needs(wanted: Wanted, files: tuple[Remote, ...]) -> Needs | None:
     if wanted.mmproj:
         n_projector = wanted.mmproj.stat().st_size
     if weights := hub.header(files[0]):
+        if weights.is_projector:
+            raise ModelError(
+                f"`{files[0].file}` of `{wanted.repo}` is a projector, not a language model's weights",
+                hint="`ORG/REPO:FILE.gguf` names another file of it",
+            )
         projector = projector or (hub.header(files[n_parts]) if len(files) > n_parts else None)
         if needs := fit.of_headers(weights, n_weights, projector, n_projector, n_ctx_advised=advised):
             return needs

@@ -57,7 +57,7 @@ def choose(repo: str, names: Iterable[str], wanted: str | None, *, projector: bo
     if not found:
         raise ModelError(
             f"`{repo}` holds no projector, so its model could neither see nor hear",
-            hint="look for a repository with an mmproj file, or give one with --mmproj FILE",
+            hint=f"look for a repository with an mmproj file, or ask with `-m {repo} --mmproj FILE`",
         )
     return weights, _projector(repo, weights, whole, found)
 

@@ -147,11 +147,12 @@ def _chosen(name: str, repo: str, choice: str | None, place: Path) -> tuple[str,
     names = [path.relative_to(place).as_posix() for path in place.rglob("*") if path.is_file()]
     if choice is None and speech.is_one(names):
         return speech.of_repository(repo, names)
+    whole = {part for name in names for part in pairs.parts(name)}  # with those parts that never came
     try:
-        chosen = pairs.choose(repo, names, choice)
+        weights, projector = pairs.choose(repo, whole, choice)
     except ModelError:  # weights alone, as an interrupted `pull` leaves them
-        chosen = pairs.choose(repo, names, choice, projector=False)
-    return tuple(file for file in chosen if file)
+        weights, projector = pairs.choose(repo, whole, choice, projector=False)
+    return tuple(file for file in (*pairs.parts(weights), projector) if file in names)
 
 
 def _not_here(name: str) -> ModelError:

@@ -17,6 +17,7 @@ from mmcli.models import catalogue
 from mmcli.models.catalogue import File
 
 WEIGHTS = "model.bin"
+STARTER = Path(__file__).parent / "starter" / "speech"
 # faster-whisper fetches a tokenizer from the Hub by itself where there is none: so a folder without one is not whole.
 NEEDED = (WEIGHTS, "config.json", "tokenizer.json")
 USED = re.compile(r"(model\.bin|(preprocessor_)?config\.json|tokenizer\.json|vocabulary\.\w+)")
@@ -98,12 +99,16 @@ def open_folder(name: str, folder: Path, entry: SpeechEntry | None = None) -> Sp
     return SpeechModel(name, folder, entry)
 
 
+def has_starter() -> bool:
+    """Whether this copy of mmcli has a built-in one."""
+    return (STARTER / WEIGHTS).is_file()
+
+
 def starter() -> SpeechModel:
     """The one that is built in: for trying things out, with a few hundred words."""
-    folder = Path(__file__).parent / "starter" / "speech"
-    if not (folder / WEIGHTS).is_file():
+    if not has_starter():
         raise ModelError("this copy of mmcli has no starter speech model", hint="`mmcli models` lists those to fetch")
-    return open_folder("starter", folder)
+    return open_folder("starter", STARTER)
 
 
 def _read(path: Path) -> dict[str, SpeechEntry]:

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import json
 import sys
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
 from mmcli.terminal import report, streams
 from mmcli.terminal.clean import Cleaner, clean, json_safe, one_line, without_surrogates
+from mmcli.terminal.columns import aligned, cell, fitted
 from mmcli.terminal.style import Style
 from mmcli.terminal.waiting import out_of_the_way
 
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
     from mmcli.engine.messages import Answer, Piece
     from mmcli.errors import MmcliError
     from mmcli.terminal.waiting import Progress
+
+FACT = 20  # cells of a fact's name in a description
 
 
 # 1 · the answer
@@ -161,10 +165,13 @@ def receipts(answer: Answer, style: Style) -> None:
         _say(report.answer_line(answer), "dim")
 
 
-def notice(text: str, style: Style) -> None:
-    """Something worth knowing that is no problem; --json carries it in the answer's own fields."""
+def notice(text: str, style: Style, *, is_prose: bool = False) -> None:
+    """Something worth knowing that is no problem; --json carries it in the answer's own fields.
+
+    `is_prose`: a terminal breaks it between words. What may be copied, such as a command, stays one line.
+    """
     if not (style.quiet or style.json):
-        _labelled("note", text, "dim")
+        _labelled("note", text, "dim", is_prose=is_prose)
 
 
 def warning(text: str, style: Style) -> None:
@@ -217,15 +224,16 @@ def debug_table(title: str, rows: Sequence[Mapping[str, object]], style: Style) 
         return
     _say(title, "bold")
     columns = list(rows[0]) if rows else []
-    for line in _aligned([columns, *([_cell(row.get(column)) for column in columns] for row in rows)]):
+    for line in aligned([columns, *([cell(row.get(column)) for column in columns] for row in rows)]):
         _say("  " + line)
 
 
-def _labelled(label: str, text: str, look: str) -> None:
+def _labelled(label: str, text: str, look: str, *, is_prose: bool = False) -> None:
     from rich.text import Text
 
+    breaks = is_prose and streams.is_terminal(sys.stderr)
     with out_of_the_way():
-        streams.err().print(Text.assemble((f"{label}:", look), " ", one_line(text)), soft_wrap=True)
+        streams.err().print(Text.assemble((f"{label}:", look), " ", one_line(text)), soft_wrap=not breaks)
 
 
 def _say(text: str, look: str = "", end: str = "\n") -> None:
@@ -243,30 +251,44 @@ def line(text: str) -> None:
     streams.write(clean(text, newlines=False) + "\n", sys.stdout)
 
 
-def table(columns: Sequence[str], rows: Sequence[Sequence[object]], style: Style) -> None:
-    """A listing on stdout: aligned for a person, tab-separated without a head for a pipe, objects for --json."""
-    if style.json:
-        data([dict(zip(columns, row, strict=True)) for row in rows])
-        return
-    cells = [[_cell(value) for value in row] for row in rows]
+def fact(name: str, text: str) -> None:
+    """One line of a description on stdout; a terminal breaks it between words, and keeps paths whole."""
+    said = clean(text, newlines=False)
+    lines = [said]
     if streams.is_terminal(sys.stdout):
-        lines = _aligned([[column.upper() for column in columns], *cells])
+        room = max(streams.out().width - FACT, FACT)
+        lines = textwrap.wrap(said, room, break_long_words=False, break_on_hyphens=False) or [""]
+    for index, part in enumerate(lines):
+        streams.write(f"{'' if index else name:<{FACT}}{part}\n", sys.stdout)
+
+
+def table(columns: Sequence[str], rows: Sequence[Sequence[object]], style: Style, *, spare: Sequence[str] = ()) -> None:
+    """A listing on stdout: aligned for a person, tab-separated without a head for a pipe, objects for --json.
+
+    `spare` names the columns that a narrow terminal goes without, the first one first; the last column, if it is one of
+    them, is prose and may be shortened. Without it, a table that is too wide is told row by row.
+    """
+    tables(columns, {"": rows}, style, spare=spare)
+
+
+def tables(
+    columns: Sequence[str],
+    sections: Mapping[str, Sequence[Sequence[object]]],
+    style: Style,
+    *,
+    spare: Sequence[str] = (),
+) -> None:
+    """Listings of the same columns, each under its heading on a terminal; elsewhere they are one."""
+    cells = {heading: [[cell(value) for value in row] for row in rows] for heading, rows in sections.items()}
+    if style.json:
+        data([dict(zip(columns, row, strict=True)) for rows in sections.values() for row in rows])
+        return
+    if streams.is_terminal(sys.stdout):
+        lines = fitted(columns, cells, streams.out().width, spare)
     else:
-        lines = ["\t".join(row) for row in cells]
+        lines = ["\t".join(row) for rows in cells.values() for row in rows]
     for text in lines:
         streams.write(text + "\n", sys.stdout)
-
-
-def tables(columns: Sequence[str], sections: Mapping[str, Sequence[Sequence[object]]], style: Style) -> None:
-    """Listings of the same columns, each under its heading on a terminal; elsewhere they are one."""
-    if style.json or not streams.is_terminal(sys.stdout):
-        table(columns, [row for rows in sections.values() for row in rows], style)
-        return
-    for heading, rows in sections.items():
-        if rows and heading:
-            streams.write(f"\n{clean(heading, newlines=False)}\n", sys.stdout)
-        if rows:
-            table(columns, rows, style)
 
 
 def data(value: Any, stream: TextIO | None = None) -> None:
@@ -277,18 +299,3 @@ def data(value: Any, stream: TextIO | None = None) -> None:
     if not streams.can_show(document, stream):  # a backslash escape of the stream's own would be no JSON
         document = json.dumps(json.loads(document), indent=indent)
     streams.write(document + "\n", stream)
-
-
-def _cell(value: object) -> str:
-    if value is None:
-        return "-"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return one_line(f"{value:.3f}" if isinstance(value, float) else str(value))
-
-
-def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    from rich.cells import cell_len, set_cell_size
-
-    widths = [max(cell_len(cell) for cell in column) for column in zip(*rows, strict=True)]
-    return ["  ".join(map(set_cell_size, row, widths)).rstrip() for row in rows]
