@@ -23,8 +23,7 @@ needs_espeak = pytest.mark.skipif(shutil.which("espeak-ng") is None, reason="nee
 
 @pytest.fixture(scope="module")
 def espeak() -> synth.Espeak:
-    with synth.with_invented_voices() as speaker:
-        yield speaker
+    return synth.speaker()
 
 
 @pytest.fixture(scope="module")

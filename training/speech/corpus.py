@@ -60,11 +60,10 @@ def unpacked(mel: np.ndarray) -> np.ndarray:
 def build(folder: Path, seed: int, shards: int = SHARDS, size: int = SHARD) -> None:
     """Synthesise what is not there yet; every shard depends on the seed and its number only."""
     folder.mkdir(parents=True, exist_ok=True)
-    with synth.with_invented_voices() as espeak:
-        for number in range(shards):
-            if not (folder / f"{number:03}.json").exists():
-                _build_shard(espeak, folder / f"{number:03}", random.Random(f"{seed} corpus {number}"), size)
-                print(f"shard {number + 1} of {shards}", file=sys.stderr, flush=True)
+    for number in range(shards):
+        if not (folder / f"{number:03}.json").exists():
+            _build_shard(synth.speaker(), folder / f"{number:03}", random.Random(f"{seed} corpus {number}"), size)
+            print(f"shard {number + 1} of {shards}", file=sys.stderr, flush=True)
 
 
 def _build_shard(espeak: synth.Espeak, path: Path, rng: random.Random, size: int) -> None:

@@ -151,26 +151,26 @@ def judge(folder: Path, seed: int, n: int, report: Path | None = None) -> dict[s
         return " ".join(new(rng) for _ in range(3))
 
     plain = {"vad_filter": False, "without_timestamps": True}
-    with synth.with_invented_voices() as espeak:
-        for name, part, text, voice, options in (
-            ("seen voices", 1, new, voices.seen, {}),
-            ("unseen voices", 1, new, voices.unseen, {}),
-            ("commands, seen voices", 2, command, voices.seen, {}),
-            ("commands, unseen voices", 2, command, voices.unseen, {}),
-            ("written by hand, seen voices", 2, by_hand, voices.seen, {}),
-            ("written by hand, unseen voices", 2, by_hand, voices.unseen, {}),
-            ("seen voices, noise 20 dB below", 4, new, voices.seen, {"noise": True}),
-            ("unseen voices, noise 20 dB below", 4, new, voices.unseen, {"noise": True}),
-            ("three sentences in a clip, seen voices", 8, three, voices.seen, {}),
-            ("seen voices, no VAD, no timestamps", 2, new, voices.seen, plain),
-        ):
-            note(name, it.measure(espeak, name, max(1, n // part), text, voice, **options))
-        for vad in (True, False):
-            heard = [(name, it.hear(samples, vad_filter=vad)) for name, samples in silences(seed)]
-            words = [pair for pair in heard if pair[1]]
-            name = f"silence and noise, {'with' if vad else 'without'} VAD"
-            figures[name] = {"clips": len(heard), "words heard in": len(words)}
-            print(f"{name}: words heard in {len(words)} of {len(heard)} {words[:4]}", flush=True)
+    espeak = synth.speaker()
+    for name, part, text, voice, options in (
+        ("seen voices", 1, new, voices.seen, {}),
+        ("unseen voices", 1, new, voices.unseen, {}),
+        ("commands, seen voices", 2, command, voices.seen, {}),
+        ("commands, unseen voices", 2, command, voices.unseen, {}),
+        ("written by hand, seen voices", 2, by_hand, voices.seen, {}),
+        ("written by hand, unseen voices", 2, by_hand, voices.unseen, {}),
+        ("seen voices, noise 20 dB below", 4, new, voices.seen, {"noise": True}),
+        ("unseen voices, noise 20 dB below", 4, new, voices.unseen, {"noise": True}),
+        ("three sentences in a clip, seen voices", 8, three, voices.seen, {}),
+        ("seen voices, no VAD, no timestamps", 2, new, voices.seen, plain),
+    ):
+        note(name, it.measure(espeak, name, max(1, n // part), text, voice, **options))
+    for vad in (True, False):
+        heard = [(name, it.hear(samples, vad_filter=vad)) for name, samples in silences(seed)]
+        words = [pair for pair in heard if pair[1]]
+        name = f"silence and noise, {'with' if vad else 'without'} VAD"
+        figures[name] = {"clips": len(heard), "words heard in": len(words)}
+        print(f"{name}: words heard in {len(words)} of {len(heard)} {words[:4]}", flush=True)
     for name, wrong in mistakes.items():
         for said, what, voice in wrong[:12]:
             print(f"  {name}, {voice}: {said!r} heard as {what!r}")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import atexit
 import ctypes
 import re
+import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -73,25 +74,17 @@ class Utterance:
 
 
 class Espeak:
-    """The library, of which a process has one: whoever speaks takes it over. `data` is the folder of its
-    `espeak-ng-data`, or None for the system's."""
+    """The library, which can be opened once a process. `data` is the folder that holds its `espeak-ng-data`."""
 
-    _speaking: Espeak | None = None
-
-    def __init__(self, data: Path | None = None) -> None:
+    def __init__(self, data: Path) -> None:
         self._library = ctypes.CDLL(LIBRARY)
         self._library.espeak_Info.restype = ctypes.c_char_p
-        self._data = str(data).encode() if data else None
         self._blocks: list[np.ndarray] = []
         self._events: list[tuple[int, int, int, int, str]] = []
         self._callback = _Callback(self._receive)  # kept alive as long as the library may call it
-
-    def _take_over(self) -> None:
-        if Espeak._speaking is not self:
-            rate = self._library.espeak_Initialize(RETURN_SAMPLES, 0, self._data, PHONE_EVENTS_IN_IPA)
-            assert rate == ESPEAK_RATE, f"espeak-ng gives {rate} Hz"
-            self._library.espeak_SetSynthCallback(self._callback)
-            Espeak._speaking = self
+        rate = self._library.espeak_Initialize(RETURN_SAMPLES, 0, str(data).encode(), PHONE_EVENTS_IN_IPA)
+        assert rate == ESPEAK_RATE, f"espeak-ng gives {rate} Hz"
+        self._library.espeak_SetSynthCallback(self._callback)
 
     @property
     def version(self) -> str:
@@ -115,7 +108,6 @@ class Espeak:
             assert status == 0, f"espeak-ng has no voice {name}"
 
     def say(self, text: str, voice: Voice) -> Utterance:
-        self._take_over()
         self._blocks.clear()
         self._events.clear()
         self._choose(voice.name)
@@ -171,19 +163,20 @@ def resampled(samples: np.ndarray) -> np.ndarray:
     return np.fft.irfft(np.fft.rfft(padded)[: n // 2 + 1], n).astype(np.float32) * (320 / 441)
 
 
-@contextmanager
-def with_invented_voices() -> Iterator[Espeak]:
+@cache
+def speaker() -> Espeak:
     """espeak-ng, which also knows the invented variants: its data folder's links and our files side by side."""
     told = subprocess.run(["espeak-ng", "--version"], check=True, capture_output=True, text=True).stdout
     system = Path(told.partition("Data at: ")[2].strip())
-    with tempfile.TemporaryDirectory(prefix="espeak-") as folder:
-        data = Path(folder) / "espeak-ng-data"
-        variants = data / "voices" / "!v"
-        variants.mkdir(parents=True)
-        for there, here in ((system, data), (system / "voices", data / "voices"), (system / "voices" / "!v", variants)):
-            for entry in there.iterdir():
-                if not (here / entry.name).exists() and entry.name != "mb":  # MBROLA's voices: too many for its list
-                    (here / entry.name).symlink_to(entry)
-        for name in voices.INVENTED:
-            (variants / name).write_text(voices.variant_file(name), "ascii")
-        yield Espeak(Path(folder))
+    folder = Path(tempfile.mkdtemp(prefix="espeak-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)  # the library reads from it as long as it speaks
+    data = folder / "espeak-ng-data"
+    variants = data / "voices" / "!v"
+    variants.mkdir(parents=True)
+    for there, here in ((system, data), (system / "voices", data / "voices"), (system / "voices" / "!v", variants)):
+        for entry in there.iterdir():
+            if not (here / entry.name).exists() and entry.name != "mb":  # MBROLA's voices: too many for its list
+                (here / entry.name).symlink_to(entry)
+    for name in voices.INVENTED:
+        (variants / name).write_text(voices.variant_file(name), "ascii")
+    return Espeak(folder)
