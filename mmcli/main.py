@@ -195,10 +195,10 @@ def run(arguments: list[str]) -> int:
         json=bool({"--json", "--jsonl"} & set(arguments)) or _is_set("MMCLI_JSON"),
         debug="--debug" in arguments or _is_set("MMCLI_DEBUG"),
     )
-    if arguments in (["--version"], ["-V"]):  # Typer would build all commands first: 8 ms
-        terminal.line(f"mmcli {__version__}")
-        return 0
     try:
+        if arguments in (["--version"], ["-V"]):  # Typer would build all commands first: 8 ms
+            terminal.line(f"mmcli {__version__}")
+            return 0
         command = get_command(app)
         if completion.VARIABLE in os.environ:
             return completion.reply(command, arguments, os.environ)

@@ -270,7 +270,7 @@ def test_a_bug_keeps_its_traceback_for_debug(
     def broken(names: object) -> None:
         raise ZeroDivisionError("\x1b[31mred")
 
-    monkeypatch.setattr(main.config, "load", broken)
+    monkeypatch.setattr(main.settings, "load", broken)
     assert main.run(["ask", "What?"]) == 1
     out, err = capfd.readouterr()
     assert out == ""

@@ -56,7 +56,8 @@ def run(mmcli: Run, hub: Hub, tmp_path: Path) -> Run:
 
 
 def test_the_list_tells_what_each_model_needs_and_whether_it_fits(run: Run, hub: Hub) -> None:
-    rows = {row["name"]: row for row in run("models", "--json").json}
+    # `starter` is also a speech model, which has a row of its own
+    rows = {row["name"]: row for row in run("models", "--json").json if row["abilities"] != "speech"}
     for name, entry in catalogue.load().items():
         row = rows[name]
         if entry.n_bytes is None and not entry.builtin:
