@@ -13,7 +13,7 @@ from mmcli.errors import ModelError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from mmcli.models import Entry, Fit, Model, Room, SpeechEntry, SpeechModel, Wanted, WantedSpeech
+    from mmcli.models import Entry, Fit, Model, Room, SpeechModel, Wanted, WantedSpeech
     from mmcli.terminal import Style
 
 GB = 1_000_000_000
@@ -65,7 +65,7 @@ def _row(
         "name": name,
         "here": here,
         "size_gb": size_gb,
-        "needs_gb": round(fit.n_bytes / GB, 3) if fit else None,
+        "needs_gb": _gb(fit.n_bytes) if fit else None,
         "needs_bytes": fit.n_bytes if fit else None,
         "fits": fit.verdict if fit else None,
         "largest_context": fit.largest if fit else None,
@@ -90,7 +90,7 @@ def _size(name: str, entry: Entry) -> float | None:
     from mmcli import models as known
 
     if entry.n_bytes:
-        return _gb(entry)
+        return _gb(entry.n_bytes)
     try:
         found = known.find(name)
     except ModelError:
@@ -98,8 +98,7 @@ def _size(name: str, entry: Entry) -> float | None:
     if not isinstance(found, known.Model):
         return None
     files = (*found.parts, *((found.projector,) if found.projector else ()))
-    n_bytes: int = sum(file.stat().st_size for file in files)
-    return round(n_bytes / GB, 3)
+    return _gb(sum(file.stat().st_size for file in files))
 
 
 def _adopt(style: Style) -> int:
@@ -110,7 +109,7 @@ def _adopt(style: Style) -> int:
     with terminal.progress(style) as progress:
         found = known.adopt(progress)
     rows = [
-        (model.name, model.place, round(model.n_bytes / GB, 3), str(model.weights), str(model.projector))
+        (model.name, model.place, _gb(model.n_bytes), str(model.weights), str(model.projector))
         for model in found.models
     ]
     terminal.table(("name", "place", "size_gb", "weights", "projector"), rows, style)
@@ -134,7 +133,7 @@ def _adopted_rows(room: Room) -> list[dict[str, Any]]:
     rows = []
     for model in adopted.load().values():
         if model.name not in catalogue.load():
-            size = None if model.gone else round(model.n_bytes / GB, 3)
+            size = None if model.gone else _gb(model.n_bytes)
             senses = [word for word, able in (("image", model.sees), ("audio", model.hears)) if able]
             about = f"{'gone from' if model.gone else 'from'} {model.place}: {model.weights}"
             rows.append(_row(model.name, not model.gone, size, _fit(model.name, room), senses, None, about))
@@ -191,10 +190,10 @@ def _speech_rows() -> list[dict[str, Any]]:
     if speech.has_starter():
         n_bytes = sum(path.stat().st_size for path in speech.STARTER.iterdir() if path.is_file())
         about = "a tiny built-in model for trying things out; it knows a few hundred words"
-        rows.append(_row("starter", True, round(n_bytes / GB, 3), None, ["speech"], "MIT", about))
+        rows.append(_row("starter", True, _gb(n_bytes), None, ["speech"], "MIT", about))
     for name, entry in speech.load().items():
         here = isinstance(known.find_speech(name), known.SpeechModel)
-        rows.append(_row(name, here, _gb(entry), None, ["speech"], entry.licence, entry.about))
+        rows.append(_row(name, here, _gb(entry.n_bytes), None, ["speech"], entry.licence, entry.about))
     return rows
 
 
@@ -209,7 +208,7 @@ def _of_speech(found: SpeechModel | WantedSpeech) -> dict[str, Any]:
             "abilities": ["speech"],
             "languages": found.entry.languages,
             "licence": found.entry.licence,
-            "size_gb": _gb(found.entry),
+            "size_gb": _gb(found.entry.n_bytes),
             "repo": found.entry.repo,
             "revision": found.entry.revision,
             "sha256": {file.file: file.sha256 for file in found.entry.files if file.sha256},
@@ -230,7 +229,7 @@ def _facts(found: Model | Wanted, entry: Entry | None) -> dict[str, Any]:
             "about": entry.about,
             "abilities": list(entry.abilities),
             "licence": entry.licence,
-            "size_gb": _gb(entry),
+            "size_gb": _gb(entry.n_bytes),
             "parameters_million": entry.parameters,
             "context_advice": entry.context,
             "memory_gb": entry.memory,
@@ -276,8 +275,8 @@ def _of_files(model: Model) -> dict[str, Any]:
     return facts | {"template": header.text("tokenizer.chat_template")}
 
 
-def _gb(entry: Entry | SpeechEntry) -> float | None:
-    return round(entry.n_bytes / GB, 3) if entry.n_bytes else None
+def _gb(n_bytes: int | None) -> float | None:
+    return round(n_bytes / GB, 3) if n_bytes else None
 
 
 def _words(value: object) -> str:
