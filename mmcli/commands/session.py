@@ -74,10 +74,16 @@ class Session:
             dropped=self._dropped,
             paste_picture=self._paste_picture,
         )
-        self._keyboard = keyboard = terminal.open_keyboard(hooks, typed)
-        self._loading.on_end = keyboard.refresh
-        if self.is_person:
-            self._greet()
+        with interrupts.clean_end(), terminal.open_keyboard(hooks, typed) as keyboard:
+            self._keyboard = keyboard
+            self._loading.on_end = keyboard.refresh
+            if self.is_person:
+                self._greet()
+            status = self._talk(keyboard)
+            self._part()
+        return status
+
+    def _talk(self, keyboard: terminal.Keyboard) -> int:
         while not self.is_over:
             try:
                 default, self.pending = self.pending, ""
@@ -85,15 +91,17 @@ class Session:
             except EOFError:
                 break
             except KeyboardInterrupt:
-                self._part()
                 return errors.INTERRUPTED
             try:
                 self.take(text)
-            except MmcliError as error:
+            except (MmcliError, KeyboardInterrupt) as error:
                 if not self.is_person:
                     raise
-                terminal.error(error, self.style)
-        self._part()
+                keyboard.hold()  # a question typed ahead may have meant what did not happen
+                if isinstance(error, MmcliError):
+                    terminal.error(error, self.style)
+                else:
+                    self.note("interrupted")
         return 0 if self.is_person else self._status
 
     @property
@@ -130,6 +138,8 @@ class Session:
         self._status = running.status(answer) or self._status
         if answer.finish_reason == "interrupted":
             self.is_over = not self.is_person
+            if self._keyboard is not None:
+                self._keyboard.hold()
             if self.pending:
                 self.note("nothing was said: your question is back at the prompt, its media are staged")
 
@@ -209,7 +219,11 @@ class Session:
         """The model, loaded; waited for where it is still on its way."""
         with terminal.progress(self.style) as progress, interrupts.two_steps(self._loading.stop):
             self._loading.on_progress = progress
-            return self._loading.engine()
+            try:
+                return self._loading.engine()
+            except KeyboardInterrupt:
+                self._load(self.model)  # anew, when it is needed
+                raise
 
     def change_model(self, model: Model, mmproj: Path | None) -> None:
         """Let another model go on with the talk; ModelError, and the one before stays, where it cannot."""
