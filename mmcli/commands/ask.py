@@ -99,6 +99,8 @@ def ask(
         chosen.require(sight="image" in kinds, hearing="audio" in kinds and writer is None)
         # a model that hears gets the sound itself, any other what is said in it
         messages = hearing.as_heard(messages, writer, chosen.name, style)
+        if begun is not None:
+            begun.asks(messages, think=think)
         # run and show
         sampling = running.sampling(
             chosen,

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from mmcli import errors
 
 if TYPE_CHECKING:
-    from mmcli.engine import Answer, Sampling
+    from mmcli.engine import Answer, First, Message, Sampling
     from mmcli.engine.local import LocalEngine, Options
     from mmcli.models import Model, Wanted
     from mmcli.terminal import Style
@@ -42,14 +43,21 @@ class Loading:
         self.on_progress: Callable[[str, int, int], None] | None = None
         self.on_end: Callable[[], None] = lambda: None  # of the thread: what shows that it loads may be drawn anew
         self._machine = machine
+        self._first: First | None = None
         self._stop = threading.Event()
         self._engine: LocalEngine | None = None
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._load_and_tell, name="loading", daemon=True)
 
     def start(self) -> None:
-        """Load in the background from now on."""
+        """Load in the background from now on; `asks` or `give_up` follows."""
+        self._first = Future()
         self._thread.start()
+
+    def asks(self, messages: Sequence[Message], *, think: bool) -> None:
+        """Tell what will be asked first: what its media need can load beside the weights then."""
+        if self._first is not None:
+            self._first.set_result((messages, think))
 
     def stop(self) -> None:
         """End what is running, loading or answering, after its current step."""
@@ -80,6 +88,8 @@ class Loading:
     def give_up(self) -> None:
         """End loading and free what was loaded; nothing where that was done."""
         self._stop.set()
+        if self._first is not None:
+            self._first.cancel()
         if self._thread.ident is not None:
             self._thread.join()
         if self._engine is not None:
@@ -95,7 +105,12 @@ class Loading:
         model = self.model
         try:
             self._engine = engine.load(
-                model.weights, model.projector, self._options(), name=model.name, on_progress=self._progress
+                model.weights,
+                model.projector,
+                self._options(),
+                name=model.name,
+                on_progress=self._progress,
+                first=self._first,
             )
         except BaseException as error:  # raised where it is waited for
             self._error = error

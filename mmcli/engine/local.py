@@ -15,11 +15,12 @@ from typing import Literal
 
 from mmcli.engine import devices, kv, machine, mtmd, plan
 from mmcli.engine.ahead import Cores
+from mmcli.engine.beside import Beside
 from mmcli.engine.cache import WORTH_SAVING, Cache, Room
 from mmcli.engine.decode import Voice, decode
 from mmcli.engine.known import Beginning, Book
 from mmcli.engine.many import Many, Request, bearable
-from mmcli.engine.messages import Answer, Message, OnProgress, Piece, Sampling, Usage
+from mmcli.engine.messages import Answer, First, Message, OnProgress, Piece, Sampling, Usage
 from mmcli.engine.template import Prompt, Template
 from mmcli.errors import MmcliError, ModelError
 from mmcli.media.types import Audio, Image
@@ -74,7 +75,9 @@ class LocalEngine:
         *,
         name: str | None = None,
         on_progress: OnProgress | None = None,
+        first: First | None = None,
     ) -> None:
+        """`first`, where it is given, will tell what is asked first: its media's projector loads beside the weights."""
         self._options = options or Options()
         self.name = name or weights.stem
         self._threads = self._options.threads or machine.cores()
@@ -87,11 +90,21 @@ class LocalEngine:
         started = time.perf_counter()
         # Jinja is imported while llama.cpp loads: it would take 20 ms afterwards.
         threading.Thread(target=importlib.import_module, args=("jinja2.sandbox",), daemon=True).start()
+        self._store = kv.Store(self._options.cache, self._options.cache_bytes) if self._options.cache else None
+        self._beside: Beside | None = None
         files = sum(path.stat().st_size for path in (*parts, projector) if path is not None)
         free = machine.free_memory()
         free_gpu = devices.free_in(devices.told().get("devices", ())) if mtmd.can_offload() else 0
-        self._weights = self._load_weights(weights, on_progress)
-        self._template = self._load_template()
+        # On a GPU the two would fight for its memory while llama.cpp reckons how much of it is free.
+        if projector is not None and first is not None and not mtmd.can_offload():
+            self._beside = Beside(weights, first, self._load_beside)
+            self._close.callback(self._beside.close)
+        try:
+            self._weights = self._load_weights(weights, on_progress)
+        except BaseException:
+            self.close()
+            raise
+        self._template = self._load_template(self._weights)
         on_gpu = self._weights.device != "CPU" and self._options.gpu_layers is None
         affordable = self._affordable(free_gpu if on_gpu else free, files, mapped=not on_gpu)
         self._room = Room(self._options.n_ctx, self._weights.n_ctx_train, affordable)
@@ -99,7 +112,7 @@ class LocalEngine:
             self._weights,
             self._room,
             threads=self._threads,
-            store=kv.Store(self._options.cache, self._options.cache_bytes) if self._options.cache else None,
+            store=self._store,
             worth_saving=self._options.worth_saving,
             on_notice=self._options.on_notice,
         )
@@ -154,7 +167,7 @@ class LocalEngine:
             voice = Voice(self._weights, prompt, sampling, _seed(sampling), usage)
             close.callback(voice.close)
             # 2 tokenize; or recall what was computed in this talk, or from disk what was in another
-            key, ids = self._key(prompt, media), [medium.id for medium in media]
+            key, ids = self._key(prompt, media, self._weights.device), [medium.id for medium in media]
             beginning = self._book.look_up(prompt, ids)
             with usage.timed("restore"):
                 record = self._cache.load(key) if media else None
@@ -265,10 +278,10 @@ class LocalEngine:
             seed=voice.seed,
         )
 
-    def _key(self, prompt: Prompt, media: Sequence[Image | Audio]) -> str:
+    def _key(self, prompt: Prompt, media: Sequence[Image | Audio], device: str) -> str:
         """The name on disk of everything up to the last medium: whatever could change its KV cells is in it."""
         weights, projector = self._identity
-        engine = (weights, str(projector), mtmd.version(), self._weights.device, "f16", self._options.detail)
+        engine = (weights, str(projector), mtmd.version(), device, "f16", self._options.detail)
         return kv.Store.key(engine, prompt.segments[: len(media)], [medium.id for medium in media])
 
     def _tokenize(
@@ -312,19 +325,14 @@ class LocalEngine:
                 f"`{self.name}` has no projector, so it can neither see nor hear",
                 hint="give the projector published beside the weights with --mmproj FILE",
             )
+        if self._projector is None and self._beside is not None:
+            with usage.timed("load"):
+                self._projector = self._beside.take()
         if self._projector is None or self._projector.threads != threads:
-            low, high = DETAIL[self._options.detail]
             encoded = self.n_encodes
             self._close_projector()
             with usage.timed("load"):
-                self._projector = mtmd.Projector(
-                    self._projector_path,
-                    self._weights,
-                    threads=threads,
-                    use_gpu=self._weights.device != "CPU",
-                    min_tokens=low,
-                    max_tokens=high,
-                )
+                self._projector = self._load_projector(self._weights, threads)
             self._projector.n_encodes = encoded
         projector = self._projector
         for medium in media:
@@ -335,6 +343,22 @@ class LocalEngine:
             if isinstance(medium, Audio) and medium.sample_rate != projector.sample_rate:
                 raise ModelError(f"`{self.name}` hears at {projector.sample_rate} Hz, not at {medium.sample_rate}")
         return projector
+
+    def _load_projector(self, weights: mtmd.Weights, threads: int) -> mtmd.Projector:
+        assert self._projector_path is not None
+        low, high = DETAIL[self._options.detail]
+        on_gpu = weights.device != "CPU"
+        return mtmd.Projector(
+            self._projector_path, weights, threads=threads, use_gpu=on_gpu, min_tokens=low, max_tokens=high
+        )
+
+    def _load_beside(self, header: mtmd.Weights, messages: Sequence[Message], think: bool) -> mtmd.Projector | None:
+        """The projector, if what is asked first needs it: not if it has no media, or these are on disk, computed."""
+        media = [medium for message in messages for medium in message.media]
+        prompt = self._load_template(header).render(messages, think=think)
+        if not media or (self._store is not None and self._store.has(self._key(prompt, media, header.device))):
+            return None
+        return self._load_projector(header, self._threads)
 
     def _affordable(self, free: int, files: int, *, mapped: bool) -> int:
         """Tokens of context that `free` bytes hold beside files of `files` bytes; models/fit.py tells people the same.
@@ -376,8 +400,7 @@ class LocalEngine:
         self._close.callback(weights.close)
         return weights
 
-    def _load_template(self) -> Template:
-        weights = self._weights
+    def _load_template(self, weights: mtmd.Weights) -> Template:
         chatml = len(weights.tokenize("<|im_end|>", add_special=False)) == 1
         return Template(
             weights.chat_template(),

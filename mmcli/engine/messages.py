@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, TypeAlias
@@ -31,6 +32,10 @@ class Message:
     def media(self) -> tuple[Image | Audio, ...]:
         """What goes through the projector."""
         return tuple(part for part in self.parts if isinstance(part, Image | Audio))
+
+
+# what is asked first, and whether the template may let the model think: set while the model is still loading
+First: TypeAlias = Future[tuple[Sequence[Message], bool]]
 
 
 @dataclass(frozen=True)
