@@ -137,7 +137,7 @@ def test_a_staged_picture_is_encoded_while_the_question_is_typed(start: Start, t
     chat.wait("staged: two.png, one.png, ready")
     chat.ask("/drop 2", "dropped one.png")
     chat.wait("staged: two.png, ready")
-    chat.ask(WHAT, "two.png: PNG 320×240, 64 tokens, encoded while you typed")
+    chat.ask(WHAT, "two.png: PNG 320×240, 64 tokens, encoded ahead")
     assert TWO in chat.flat and "encode 0" not in chat.flat, "it was encoded when it was asked about"
     chat.ask("/undo", "taken back")
     chat.wait("staged: two.png, ready")
@@ -155,7 +155,7 @@ def test_another_model_reads_the_talk_s_pictures_while_the_question_is_typed(
     chat.ask(f"/model {parrot.weights} {parrot.projector}", "the talk goes on with")
     chat.ask("/model starter", "the talk goes on with starter")  # while the other one may still be reading it
     chat.wait("staged: two.png, ready")
-    chat.ask(WHAT, "two.png: PNG 320×240, 64 tokens, encoded while you typed")
+    chat.ask(WHAT, "two.png: PNG 320×240, 64 tokens, encoded ahead")
     assert TWO in chat.flat
 
 

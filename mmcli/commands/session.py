@@ -81,13 +81,13 @@ class Session:
             self._keyboard = keyboard
             if self.is_person:
                 self._greet()
-            self._prepare()
-            status = self._talk(keyboard)
+            status = self._converse(keyboard)
             self._part()
         return status
 
-    def _talk(self, keyboard: terminal.Keyboard) -> int:
+    def _converse(self, keyboard: terminal.Keyboard) -> int:
         while not self.is_over:
+            self._prepare()
             try:
                 default, self.pending = self.pending, ""
                 text = keyboard.read(default)
@@ -161,30 +161,15 @@ class Session:
                 self.note(f"staged as {number}: {slash.described(medium)}")
             for remark in medium.receipt.notes:
                 self.note(f"{medium.receipt.source}: {remark}")
-        self._prepare()
-
-    def drop(self, number: int) -> Medium:
-        """Take a medium out of the talk."""
-        medium = self.talk.drop(number)
-        self._prepare()
-        return medium
-
-    def undo(self) -> talk.Turn:
-        """Take back the last turn; its media are staged again."""
-        turn = self.talk.undo()
-        self._prepare()
-        return turn
 
     def _prepare(self) -> None:
-        """While the person types, compute what the next question will begin with. In a pipe it is here already."""
-        if not self.is_person or self.style.debug:  # two threads' debug lines would mix
+        """While the next message is typed, compute what its question will begin with."""
+        if self.style.debug:  # two threads' debug lines would mix
             return
         expected = self.talk.expected()
         if any(message.media for message in expected):
             self._loading.asks(expected, think=self.sampling.think)
-            self._preparing.begin(self._loading, expected, self.sampling)
-        else:
-            self._preparing.drop()
+        self._preparing.begin(self._loading, expected, self.sampling)
 
     def _load_medium(self, source: Source) -> Medium:
         """Decode a source; what lies nowhere is kept beside the history, or going on would miss it."""
@@ -200,7 +185,6 @@ class Session:
         self.saved = None
         name, mmproj = remembering.reference(self.model, self._mmproj)
         self.recorder.begin("chat", name, self.talk.system, mmproj=mmproj)
-        self._prepare()
 
     def take_up(self, kept: Talk | None, setup: remembering.Setup | None = None) -> None:
         """Go on with a talk of the history, or begin one; an error, and nothing is changed, where a medium is gone."""
@@ -213,7 +197,6 @@ class Session:
         self.talk.turns += past.turns
         self.talk.staged += past.unanswered
         remembering.begin(self.recorder, "chat", kept, self.model, setup)
-        self._prepare()
 
     def restore(self, document: Any) -> None:
         """Go on with a talk that was saved as JSON; an error, and nothing is changed, where a medium is gone."""
@@ -223,7 +206,6 @@ class Session:
         self.begin()
         self.talk.turns += turns
         self.talk.staged += staged
-        self._prepare()
 
     def _load_again(self, told: Mapping[str, Any]) -> Medium:
         if told["place"] is not None:
@@ -236,7 +218,6 @@ class Session:
         """Another model or system prompt, from the next question on."""
         name, mmproj = remembering.reference(self.model, self._mmproj)
         self.recorder.change(model=name, system=self.talk.system, mmproj=mmproj)
-        self._prepare()
 
     def note(self, text: str) -> None:
         terminal.notice(text, self.style)
@@ -335,6 +316,7 @@ class Session:
             action()
         except MmcliError as error:
             terminal.error(error, self.style)
+        self._prepare()
 
 
 def require(model: Model, loaded: Sequence[Medium]) -> None:

@@ -231,7 +231,7 @@ class LocalEngine:
         """The prompt as cells, in a context with room for it that holds the first of them already."""
         # 2 tokenize; or recall what was computed in this talk, or from disk what was in another
         key, ids = self._key(prompt, media, self._weights.device), [medium.id for medium in media]
-        beginning = self._book.look_up(prompt, ids)
+        beginning = self._book.look_up(prompt, ids, self._cache.cells)
         with usage.timed("restore"):
             record = self._cache.load(key) if media else None
         if record is not None:
