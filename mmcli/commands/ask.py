@@ -101,6 +101,7 @@ def ask(
         messages = hearing.as_heard(messages, writer, chosen.name, style)
         if begun is not None:
             begun.asks(messages, think=think)
+            recorder.open()
         # run and show
         sampling = running.sampling(
             chosen,

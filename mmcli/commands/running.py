@@ -56,7 +56,7 @@ class Loading:
 
     def asks(self, messages: Sequence[Message], *, think: bool) -> None:
         """Tell what will be asked first: what its media need can load beside the weights then."""
-        if self._first is not None:
+        if self._first is not None and self._first.set_running_or_notify_cancel():  # cancelled: loading has failed
             self._first.set_result((messages, think))
 
     def stop(self) -> None:
@@ -159,7 +159,8 @@ def ahead(found: Model | Wanted, machine: Machine, style: Style) -> Iterator[Loa
         yield loading
     finally:
         sys.setswitchinterval(interval)
-        loading.give_up()
+        # Freeing gigabytes takes as long as closing the history: neither waits for the other.
+        threading.Thread(target=loading.give_up, name="freeing").start()
 
 
 @contextmanager
@@ -170,7 +171,10 @@ def load(
     on_progress: Callable[[str, int, int], None] | None = None,
     begun: Loading | None = None,
 ) -> Iterator[LocalEngine]:
-    """The model, ready to answer; the first Ctrl-C inside ends its answer, the second the program."""
+    """The model, ready to answer; the first Ctrl-C inside ends its answer, the second the program.
+
+    Where another has `begun` to load it, that one frees it.
+    """
     from mmcli import interrupts
 
     loading = begun or Loading(model, machine, style)
@@ -179,7 +183,8 @@ def load(
         with interrupts.two_steps(loading.stop):
             yield loading.engine()
     finally:
-        loading.give_up()
+        if begun is None:
+            loading.give_up()
 
 
 def setup(model: Model, machine: Machine) -> str:
