@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, InvalidStateError
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -55,9 +56,10 @@ class Loading:
         self._thread.start()
 
     def asks(self, messages: Sequence[Message], *, think: bool) -> None:
-        """Tell what will be asked first: what its media need can load beside the weights then."""
-        if self._first is not None and self._first.set_running_or_notify_cancel():  # cancelled: loading has failed
-            self._first.set_result((messages, think))
+        """Tell what will be asked first: what its media need can load beside the weights then. Later, nothing."""
+        if self._first is not None:
+            with contextlib.suppress(InvalidStateError):  # it was told before, or is asked already
+                self._first.set_result((messages, think))
 
     def stop(self) -> None:
         """End what is running, loading or answering, after its current step."""

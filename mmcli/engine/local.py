@@ -20,7 +20,7 @@ from mmcli.engine.cache import WORTH_SAVING, Cache, Room
 from mmcli.engine.decode import Voice, decode
 from mmcli.engine.known import Beginning, Book
 from mmcli.engine.many import Many, Request, bearable
-from mmcli.engine.messages import Answer, First, Message, OnProgress, Piece, Sampling, Usage
+from mmcli.engine.messages import Answer, First, Message, OnProgress, Origin, Piece, Sampling, Usage
 from mmcli.engine.template import Prompt, Template
 from mmcli.errors import MmcliError, ModelError
 from mmcli.media.types import Audio, Image
@@ -28,6 +28,9 @@ from mmcli.media.types import Audio, Image
 SPARE_MEMORY = 512 << 20  # bytes for compute buffers and the rest of the process, where nobody reckoned them
 # --detail as libmtmd's (least, most) tokens a picture; -1: what the model's own metadata says
 DETAIL = {"low": (-1, 256), "auto": (-1, -1), "high": (1024, 4096)}
+
+
+ROOM_FOR_WORDS = 256  # tokens of the question that a context has room for when it is prepared without them
 
 
 def _silent(text: str) -> None:
@@ -119,6 +122,7 @@ class LocalEngine:
         self._close.callback(self._cache.close)
         self._close.callback(self._close_projector)
         self._book = Book(self._opens_apart)
+        self._prepared: dict[str, Origin] = {}  # media ID → where what `prepare` left for the next answer came from
         self._load_seconds = time.perf_counter() - started
 
     def __enter__(self) -> LocalEngine:
@@ -166,24 +170,9 @@ class LocalEngine:
             prompt = self._template.render(messages, think=sampling.think)
             voice = Voice(self._weights, prompt, sampling, _seed(sampling), usage)
             close.callback(voice.close)
-            # 2 tokenize; or recall what was computed in this talk, or from disk what was in another
-            key, ids = self._key(prompt, media, self._weights.device), [medium.id for medium in media]
-            beginning = self._book.look_up(prompt, ids)
-            with usage.timed("restore"):
-                record = self._cache.load(key) if media else None
-            if record is not None:
-                current = plan.from_record(record, prompt, self._weights, key)
-            else:
-                current = self._tokenize(prompt, media, key, usage, close, beginning=beginning)
-            # 3 make room
-            self._cache.fit(current, self._projector, sampling.max_tokens, least)
-            # 4 reuse the longest common prefix
-            with usage.timed("restore"):
-                accepted = self._cache.reuse(current, record)
-            if not accepted or current.needs_more_than(len(self._cache.cells)):
-                current = self._tokenize(prompt, media, key, usage, close)
-                self._cache.fit(current, self._projector, sampling.max_tokens, least)
-                self._cache.reuse(current, None)
+            # 2 tokenize, 3 make room, 4 reuse what is there
+            current = self._begun(prompt, media, usage, close, sampling.max_tokens, least)
+            ids = [medium.id for medium in media]
             self._book.add(prompt, ids, current.cells, answer=None)
             usage.prompt_tokens, usage.reused_tokens = current.n_tokens, self._cache.n_tokens
             self._explain(prompt, current)
@@ -197,7 +186,70 @@ class LocalEngine:
                 self._book.add(prompt, ids, [*current.cells, *voice.tokens], answer=self._text(voice.tokens))
             self._stop.clear()
         n_ctx, n_past = self._cache.context.n_ctx, self._cache.n_tokens
-        yield Piece("", answer=self._answer(messages, current, voice, usage, n_ctx, n_past))
+        told = self._answer(messages, current, voice, usage, n_ctx, n_past)
+        self._prepared.clear()
+        yield Piece("", answer=told)
+
+    def prepare(
+        self,
+        messages: Sequence[Message],
+        sampling: Sampling | None = None,
+        *,
+        paused: Callable[[], bool],
+        dropped: Callable[[], bool],
+    ) -> None:
+        """Compute everything up to the last medium of these messages, ahead of the question that will end them.
+
+        In any thread, while nobody else uses this engine. What comes after the last medium does not matter. Ends after
+        the current step when it is `paused`; when it is `dropped`, at once but for an encode. `generate` finds what
+        was computed if its messages begin in the same way. MmcliError as from `generate`.
+        """
+        sampling = sampling or Sampling()
+        media = [medium for message in messages for medium in message.media]
+        if not media or paused() or dropped():
+            return
+        usage = Usage()
+        with ExitStack() as close:
+            prompt = self._template.render(messages, think=sampling.think)
+            current = self._begun(prompt, media, usage, close, sampling.max_tokens + ROOM_FOR_WORDS, 1)
+            fresh = range(current.reused, current.after_media)
+            end = current.after_media
+            self._cache.prefill(current, self._projector, usage, _unreported, dropped, end=end, paused=paused)
+            for place, cell in enumerate(self._cache.cells[:end]):
+                if isinstance(cell, kv.MediaCells) and place in fresh:
+                    self._prepared[cell.media_id] = current.origin(place)
+
+    def _begun(
+        self,
+        prompt: Prompt,
+        media: Sequence[Image | Audio],
+        usage: Usage,
+        close: ExitStack,
+        max_tokens: int,
+        least: int,
+    ) -> plan.Plan:
+        """The prompt as cells, in a context with room for it that holds the first of them already."""
+        # 2 tokenize; or recall what was computed in this talk, or from disk what was in another
+        key, ids = self._key(prompt, media, self._weights.device), [medium.id for medium in media]
+        beginning = self._book.look_up(prompt, ids)
+        with usage.timed("restore"):
+            record = self._cache.load(key) if media else None
+        if record is not None:
+            current = plan.from_record(record, prompt, self._weights, key)
+        else:
+            current = self._tokenize(prompt, media, key, usage, close, beginning=beginning)
+        # 3 make room
+        self._cache.fit(current, self._projector, max_tokens, least)
+        # 4 reuse the longest common prefix
+        with usage.timed("restore"):
+            accepted = self._cache.reuse(current, record)
+        if not accepted or current.needs_more_than(len(self._cache.cells)):
+            current = self._tokenize(prompt, media, key, usage, close)
+            self._cache.fit(current, self._projector, max_tokens, least)
+            self._cache.reuse(current, None)
+        if media and (beginning is None or beginning.n_media < len(media)):
+            self._book.add_media(prompt, ids, [*current.cells[: current.after_media], *current.suffix])
+        return current
 
     def generate_many(
         self,
@@ -267,7 +319,7 @@ class LocalEngine:
             text="".join(voice.answer),
             reasoning="".join(voice.reasoning),
             finish_reason=voice.finish_reason,
-            seen=plan.seen(current, messages, self._weights),
+            seen=plan.seen(current, messages, self._weights, self._prepared),
             usage=usage,
             model=self.name,
             weights=self._identity[0],

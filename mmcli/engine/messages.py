@@ -57,6 +57,10 @@ class Sampling:
     loop_guard: bool = True
 
 
+# Where the KV cells of a medium came from; "ahead": computed while the question was typed; a text is part of the prompt
+Origin: TypeAlias = Literal["encoded", "ahead", "memory", "disk", "text"]
+
+
 @dataclass(frozen=True)
 class Seen:
     """What the model really got of one medium: the engine's half of a receipt."""
@@ -65,7 +69,7 @@ class Seen:
     media_id: str
     n_tokens: int  # KV cells
     n_pos: int  # positions it advanced (differs from n_tokens under M-RoPE)
-    origin: Literal["encoded", "memory", "disk", "text"]  # where its KV cells came from; texts are part of the prompt
+    origin: Origin
 
 
 @dataclass
