@@ -106,7 +106,7 @@ def test_a_model_whose_files_are_damaged_is_listed_all_the_same(run: Run, tmp_pa
     )
     assert run("pull", "mine").status == 0
     for blob in (tmp_path / "hf" / "hub").glob("models--*/blobs/*"):
-        blob.write_bytes(b"not a GGUF")
+        blob.write_bytes(b"not a GGUF".ljust(blob.stat().st_size))
     (row,) = [row for row in run("models", "--json").json if row["name"] == "mine"]
     assert (row["here"], row["fits"]) == (True, None)
 

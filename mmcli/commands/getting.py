@@ -75,20 +75,20 @@ def speech(name: str | None, *, yes: bool, style: Style) -> SpeechModel:
 
 def fetch(download: Download, *, yes: bool, style: Style) -> Model:
     """Say what is fetched, what it takes and what there is, ask unless `yes`, fetch."""
-    from mmcli import models
+    from mmcli import models, terminal
 
     _consent(download, yes=yes, style=style, otherwise="-m starter is built in")
     with _fetching(style) as progress:
-        return models.fetch(download, progress)
+        return models.fetch(download, progress, lambda text: terminal.warning(text, style))
 
 
 def fetch_speech(download: Download, *, yes: bool, style: Style) -> SpeechModel:
     """The same for a speech model."""
-    from mmcli import models
+    from mmcli import models, terminal
 
     _consent(download, yes=yes, style=style)
     with _fetching(style) as progress:
-        return models.fetch_speech(download, progress)
+        return models.fetch_speech(download, progress, lambda text: terminal.warning(text, style))
 
 
 @contextlib.contextmanager
@@ -108,6 +108,8 @@ def _consent(download: Download, *, yes: bool, style: Style, otherwise: str | No
     """ModelError unless the person wants the download."""
     from mmcli import terminal
 
+    for note in download.notes:
+        terminal.warning(note, style)
     text = f"{download.wanted.name}: {what(download)}"
     fits = _tell_fit(download, style)
     if yes:

@@ -138,13 +138,13 @@ def _judge(needs: Needs, free: int) -> Verdict:
     return "tight" if needs.total(min(SHORT_CONTEXT, needs.n_ctx)) <= free else "no"
 
 
-def of_entry(entry: Entry) -> Needs | None:
-    """What the catalogue's figures say; None where it does not know the files' sizes."""
-    if entry.n_bytes is None:
+def of_entry(entry: Entry, sizes: Sequence[int | None] | None = None) -> Needs | None:
+    """What the catalogue's figures say, or other sizes of its files; None where one of them is not known."""
+    known = [size for size in (sizes or [file.bytes for file in entry.files]) if size is not None]
+    if len(known) < len(entry.files):
         return None
-    projector = (entry.projector.bytes or 0) if entry.projector else 0
-    weights = entry.n_bytes - projector
-    return of_sizes(weights, projector, kv_per_token=entry.kv_bytes, n_ctx_advised=entry.context)
+    projector = known.pop() if entry.projector else 0
+    return of_sizes(sum(known), projector, kv_per_token=entry.kv_bytes, n_ctx_advised=entry.context)
 
 
 def of_sizes(
