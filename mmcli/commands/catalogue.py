@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 GB = 1_000_000_000
 COLUMNS = ("name", "here", "size_gb", "needs_gb", "fits", "abilities", "licence", "about")
-SPARE = ("licence", "about", "abilities", "needs_gb", "size_gb")  # what a narrow terminal goes without, in this order
+SPARE = ("licence", "needs_gb", "abilities", "about", "size_gb")  # what a narrow terminal goes without, in this order
 
 
 def models(
@@ -54,7 +54,9 @@ def models(
         terminal.data([row for rows in sections.values() for row in rows])
     else:
         shown = {head: [[row[column] for column in COLUMNS] for row in rows] for head, rows in sections.items()}
-        terminal.tables(COLUMNS, shown, terminal.Style(), spare=SPARE)
+        if missing := terminal.tables(COLUMNS, shown, terminal.Style(), spare=SPARE):
+            named = ", ".join(column.replace("_", " ") for column in missing)
+            terminal.notice(f"not shown for want of width: {named}; `mmcli show NAME` tells them", terminal.Style(quiet=quiet))
     return None
 
 
