@@ -22,6 +22,12 @@ ALLOW = {
     "darwin": "System Settings > Privacy & Security > Microphone: allow your terminal, then start it anew",
     "win32": "Settings > Privacy & security > Microphone: let desktop apps use it",
 }
+PLAY = {
+    "linux": ALLOW["linux"],
+    "darwin": "System Settings > Sound > Output: choose one that is there",
+    "win32": "Settings > System > Sound > Output: choose one that is there",
+}
+REMEDY = {"input": ALLOW, "output": PLAY}
 A_KIND = {"input": "microphone", "output": "loudspeaker"}
 
 
@@ -85,7 +91,7 @@ def choose(wanted: str | None, kind: Kind, among: list[Device] | None = None) ->
     """The device with that number, that name, or that part of a name; the default one where nobody chose."""
     able = [device for device in (devices() if among is None else among) if device.can(kind)]
     if not able:
-        raise AudioDeviceError(f"there is no {A_KIND[kind]} on this machine", hint=_for_this_machine(ALLOW))
+        raise AudioDeviceError(f"there is no {A_KIND[kind]} on this machine", hint=_for_this_machine(REMEDY[kind]))
     if not (wanted or "").strip():
         return next((device for device in able if device.is_default(kind)), able[0])
     name = str(wanted).strip().casefold()
@@ -110,10 +116,15 @@ def choose(wanted: str | None, kind: Kind, among: list[Device] | None = None) ->
     raise AudioDeviceError(f"no {A_KIND[kind]} has `{wanted}` in its name", hint=hint)
 
 
-def refused(device: Device, error: Exception) -> AudioDeviceError:
+def refused(device: Device, error: Exception, kind: Kind = "input") -> AudioDeviceError:
     """PortAudio would not open the device: busy, gone, or not allowed."""
     reason = str(error).split("[PaErrorCode")[0].strip().removesuffix(":")
-    return AudioDeviceError(f"cannot open `{device.name}`: {reason}", hint=_for_this_machine(ALLOW))
+    return AudioDeviceError(f"cannot open `{device.name}`: {reason}", hint=_for_this_machine(REMEDY[kind]))
+
+
+def is_portaudio(error: BaseException) -> bool:
+    """Whether PortAudio raised it, once it is started."""
+    return isinstance(error, portaudio().PortAudioError)
 
 
 def mute_hint() -> str:
