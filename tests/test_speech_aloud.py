@@ -51,8 +51,13 @@ def spoken(code: str, loudspeaker: VirtualMicrophone, tmp_path: Path, home: Path
             timeout=TIMEOUT,
         )
     assert done.returncode == 0, done.stderr.decode()
-    samples = np.frombuffer(path.read_bytes(), "<i2").astype(np.float32) / 32768
-    return json.loads(done.stdout.splitlines()[-1]), samples
+    return json.loads(done.stdout.splitlines()[-1]), heard_in(path)
+
+
+def heard_in(path: Path) -> NDArray[np.float32]:
+    """(n_samples,) of a recording, which may still go on."""
+    data = path.read_bytes()
+    return np.frombuffer(data[: len(data) // 2 * 2], "<i2").astype(np.float32) / 32768
 
 
 def seconds_of_sound(samples: NDArray[np.float32]) -> float:
