@@ -37,7 +37,7 @@ MAY_IMPORT = {
     "media": {"errors"},
     "terminal": {"errors"},
     "engine": {"errors", "media.types"},
-    "speech": {"errors", "media"},
+    "speech": {"errors", "media", "engine.machine"},
     "talk": {"errors", "media.types", "media.paths", "engine.messages"},
     "captions": {"errors", "media", "engine"},
     "history": {"errors", "config", "media.types", "engine.messages"},

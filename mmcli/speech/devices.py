@@ -10,6 +10,7 @@ import sys
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from mmcli.engine import machine
 from mmcli.errors import AudioDeviceError
 
 Kind = Literal["input", "output"]
@@ -53,6 +54,7 @@ class Device:
 
 def portaudio() -> Any:
     """The sounddevice module, with PortAudio started; AudioDeviceError where that fails."""
+    machine.tame_openmp()  # ALSA's plugins load libgomp: a model that runs beside the sound would be ruined
     try:
         import sounddevice
     except ImportError as error:
