@@ -41,7 +41,7 @@ def n_frames(n_tokens: int) -> int:
 
 
 def write_pocket(folder: Path, shape: Pocket | None = None, *, ends_at_once: bool = False) -> tuple[Path, Path]:
-    """A Pocket TTS as pocket.gguf and pocket-mmproj.gguf. It speaks for as long as the text allows, or hardly at all."""
+    """A Pocket TTS, pocket.gguf and pocket-mmproj.gguf, that speaks for as long as a text allows, or hardly at all."""
     shape = shape or Pocket()
     folder.mkdir(parents=True, exist_ok=True)
     weights, projector = folder / "pocket.gguf", folder / "pocket-mmproj.gguf"
@@ -175,5 +175,3 @@ def _flow(out: _Writer, shape: Pocket, ends_at_once: bool) -> None:
     out.half("a.gen.input_linear.weight", shape.width, LATENT)
     out.vector("a.gen.emb_mean", LATENT, 0.0)
     out.vector("a.gen.emb_std", LATENT, 1.0)
-
-

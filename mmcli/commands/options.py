@@ -123,13 +123,23 @@ SpeakOpt = Annotated[
         help="Say the answer aloud too, sentence by sentence, while it is written.",
     ),
 ]
+SpeakerOpt = Annotated[
+    str | None,
+    typer.Option(
+        "--speaker",
+        envvar="MMCLI_SPEAKER",
+        autocompletion=model_names,
+        rich_help_panel=ALOUD,
+        help="Who says it: a model that speaks, or `system`. Default: such a model if one is here, else the system.",
+    ),
+]
 VoiceOpt = Annotated[
     str | None,
     typer.Option(
         "--voice",
         envvar="MMCLI_VOICE",
         rich_help_panel=ALOUD,
-        help="A voice by the name that the system knows it by (`de`, `en-us`, `Anna`).",
+        help="A voice of the system by its name (`de`, `en-us`, `Anna`), or a recording whose voice a model takes.",
     ),
 ]
 OutputDeviceOpt = Annotated[

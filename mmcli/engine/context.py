@@ -37,7 +37,15 @@ class Context:
     """
 
     def __init__(
-        self, weights: Weights, *, n_ctx: int, n_ubatch: int, threads: int, offload: bool, n_seq: int = 1, embeddings: bool = False
+        self,
+        weights: Weights,
+        *,
+        n_ctx: int,
+        n_ubatch: int,
+        threads: int,
+        offload: bool,
+        n_seq: int = 1,
+        embeddings: bool = False,
     ) -> None:
         """`n_ctx` tokens for each sequence, `n_ubatch` tokens in one forward pass; `embeddings`: keep hidden states."""
         llama, _ = native()

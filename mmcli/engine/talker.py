@@ -1,8 +1,8 @@
 """Text -> speech, with a model that libmtmd makes sound with (Qwen3-TTS, Pocket TTS). Knows no loudspeakers.
 
 The backbone is an ordinary language model whose tokens, or hidden states, are frames of sound, 12.5 a second; the
-projector turns them into samples. libmtmd's helper (`mtmd_helper_gen_audio_*`) drives both; here is its loop, as its own
-program tools/tts has it, with the samples taken out while they are made.
+projector turns them into samples. libmtmd's helper (`mtmd_helper_gen_audio_*`) drives both; here is its loop, as
+llama.cpp's own program in tools/tts has it, with the samples taken out while they are made.
 """
 
 from __future__ import annotations
@@ -34,7 +34,15 @@ QWEN, POCKET = 1, 2  # mtmd_gen_audio_type
 # always takes 72 at once, would fill up with silence.
 WINDOW = {QWEN: 72, POCKET: 8}
 NO_TOKEN = -1
-SAMPLING: dict[str, Any] = {"temperature": 0.9, "top_k": 50, "top_p": 1.0, "min_p": 0.0, "repeat_penalty": 1.05}  # Qwen's
+VOICE_RATE = 24_000  # Hz, what both kinds want the reference voice in
+LANGUAGES = frozenset("zh en de it pt es ja ko fr ru".split())  # Qwen's; Pocket TTS speaks one, that of its weights
+SAMPLING: dict[str, Any] = {
+    "temperature": 0.9,
+    "top_k": 50,
+    "top_p": 1.0,
+    "min_p": 0.0,
+    "repeat_penalty": 1.05,
+}  # Qwen's
 
 
 class Talker:
@@ -52,7 +60,8 @@ class Talker:
         threads: int | None = None,
         gpu_layers: int | None = None,
     ) -> None:
-        """`voice` is somebody speaking, at `VOICE_RATE` Hz, whose voice it takes; `language` a code that it knows.
+        """`voice` is somebody speaking, at `VOICE_RATE` Hz, whose voice it takes; `language` a code: English is
+        spoken where it is none of LANGUAGES.
 
         ModelError where the model cannot speak. With the same seed the same sentences, in the same order, sound alike.
         """
@@ -82,7 +91,7 @@ class Talker:
             self._handle = mtmd.mtmd_helper_gen_audio_init(self._context.handle, encoder.handle)
             stack.callback(mtmd.mtmd_helper_gen_audio_free, self._handle)
             self._voice = stack.enter_context(bitmaps_of([voice] if voice is not None else []))
-            self._language = (language or "").encode()
+            self._language = language.encode() if language in LANGUAGES else b""
             self._seed = random.randrange(2**31) if seed is None else seed
             self._n_said = 0
             self._stack = stack.pop_all()
@@ -162,8 +171,7 @@ class Talker:
             return np.zeros(0, np.float32)
         address = ctypes.cast(data, ctypes.c_void_p).value
         assert address is not None
-        held = (ctypes.c_float * (n_samples.value - start)).from_address(address + 4 * start)
-        return np.frombuffer(held, np.float32).copy()
+        return np.frombuffer(ctypes.string_at(address + 4 * start, 4 * (n_samples.value - start)), np.float32)
 
     def _reason(self) -> str:
         lines = [line for line in log.lines if "gen_audio" in line]
@@ -171,6 +179,3 @@ class Talker:
 
     def _failed(self) -> ResourceError:
         return ResourceError(f"`{self.name}` could not go on speaking: {self._reason()}")
-
-
-VOICE_RATE = 24_000  # Hz, what both kinds want the reference voice in

@@ -18,7 +18,7 @@ from mmcli.models.adopted import Adopted
 from mmcli.models.catalogue import NO_ADVICE, Entry, File
 from mmcli.models.fit import Fit, Needs, Room, judge
 from mmcli.models.hub import free_disk
-from mmcli.models.model import Model, beside, open_files
+from mmcli.models.model import Model, beside, open_files, speaks_only
 from mmcli.models.speech import SpeechEntry, SpeechModel
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ __all__ = [
     "fetch_speech",
     "find",
     "find_any",
+    "find_speaker",
     "find_speech",
     "fits",
     "free_disk",
@@ -69,10 +70,17 @@ class Wanted:
         """Whether it may hear: of a model that the catalogue does not know, its files will tell."""
         return self.entry is None or self.mmproj is not None or self.entry.hears
 
+    @property
+    def may_speak(self) -> bool:
+        """Whether it may speak: of a model that the catalogue does not know, its files will tell."""
+        return self.entry is None or self.entry.speaks
+
     def require(self, *, sight: bool, hearing: bool) -> None:
         """ModelError where it is known before any download that the model cannot take what is asked of it."""
         if self.entry is None or self.mmproj is not None:
             return
+        if self.entry.speaks:
+            raise speaks_only(self.name)
         for wanted, able, verb in ((sight, self.entry.sees, "see"), (hearing, self.entry.hears, "hear")):
             if wanted and not able:
                 raise ModelError(f"`{self.name}` cannot {verb}", hint="`mmcli models` lists what each model can do")
@@ -157,6 +165,22 @@ def find_speech(name: str | None = None) -> SpeechModel | WantedSpeech:
     close = catalogue.closest(name, *entries)
     hint = f"did you mean `{close}`?" if close in entries else "`mmcli models` lists them"
     raise ModelError(f"there is no speech model named `{name}`", hint=hint)
+
+
+def find_speaker(name: str | None = None, *, has_voice: bool = False) -> Model | Wanted | None:
+    """The model called `name`, which must speak; without a name the first of the catalogue's that is here, or None.
+
+    `has_voice`: there is a reference voice, so one that needs it can be taken too. Makes no connection.
+    """
+    if name is not None:
+        found = find(name)
+        if isinstance(found, Model) and not found.speaks or isinstance(found, Wanted) and not found.may_speak:
+            raise ModelError(f"`{name}` cannot speak", hint="`mmcli models` tells which models can")
+        return found
+    for known, entry in catalogue.load().items():
+        if entry.speaks and (has_voice or not entry.needs_voice) and installed(known):
+            return find(known)
+    return None
 
 
 def find_any(name: str) -> Model | Wanted | SpeechModel | WantedSpeech:

@@ -60,6 +60,11 @@ class Header:
         """Whether a projector encodes sound."""
         return bool(self.metadata.get("clip.has_audio_encoder"))
 
+    @property
+    def speaks(self) -> bool:
+        """Whether a projector makes sound of what its weights say; then it hears reference voices only."""
+        return bool(self.metadata.get("clip.has_gen_audio_encoder"))
+
 
 def read(path: Path) -> Header:
     """The header of the GGUF at `path`; ModelError where there is none or it is damaged."""

@@ -76,7 +76,7 @@ def system_voice(voice: str | None = None, language: str | None = None) -> Speak
 
     AudioDeviceError where no program that speaks is installed, UsageError where it does not know the voice.
     """
-    language = language or _own_language()
+    language = language or own_language()
     if sys.platform == "darwin" and (program := shutil.which("say")):
         return Say(program, voice)
     if sys.platform == "win32" and (program := _first(_POWERSHELL)):
@@ -199,7 +199,7 @@ def plain(text: str) -> str:
     return "".join(character if character.isprintable() else " " for character in text)
 
 
-def _own_language() -> str | None:
+def own_language() -> str | None:
     """The code of the language that the person's settings name: `de` of `de_DE.UTF-8`."""
     for name in ("LC_ALL", "LC_MESSAGES", "LANG"):
         if value := os.environ.get(name, ""):
