@@ -4,9 +4,10 @@ How the figures were found. The KV cache is llama.cpp's own arithmetic, layer by
 llama-memory-recurrent.cpp, llama-hparams.cpp). The compute buffers follow a rule that was measured: llama.cpp was asked
 (`no_alloc`: it reckons as if it would run a model, and says so in its log) for headers in the shapes of real models, of
 the architectures llama, qwen2vl, qwen3vl, gemma3, gemma4, lfm2, qwen35, qwen3moe and qwen3vlmoe, at several contexts.
-For a prefill of n tokens they take n rows of `_graph_width` float32, and n half-precision numbers (n more with a sliding
-window) for every token of context: exact for most of them, up to 15 % too much for hybrid models and for mixtures of
-experts (of which only Qwen's were measured). The buffers of an encoder were measured in the same way with libmtmd and encoders of random weights: `encode_bytes` is 9 to 30 % more than it took.
+For a prefill of n tokens they take n rows of `_graph_width` float32, and n half-precision numbers (n more with a
+sliding window) for every token of context: exact for most of them, up to 15 % too much for hybrid models and for
+mixtures of experts (of which only Qwen's were measured). The buffers of an encoder were measured in the same way with
+libmtmd and encoders of random weights: `encode_bytes` is 9 to 30 % more than it took.
 tests/test_models_fit.py compares again with every version of llama.cpp that is installed.
 """
 
