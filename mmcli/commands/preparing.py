@@ -5,6 +5,7 @@ An engine does one thing at a time. So who wants to answer calls `settle` first,
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ from mmcli.errors import MmcliError
 if TYPE_CHECKING:
     from mmcli.commands.running import Loading
     from mmcli.engine import Message, OnProgress, Sampling
+    from mmcli.engine.local import LocalEngine
 
 
 class Preparing:
@@ -42,6 +44,15 @@ class Preparing:
         self._wanted = wanted
         if wanted.has_media:
             threading.Thread(target=self._run, args=(wanted, sampling), name="preparing", daemon=True).start()
+
+    def warm(self, engine: LocalEngine) -> None:
+        """Load what a medium will need, while it is decoded itself."""
+
+        def load() -> None:
+            with self._busy, contextlib.suppress(MmcliError):  # whoever asks meets it again, and is told
+                engine.warm()
+
+        threading.Thread(target=load, name="warming", daemon=True).start()
 
     def drop(self) -> None:
         """What was begun is not wanted any more; it ends soon."""

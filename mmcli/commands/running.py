@@ -16,7 +16,8 @@ from mmcli import errors
 
 if TYPE_CHECKING:
     from mmcli.engine import Answer, First, Message, Sampling
-    from mmcli.engine.local import LocalEngine, Options
+    from mmcli.engine.loaded import Options
+    from mmcli.engine.local import LocalEngine
     from mmcli.models import Model, Wanted
     from mmcli.terminal import Style
 
@@ -119,7 +120,7 @@ class Loading:
 
     def _options(self) -> Options:
         from mmcli import config, terminal
-        from mmcli.engine.local import Options
+        from mmcli.engine.loaded import Options
 
         machine, style, model = self._machine, self.style, self.model
         needs = model.needs()
@@ -161,7 +162,8 @@ def ahead(found: Model | Wanted, machine: Machine, style: Style) -> Iterator[Loa
         yield loading
     finally:
         sys.setswitchinterval(interval)
-        loading.give_up()
+        # Freeing gigabytes takes as long as closing the history: neither waits for the other.
+        threading.Thread(target=loading.give_up, name="freeing").start()
 
 
 @contextmanager
@@ -171,17 +173,28 @@ def load(
     style: Style,
     on_progress: Callable[[str, int, int], None] | None = None,
     begun: Loading | None = None,
+    *,
+    also_stop: Callable[[], None] = lambda: None,
 ) -> Iterator[LocalEngine]:
-    """The model, ready to answer; the first Ctrl-C inside ends its answer, the second the program."""
+    """The model, ready to answer; the first Ctrl-C inside ends its answer (and calls `also_stop`), the second all.
+
+    Where another has `begun` to load it, that one frees it.
+    """
     from mmcli import interrupts
 
     loading = begun or Loading(model, machine, style)
     loading.on_progress = on_progress
+
+    def stop() -> None:
+        also_stop()
+        loading.stop()
+
     try:
-        with interrupts.two_steps(loading.stop):
+        with interrupts.two_steps(stop):
             yield loading.engine()
     finally:
-        loading.give_up()
+        if begun is None:
+            loading.give_up()
 
 
 def setup(model: Model, machine: Machine) -> str:

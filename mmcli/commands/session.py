@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import functools
+import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ from mmcli.commands import remembering, running, slash
 from mmcli.commands.preparing import Preparing
 from mmcli.errors import MmcliError
 from mmcli.media import capture
+from mmcli.media.paths import AUDIO_SUFFIXES, IMAGE_SUFFIXES
 
 if TYPE_CHECKING:
     from mmcli.engine.local import LocalEngine
@@ -153,6 +155,8 @@ class Session:
 
     def stage(self, sources: Sequence[Source]) -> None:
         """Stage what the model can take of these sources: all or none; each is told."""
+        if self._loading.loaded is not None and not self.style.debug and any(map(_needs_projector, sources)):
+            self._preparing.warm(self._loading.loaded)
         loaded = [self._load_medium(source) for source in sources]
         require(self.model, loaded)
         for medium in loaded:
@@ -323,3 +327,9 @@ def require(model: Model, loaded: Sequence[Medium]) -> None:
     """ModelError unless the model can take these media."""
     kinds = {medium.receipt.kind for medium in loaded}
     model.require(sight="image" in kinds, hearing="audio" in kinds)
+
+
+def _needs_projector(source: Source) -> bool:
+    """Whether this looks like a picture or a sound; nothing is opened."""
+    lies_nowhere = source.name in (capture.CLIPBOARD, capture.SCREEN)
+    return lies_nowhere or os.path.splitext(source.name)[1].lower() in IMAGE_SUFFIXES | AUDIO_SUFFIXES
