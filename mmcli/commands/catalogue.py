@@ -56,7 +56,9 @@ def models(
         shown = {head: [[row[column] for column in COLUMNS] for row in rows] for head, rows in sections.items()}
         if missing := terminal.tables(COLUMNS, shown, terminal.Style(), spare=SPARE):
             named = ", ".join(column.replace("_", " ") for column in missing)
-            terminal.notice(f"not shown for want of width: {named}; `mmcli show NAME` tells them", terminal.Style(quiet=quiet))
+            terminal.notice(
+                f"not shown for want of width: {named}; `mmcli show NAME` tells them", terminal.Style(quiet=quiet)
+            )
     return None
 
 

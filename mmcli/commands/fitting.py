@@ -34,7 +34,8 @@ def verdict(fit: Fit) -> str:
     free = f"{_gb(fit.free)} GB {place} are free"
     if fit.verdict == "no":
         return f"no: {free}"
-    return f"{fit.verdict}: {free}, enough for {fit.largest} tokens of context"
+    part = f"; {fit.gpu_layers} of {fit.needs.n_layers} layers go to the GPU" if fit.gpu_layers else ""
+    return f"{fit.verdict}: {free}, enough for {fit.largest} tokens of context{part}"
 
 
 def facts(fit: Fit) -> dict[str, Any]:
@@ -55,6 +56,7 @@ def facts(fit: Fit) -> dict[str, Any]:
             "place": fit.place.lower(),
             "free_bytes": fit.free,
             "largest_context": fit.largest,
+            "gpu_layers": fit.gpu_layers,
         },
     }
 

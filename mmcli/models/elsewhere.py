@@ -9,14 +9,15 @@ Ollama         manifests/HOST/USER/MODEL/TAG → blobs/sha256-DIGEST         OLL
 
 Each as the tool's own source has it:
 
-- llama.cpp since 2026, common/hf-cache.cpp: LLAMA_CACHE, HF_HUB_CACHE, HUGGINGFACE_HUB_CACHE, HF_HOME/hub, XDG_CACHE_HOME
-  or ~/.cache with huggingface/hub, whichever is set first; links to blobs, or the files themselves where links fail.
-- llama.cpp before, common/arg.cpp (common_params_handle_model) and common.cpp (fs_get_cache_directory): the repository and
-  the file, each `/` a `_`; what came by --model-url or from Docker has its file's name only.
-- LM Studio, lmstudio.ai/docs/basics/import-model; its home is what ~/.lmstudio-home-pointer names (the `lms` command reads
-  it), and `downloadsFolder` of its settings.json the folder of models. Its source is not public: the last two are as
-  other programs read them.
-- Ollama, envconfig/config.go (Models), manifest/paths.go (BlobsPath: `:` and `-` after sha256, letters of either case),
+- llama.cpp since 2026, common/hf-cache.cpp: LLAMA_CACHE, HF_HUB_CACHE, HUGGINGFACE_HUB_CACHE, HF_HOME/hub,
+  XDG_CACHE_HOME or ~/.cache with huggingface/hub, whichever is set first; links to blobs, or the files themselves where
+  links fail.
+- llama.cpp before, common/arg.cpp (common_params_handle_model) and common.cpp (fs_get_cache_directory): the repository
+  and the file, each `/` a `_`; what came by --model-url or from Docker has its file's name only.
+- LM Studio, lmstudio.ai/docs/basics/import-model; its home is what ~/.lmstudio-home-pointer names (the `lms` command
+  reads it), and `downloadsFolder` of its settings.json the folder of models. Its source is not public: the last two are
+  as other programs read them.
+- Ollama, envconfig/config.go (Models), manifest/paths.go (BlobsPath: `:` or `-` after sha256, letters of either case),
   manifest/manifest.go (Manifests: four folders deep; WriteManifest), server/images.go (GetModel: the last model layer is
   the weights; projectors are a list, of which the first is used).
 
