@@ -18,8 +18,8 @@ Each as the tool's own source has it:
   reads it), and `downloadsFolder` of its settings.json the folder of models. Its source is not public: the last two are
   as other programs read them.
 - Ollama, envconfig/config.go (Models), manifest/paths.go (BlobsPath: `:` or `-` after sha256, letters of either case),
-  manifest/manifest.go (Manifests: four folders deep; WriteManifest), server/images.go (GetModel: the last model layer is
-  the weights; projectors are a list, of which the first is used).
+  manifest/manifest.go (Manifests: four folders deep; WriteManifest), server/images.go (GetModel: the last model layer
+  is the weights; projectors are a list, of which the first is used).
 
 Nothing in these folders is trusted: what is no GGUF, is damaged or belongs to nothing is counted and passed over.
 """
