@@ -368,3 +368,41 @@ def test_a_name_that_is_taken_in_the_other_folder_keeps_everything_as_it_is(
     assert (done.status, "is there already" in done.stderr) == (3, True)
     assert two.exists() and (tmp_path / "caps" / "two.txt").exists()
     assert (tmp_path / "caps" / f"{name}.txt").read_text() == "somebody's words"
+
+
+# files that vanish
+
+
+@pytest.mark.parametrize("kind", ["removed", "replaced by a folder", "cut short"])
+def test_a_picture_that_vanishes_after_it_was_listed_is_one_error_and_the_others_go_on(
+    kind: str, two: Path, tmp_path: Path, environment: dict[str, str]
+) -> None:
+    """No picture is read more than job.WINDOW before the line that is being written, and nobody reads these lines."""
+    names = [f"{'./' * 300}{number:03}.png" for number in range(400)]  # 140 such lines fill a pipe
+    for name in names:
+        shutil.copy(two, tmp_path / name)
+    command = [sys.executable, "-m", "mmcli", "caption", "-m", "starter", "--from-file", "list.txt"]
+    (tmp_path / "list.txt").write_text("".join(f"{name}\n" for name in names))
+    with subprocess.Popen(
+        command,
+        cwd=tmp_path,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        bufsize=0,
+    ) as process:
+        assert process.stdout is not None and process.stdout.read(1) == b"."  # it runs; the list is read by now
+        last = tmp_path / names[-1]
+        if kind == "cut short":
+            last.write_bytes(two.read_bytes()[:300])
+        else:
+            last.unlink()
+            if kind == "replaced by a folder":
+                last.mkdir()
+        out, told = process.communicate(timeout=TIMEOUT)
+    assert process.returncode == 7
+    assert (b"." + out).count(b"\n") == len(names) - 1
+    errors = [line for line in told.decode().splitlines() if line.startswith("error: ")]
+    assert len(errors) == 2 and "399.png" in errors[0] and "1 of 400 pictures failed" in errors[1]
+    assert "Traceback" not in told.decode()
