@@ -81,7 +81,7 @@ def test_one_model_is_told_part_by_part(run: Run, whole: tuple[Path, Path]) -> N
     # two layers, two heads of 16 numbers for keys and for values, two bytes each; as many tokens as it was trained on
     assert (needs["kv_cache"], needs["context"], needs["from_headers"]) == (2 * 2 * 16 * 2 * 2 * 4096, 4096, True)
     assert needs["bytes"] == sum(needs[part] for part in ("weights", "projector", "kv_cache", "compute"))
-    assert told["fits"].keys() == {"verdict", "place", "free_bytes", "largest_context"}
+    assert told["fits"].keys() == {"verdict", "place", "free_bytes", "largest_context", "gpu_layers"}
     assert (told["fits"]["verdict"], told["fits"]["largest_context"]) == ("fits", 4096)
     shown = run("show", whole[0]).stdout
     assert re.search(

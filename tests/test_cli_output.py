@@ -116,11 +116,12 @@ def test_a_stop_string_with_spaces_can_come_by_the_variable(ask: Run, two: Path)
     assert whole.startswith(by_option.strip()) and first not in by_option.split()
     for text in (f'["{first} {second}", "zzz"]', f" [ '{first} {second}' ]".replace("[ ", "[")):
         assert ask("two.png", WHAT, env={"MMCLI_STOP": text}).stdout == by_option
-    assert ask("two.png", WHAT, env={"MMCLI_STOP": f"zzz {second}"}).stdout.strip().endswith(first)  # split at the space
+    assert (
+        ask("two.png", WHAT, env={"MMCLI_STOP": f"zzz {second}"}).stdout.strip().endswith(first)
+    )  # split at the space
     assert ask("two.png", WHAT, env={"MMCLI_STOP": "[INST] zzz"}).stdout.strip() == whole
     bad = ask("two.png", WHAT, env={"MMCLI_STOP": '["a'})
     assert (bad.status, bad.stdout, "MMCLI_STOP" in bad.stderr) == (2, "", True)
-
 
 
 def test_the_same_seed_gives_the_same_answer(mmcli: Run, tiny: Random) -> None:

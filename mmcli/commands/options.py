@@ -178,7 +178,7 @@ SeedOpt = Annotated[
 
 
 def _stop(ctx: typer.Context, value: list[str] | None) -> list[str] | None:
-    """MMCLI_STOP as config.toml has it, `["###", " and so on"]`; what does not begin so was split at spaces by Typer."""
+    """MMCLI_STOP as config.toml has it, `["###", " and so on"]`; what does not begin so Typer has split at spaces."""
     source, text = ctx.get_parameter_source("stop"), os.environ.get("MMCLI_STOP", "").strip()
     if source is None or source.name != "ENVIRONMENT" or not text.startswith(('["', "['")):
         return value
