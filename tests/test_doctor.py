@@ -16,7 +16,8 @@ import pytest
 from PIL import Image, ImageOps
 
 from mmcli import engine, history
-from mmcli.engine.local import LocalEngine, Options
+from mmcli.engine.loaded import Options
+from mmcli.engine.local import LocalEngine
 from mmcli.health import Finding, canary, checkup, child, cpu, kept, native, rebuild, sight, status, surroundings
 from mmcli.models import adopted, recorded
 from mmcli.models.hub import Remote

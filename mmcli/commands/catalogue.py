@@ -293,11 +293,13 @@ def _facts(found: Model | Wanted, entry: Entry | None) -> dict[str, Any]:
 def _of_files(model: Model) -> dict[str, Any]:
     """What the GGUF files say about themselves."""
     from mmcli.models import gguf
+    from mmcli.models.model import projector_type
 
     header = gguf.read(model.weights)
     architecture = header.architecture
+    able = {"image": model.sees, "audio": model.hears, "speaks": model.speaks}
     facts: dict[str, Any] = {
-        "abilities": [word for word, able in (("image", model.sees), ("audio", model.hears)) if able],
+        "abilities": [word for word, can in able.items() if can],
         "weights": str(model.weights),
         "parts": [str(path) for path in model.parts] if len(model.parts) > 1 else None,
         "projector": str(model.projector) if model.projector else None,
@@ -308,8 +310,7 @@ def _of_files(model: Model) -> dict[str, Any]:
         "trained_context": header.metadata.get(f"{architecture}.context_length"),
     }
     if model.projector:
-        other = gguf.read(model.projector)
-        facts["projector_type"] = other.text("clip.projector_type") or other.text("clip.vision.projector_type")
+        facts["projector_type"] = projector_type(gguf.read(model.projector))
     return facts | {"template": header.text("tokenizer.chat_template")}
 
 

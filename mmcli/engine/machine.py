@@ -37,6 +37,17 @@ def spin_count() -> int:
     return 400 if is_busy() else 2000
 
 
+def tame_openmp() -> None:
+    """Fix how OpenMP's threads wait. Before libgomp is loaded, by whomever: it reads these variables once.
+
+    libgomp reads GOMP_SPINCOUNT, other runtimes the policy. llama.cpp brings libgomp, and so does PortAudio on Linux,
+    through ALSA's plugins: loaded by it with nothing set, a prefill took thirty seconds instead of one.
+    """
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    if "GOMP_SPINCOUNT" not in os.environ:
+        os.environ["GOMP_SPINCOUNT"] = str(spin_count())
+
+
 def is_busy() -> bool:
     """Whether other programs keep the CPUs busy right now, as Linux counts them; False where nobody says.
 

@@ -66,9 +66,7 @@ log = Log()
 @functools.cache
 def native() -> tuple[Any, Any]:
     """The binding modules (llama_cpp.llama_cpp, llama_cpp.mtmd_cpp), with logging tied to `log`."""
-    # libgomp reads GOMP_SPINCOUNT, other runtimes the policy, both once, when llama.cpp's libraries load them.
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-    os.environ.setdefault("GOMP_SPINCOUNT", str(machine.spin_count()))
+    machine.tame_openmp()
     # When llama.cpp aborts, its reason is enough: a debugger's backtrace would bury it.
     os.environ.setdefault("GGML_NO_BACKTRACE", "1")
     if "llama_cpp" not in sys.modules:
@@ -118,11 +116,15 @@ def can_offload() -> bool:
 class Weights:
     """The language model's GGUF, loaded."""
 
-    def __init__(self, path: Path, *, gpu_layers: int, on_progress: Callable[[int, int], bool]) -> None:
+    def __init__(
+        self, path: Path, *, gpu_layers: int, on_progress: Callable[[int, int], bool], header_only: bool = False
+    ) -> None:
         """`on_progress(percent, 100)` may return False to give up; ModelError then, and where the file is no good."""
         llama, _ = native()
         params = llama.llama_model_default_params()
         params.n_gpu_layers = gpu_layers
+        if header_only:
+            params.no_alloc, params.load_mode = True, llama.LLAMA_LOAD_MODE_NONE
         callback = llama.llama_progress_callback(lambda fraction, user_data: on_progress(round(fraction * 100), 100))
         params.progress_callback = callback
         first_line = len(log.lines)
@@ -136,6 +138,11 @@ class Weights:
         self.vocab = llama.llama_model_get_vocab(self.handle)
         self.n_ctx_train: int = llama.llama_model_n_ctx_train(self.handle)
         self.add_bos: bool = llama.llama_vocab_get_add_bos(self.vocab)
+
+    @classmethod
+    def header(cls, path: Path) -> Weights:
+        """Vocabulary, metadata and sizes alone: all there is to tokenize with, and nothing to compute with."""
+        return cls(path, gpu_layers=0, on_progress=lambda done, total: True, header_only=True)
 
     def close(self) -> None:
         native()[0].llama_model_free(self.handle)
@@ -198,6 +205,12 @@ class Weights:
         """Whether `token` ends a generation (EOS, EOT and their like)."""
         return bool(native()[0].llama_vocab_is_eog(self.vocab, token))
 
+    def suppressed(self) -> list[int]:
+        """Tokens that the model's makers never want sampled."""
+        count = ctypes.c_int32()
+        tokens = native()[0].llama_vocab_get_suppress_tokens(self.vocab, ctypes.byref(count))
+        return list(tokens[: count.value]) if tokens else []
+
     def kv_bytes_per_token(self) -> int:
         """Bytes one KV cell takes at f16, an upper bound for hybrid and sliding-window models."""
         llama, _ = native()
@@ -228,7 +241,7 @@ class Projector:
         params.use_gpu = use_gpu
         params.n_threads = threads
         params.print_timings = False
-        params.warmup = False  # would encode an empty picture first: as long as the real one
+        params.warmup = False  # some versions encode an empty picture first: as long as the real one
         params.image_min_tokens = min_tokens
         params.image_max_tokens = max_tokens
         self._n_embd: int = native()[0].llama_model_n_embd_inp(weights.handle)
@@ -253,7 +266,7 @@ class Projector:
         """
         _, mtmd = native()
         assert len(segments) == len(media) + 1
-        with _bitmaps(media) as bitmaps:
+        with bitmaps_of(media) as bitmaps:
             keep: list[Any] = []
             parts = []
             for i, segment in enumerate(segments):
@@ -303,7 +316,7 @@ class Projector:
 
 
 @contextmanager
-def _bitmaps(media: Sequence[Image | Audio]) -> Iterator[list[Any]]:
+def bitmaps_of(media: Sequence[Image | Audio]) -> Iterator[list[Any]]:
     """Native copies of decoded media; their ID is the place in the prompt and the media ID."""
     _, mtmd = native()
     bitmaps: list[Any] = []

@@ -46,6 +46,7 @@ __all__ = [
     "file_sizes",
     "find",
     "find_any",
+    "find_speaker",
     "find_speech",
     "fits",
     "free_disk",
@@ -113,6 +114,22 @@ def find_speech(name: str | None = None) -> SpeechModel | WantedSpeech:
     close = catalogue.closest(name, *entries)
     hint = f"did you mean `{close}`?" if close in entries else "`mmcli models` lists them"
     raise ModelError(f"there is no speech model named `{name}`", hint=hint)
+
+
+def find_speaker(name: str | None = None, *, has_voice: bool = False) -> Model | Wanted | None:
+    """The model called `name`, which must speak; without a name the first of the catalogue's that is here, or None.
+
+    `has_voice`: there is a reference voice, so one that needs it can be taken too. Makes no connection.
+    """
+    if name is not None:
+        found = find(name)
+        if isinstance(found, Model) and not found.speaks or isinstance(found, Wanted) and not found.may_speak:
+            raise ModelError(f"`{name}` cannot speak", hint="`mmcli models` tells which models can")
+        return found
+    for known, entry in catalogue.load().items():
+        if entry.speaks and (has_voice or not entry.needs_voice) and installed(known):
+            return find(known)
+    return None
 
 
 def find_any(name: str) -> Model | Wanted | SpeechModel | WantedSpeech:

@@ -70,6 +70,11 @@ class Header:
         """Whether a projector encodes sound."""
         return bool(self.metadata.get("clip.has_audio_encoder"))
 
+    @property
+    def speaks(self) -> bool:
+        """Whether a projector makes sound of what its weights say; then it hears reference voices only."""
+        return bool(self.metadata.get("clip.has_gen_audio_encoder"))
+
 
 @dataclass(frozen=True)
 class _Tensor:

@@ -8,7 +8,7 @@ from pathlib import Path
 from mmcli.errors import ModelError
 from mmcli.models import gguf
 from mmcli.models.catalogue import NO_ADVICE, Entry, File
-from mmcli.models.model import Model, open_files
+from mmcli.models.model import Model, open_files, speaks_only
 from mmcli.models.speech import SpeechEntry
 
 
@@ -28,10 +28,17 @@ class Wanted:
         """Whether it may hear: of a model that the catalogue does not know, its files will tell."""
         return self.entry is None or self.mmproj is not None or self.entry.hears
 
+    @property
+    def may_speak(self) -> bool:
+        """Whether it may speak: of a model that the catalogue does not know, its files will tell."""
+        return self.entry is None or self.entry.speaks
+
     def require(self, *, sight: bool, hearing: bool) -> None:
         """ModelError where it is known before any download that the model cannot take what is asked of it."""
         if self.entry is None or self.mmproj is not None:
             return
+        if self.entry.speaks:
+            raise speaks_only(self.name)
         for wanted, able, verb in ((sight, self.entry.sees, "see"), (hearing, self.entry.hears, "hear")):
             if wanted and not able:
                 raise ModelError(f"`{self.name}` cannot {verb}", hint="`mmcli models` lists what each model can do")
