@@ -57,7 +57,7 @@ MAY_NAME = {
     "httpx": {"media/web.py"},
     "httpx2": {"media/web.py", "models/hub.py"},
     "huggingface_hub": {"models/hub.py", "models/removing.py"},
-    "filelock": {"models/removing.py"},
+    "filelock": {"models/recorded.py", "models/removing.py"},
     "jinja2": {"engine/template.py"},
     "psutil": {"engine/machine.py"},
     "prompt_toolkit": {"terminal/keyboard.py"},

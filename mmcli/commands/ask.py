@@ -73,7 +73,7 @@ def ask(
 
     mmcli ask photo.jpg "What is this?"   ·   cat photo.jpg | mmcli ask "What is this?"
     """
-    from mmcli import engine, terminal
+    from mmcli import engine, interrupts, terminal
     from mmcli.commands import getting, hearing, remembering, running, speaking
     from mmcli.talk import parts
 
@@ -108,6 +108,9 @@ def ask(
         chosen.require(sight="image" in kinds, hearing="audio" in kinds and writer is None)
         # a model that hears gets the sound itself, any other what is said in it
         messages = hearing.as_heard(messages, writer, chosen.name, style)
+        if begun is not None:
+            begun.asks(messages, think=think)
+            recorder.open()
         # run and show
         sampling = running.sampling(
             chosen,
@@ -119,6 +122,8 @@ def ask(
             loop_guard=loop_guard,
         )
         with (
+            interrupts.clean_end(),
+            terminal.unechoed(),  # stray keys would stand in the answer; the shell gets them
             terminal.progress(style) as progress,
             running.load(chosen, machine, style, progress, begun, also_stop=aloud.stop) as ready,
         ):

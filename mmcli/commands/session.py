@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from mmcli import errors, interrupts, media, talk, terminal
 from mmcli.commands import remembering, running, slash
+from mmcli.commands.preparing import Preparing
 from mmcli.errors import MmcliError
 from mmcli.media import capture
 
@@ -46,7 +47,8 @@ class Session:
         self.saved: Path | None = None  # where /save wrote this talk
         self.is_over = False
         self._machine, self._wishes, self._max_megapixels = machine, wishes, max_megapixels
-        self._loading = running.Loading(model, machine, style)
+        self._loading = self._new_loading()
+        self._preparing = Preparing(self._refresh)
         self._mmproj: Path | None = None  # that was chosen by its path
         self._keyboard: terminal.Keyboard | None = None
         self._status = 0
@@ -57,7 +59,8 @@ class Session:
         return self
 
     def __exit__(self, *exc: object) -> None:
-        self._loading.give_up()
+        if self._preparing.leave():  # else the process ends, and nobody waits for an encode that nobody wants
+            self._loading.give_up()
 
     # the loop
 
@@ -74,10 +77,16 @@ class Session:
             dropped=self._dropped,
             paste_picture=self._paste_picture,
         )
-        self._keyboard = keyboard = terminal.open_keyboard(hooks, typed)
-        self._loading.on_end = keyboard.refresh
-        if self.is_person:
-            self._greet()
+        with interrupts.clean_end(), terminal.open_keyboard(hooks, typed) as keyboard:
+            self._keyboard = keyboard
+            if self.is_person:
+                self._greet()
+            self._prepare()
+            status = self._talk(keyboard)
+            self._part()
+        return status
+
+    def _talk(self, keyboard: terminal.Keyboard) -> int:
         while not self.is_over:
             try:
                 default, self.pending = self.pending, ""
@@ -85,15 +94,17 @@ class Session:
             except EOFError:
                 break
             except KeyboardInterrupt:
-                self._part()
                 return errors.INTERRUPTED
             try:
                 self.take(text)
-            except MmcliError as error:
+            except (MmcliError, KeyboardInterrupt) as error:
                 if not self.is_person:
                     raise
-                terminal.error(error, self.style)
-        self._part()
+                keyboard.hold()  # a question typed ahead may have meant what did not happen
+                if isinstance(error, MmcliError):
+                    terminal.error(error, self.style)
+                else:
+                    self.note("interrupted")
         return 0 if self.is_person else self._status
 
     @property
@@ -123,6 +134,7 @@ class Session:
         self.pending = words  # until there is an answer
         with terminal.progress(self.style) as progress, interrupts.two_steps(self._loading.stop):
             self._loading.begin(progress)
+            self._preparing.settle(progress)
             pieces = self.talk.ask(engine, words, self.sampling, progress, n_ctx_limit=engine.n_ctx_limit)
             answer = terminal.answer(pieces, self.style, progress, tell_media=False)
         self.pending = words if answer.finish_reason == "interrupted" and not answer.text else ""
@@ -130,6 +142,8 @@ class Session:
         self._status = running.status(answer) or self._status
         if answer.finish_reason == "interrupted":
             self.is_over = not self.is_person
+            if self._keyboard is not None:
+                self._keyboard.hold()
             if self.pending:
                 self.note("nothing was said: your question is back at the prompt, its media are staged")
 
@@ -147,6 +161,30 @@ class Session:
                 self.note(f"staged as {number}: {slash.described(medium)}")
             for remark in medium.receipt.notes:
                 self.note(f"{medium.receipt.source}: {remark}")
+        self._prepare()
+
+    def drop(self, number: int) -> Medium:
+        """Take a medium out of the talk."""
+        medium = self.talk.drop(number)
+        self._prepare()
+        return medium
+
+    def undo(self) -> talk.Turn:
+        """Take back the last turn; its media are staged again."""
+        turn = self.talk.undo()
+        self._prepare()
+        return turn
+
+    def _prepare(self) -> None:
+        """While the person types, compute what the next question will begin with. In a pipe it is here already."""
+        if not self.is_person or self.style.debug:  # two threads' debug lines would mix
+            return
+        expected = self.talk.expected()
+        if any(message.media for message in expected):
+            self._loading.asks(expected, think=self.sampling.think)
+            self._preparing.begin(self._loading, expected, self.sampling)
+        else:
+            self._preparing.drop()
 
     def _load_medium(self, source: Source) -> Medium:
         """Decode a source; what lies nowhere is kept beside the history, or going on would miss it."""
@@ -162,6 +200,7 @@ class Session:
         self.saved = None
         name, mmproj = remembering.reference(self.model, self._mmproj)
         self.recorder.begin("chat", name, self.talk.system, mmproj=mmproj)
+        self._prepare()
 
     def take_up(self, kept: Talk | None, setup: remembering.Setup | None = None) -> None:
         """Go on with a talk of the history, or begin one; an error, and nothing is changed, where a medium is gone."""
@@ -174,6 +213,7 @@ class Session:
         self.talk.turns += past.turns
         self.talk.staged += past.unanswered
         remembering.begin(self.recorder, "chat", kept, self.model, setup)
+        self._prepare()
 
     def restore(self, document: Any) -> None:
         """Go on with a talk that was saved as JSON; an error, and nothing is changed, where a medium is gone."""
@@ -183,6 +223,7 @@ class Session:
         self.begin()
         self.talk.turns += turns
         self.talk.staged += staged
+        self._prepare()
 
     def _load_again(self, told: Mapping[str, Any]) -> Medium:
         if told["place"] is not None:
@@ -195,6 +236,7 @@ class Session:
         """Another model or system prompt, from the next question on."""
         name, mmproj = remembering.reference(self.model, self._mmproj)
         self.recorder.change(model=name, system=self.talk.system, mmproj=mmproj)
+        self._prepare()
 
     def note(self, text: str) -> None:
         terminal.notice(text, self.style)
@@ -209,7 +251,11 @@ class Session:
         """The model, loaded; waited for where it is still on its way."""
         with terminal.progress(self.style) as progress, interrupts.two_steps(self._loading.stop):
             self._loading.on_progress = progress
-            return self._loading.engine()
+            try:
+                return self._loading.engine()
+            except KeyboardInterrupt:
+                self._load(self.model)  # anew, when it is needed
+                raise
 
     def change_model(self, model: Model, mmproj: Path | None) -> None:
         """Let another model go on with the talk; ModelError, and the one before stays, where it cannot."""
@@ -226,8 +272,18 @@ class Session:
 
     def _load(self, model: Model) -> None:
         """One model at a time is in memory."""
+        self._preparing.drop()
+        self._preparing.settle()
         self._loading.give_up()
-        self.model, self._loading = model, running.Loading(model, self._machine, self.style)
+        self.model = model
+        self._loading = self._new_loading()
+        if not self.style.debug:
+            self._loading.start()
+
+    def _new_loading(self) -> running.Loading:
+        loading = running.Loading(self.model, self._machine, self.style)
+        loading.on_end = self._refresh
+        return loading
 
     def _kinds(self) -> frozenset[str]:
         """What to look for in a folder."""
@@ -254,7 +310,13 @@ class Session:
         engine = self._loading.loaded
         used = f"{self.talk.n_past}/{engine.n_ctx_limit} tokens" if engine else "loading"
         staged = ", ".join(map(slash.named, self.talk.staged))
-        return [self.model.name, used, f"staged: {staged}" if staged else ""]
+        ready = ", ready" if self._preparing.is_ready else ""
+        return [self.model.name, used, f"staged: {staged}{ready}" if staged else ""]
+
+    def _refresh(self) -> None:
+        """The status line tells something else now; from any thread."""
+        if self._keyboard is not None:
+            self._keyboard.refresh()
 
     def _complete(self, text: str) -> Any:
         return talk.candidates(text, slash.words(self))

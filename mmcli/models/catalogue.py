@@ -184,7 +184,8 @@ def checked(name: str, table: Any, kind: type, of: Callable[[str, Any], Any]) ->
     known = {item.name: item for item in fields(kind)}
     for key in table:
         if key not in known:
-            raise ValueError(f"has the key `{key}`, which is not known")
+            quotes = f'; a name with a dot stands in quotes: ["{name}.{key}"]' if isinstance(table[key], dict) else ""
+            raise ValueError(f"has the key `{key}`, which is not known{quotes}")
     for key, item in known.items():
         if key not in table and item.default is MISSING and item.default_factory is MISSING:
             raise ValueError(f"has no `{key}`")

@@ -75,6 +75,8 @@ def open_files(
     """
     weights = _first_part(weights)
     header = gguf.read(weights)
+    for part in _parts(weights)[1:]:
+        gguf.read(part)  # none is cut short
     if header.is_projector:
         raise ModelError(
             f"`{weights}` is a projector, not a language model's weights",

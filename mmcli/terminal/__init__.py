@@ -28,6 +28,7 @@ from mmcli.terminal.pixels import picture
 from mmcli.terminal.report import answer_json
 from mmcli.terminal.style import Style
 from mmcli.terminal.talks import hit_json, shortened, summary_json, talk, talk_json, talk_markdown, when
+from mmcli.terminal.typeahead import restore, unechoed
 from mmcli.terminal.waiting import Progress, abandon, progress
 
 __all__ = [
@@ -69,6 +70,7 @@ __all__ = [
     "picture",
     "progress",
     "receipts",
+    "restore",
     "said",
     "said_json",
     "said_segment",
@@ -79,6 +81,7 @@ __all__ = [
     "talk",
     "talk_json",
     "talk_markdown",
+    "unechoed",
     "warning",
     "when",
 ]
