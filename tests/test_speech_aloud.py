@@ -236,6 +236,34 @@ with Aloud(noted) as aloud:
 
 @needs_espeak
 @needs_microphone
+def test_what_is_made_slower_than_it_sounds_is_not_chopped(
+    loudspeaker: VirtualMicrophone, tmp_path: Path, home: Path
+) -> None:
+    code = """
+import numpy as np
+class Slow:
+    name, sample_rate = "slow", 16000
+    def say(self, text, stop):
+        for i in range(6):
+            time.sleep(0.25)
+            yield np.full(1600, 0.5, np.float32) * np.sin(np.arange(1600, dtype=np.float32))
+    def close(self):
+        pass
+with Aloud(Slow()) as aloud:
+    aloud.add("Hello. ")
+    aloud.finish()
+    print(json.dumps(None))
+"""
+    _, samples = spoken(code, loudspeaker, tmp_path, home)
+    loud = np.flatnonzero(np.abs(samples) > 0.1)
+    assert len(loud), "nothing was heard"
+    heard = samples[loud[0] : loud[-1]]
+    blocks = np.abs(heard[: len(heard) // 800 * 800].reshape(-1, 800)).max(axis=1)  # 50 ms each
+    assert 0.5 < len(heard) / RATE < 0.9 and (blocks > 0.1).mean() > 0.9, blocks
+
+
+@needs_espeak
+@needs_microphone
 def test_what_goes_wrong_in_the_background_is_raised_by_the_caller(
     loudspeaker: VirtualMicrophone, tmp_path: Path, home: Path
 ) -> None:
