@@ -117,6 +117,33 @@ def test_the_voice_speaks_the_language_of_the_person_s_settings(
     assert speakers.system_voice("it", "fr").name.split()[-1] == "it"
 
 
+@pytest.mark.parametrize(
+    ("text", "language", "read"),
+    [
+        ("A red circle", "en-us", "en-us"),
+        ("写真には赤い丸があります。", "en", "ja"),
+        ("照片里有一个红色的圆。", "en", "cmn"),
+        ("照片里有一个红色的圆。", "zh", "zh"),
+        ("빨간 원이 있습니다", "de", "ko"),
+        ("Красный круг", "en", "ru"),
+        ("Червоне коло", "uk", "uk"),
+        ("The word круг means circle", "en", "en"),
+        ("3.5, 7!", "fr", "fr"),
+    ],
+)
+def test_a_text_is_read_by_who_knows_its_letters(text: str, language: str, read: str) -> None:
+    assert speakers.reader(text, language) == read
+
+
+@needs_espeak
+def test_an_english_voice_does_not_spell_out_other_letters_unless_it_was_named() -> None:
+    def seconds(voice: speakers.Speaker) -> float:
+        return sum(map(len, voice.say("写真には赤い丸があります。", threading.Event()))) / voice.sample_rate
+
+    read, spelt = seconds(speakers.system_voice(language="en")), seconds(speakers.system_voice("en"))
+    assert 0.5 < read < spelt, "it spells: Chinese letter, Chinese letter"
+
+
 def test_without_any_program_that_speaks_the_remedy_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(AudioDeviceError) as told:
