@@ -16,7 +16,8 @@ import pytest
 from PIL import Image, ImageOps
 
 from mmcli import engine
-from mmcli.engine.local import LocalEngine, Options
+from mmcli.engine.loaded import Options
+from mmcli.engine.local import LocalEngine
 from mmcli.health import Finding, canary, checkup, child, cpu, native, rebuild, sight, status, surroundings
 from tests.conftest import PROJECTOR, WEIGHTS, Random, Run
 

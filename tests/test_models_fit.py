@@ -10,7 +10,7 @@ import pytest
 
 from mmcli import engine
 from mmcli.engine import devices, machine
-from mmcli.engine.local import Options
+from mmcli.engine.loaded import Options
 from mmcli.errors import ResourceError
 from mmcli.models import Room, catalogue, fit, gguf
 from mmcli.models.fit import Needs
