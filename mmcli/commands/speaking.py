@@ -68,8 +68,8 @@ class Voice:
     Trouble with the loudspeaker never costs the answer: it is written to its end, and then `finish` tells.
     """
 
-    def __init__(self, aloud: Aloud | None = None, style: Style | None = None) -> None:
-        self._aloud, self._style = aloud, style
+    def __init__(self, aloud: Aloud | None = None) -> None:
+        self._aloud = aloud
         self._trouble: MmcliError | None = None
         self._is_silenced = False
 
@@ -91,12 +91,7 @@ class Voice:
         """Wait until all is said; what went wrong with it is raised now."""
         if self._trouble is not None:
             raise self._trouble
-        if self._aloud is None or self._is_silenced:
-            return
-        from mmcli import terminal
-
-        with terminal.progress(self._style or terminal.Style()) as progress:
-            progress("speaking; Ctrl-C ends it", 0, -1)
+        if self._aloud is not None and not self._is_silenced:
             self._aloud.finish()
 
     def stop(self) -> None:
@@ -123,7 +118,7 @@ def opened(wishes: Wishes, machine: Machine, *, yes: bool, style: Style) -> Iter
         aloud = stack.enter_context(Aloud(speaker, device))
         if style.verbose:
             terminal.notice(f"spoken by {speaker.name} ({speaker.sample_rate} Hz) through {device.name}", style)
-        yield Voice(aloud, style)
+        yield Voice(aloud)
 
 
 def choose(wishes: Wishes, machine: Machine, *, yes: bool, style: Style) -> Speaker:
