@@ -24,7 +24,8 @@ GOOD: dict[str, Any] = {
 def test_every_entry_of_the_catalogue_is_whole(name: str) -> None:
     entry = catalogue.load()[name]
     assert not entry.about.endswith(".") and len(entry.about) <= 80
-    assert entry.sees or entry.hears
+    assert (entry.sees or entry.hears) != entry.speaks
+    assert entry.speaks or not entry.needs_voice
     assert entry.projector is not None and entry.projector != entry.weights
     for file in entry.files:  # a hash without its revision would break with the next upload; without its size, too
         assert file.sha256 is None or (file.bytes is not None and entry.revision is not None)
@@ -37,6 +38,7 @@ def test_the_catalogue_reaches_from_small_to_large_and_has_every_kind() -> None:
     assert any(name.startswith("llava") for name in entries)
     assert any(entry.prompts for entry in entries.values())  # those that only read pages
     assert any(entry.hears for entry in entries.values())
+    assert any(entry.speaks and not entry.needs_voice for entry in entries.values())
 
 
 def test_a_good_table_is_an_entry() -> None:
@@ -130,3 +132,10 @@ def test_a_default_that_is_here_is_taken_before_one_to_fetch(tmp_path: Path, mon
 @pytest.mark.parametrize("page", tables.TABLES, ids=lambda page: page.name)
 def test_a_page_s_table_of_models_is_made_from_the_catalogue(page: Path) -> None:
     assert page.read_text("utf-8") == tables.rewritten(page), "python -m tests.tables writes it"
+
+
+def test_a_name_with_a_dot_that_lacks_its_quotes_is_told_so(tmp_path: Path) -> None:
+    path = tmp_path / "models.toml"
+    path.write_text('[qwen3.5-0.8b]\nabout = "mine"\n')
+    with pytest.raises(UsageError, match=r'a name with a dot stands in quotes: \["qwen3\.5-0\.8b"\]'):
+        catalogue.parse_all(path, catalogue.tables(path), catalogue.parse)
