@@ -21,6 +21,7 @@ from mmcli.media import capture
 from mmcli.media.paths import AUDIO_SUFFIXES, IMAGE_SUFFIXES
 
 if TYPE_CHECKING:
+    from mmcli.engine import Sampling
     from mmcli.engine.local import LocalEngine
     from mmcli.history import Recorder, Talk
     from mmcli.media import Medium, Source
@@ -47,6 +48,7 @@ class Session:
         self.talk = talk.Conversation(recorder=recorder, on_notice=self.note)
         self.pending = ""  # stands at the next prompt
         self.saved: Path | None = None  # where /save wrote this talk
+        self._n_saved = 0  # turns that were in it
         self.is_over = False
         self._machine, self._wishes, self._max_megapixels = machine, wishes, max_megapixels
         self._loading = self._new_loading()
@@ -130,14 +132,15 @@ class Session:
 
     # what is asked
 
-    def ask(self, words: str) -> None:
+    def ask(self, words: str, sampling: Sampling | None = None) -> None:
         """One question and its answer. The first Ctrl-C ends the answer; what was said stays in the talk."""
+        sampling = sampling or self.sampling
         engine = self.engine()
         self.pending = words  # until there is an answer
         with terminal.progress(self.style) as progress, interrupts.two_steps(self._loading.stop):
             self._loading.begin(progress)
             self._preparing.settle(progress)
-            pieces = self.talk.ask(engine, words, self.sampling, progress, n_ctx_limit=engine.n_ctx_limit)
+            pieces = self.talk.ask(engine, words, sampling, progress, n_ctx_limit=engine.n_ctx_limit)
             answer = terminal.answer(pieces, self.style, progress, tell_media=False)
         self.pending = words if answer.finish_reason == "interrupted" and not answer.text else ""
         terminal.receipts(answer, self.style)
@@ -183,6 +186,17 @@ class Session:
 
     # which talk it is
 
+    def has_saved(self, path: Path) -> None:
+        """The talk as it is now lies in that file."""
+        self.saved, self._n_saved = path.absolute(), len(self.talk.turns)
+
+    def may_lose(self) -> bool:
+        """Whether this talk may go: it is in the history or in a file, or the person says so."""
+        is_kept = self.recorder.keeps or len(self.talk.turns) <= (self._n_saved if self.saved else 0)
+        if is_kept or not self.is_person or not terminal.can_ask(self.style):
+            return True
+        return terminal.confirm("this talk is kept nowhere (/save FILE keeps it): let it go?", default=False)
+
     def begin(self) -> None:
         """A new talk, under the same system prompt; the one before stays in the history."""
         self.talk.clear()
@@ -199,8 +213,9 @@ class Session:
         self.saved = None
         self.talk.system, self._mmproj = setup.system, setup.mmproj
         self.talk.turns += past.turns
+        self.talk.n_left_out = past.n_left_out
         self.talk.staged += past.unanswered
-        remembering.begin(self.recorder, "chat", kept, self.model, setup)
+        remembering.begin(self.recorder, "chat", kept, self.model, setup, n_unanswered=past.n_unanswered)
 
     def restore(self, document: Any) -> None:
         """Go on with a talk that was saved as JSON; an error, and nothing is changed, where a medium is gone."""
@@ -229,7 +244,7 @@ class Session:
     # which model answers
 
     @property
-    def sampling(self) -> Any:
+    def sampling(self) -> Sampling:
         return running.sampling(self.model, **self._wishes)
 
     def engine(self) -> LocalEngine:

@@ -65,6 +65,10 @@ MIGRATIONS = (
     CREATE INDEX media_by_hash ON media (sha256);
     CREATE VIRTUAL TABLE words USING fts5 (text, tokenize = 'unicode61 remove_diacritics 2');
     """,
+    """
+    ALTER TABLE talks ADD COLUMN left_out INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE media ADD COLUMN dropped REAL;
+    """,
 )
 
 
