@@ -284,6 +284,21 @@ def test_what_came_from_the_clipboard_is_there_when_the_talk_goes_on(start: Star
     chat.ask("How many shapes are there?", "There are 2 shapes.")
 
 
+def test_with_keep_media_a_talk_goes_on_without_the_file(start: Start, home: Path, two: Path) -> None:
+    chat = start("--keep-media", "two.png")
+    chat.ask(WHAT, TWO)
+    chat.ask("/attach two.png", "staged as 2")  # what was never asked about is not kept
+    chat.send(CTRL_D)
+    assert chat.end() == 0
+    (kept,) = home.rglob("media/*")
+    assert kept.read_bytes() == two.read_bytes()
+    two.unlink()
+    again = start("-c")
+    again.wait("going on with the copy that was kept")
+    again.ask("How many shapes are there?", "There are 2 shapes.")
+    again.ask("/media", "1 two.png")
+
+
 def test_a_medium_that_was_dropped_stays_out_when_the_talk_goes_on(start: Start, two: Path, one: Path) -> None:
     chat = start("two.png", "one.png")
     chat.ask(WHAT, "I see")
