@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import base64
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from mmcli import errors, interrupts, media, talk, terminal
 from mmcli.commands import remembering, running, slash
@@ -18,6 +18,7 @@ from mmcli.errors import MmcliError
 from mmcli.media import capture
 
 if TYPE_CHECKING:
+    from mmcli.engine import Piece
     from mmcli.engine.local import LocalEngine
     from mmcli.history import Recorder, Talk
     from mmcli.media import Medium, Source
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 class Session:
     """What a chat is made of; the commands of slash.py work on it."""
+
+    KIND: ClassVar[str] = "chat"  # the command, and what the history calls the talk
 
     def __init__(
         self,
@@ -45,13 +48,15 @@ class Session:
         self.pending = ""  # stands at the next prompt
         self.saved: Path | None = None  # where /save wrote this talk
         self.is_over = False
+        self.own_keys: Sequence[tuple[str, str]] = ()  # beside those of every chat, for /help
         self._machine, self._wishes, self._max_megapixels = machine, wishes, max_megapixels
         self._loading = running.Loading(model, machine, style)
         self._mmproj: Path | None = None  # that was chosen by its path
         self._keyboard: terminal.Keyboard | None = None
+        self._heard_by: str | None = None  # the speech model that wrote the present question down
         self._status = 0
 
-    def __enter__(self) -> Session:
+    def __enter__(self) -> Self:
         if not self.style.debug:  # two threads' debug lines would mix
             self._loading.start()  # while the first question is typed
         return self
@@ -74,14 +79,14 @@ class Session:
             dropped=self._dropped,
             paste_picture=self._paste_picture,
         )
-        self._keyboard = keyboard = terminal.open_keyboard(hooks, typed)
+        self._keyboard = keyboard = self._open(hooks, typed)
         self._loading.on_end = keyboard.refresh
         if self.is_person:
             self._greet()
         while not self.is_over:
             try:
                 default, self.pending = self.pending, ""
-                text = keyboard.read(default)
+                text = self._next(keyboard, default)
             except EOFError:
                 break
             except KeyboardInterrupt:
@@ -90,11 +95,24 @@ class Session:
             try:
                 self.take(text)
             except MmcliError as error:
-                if not self.is_person:
+                if not self._goes_on:
                     raise
                 terminal.error(error, self.style)
         self._part()
         return 0 if self.is_person else self._status
+
+    def _open(self, hooks: terminal.Hooks, typed: Path | None) -> terminal.Keyboard:
+        """Where messages come from."""
+        return terminal.open_keyboard(hooks, typed)
+
+    def _next(self, keyboard: terminal.Keyboard, default: str) -> str:
+        """The next message."""
+        return keyboard.read(default)
+
+    @property
+    def _goes_on(self) -> bool:
+        """Whether an error only costs what led to it, since somebody is there to mend it."""
+        return self.is_person
 
     @property
     def is_person(self) -> bool:
@@ -123,15 +141,27 @@ class Session:
         self.pending = words  # until there is an answer
         with terminal.progress(self.style) as progress, interrupts.two_steps(self._loading.stop):
             self._loading.begin(progress)
-            pieces = self.talk.ask(engine, words, self.sampling, progress, n_ctx_limit=engine.n_ctx_limit)
-            answer = terminal.answer(pieces, self.style, progress, tell_media=False)
+            pieces = self.talk.ask(
+                engine, words, self.sampling, progress, n_ctx_limit=engine.n_ctx_limit, heard_by=self._heard_by
+            )
+            answer = terminal.answer(self._passed_on(pieces), self.style, progress, tell_media=False)
         self.pending = words if answer.finish_reason == "interrupted" and not answer.text else ""
         terminal.receipts(answer, self.style)
-        self._status = running.status(answer) or self._status
         if answer.finish_reason == "interrupted":
-            self.is_over = not self.is_person
-            if self.pending:
-                self.note("nothing was said: your question is back at the prompt, its media are staged")
+            self._interrupted()
+        else:
+            self._status = running.status(answer) or self._status
+
+    def _passed_on(self, pieces: Iterator[Piece]) -> Iterator[Piece]:
+        """An answer on its way to the screen."""
+        return pieces
+
+    def _interrupted(self) -> None:
+        """Ctrl-C ended an answer."""
+        self._status = errors.INTERRUPTED
+        self.is_over = not self.is_person
+        if self.pending:
+            self.note("nothing was said: your question is back at the prompt, its media are staged")
 
     def attach(self, names: Sequence[str], *, recursive: bool = False) -> None:
         """Stage files, addresses and folders: all of them, or none where one is no good."""
@@ -161,7 +191,7 @@ class Session:
         self.talk.clear()
         self.saved = None
         name, mmproj = remembering.reference(self.model, self._mmproj)
-        self.recorder.begin("chat", name, self.talk.system, mmproj=mmproj)
+        self.recorder.begin(self.KIND, name, self.talk.system, mmproj=mmproj)
 
     def take_up(self, kept: Talk | None, setup: remembering.Setup | None = None) -> None:
         """Go on with a talk of the history, or begin one; an error, and nothing is changed, where a medium is gone."""
@@ -173,7 +203,7 @@ class Session:
         self.talk.system, self._mmproj = setup.system, setup.mmproj
         self.talk.turns += past.turns
         self.talk.staged += past.unanswered
-        remembering.begin(self.recorder, "chat", kept, self.model, setup)
+        remembering.begin(self.recorder, self.KIND, kept, self.model, setup)
 
     def restore(self, document: Any) -> None:
         """Go on with a talk that was saved as JSON; an error, and nothing is changed, where a medium is gone."""
@@ -247,7 +277,7 @@ class Session:
 
     def _part(self) -> None:
         if self.is_person and self.recorder.talk and self.talk.turns:
-            self.note(f"`mmcli chat -c {self.recorder.talk}` goes on with this talk")
+            self.note(f"`mmcli {self.KIND} -c {self.recorder.talk}` goes on with this talk")
 
     def _facts(self) -> list[str]:
         """The status line."""

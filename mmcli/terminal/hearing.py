@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from mmcli.terminal import streams
 from mmcli.terminal.clean import clean, json_safe, one_line, without_surrogates
+from mmcli.terminal.keyboard import PROMPT
 from mmcli.terminal.waiting import out_of_the_way
 
 if TYPE_CHECKING:
@@ -88,8 +89,21 @@ def heard(transcript: Transcript, kind: str, seconds: float, style: Style) -> No
 
 def meter(decibels: float) -> str:
     """A level as a bar of plain ASCII: `[########            ]  -48 dB`."""
-    cells = round(BAR * max(0.0, min(1.0, 1 - decibels / QUIETEST)))
-    return f"[{'#' * cells:<{BAR}}] {decibels:4.0f} dB"
+    return f"{bar(decibels, BAR)} {decibels:4.0f} dB"
+
+
+def bar(decibels: float, cells: int = 8) -> str:
+    """A level as a bar alone: `[###     ]`."""
+    filled = round(cells * max(0.0, min(1.0, 1 - decibels / QUIETEST)))
+    return f"[{'#' * filled:<{cells}}]"
+
+
+def heard_words(text: str) -> None:
+    """A turn that was spoken, where a typed one would stand; for a person."""
+    from rich.text import Text
+
+    with out_of_the_way():
+        streams.err().print(Text(f"\n{PROMPT}{one_line(text)}"), soft_wrap=False)
 
 
 @contextmanager
