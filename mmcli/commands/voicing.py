@@ -152,7 +152,8 @@ class VoiceSession(Session):
         self._tell(spoken)
 
     def nothing(self) -> None:
-        self._tell(None)
+        if self._unanswered or self._was_barged or self.manner.mode != "auto":  # else it is a noise like many
+            self._tell(None)
 
     def shown(self) -> None:
         if self._keyboard is not None:
@@ -227,6 +228,7 @@ class VoiceSession(Session):
             if not self._unanswered:
                 self.note("nothing was understood")
             text, self._unanswered = self._unanswered, ""  # whoever coughed before the first word still wants to know
+            self._heard_by = self._heard_with if text else None
             return text or None
         text = turns.joined([self._unanswered, what.text])
         self._unanswered = ""

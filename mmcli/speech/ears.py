@@ -262,24 +262,30 @@ class Ears:
     def _work(self) -> None:
         texts: list[str] = []
         while (job := self._jobs.get()) is not None and not self._is_over.is_set():
-            if job.samples is not None:
-                began = time.monotonic()
-                text = self._understand(job.samples)
-                self._words = joined([*texts, text])
-                if job.kind == "part":
-                    texts.append(text)
-                else:
-                    self._glance_seconds = time.monotonic() - began
-                    self._known = (job.stamp, text)
-            elif job.kind == "words":
-                texts.append(job.text)
-            elif job.error is not None:
-                self._owner.lost(job.error, joined(texts))
-            else:
-                text, texts = joined(texts), []
-                self._n_understood, self._words = job.n_parts, ""
-                if job.spoken is not None and text:
-                    self._owner.turn(replace(job.spoken, text=text, understood=time.monotonic()))
-                elif job.spoken is not None:
-                    self._owner.nothing()
+            self._do(job, texts)
+            self._jobs.task_done()
             self._owner.shown()
+
+    def _do(self, job: _Job, texts: list[str]) -> None:
+        """One job; `texts` are the parts of the turn that is going on."""
+        if job.samples is not None:
+            began = time.monotonic()
+            text = self._understand(job.samples)
+            self._words = joined([*texts, text])
+            if job.kind == "part":
+                texts.append(text)
+            else:
+                self._glance_seconds = time.monotonic() - began
+                self._known = (job.stamp, text)
+        elif job.kind == "words":
+            texts.append(job.text)
+        elif job.error is not None:
+            self._owner.lost(job.error, joined(texts))
+        else:
+            text = joined(texts)
+            texts.clear()
+            self._n_understood, self._words = job.n_parts, ""
+            if job.spoken is not None and text:
+                self._owner.turn(replace(job.spoken, text=text, understood=time.monotonic()))
+            elif job.spoken is not None:
+                self._owner.nothing()
