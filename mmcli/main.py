@@ -185,10 +185,11 @@ def _leave(status: int) -> NoReturn:
     os._exit(status)
 
 
-def _leave_now() -> None:
-    """End at once after a second Ctrl-C: llama.cpp may be busy for a minute yet, and Python waits for it."""
+def _leave_now(status: int) -> None:
+    """End at once, after a second Ctrl-C or a kill: llama.cpp may be busy for a minute yet, and Python waits for it."""
     terminal.abandon()
-    os._exit(errors.INTERRUPTED)
+    terminal.restore()
+    os._exit(status)
 
 
 def run(arguments: list[str]) -> int:

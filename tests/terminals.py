@@ -15,17 +15,24 @@ TIMEOUT = 30  # seconds: only a hang takes that long
 
 
 class Terminal:
-    """A person's view of one run of mmcli: keys go in, a screen with its scrollback comes out."""
+    """A person's view of one run of mmcli (or another `command`): keys go in, a screen and its scrollback come out."""
 
     def __init__(
-        self, arguments: list[str], environment: dict[str, str], folder: Path, *, columns: int = 80, rows: int = 30
+        self,
+        arguments: list[str],
+        environment: dict[str, str],
+        folder: Path,
+        *,
+        columns: int = 80,
+        rows: int = 30,
+        command: tuple[str, ...] = (sys.executable, "-m", "mmcli"),
     ) -> None:
         self.screen = pyte.HistoryScreen(columns, rows, history=10_000, ratio=0.1)
         self._stream = pyte.ByteStream(self.screen)
         self.raw = b""
         self.child: Any = pexpect.spawn(
-            sys.executable,
-            ["-m", "mmcli", *arguments],
+            command[0],
+            [*command[1:], *arguments],
             dimensions=(rows, columns),
             env={"TERM": "xterm-256color"} | environment,
             cwd=str(folder),
@@ -58,9 +65,7 @@ class Terminal:
         end = time.monotonic() + TIMEOUT
         while is_there() == gone:
             assert time.monotonic() < end, f"waited for {told or wanted!r}; the screen is:\n{self.text}"
-            assert self._draw() or is_there() != gone, (
-                f"it ended before {told or wanted!r}; the screen is:\n{self.text}"
-            )
+            assert self.draw() or is_there() != gone, f"it ended before {told or wanted!r}; the screen is:\n{self.text}"
 
     def prompt(self) -> None:
         """Wait until it is the person's turn: an empty prompt is the last thing said."""
@@ -79,10 +84,21 @@ class Terminal:
         self.wait(lambda: self.flat.count(expected) > before, told=expected)
         self.prompt()
 
+    @property
+    def modes(self) -> Any:
+        """How the terminal treats keys: what `stty` shows."""
+        import termios
+
+        return termios.tcgetattr(self.child.child_fd)
+
+    def rest(self) -> None:
+        """Draw what comes until the program ends."""
+        while self.draw():
+            pass
+
     def end(self) -> int:
         """Draw the rest; the exit status (minus the signal where one ended it)."""
-        while self._draw():
-            pass
+        self.rest()
         self.child.close()
         return int(self.child.exitstatus if self.child.exitstatus is not None else -self.child.signalstatus)
 
@@ -90,7 +106,8 @@ class Terminal:
         self.child.setwinsize(rows, columns)
         self.screen.resize(rows, columns)
 
-    def _draw(self) -> bool:
+    def draw(self) -> bool:
+        """Draw what has come; False at the end."""
         try:
             data = self.child.read_nonblocking(65536, 0.05)
         except pexpect.TIMEOUT:

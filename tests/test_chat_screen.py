@@ -127,6 +127,56 @@ def test_a_model_that_cannot_see_refuses_the_picture_at_once(start: Start, two: 
     chat.ask("two.png", "was given no projector, so it cannot see")
 
 
+# what is computed while a message is typed
+
+
+def test_a_staged_picture_is_encoded_while_the_question_is_typed(start: Start, two: Path, one: Path) -> None:
+    chat = start("two.png", "-v", columns=120)
+    chat.wait("staged: two.png, ready")
+    chat.ask("/attach one.png", "staged as 2: one.png")
+    chat.wait("staged: two.png, one.png, ready")
+    chat.ask("/drop 2", "dropped one.png")
+    chat.wait("staged: two.png, ready")
+    chat.ask(WHAT, "two.png: PNG 320×240, 64 tokens, encoded while you typed")
+    assert TWO in chat.flat and "encode 0" not in chat.flat, "it was encoded when it was asked about"
+    chat.ask("/undo", "taken back")
+    chat.wait("staged: two.png, ready")
+    chat.ask(WHAT, "two.png: PNG 320×240, 64 tokens, reused from memory")
+    chat.ask("/clear", "a new talk begins")
+    chat.ask("one.png", "staged as 1: one.png")
+    chat.ask("What is in this picture?", "I see a green triangle.")
+
+
+def test_another_model_reads_the_talk_s_pictures_while_the_question_is_typed(
+    start: Start, two: Path, parrot: Random
+) -> None:
+    chat = start("two.png", "-v", "--max-tokens", "12", columns=120)
+    chat.wait("staged: two.png, ready")
+    chat.ask(f"/model {parrot.weights} {parrot.projector}", "the talk goes on with")
+    chat.ask("/model starter", "the talk goes on with starter")  # while the other one may still be reading it
+    chat.wait("staged: two.png, ready")
+    chat.ask(WHAT, "two.png: PNG 320×240, 64 tokens, encoded while you typed")
+    assert TWO in chat.flat
+
+
+def test_a_question_does_not_wait_for_pictures_that_were_dropped(
+    start: Start, two: Path, one: Path, parrot: Random
+) -> None:
+    chat = start("two.png", *["one.png"] * 8, *parrot.options, "-v", "--max-tokens", "8", columns=120)
+    for _ in range(8):
+        chat.ask("/drop 2", "dropped one.png")
+    chat.ask("Hello!", f"{PARROT} {PARROT}")
+    assert "two.png: PNG" in chat.flat
+    assert "one.png: PNG" not in chat.flat
+
+
+def test_the_chat_ends_while_a_picture_is_encoded(start: Start, two: Path, parrot: Random) -> None:
+    chat = start(*["two.png"] * 20, *parrot.options)
+    chat.wait("/4096 tokens")  # it is loaded, and reads
+    chat.send(CTRL_D)
+    assert chat.end() == 0
+
+
 # undo, retry, edit
 
 

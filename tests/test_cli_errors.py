@@ -183,6 +183,7 @@ def test_a_mistake_is_one_json_object_with_json(
 ) -> None:
     monkeypatch.setenv("MMCLI_CONFIG", "")
     monkeypatch.setenv("XDG_CONFIG_HOME", str(home))
+    monkeypatch.setenv("XDG_DATA_HOME", str(home))
     wrong = ALL[mistake]
     with open(os.devnull) as nothing:
         monkeypatch.setattr(sys, "stdin", nothing)

@@ -69,7 +69,7 @@ def ask(
 
     mmcli ask photo.jpg "What is this?"   ·   cat photo.jpg | mmcli ask "What is this?"
     """
-    from mmcli import engine, terminal
+    from mmcli import engine, interrupts, terminal
     from mmcli.commands import getting, hearing, remembering, running
     from mmcli.talk import parts
 
@@ -99,6 +99,9 @@ def ask(
         chosen.require(sight="image" in kinds, hearing="audio" in kinds and writer is None)
         # a model that hears gets the sound itself, any other what is said in it
         messages = hearing.as_heard(messages, writer, chosen.name, style)
+        if begun is not None:
+            begun.asks(messages, think=think)
+            recorder.open()
         # run and show
         sampling = running.sampling(
             chosen,
@@ -109,7 +112,12 @@ def ask(
             think=think,
             loop_guard=loop_guard,
         )
-        with terminal.progress(style) as progress, running.load(chosen, machine, style, progress, begun) as ready:
+        with (
+            interrupts.clean_end(),
+            terminal.unechoed(),  # stray keys would stand in the answer; the shell gets them
+            terminal.progress(style) as progress,
+            running.load(chosen, machine, style, progress, begun) as ready,
+        ):
             remembering.begin(recorder, "ask", talk, chosen, setup)
             recorder.question(question, inputs, sampling)
             pieces = recorder.keep(ready.generate(messages, sampling, progress))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, InvalidStateError
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -13,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from mmcli import errors
 
 if TYPE_CHECKING:
-    from mmcli.engine import Answer, Sampling
+    from mmcli.engine import Answer, First, Message, Sampling
     from mmcli.engine.local import LocalEngine, Options
     from mmcli.models import Model, Wanted
     from mmcli.terminal import Style
@@ -42,14 +44,22 @@ class Loading:
         self.on_progress: Callable[[str, int, int], None] | None = None
         self.on_end: Callable[[], None] = lambda: None  # of the thread: what shows that it loads may be drawn anew
         self._machine = machine
+        self._first: First | None = None
         self._stop = threading.Event()
         self._engine: LocalEngine | None = None
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._load_and_tell, name="loading", daemon=True)
 
     def start(self) -> None:
-        """Load in the background from now on."""
+        """Load in the background from now on; `asks` or `give_up` follows."""
+        self._first = Future()
         self._thread.start()
+
+    def asks(self, messages: Sequence[Message], *, think: bool) -> None:
+        """Tell what will be asked first: what its media need can load beside the weights then. Later, nothing."""
+        if self._first is not None:
+            with contextlib.suppress(InvalidStateError):  # it was told before, or is asked already
+                self._first.set_result((messages, think))
 
     def stop(self) -> None:
         """End what is running, loading or answering, after its current step."""
@@ -80,6 +90,8 @@ class Loading:
     def give_up(self) -> None:
         """End loading and free what was loaded; nothing where that was done."""
         self._stop.set()
+        if self._first is not None:
+            self._first.cancel()
         if self._thread.ident is not None:
             self._thread.join()
         if self._engine is not None:
@@ -95,7 +107,12 @@ class Loading:
         model = self.model
         try:
             self._engine = engine.load(
-                model.weights, model.projector, self._options(), name=model.name, on_progress=self._progress
+                model.weights,
+                model.projector,
+                self._options(),
+                name=model.name,
+                on_progress=self._progress,
+                first=self._first,
             )
         except BaseException as error:  # raised where it is waited for
             self._error = error
@@ -144,7 +161,8 @@ def ahead(found: Model | Wanted, machine: Machine, style: Style) -> Iterator[Loa
         yield loading
     finally:
         sys.setswitchinterval(interval)
-        loading.give_up()
+        # Freeing gigabytes takes as long as closing the history: neither waits for the other.
+        threading.Thread(target=loading.give_up, name="freeing").start()
 
 
 @contextmanager
@@ -155,7 +173,10 @@ def load(
     on_progress: Callable[[str, int, int], None] | None = None,
     begun: Loading | None = None,
 ) -> Iterator[LocalEngine]:
-    """The model, ready to answer; the first Ctrl-C inside ends its answer, the second the program."""
+    """The model, ready to answer; the first Ctrl-C inside ends its answer, the second the program.
+
+    Where another has `begun` to load it, that one frees it.
+    """
     from mmcli import interrupts
 
     loading = begun or Loading(model, machine, style)
@@ -164,7 +185,8 @@ def load(
         with interrupts.two_steps(loading.stop):
             yield loading.engine()
     finally:
-        loading.give_up()
+        if begun is None:
+            loading.give_up()
 
 
 def setup(model: Model, machine: Machine) -> str:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from mmcli import errors, interrupts, media, talk, terminal
 from mmcli.commands import remembering, running, slash
+from mmcli.commands.preparing import Preparing
 from mmcli.errors import MmcliError
 from mmcli.media import capture
 
@@ -50,7 +51,8 @@ class Session:
         self.is_over = False
         self.own_keys: Sequence[tuple[str, str]] = ()  # beside those of every chat, for /help
         self._machine, self._wishes, self._max_megapixels = machine, wishes, max_megapixels
-        self._loading = running.Loading(model, machine, style)
+        self._loading = self._new_loading()
+        self._preparing = Preparing(self._refresh)
         self._mmproj: Path | None = None  # that was chosen by its path
         self._keyboard: terminal.Keyboard | None = None
         self._heard_by: str | None = None  # the speech model that wrote the present question down
@@ -62,7 +64,8 @@ class Session:
         return self
 
     def __exit__(self, *exc: object) -> None:
-        self._loading.give_up()
+        if self._preparing.leave():  # else the process ends, and nobody waits for an encode that nobody wants
+            self._loading.give_up()
 
     # the loop
 
@@ -79,10 +82,16 @@ class Session:
             dropped=self._dropped,
             paste_picture=self._paste_picture,
         )
-        self._keyboard = keyboard = self._open(hooks, typed)
-        self._loading.on_end = keyboard.refresh
-        if self.is_person:
-            self._greet()
+        with interrupts.clean_end(), self._open(hooks, typed) as keyboard:
+            self._keyboard = keyboard
+            if self.is_person:
+                self._greet()
+            self._prepare()
+            status = self._talk(keyboard)
+            self._part()
+        return status
+
+    def _talk(self, keyboard: terminal.Keyboard) -> int:
         while not self.is_over:
             try:
                 default, self.pending = self.pending, ""
@@ -90,15 +99,17 @@ class Session:
             except EOFError:
                 break
             except KeyboardInterrupt:
-                self._part()
                 return errors.INTERRUPTED
             try:
                 self.take(text)
-            except MmcliError as error:
-                if not self._goes_on:
+            except (MmcliError, KeyboardInterrupt) as error:
+                if not self._outlives(error):
                     raise
-                terminal.error(error, self.style)
-        self._part()
+                keyboard.hold()  # a question typed ahead may have meant what did not happen
+                if isinstance(error, MmcliError):
+                    terminal.error(error, self.style)
+                else:
+                    self.note("interrupted")
         return 0 if self.is_person else self._status
 
     def _open(self, hooks: terminal.Hooks, typed: Path | None) -> terminal.Keyboard:
@@ -109,8 +120,7 @@ class Session:
         """The next message."""
         return keyboard.read(default)
 
-    @property
-    def _goes_on(self) -> bool:
+    def _outlives(self, error: BaseException) -> bool:
         """Whether an error only costs what led to it, since somebody is there to mend it."""
         return self.is_person
 
@@ -141,6 +151,7 @@ class Session:
         self.pending = words  # until there is an answer
         with terminal.progress(self.style) as progress, interrupts.two_steps(self._loading.stop):
             self._loading.begin(progress)
+            self._preparing.settle(progress)
             pieces = self.talk.ask(
                 engine, words, self.sampling, progress, n_ctx_limit=engine.n_ctx_limit, heard_by=self._heard_by
             )
@@ -160,6 +171,8 @@ class Session:
         """Ctrl-C ended an answer."""
         self._status = errors.INTERRUPTED
         self.is_over = not self.is_person
+        if self._keyboard is not None:
+            self._keyboard.hold()
         if self.pending:
             self.note("nothing was said: your question is back at the prompt, its media are staged")
 
@@ -177,6 +190,30 @@ class Session:
                 self.note(f"staged as {number}: {slash.described(medium)}")
             for remark in medium.receipt.notes:
                 self.note(f"{medium.receipt.source}: {remark}")
+        self._prepare()
+
+    def drop(self, number: int) -> Medium:
+        """Take a medium out of the talk."""
+        medium = self.talk.drop(number)
+        self._prepare()
+        return medium
+
+    def undo(self) -> talk.Turn:
+        """Take back the last turn; its media are staged again."""
+        turn = self.talk.undo()
+        self._prepare()
+        return turn
+
+    def _prepare(self) -> None:
+        """While the person types, compute what the next question will begin with. In a pipe it is here already."""
+        if not self.is_person or self.style.debug:  # two threads' debug lines would mix
+            return
+        expected = self.talk.expected()
+        if any(message.media for message in expected):
+            self._loading.asks(expected, think=self.sampling.think)
+            self._preparing.begin(self._loading, expected, self.sampling)
+        else:
+            self._preparing.drop()
 
     def _load_medium(self, source: Source) -> Medium:
         """Decode a source; what lies nowhere is kept beside the history, or going on would miss it."""
@@ -192,6 +229,7 @@ class Session:
         self.saved = None
         name, mmproj = remembering.reference(self.model, self._mmproj)
         self.recorder.begin(self.KIND, name, self.talk.system, mmproj=mmproj)
+        self._prepare()
 
     def take_up(self, kept: Talk | None, setup: remembering.Setup | None = None) -> None:
         """Go on with a talk of the history, or begin one; an error, and nothing is changed, where a medium is gone."""
@@ -204,6 +242,7 @@ class Session:
         self.talk.turns += past.turns
         self.talk.staged += past.unanswered
         remembering.begin(self.recorder, self.KIND, kept, self.model, setup)
+        self._prepare()
 
     def restore(self, document: Any) -> None:
         """Go on with a talk that was saved as JSON; an error, and nothing is changed, where a medium is gone."""
@@ -213,6 +252,7 @@ class Session:
         self.begin()
         self.talk.turns += turns
         self.talk.staged += staged
+        self._prepare()
 
     def _load_again(self, told: Mapping[str, Any]) -> Medium:
         if told["place"] is not None:
@@ -225,6 +265,7 @@ class Session:
         """Another model or system prompt, from the next question on."""
         name, mmproj = remembering.reference(self.model, self._mmproj)
         self.recorder.change(model=name, system=self.talk.system, mmproj=mmproj)
+        self._prepare()
 
     def note(self, text: str) -> None:
         terminal.notice(text, self.style)
@@ -239,7 +280,11 @@ class Session:
         """The model, loaded; waited for where it is still on its way."""
         with terminal.progress(self.style) as progress, interrupts.two_steps(self._loading.stop):
             self._loading.on_progress = progress
-            return self._loading.engine()
+            try:
+                return self._loading.engine()
+            except KeyboardInterrupt:
+                self._load(self.model)  # anew, when it is needed
+                raise
 
     def change_model(self, model: Model, mmproj: Path | None) -> None:
         """Let another model go on with the talk; ModelError, and the one before stays, where it cannot."""
@@ -256,8 +301,18 @@ class Session:
 
     def _load(self, model: Model) -> None:
         """One model at a time is in memory."""
+        self._preparing.drop()
+        self._preparing.settle()
         self._loading.give_up()
-        self.model, self._loading = model, running.Loading(model, self._machine, self.style)
+        self.model = model
+        self._loading = self._new_loading()
+        if not self.style.debug:
+            self._loading.start()
+
+    def _new_loading(self) -> running.Loading:
+        loading = running.Loading(self.model, self._machine, self.style)
+        loading.on_end = self._refresh
+        return loading
 
     def _kinds(self) -> frozenset[str]:
         """What to look for in a folder."""
@@ -284,7 +339,13 @@ class Session:
         engine = self._loading.loaded
         used = f"{self.talk.n_past}/{engine.n_ctx_limit} tokens" if engine else "loading"
         staged = ", ".join(map(slash.named, self.talk.staged))
-        return [self.model.name, used, f"staged: {staged}" if staged else ""]
+        ready = ", ready" if self._preparing.is_ready else ""
+        return [self.model.name, used, f"staged: {staged}{ready}" if staged else ""]
+
+    def _refresh(self) -> None:
+        """The status line tells something else now; from any thread."""
+        if self._keyboard is not None:
+            self._keyboard.refresh()
 
     def _complete(self, text: str) -> Any:
         return talk.candidates(text, slash.words(self))

@@ -104,7 +104,7 @@ def _media(session: Session, argument: str) -> None:
 
 
 def _drop(session: Session, argument: str) -> None:
-    medium = session.talk.drop(_number(session, argument))
+    medium = session.drop(_number(session, argument))
     session.note(f"dropped {described(medium)}")
 
 
@@ -164,7 +164,7 @@ def _installed() -> list[str]:
 
 
 def _undo(session: Session, argument: str) -> None:
-    turn = session.talk.undo()
+    turn = session.undo()
     again = "; its media are staged again" if turn.media else ""
     session.note(f"taken back: {_short(turn.words)}{again}")
 
@@ -180,7 +180,7 @@ def _edit(session: Session, argument: str) -> None:
     elif not session.is_person:
         raise UsageError("/edit needs the new question here", hint="/edit What is on the left?")
     else:
-        session.pending = session.talk.undo().words
+        session.pending = session.undo().words
 
 
 def _clear(session: Session, argument: str) -> None:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 from mmcli import talk, terminal
 from mmcli.commands import dictating, hearing, slash
 from mmcli.commands.session import Session
-from mmcli.errors import AudioDeviceError, InputError
+from mmcli.errors import AudioDeviceError, InputError, MmcliError
 from mmcli.media import capture
 from mmcli.media.paths import AUDIO_SUFFIXES, IMAGE_SUFFIXES
 from mmcli.speech import turns
@@ -249,9 +249,8 @@ class VoiceSession(Session):
         goes_on = f"; `mmcli voice -c {kept}` goes on with this talk" if kept else ""
         return AudioDeviceError(error.message, hint=f"is it plugged in? {devices.remedy()}{goes_on}")
 
-    @property
-    def _goes_on(self) -> bool:
-        return self.is_person or self._heard_by is not None
+    def _outlives(self, error: BaseException) -> bool:
+        return self.is_person or (self._heard_by is not None and isinstance(error, MmcliError))
 
     # what is asked
 

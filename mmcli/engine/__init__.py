@@ -8,6 +8,7 @@ from mmcli.engine.messages import (
     Answer,
     Engine,
     FinishReason,
+    First,
     Message,
     OnProgress,
     Part,
@@ -26,6 +27,7 @@ __all__ = [
     "Answer",
     "Engine",
     "FinishReason",
+    "First",
     "Message",
     "OnProgress",
     "Part",
@@ -44,8 +46,12 @@ def load(
     *,
     name: str | None = None,
     on_progress: OnProgress | None = None,
+    first: First | None = None,
 ) -> LocalEngine:
-    """Load a model from its GGUF files; ModelError where they are damaged or do not belong together."""
+    """Load a model from its GGUF files; ModelError where they are damaged or do not belong together.
+
+    Who knows early what will be asked first, tells it by `first`: loading is quicker then.
+    """
     from mmcli.engine.local import LocalEngine
 
-    return LocalEngine(weights, projector, options, name=name, on_progress=on_progress)
+    return LocalEngine(weights, projector, options, name=name, on_progress=on_progress, first=first)

@@ -151,13 +151,20 @@ class Cache:
         usage: Usage,
         report: OnProgress,
         interrupted: Callable[[], bool],
+        *,
+        end: int | None = None,
+        paused: Callable[[], bool] = lambda: False,
     ) -> bool:
-        """Run the rest of the plan through the model; False when it was interrupted."""
+        """Run the rest of the plan (up to cell `end`) through the model; False when it was interrupted or paused.
+
+        An interruption gives up a forward pass in the middle, a pause waits for the step to be done.
+        """
+        end = len(plan.cells) if end is None else end
         started, unsaved = time.perf_counter(), len(self.cells) < plan.after_media
         try:
             with self.context.abort_when(interrupted):
-                while len(self.cells) < len(plan.cells):
-                    if interrupted():
+                while len(self.cells) < end:
+                    if interrupted() or paused():
                         return False
                     self._step(plan, projector, usage, report)
                     if unsaved and len(self.cells) >= plan.after_media:

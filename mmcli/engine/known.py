@@ -19,12 +19,16 @@ MAX_KNOWN = 32  # texts: a prompt, or a prompt with its answer
 
 @dataclass(frozen=True)
 class Known:
-    """A prompt, with the answer that was given to it (None: without), and its cells."""
+    """A prompt, with the answer that was given to it (None: without), and its cells.
+
+    `is_open`: its cells end with the last medium, and any text may follow.
+    """
 
     segments: tuple[Segment, ...]
     media_ids: tuple[str, ...]
     cells: tuple[kv.Cell, ...]
     answer: str | None = None
+    is_open: bool = False
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,10 @@ class Book:
         """Remember the cells of a prompt, or of a prompt and its answer as the model wrote it."""
         self._known.append(Known(prompt.segments, tuple(media_ids), tuple(cells), answer))
 
+    def add_media(self, prompt: Prompt, media_ids: Sequence[str], cells: Sequence[kv.Cell]) -> None:
+        """Remember the cells of a prompt up to its last medium, with what always follows that."""
+        self._known.append(Known(prompt.segments, tuple(media_ids), tuple(cells), is_open=True))
+
     def look_up(self, prompt: Prompt, media_ids: Sequence[str]) -> Beginning | None:
         """The longest known beginning of this prompt."""
         found = [beginning for known in self._known if (beginning := self._match(known, prompt, tuple(media_ids)))]
@@ -59,6 +67,8 @@ class Book:
         n = len(known.media_ids)
         if media_ids[:n] != known.media_ids or prompt.segments[:n] != known.segments[:n]:
             return None
+        if known.is_open:
+            return Beginning(known.cells, n, prompt.segments[n:])
         if known.answer is None:  # the same question again
             same = prompt.segments == known.segments
             return Beginning(known.cells, n, ((),)) if same else None

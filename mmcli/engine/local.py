@@ -15,11 +15,12 @@ from typing import Literal
 
 from mmcli.engine import devices, kv, machine, mtmd, plan
 from mmcli.engine.ahead import Cores
+from mmcli.engine.beside import Beside
 from mmcli.engine.cache import WORTH_SAVING, Cache, Room
 from mmcli.engine.decode import Voice, decode
 from mmcli.engine.known import Beginning, Book
 from mmcli.engine.many import Many, Request, bearable
-from mmcli.engine.messages import Answer, Message, OnProgress, Piece, Sampling, Usage
+from mmcli.engine.messages import Answer, First, Message, OnProgress, Origin, Piece, Sampling, Usage
 from mmcli.engine.template import Prompt, Template
 from mmcli.errors import MmcliError, ModelError
 from mmcli.media.types import Audio, Image
@@ -27,6 +28,9 @@ from mmcli.media.types import Audio, Image
 SPARE_MEMORY = 512 << 20  # bytes for compute buffers and the rest of the process, where nobody reckoned them
 # --detail as libmtmd's (least, most) tokens a picture; -1: what the model's own metadata says
 DETAIL = {"low": (-1, 256), "auto": (-1, -1), "high": (1024, 4096)}
+
+
+ROOM_FOR_WORDS = 256  # tokens of the question that a context has room for when it is prepared without them
 
 
 def _silent(text: str) -> None:
@@ -74,7 +78,9 @@ class LocalEngine:
         *,
         name: str | None = None,
         on_progress: OnProgress | None = None,
+        first: First | None = None,
     ) -> None:
+        """`first`, where it is given, will tell what is asked first: its media's projector loads beside the weights."""
         self._options = options or Options()
         self.name = name or weights.stem
         self._threads = self._options.threads or machine.cores()
@@ -87,11 +93,21 @@ class LocalEngine:
         started = time.perf_counter()
         # Jinja is imported while llama.cpp loads: it would take 20 ms afterwards.
         threading.Thread(target=importlib.import_module, args=("jinja2.sandbox",), daemon=True).start()
+        self._store = kv.Store(self._options.cache, self._options.cache_bytes) if self._options.cache else None
+        self._beside: Beside | None = None
         files = sum(path.stat().st_size for path in (*parts, projector) if path is not None)
         free = machine.free_memory()
         free_gpu = devices.free_in(devices.told().get("devices", ())) if mtmd.can_offload() else 0
-        self._weights = self._load_weights(weights, on_progress)
-        self._template = self._load_template()
+        # On a GPU the two would fight for its memory while llama.cpp reckons how much of it is free.
+        if projector is not None and first is not None and not mtmd.can_offload():
+            self._beside = Beside(weights, first, self._load_beside)
+            self._close.callback(self._beside.close)
+        try:
+            self._weights = self._load_weights(weights, on_progress)
+        except BaseException:
+            self.close()
+            raise
+        self._template = self._load_template(self._weights)
         on_gpu = self._weights.device != "CPU" and self._options.gpu_layers is None
         affordable = self._affordable(free_gpu if on_gpu else free, files, mapped=not on_gpu)
         self._room = Room(self._options.n_ctx, self._weights.n_ctx_train, affordable)
@@ -99,13 +115,14 @@ class LocalEngine:
             self._weights,
             self._room,
             threads=self._threads,
-            store=kv.Store(self._options.cache, self._options.cache_bytes) if self._options.cache else None,
+            store=self._store,
             worth_saving=self._options.worth_saving,
             on_notice=self._options.on_notice,
         )
         self._close.callback(self._cache.close)
         self._close.callback(self._close_projector)
         self._book = Book(self._opens_apart)
+        self._prepared: dict[str, Origin] = {}  # media ID → where what `prepare` left for the next answer came from
         self._load_seconds = time.perf_counter() - started
 
     def __enter__(self) -> LocalEngine:
@@ -153,24 +170,9 @@ class LocalEngine:
             prompt = self._template.render(messages, think=sampling.think)
             voice = Voice(self._weights, prompt, sampling, _seed(sampling), usage)
             close.callback(voice.close)
-            # 2 tokenize; or recall what was computed in this talk, or from disk what was in another
-            key, ids = self._key(prompt, media), [medium.id for medium in media]
-            beginning = self._book.look_up(prompt, ids)
-            with usage.timed("restore"):
-                record = self._cache.load(key) if media else None
-            if record is not None:
-                current = plan.from_record(record, prompt, self._weights, key)
-            else:
-                current = self._tokenize(prompt, media, key, usage, close, beginning=beginning)
-            # 3 make room
-            self._cache.fit(current, self._projector, sampling.max_tokens, least)
-            # 4 reuse the longest common prefix
-            with usage.timed("restore"):
-                accepted = self._cache.reuse(current, record)
-            if not accepted or current.needs_more_than(len(self._cache.cells)):
-                current = self._tokenize(prompt, media, key, usage, close)
-                self._cache.fit(current, self._projector, sampling.max_tokens, least)
-                self._cache.reuse(current, None)
+            # 2 tokenize, 3 make room, 4 reuse what is there
+            current = self._begun(prompt, media, usage, close, sampling.max_tokens, least)
+            ids = [medium.id for medium in media]
             self._book.add(prompt, ids, current.cells, answer=None)
             usage.prompt_tokens, usage.reused_tokens = current.n_tokens, self._cache.n_tokens
             self._explain(prompt, current)
@@ -184,7 +186,70 @@ class LocalEngine:
                 self._book.add(prompt, ids, [*current.cells, *voice.tokens], answer=self._text(voice.tokens))
             self._stop.clear()
         n_ctx, n_past = self._cache.context.n_ctx, self._cache.n_tokens
-        yield Piece("", answer=self._answer(messages, current, voice, usage, n_ctx, n_past))
+        told = self._answer(messages, current, voice, usage, n_ctx, n_past)
+        self._prepared.clear()
+        yield Piece("", answer=told)
+
+    def prepare(
+        self,
+        messages: Sequence[Message],
+        sampling: Sampling | None = None,
+        *,
+        paused: Callable[[], bool],
+        dropped: Callable[[], bool],
+    ) -> None:
+        """Compute everything up to the last medium of these messages, ahead of the question that will end them.
+
+        In any thread, while nobody else uses this engine. What comes after the last medium does not matter. Ends after
+        the current step when it is `paused`; when it is `dropped`, at once but for an encode. `generate` finds what
+        was computed if its messages begin in the same way. MmcliError as from `generate`.
+        """
+        sampling = sampling or Sampling()
+        media = [medium for message in messages for medium in message.media]
+        if not media or paused() or dropped():
+            return
+        usage = Usage()
+        with ExitStack() as close:
+            prompt = self._template.render(messages, think=sampling.think)
+            current = self._begun(prompt, media, usage, close, sampling.max_tokens + ROOM_FOR_WORDS, 1)
+            fresh = range(current.reused, current.after_media)
+            end = current.after_media
+            self._cache.prefill(current, self._projector, usage, _unreported, dropped, end=end, paused=paused)
+            for place, cell in enumerate(self._cache.cells[:end]):
+                if isinstance(cell, kv.MediaCells) and place in fresh:
+                    self._prepared[cell.media_id] = current.origin(place)
+
+    def _begun(
+        self,
+        prompt: Prompt,
+        media: Sequence[Image | Audio],
+        usage: Usage,
+        close: ExitStack,
+        max_tokens: int,
+        least: int,
+    ) -> plan.Plan:
+        """The prompt as cells, in a context with room for it that holds the first of them already."""
+        # 2 tokenize; or recall what was computed in this talk, or from disk what was in another
+        key, ids = self._key(prompt, media, self._weights.device), [medium.id for medium in media]
+        beginning = self._book.look_up(prompt, ids)
+        with usage.timed("restore"):
+            record = self._cache.load(key) if media else None
+        if record is not None:
+            current = plan.from_record(record, prompt, self._weights, key)
+        else:
+            current = self._tokenize(prompt, media, key, usage, close, beginning=beginning)
+        # 3 make room
+        self._cache.fit(current, self._projector, max_tokens, least)
+        # 4 reuse the longest common prefix
+        with usage.timed("restore"):
+            accepted = self._cache.reuse(current, record)
+        if not accepted or current.needs_more_than(len(self._cache.cells)):
+            current = self._tokenize(prompt, media, key, usage, close)
+            self._cache.fit(current, self._projector, max_tokens, least)
+            self._cache.reuse(current, None)
+        if media and (beginning is None or beginning.n_media < len(media)):
+            self._book.add_media(prompt, ids, [*current.cells[: current.after_media], *current.suffix])
+        return current
 
     def generate_many(
         self,
@@ -254,7 +319,7 @@ class LocalEngine:
             text="".join(voice.answer),
             reasoning="".join(voice.reasoning),
             finish_reason=voice.finish_reason,
-            seen=plan.seen(current, messages, self._weights),
+            seen=plan.seen(current, messages, self._weights, self._prepared),
             usage=usage,
             model=self.name,
             weights=self._identity[0],
@@ -265,10 +330,10 @@ class LocalEngine:
             seed=voice.seed,
         )
 
-    def _key(self, prompt: Prompt, media: Sequence[Image | Audio]) -> str:
+    def _key(self, prompt: Prompt, media: Sequence[Image | Audio], device: str) -> str:
         """The name on disk of everything up to the last medium: whatever could change its KV cells is in it."""
         weights, projector = self._identity
-        engine = (weights, str(projector), mtmd.version(), self._weights.device, "f16", self._options.detail)
+        engine = (weights, str(projector), mtmd.version(), device, "f16", self._options.detail)
         return kv.Store.key(engine, prompt.segments[: len(media)], [medium.id for medium in media])
 
     def _tokenize(
@@ -312,19 +377,14 @@ class LocalEngine:
                 f"`{self.name}` has no projector, so it can neither see nor hear",
                 hint="give the projector published beside the weights with --mmproj FILE",
             )
+        if self._projector is None and self._beside is not None:
+            with usage.timed("load"):
+                self._projector = self._beside.take()
         if self._projector is None or self._projector.threads != threads:
-            low, high = DETAIL[self._options.detail]
             encoded = self.n_encodes
             self._close_projector()
             with usage.timed("load"):
-                self._projector = mtmd.Projector(
-                    self._projector_path,
-                    self._weights,
-                    threads=threads,
-                    use_gpu=self._weights.device != "CPU",
-                    min_tokens=low,
-                    max_tokens=high,
-                )
+                self._projector = self._load_projector(self._weights, threads)
             self._projector.n_encodes = encoded
         projector = self._projector
         for medium in media:
@@ -335,6 +395,22 @@ class LocalEngine:
             if isinstance(medium, Audio) and medium.sample_rate != projector.sample_rate:
                 raise ModelError(f"`{self.name}` hears at {projector.sample_rate} Hz, not at {medium.sample_rate}")
         return projector
+
+    def _load_projector(self, weights: mtmd.Weights, threads: int) -> mtmd.Projector:
+        assert self._projector_path is not None
+        low, high = DETAIL[self._options.detail]
+        on_gpu = weights.device != "CPU"
+        return mtmd.Projector(
+            self._projector_path, weights, threads=threads, use_gpu=on_gpu, min_tokens=low, max_tokens=high
+        )
+
+    def _load_beside(self, header: mtmd.Weights, messages: Sequence[Message], think: bool) -> mtmd.Projector | None:
+        """The projector, if what is asked first needs it: not if it has no media, or these are on disk, computed."""
+        media = [medium for message in messages for medium in message.media]
+        prompt = self._load_template(header).render(messages, think=think)
+        if not media or (self._store is not None and self._store.has(self._key(prompt, media, header.device))):
+            return None
+        return self._load_projector(header, self._threads)
 
     def _affordable(self, free: int, files: int, *, mapped: bool) -> int:
         """Tokens of context that `free` bytes hold beside files of `files` bytes; models/fit.py tells people the same.
@@ -376,8 +452,7 @@ class LocalEngine:
         self._close.callback(weights.close)
         return weights
 
-    def _load_template(self) -> Template:
-        weights = self._weights
+    def _load_template(self, weights: mtmd.Weights) -> Template:
         chatml = len(weights.tokenize("<|im_end|>", add_special=False)) == 1
         return Template(
             weights.chat_template(),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, TypeAlias
@@ -33,6 +34,10 @@ class Message:
         return tuple(part for part in self.parts if isinstance(part, Image | Audio))
 
 
+# what is asked first, and whether the template may let the model think: set while the model is still loading
+First: TypeAlias = Future[tuple[Sequence[Message], bool]]
+
+
 @dataclass(frozen=True)
 class Sampling:
     """How the next token is chosen; fields in the order people ask for them.
@@ -52,6 +57,10 @@ class Sampling:
     loop_guard: bool = True
 
 
+# Where the KV cells of a medium came from; "ahead": computed while the question was typed; a text is part of the prompt
+Origin: TypeAlias = Literal["encoded", "ahead", "memory", "disk", "text"]
+
+
 @dataclass(frozen=True)
 class Seen:
     """What the model really got of one medium: the engine's half of a receipt."""
@@ -60,7 +69,7 @@ class Seen:
     media_id: str
     n_tokens: int  # KV cells
     n_pos: int  # positions it advanced (differs from n_tokens under M-RoPE)
-    origin: Literal["encoded", "memory", "disk", "text"]  # where its KV cells came from; texts are part of the prompt
+    origin: Origin
 
 
 @dataclass

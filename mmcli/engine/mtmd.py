@@ -116,11 +116,15 @@ def can_offload() -> bool:
 class Weights:
     """The language model's GGUF, loaded."""
 
-    def __init__(self, path: Path, *, gpu_layers: int, on_progress: Callable[[int, int], bool]) -> None:
+    def __init__(
+        self, path: Path, *, gpu_layers: int, on_progress: Callable[[int, int], bool], header_only: bool = False
+    ) -> None:
         """`on_progress(percent, 100)` may return False to give up; ModelError then, and where the file is no good."""
         llama, _ = native()
         params = llama.llama_model_default_params()
         params.n_gpu_layers = gpu_layers
+        if header_only:
+            params.no_alloc, params.load_mode = True, llama.LLAMA_LOAD_MODE_NONE
         callback = llama.llama_progress_callback(lambda fraction, user_data: on_progress(round(fraction * 100), 100))
         params.progress_callback = callback
         first_line = len(log.lines)
@@ -134,6 +138,11 @@ class Weights:
         self.vocab = llama.llama_model_get_vocab(self.handle)
         self.n_ctx_train: int = llama.llama_model_n_ctx_train(self.handle)
         self.add_bos: bool = llama.llama_vocab_get_add_bos(self.vocab)
+
+    @classmethod
+    def header(cls, path: Path) -> Weights:
+        """Vocabulary, metadata and sizes alone: all there is to tokenize with, and nothing to compute with."""
+        return cls(path, gpu_layers=0, on_progress=lambda done, total: True, header_only=True)
 
     def close(self) -> None:
         native()[0].llama_model_free(self.handle)

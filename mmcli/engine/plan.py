@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
 
 from mmcli.engine import kv, mtmd
-from mmcli.engine.messages import Message, Seen
+from mmcli.engine.messages import Message, Origin, Seen
 from mmcli.engine.template import Prompt
 from mmcli.errors import ModelError
 from mmcli.media.types import Audio, Image, Text
@@ -77,7 +76,7 @@ class Plan:
             return 0
         return max((chunk.n_tokens for chunk in self.chunks.values() if projector.needs_whole(chunk)), default=0)
 
-    def origin(self, place: int) -> Literal["encoded", "memory", "disk"]:
+    def origin(self, place: int) -> Origin:
         if place < self.restored:
             return "disk"
         return "memory" if place < self.reused else "encoded"
@@ -128,8 +127,13 @@ def from_chunks(
     return plan
 
 
-def seen(plan: Plan, messages: Sequence[Message], weights: mtmd.Weights) -> tuple[Seen, ...]:
-    """The engine's half of the receipts: what the prompt holds of each medium, slices added up."""
+def seen(
+    plan: Plan, messages: Sequence[Message], weights: mtmd.Weights, prepared: Mapping[str, Origin] | None = None
+) -> tuple[Seen, ...]:
+    """The engine's half of the receipts: what the prompt holds of each medium, slices added up.
+
+    `prepared`: of media that were computed for this answer before it was asked for, where they came from.
+    """
     out = []
     media = [part for message in messages for part in message.parts if not isinstance(part, str)]
     index = -1
@@ -145,13 +149,16 @@ def seen(plan: Plan, messages: Sequence[Message], weights: mtmd.Weights) -> tupl
             if isinstance(cell, kv.MediaCells) and cell.index == index
         ]
         assert places, f"medium {index} has no cells"
+        origin = plan.origin(places[0][0])
+        if origin == "memory" and prepared and medium.id in prepared:
+            origin = "ahead" if prepared[medium.id] == "encoded" else prepared[medium.id]
         out.append(
             Seen(
                 receipt=medium.receipt,
                 media_id=medium.id,
                 n_tokens=sum(cell.n_tokens for _, cell in places),
                 n_pos=sum(cell.n_pos for _, cell in places),
-                origin=plan.origin(places[0][0]),
+                origin=origin,
             )
         )
     return tuple(out)

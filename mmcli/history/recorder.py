@@ -61,6 +61,14 @@ class Recorder:
     def __exit__(self, *exc: object) -> None:
         self.close()
 
+    def open(self) -> None:
+        """Open the history now, while a model loads: at the first question it would keep the answer waiting.
+
+        Trouble with it waits for that question: there may be none.
+        """
+        with contextlib.suppress(MmcliError):
+            self._opened()
+
     def close(self) -> None:
         """Write down what is left, and let go of the file."""
         self._catch_up()
@@ -176,16 +184,19 @@ class Recorder:
     def _safely(self) -> Iterator[Store | None]:
         """The store, opened when it is needed first; None where nothing is to be recorded (any more)."""
         try:
-            if self._wanted and self._store is None:
-                from mmcli.history.store import Store  # SQLite: whatever fails before the first question goes without
-
-                self._store = Store(self._place)
+            self._opened()
         except MmcliError as error:
             self._give_up(error)
         try:
             yield self._store
         except MmcliError as error:
             self._give_up(error)
+
+    def _opened(self) -> None:
+        if self._wanted and self._store is None:
+            from mmcli.history.store import Store  # SQLite: what fails before there is something to keep goes without
+
+            self._store = Store(self._place)
 
     def _give_up(self, error: MmcliError) -> None:
         self._wanted = False

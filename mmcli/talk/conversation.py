@@ -180,6 +180,10 @@ class Conversation:
                 messages.append(Message("assistant", (each.said,)))
         return messages
 
+    def expected(self) -> list[Message]:
+        """What the model will get with the next question, whose words nobody knows yet: up to the last medium."""
+        return self.messages(Turn("?", tuple(self.staged)))
+
     def _fitting(
         self, engine: Engine, turn: Turn, sampling: Sampling, on_progress: OnProgress | None, limit: int | None
     ) -> Iterator[Piece]:

@@ -30,6 +30,7 @@ from mmcli.terminal.report import answer_json
 from mmcli.terminal.style import Style
 from mmcli.terminal.summoning import Called, Summoned, TalkKey, open_summoned
 from mmcli.terminal.talks import hit_json, shortened, summary_json, talk, talk_json, talk_markdown, when
+from mmcli.terminal.typeahead import restore, unechoed
 from mmcli.terminal.waiting import Progress, abandon, progress
 
 __all__ = [
@@ -77,6 +78,7 @@ __all__ = [
     "picture",
     "progress",
     "receipts",
+    "restore",
     "said",
     "said_json",
     "said_segment",
@@ -88,6 +90,7 @@ __all__ = [
     "talk_json",
     "talk_markdown",
     "tells_key_up",
+    "unechoed",
     "warning",
     "when",
 ]

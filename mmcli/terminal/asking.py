@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from mmcli.terminal import streams
+from mmcli.terminal import streams, typeahead
 from mmcli.terminal.clean import one_line
 from mmcli.terminal.waiting import out_of_the_way
 
@@ -20,7 +20,7 @@ def can_ask(style: Style) -> bool:
 
 def confirm(question: str, *, default: bool = True) -> bool:
     """Ask on stderr; what begins with y means yes, Enter the `default`, the end of the input no."""
-    with out_of_the_way():
+    with typeahead.listening(), out_of_the_way():
         streams.write(f"{one_line(question)} {'[Y/n]' if default else '[y/N]'} ", sys.stderr)
         answer = sys.stdin.readline()
     if not answer:

@@ -6,6 +6,7 @@ terminal, and in a pipe, it is a line at a time without a single escape code.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -13,13 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Protocol
 
-from mmcli.terminal import streams
+from mmcli.terminal import streams, typeahead
 from mmcli.terminal.clean import clean, one_line
 
 if TYPE_CHECKING:
     from prompt_toolkit.completion import Completer
     from prompt_toolkit.history import History
-    from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
+    from prompt_toolkit.key_binding import KeyBindings, KeyPress, KeyPressEvent
 
 PROMPT, MORE = "> ", ". "  # before a message, and before each of its other lines
 
@@ -49,12 +50,22 @@ class Hooks:
 
 
 class Keyboard(Protocol):
-    """Where messages come from. `is_person`: somebody reads along and can mend what went wrong."""
+    """Where messages come from. `is_person`: somebody reads along and can mend what went wrong.
+
+    Between its `with` and its end, what is typed while nobody reads is not echoed, and comes with the next `read`.
+    """
 
     is_person: bool
 
+    def __enter__(self) -> Keyboard: ...
+
+    def __exit__(self, *exc: object) -> None: ...
+
     def read(self, default: str = "") -> str:
         """The next message; EOFError at the end, KeyboardInterrupt when Ctrl-C was pressed on an empty line."""
+
+    def hold(self) -> None:
+        """Something went otherwise than expected: what was typed ahead waits at the next prompt, and sends nothing."""
 
     def refresh(self) -> None:
         """What the status line tells has changed; from any thread."""
@@ -86,6 +97,15 @@ class Lines:
     def __init__(self, prompt: IO[str] | None, is_open: Callable[[str], bool]) -> None:
         self._prompt, self._is_open = prompt, is_open
         self.is_person = prompt is not None
+
+    def __enter__(self) -> Lines:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        pass
+
+    def hold(self) -> None:
+        pass
 
     def read(self, default: str = "") -> str:
         text = self._line(f"[{one_line(default)}] {PROMPT}" if default else PROMPT)
@@ -141,9 +161,42 @@ class Prompt:
         )
         # Without an answer to where the cursor is there is no status line: no reason to complain on every start.
         self._session.app.renderer.cpr_not_supported_callback = None
+        self._close = contextlib.ExitStack()
+        self._ahead: typeahead.TypeAhead | None = None
+        self._is_held = False
+
+    def __enter__(self) -> Prompt:
+        self._ahead = self._close.enter_context(typeahead.kept())
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._close.close()
 
     def read(self, default: str = "") -> str:
-        return self._session.prompt(default=default)
+        if self._ahead is None:
+            return self._session.prompt(default=default)
+        self._ahead.stop()
+        try:
+            self._type(self._ahead.take(), held=self._is_held)
+            return self._session.prompt(default=default)
+        finally:
+            self._is_held = False
+            self._ahead.begin()
+
+    def hold(self) -> None:
+        self._is_held = True
+
+    def _type(self, text: str, *, held: bool) -> None:
+        """Let the next prompt begin with these keys."""
+        from prompt_toolkit.input.typeahead import get_typeahead, store_typeahead
+        from prompt_toolkit.input.vt100_parser import Vt100Parser
+
+        source = self._session.app.input
+        keys: list[KeyPress] = get_typeahead(source)  # what came after an Enter that was typed ahead
+        parser = Vt100Parser(keys.append)
+        parser.feed(text)
+        parser.flush()
+        store_typeahead(source, _unsent(keys) if held else keys)
 
     def refresh(self) -> None:
         self._session.app.invalidate()
@@ -203,6 +256,21 @@ class Prompt:
                 run_in_terminal(todo)
 
         return keys
+
+
+def _unsent(keys: Sequence[KeyPress]) -> list[KeyPress]:
+    """Keys without those that would send a message or end the chat: an Enter among them is a new line."""
+    from prompt_toolkit.key_binding import KeyPress
+    from prompt_toolkit.keys import Keys
+
+    enter = (Keys.ControlM, Keys.ControlJ)
+    kept = [press for press in keys if press.key != Keys.ControlD]
+    while kept and kept[-1].key in enter:
+        kept.pop()
+    told: list[KeyPress] = []
+    for press in kept:
+        told += [KeyPress(Keys.Escape, "\x1b"), press] if press.key in enter else [press]
+    return told
 
 
 def fitted(parts: Sequence[str], columns: int) -> str:

@@ -10,7 +10,13 @@ if TYPE_CHECKING:
     from mmcli.engine.messages import Answer, Seen, Usage
     from mmcli.media.types import Receipt
 
-ORIGINS = {"encoded": "encoded", "memory": "reused from memory", "disk": "reused from disk", "text": "in the prompt"}
+ORIGINS = {
+    "encoded": "encoded",
+    "ahead": "encoded while you typed",
+    "memory": "reused from memory",
+    "disk": "reused from disk",
+    "text": "in the prompt",
+}
 PHASES = ("load", "tokenize", "restore", "encode", "prefill", "decode", "save")  # in the order they happen
 
 

@@ -132,7 +132,7 @@ class _CalledPrompt(Prompt):
     def read(self, default: str = "") -> str:
         app = self._session.app
         app.erase_when_done = False
-        app.pre_run_callables.append(self._end)
+        app.pre_run_callables.append(self._end_soon)
         if not self._tells_up:
             return super().read(default)
         app.output.write_raw(kitty.BEGIN)
@@ -144,6 +144,12 @@ class _CalledPrompt(Prompt):
             app.output.flush()
             assert self._key is not None
             self._key.released()  # its release would not be told any more
+
+    def _end_soon(self) -> None:
+        """After what was typed ahead is on the line."""
+        loop = self._session.app.loop
+        assert loop is not None
+        loop.call_soon(self._end)
 
     def _end(self) -> None:
         """In the prompt's own thread: end it if somebody called."""

@@ -1,0 +1,121 @@
+"""The projector that loads beside the weights: only when it is needed, and never to the harm of what comes after."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from mmcli import engine
+from mmcli.engine import First, beside, local, mtmd
+from mmcli.engine.local import Options
+from mmcli.errors import ModelError
+from tests import random_llava
+from tests.test_engine_local import VARIED, answer, picture, user
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    return random_llava.write(tmp_path_factory.mktemp("models"), "tiny")
+
+
+@dataclass
+class Loads:
+    """How often a projector was loaded with a header, beside the weights, and how often with the weights."""
+
+    beside: int = 0
+    after: int = 0
+    headers: list[mtmd.Weights] = field(default_factory=list)
+
+
+@pytest.fixture
+def loads(monkeypatch: pytest.MonkeyPatch) -> Iterator[Loads]:
+    counted = Loads()
+    real, header = local.mtmd.Projector, beside.mtmd.Weights.header
+
+    def projector(path: Path, weights: mtmd.Weights, **how: object) -> mtmd.Projector:
+        if weights in counted.headers:
+            counted.beside += 1
+        else:
+            counted.after += 1
+        return real(path, weights, **how)  # type: ignore[arg-type]
+
+    def told(path: Path) -> mtmd.Weights:
+        counted.headers.append(header(path))
+        return counted.headers[-1]
+
+    monkeypatch.setattr(local.mtmd, "Projector", projector)
+    monkeypatch.setattr(beside.mtmd.Weights, "header", told)
+    yield counted
+
+
+def known(*messages: engine.Message) -> First:
+    first: First = Future()
+    first.set_result((messages, False))
+    return first
+
+
+def test_it_says_the_same_as_one_loaded_afterwards(tiny: tuple[Path, Path], loads: Loads) -> None:
+    question = user(picture("red", "blue"), "what is this?")
+    with engine.load(*tiny) as running:
+        plain = answer(running, question).text
+    with engine.load(*tiny, first=known(question)) as running:
+        assert answer(running, question).text == plain
+        assert answer(running, question).text == plain
+        assert running.n_encodes == 1
+    assert (loads.beside, loads.after) == (1, 1)
+
+
+def test_other_numbers_of_threads_load_it_anew(tiny: tuple[Path, Path], loads: Loads) -> None:
+    question = user(picture("red"), "what is this?")
+    with engine.load(*tiny, Options(threads=2, encoder_threads=1), first=known(question)) as running:
+        said = [piece.text for _, piece in running.generate_many([[question], [question]], VARIED)]
+    assert any(said)
+    assert (loads.beside, loads.after) == (1, 1)
+
+
+def test_words_alone_need_none(tiny: tuple[Path, Path], loads: Loads) -> None:
+    with engine.load(*tiny, first=known(user("what is this?"))) as running:
+        assert answer(running, user("what is this?")).text
+        assert (loads.beside, loads.after) == (0, 0)
+        assert answer(running, user(picture("red"), "and this?")).text
+    assert (loads.beside, loads.after) == (0, 1)
+
+
+def test_media_that_are_on_disk_computed_need_none(tiny: tuple[Path, Path], tmp_path: Path, loads: Loads) -> None:
+    settings = Options(cache=tmp_path / "kv", worth_saving=0.0)
+    first, second = (user(picture("red", "blue"), question) for question in ("what is this?", "how many?"))
+    with engine.load(*tiny, settings, first=known(first)) as running:
+        answer(running, first)
+    with engine.load(*tiny, settings, first=known(second)) as running:
+        assert answer(running, second).usage.n_encodes == 0
+    assert (loads.beside, loads.after) == (1, 0)
+
+
+def test_who_never_tells_keeps_nobody_waiting(tiny: tuple[Path, Path], loads: Loads) -> None:
+    with engine.load(*tiny, first=Future()) as running:
+        assert answer(running, user(picture("red"), "what is this?")).text
+    with engine.load(*tiny, first=Future()):
+        pass
+    assert (loads.beside, loads.after) == (0, 1)
+
+
+def test_a_projector_that_does_not_load_is_told_when_it_is_needed(tiny: tuple[Path, Path], tmp_path: Path) -> None:
+    question = user(picture("red"), "what is this?")
+    broken = tmp_path / "mmproj.gguf"
+    broken.write_bytes(tiny[1].read_bytes()[:4000])
+    with (
+        engine.load(tiny[0], broken, first=known(question)) as running,
+        pytest.raises(ModelError, match="cannot load the projector"),
+    ):
+        answer(running, question)
+
+
+def test_weights_that_do_not_load_are_told_as_ever(tiny: tuple[Path, Path], tmp_path: Path) -> None:
+    broken = tmp_path / "weights.gguf"
+    broken.write_bytes(tiny[0].read_bytes()[:4000])
+    with pytest.raises(ModelError, match="cannot load the weights"):
+        engine.load(broken, tiny[1], first=known(user(picture("red"), "what is this?")))
