@@ -262,8 +262,10 @@ class Ears:
     def _work(self) -> None:
         texts: list[str] = []
         while (job := self._jobs.get()) is not None and not self._is_over.is_set():
-            self._do(job, texts)
-            self._jobs.task_done()
+            try:
+                self._do(job, texts)
+            finally:
+                self._jobs.task_done()
             self._owner.shown()
 
     def _do(self, job: _Job, texts: list[str]) -> None:
