@@ -84,6 +84,20 @@ SHAPES = {
             "ssm.group_count": 16,
         },
     ),
+    "qwen3-vl-30b-a3b": Shape(
+        "qwen3vlmoe", 48, 2048, 6144, 32, 4, 128,
+        extra={
+            "n_deepstack_layers": 3,
+            "rope.dimension_sections": [24, 20, 20, 0],
+            "expert_count": 128,
+            "expert_used_count": 8,
+            "expert_feed_forward_length": 768,
+        },
+    ),
+    "qwen3-30b-a3b": Shape(
+        "qwen3moe", 48, 2048, 6144, 32, 4, 128,
+        extra={"expert_count": 128, "expert_used_count": 8, "expert_feed_forward_length": 768},
+    ),
 }  # fmt: skip
 
 
@@ -202,8 +216,13 @@ def _tensors(shape: Shape) -> list[tuple[str, tuple[int, ...]]]:
     for i in range(shape.layers):
         recurrent, head = _is_recurrent(shape, i), _head(shape, i)
         block = _recurrent(shape) if recurrent else _attention(shape, i, head)
-        block += [("attn_norm", (width,)), ("ffn_gate", (shape.ff, width)), ("ffn_up", (shape.ff, width))]
-        block += [("ffn_down", (width, shape.ff))]
+        block += [("attn_norm", (width,))]
+        if experts := extra.get("expert_count"):
+            ff = extra["expert_feed_forward_length"]
+            block += [("ffn_gate_inp", (experts, width)), ("ffn_down_exps", (experts, width, ff))]
+            block += [("ffn_gate_exps", (experts, ff, width)), ("ffn_up_exps", (experts, ff, width))]
+        else:
+            block += [("ffn_gate", (shape.ff, width)), ("ffn_up", (shape.ff, width)), ("ffn_down", (width, shape.ff))]
         if shape.architecture == "qwen35":
             block.append(("post_attention_norm", (width,)))
         else:

@@ -106,7 +106,7 @@ def test_a_model_whose_files_are_damaged_is_listed_all_the_same(run: Run, tmp_pa
     )
     assert run("pull", "mine").status == 0
     for blob in (tmp_path / "hf" / "hub").glob("models--*/blobs/*"):
-        blob.write_bytes(b"not a GGUF")
+        blob.write_bytes(b"not a GGUF".ljust(blob.stat().st_size))
     (row,) = [row for row in run("models", "--json").json if row["name"] == "mine"]
     assert (row["here"], row["fits"]) == (True, None)
 
@@ -117,7 +117,7 @@ def test_a_model_whose_files_are_damaged_is_listed_all_the_same(run: Run, tmp_pa
 def test_a_pull_tells_memory_disk_and_licence_from_the_first_bytes_of_the_files(run: Run, hub: Hub) -> None:
     done = run("pull", REPO)
     assert done.status == 0
-    assert re.search(r"on the disk it takes 0\.4 MB; \d+\.\d\d GB are free", done.stderr)
+    assert re.search(r"takes 0\.4 MB on the disk; \d+\.\d\d GB are free", done.stderr)
     assert re.search(r"in memory it takes 0\.\d+ GB: weights 0\.\d+, projector .* for 4096 tokens", done.stderr)
     assert re.search(r"it fits: \d+\.\d\d GB of memory are free, enough for 4096 tokens", done.stderr)
     assert "licence: apache-2.0" in done.stderr

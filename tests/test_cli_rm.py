@@ -100,7 +100,7 @@ def test_a_blob_that_another_revision_needs_stays(run: Run, cache: Path, hub: Hu
     hub.repos[REPO].commit = "f" * 40  # an upload later: new weights, the same projector
     hub.repos[REPO].files = files | {"Tiny-Q8_0.gguf": files["Tiny-Q8_0.gguf"] + b"\0\0"}
     (repository(cache) / "refs" / "main").unlink()
-    assert run("pull", f"{REPO}:Q8_0").status == 0
+    assert run("pull", f"{REPO}:Q8_0", "--accept-changed").status == 0
     done = run("rm", f"{REPO}:Q8_0", "--yes", "--json")
     assert done.json["freed_bytes"] == len(files["Tiny-Q8_0.gguf"]) + 2
     assert blobs(cache) == len(files["Tiny-Q8_0.gguf"]) + len(files["mmproj-Tiny-F16.gguf"])

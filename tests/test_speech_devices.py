@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -84,3 +86,19 @@ def test_a_machine_without_portaudio_is_told_how_to_have_it(
     done = mmcli(*command, *model, env={"PYTHONPATH": f"{stand_in}:{root}"})
     assert (done.status, done.stdout) == (9, "")
     assert "PortAudio is not installed" in done.stderr and "hint: " in done.stderr
+
+
+@needs_microphone
+def test_portaudio_does_not_bring_threads_that_spin(environment: dict[str, str], tmp_path: Path) -> None:
+    """ALSA's plugins load libgomp, which reads its settings once: a model beside the sound would take all CPUs."""
+    code = """
+import os
+from mmcli.speech import devices
+devices.portaudio()
+print(os.environ["OMP_WAIT_POLICY"], os.environ["GOMP_SPINCOUNT"] in ("400", "2000"))
+"""
+    unset = {name: value for name, value in environment.items() if not name.startswith(("OMP_", "GOMP_"))}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=unset, cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "passive True\n"

@@ -38,6 +38,22 @@ def test_what_matters_least_goes_first(width: int, head: list[str]) -> None:
     assert ("…" in lines[1]) == (width in (60, 50))
 
 
+@pytest.mark.parametrize("width", [40, 80, 120])
+def test_a_long_name_stands_on_a_line_of_its_own_and_takes_no_other_column_its_room(width: int) -> None:
+    name = "a-stranger-s-model-図-with-a-name-of-more-than-seventy-cells-and-more-q8-0"
+    rows = [*ROWS, [name, "9.999", "MIT", "x"]]
+    assert columns.left_out(COLUMNS, {"": rows}, width, SPARE) == columns.left_out(COLUMNS, {"": ROWS}, width, SPARE)
+    lines = columns.fitted(COLUMNS, {"": rows}, width, SPARE)
+    assert lines[:3] == columns.fitted(COLUMNS, {"": ROWS}, width, SPARE)
+    assert lines[3] == name and lines[4].split()[0] == "9.999"
+    assert lines[4].index("9.999") == lines[0].index("SIZE GB")
+
+
+def test_what_is_left_out_can_be_told() -> None:
+    assert columns.left_out(COLUMNS, {"": ROWS}, 200, SPARE) == []
+    assert columns.left_out(COLUMNS, {"": ROWS}, 30, SPARE) == ["licence", "about"]
+
+
 def test_sections_share_their_columns_and_empty_ones_are_left_out() -> None:
     lines = columns.fitted(("name", "here"), {"": [["a", "yes"]], "none": [], "of others": [["long", "no"]]}, 80)
     assert lines == ["NAME  HERE", "a     yes", "", "of others", "long  no"]

@@ -16,7 +16,12 @@ from pathlib import Path
 
 import pytest
 
-PROGRAMS = {"pulseaudio": "pulseaudio", "pactl": "pulseaudio-utils", "pacat": "pulseaudio-utils"}
+PROGRAMS = {
+    "pulseaudio": "pulseaudio",
+    "pactl": "pulseaudio-utils",
+    "pacat": "pulseaudio-utils",
+    "parecord": "pulseaudio-utils",
+}
 PLUGIN = "99-pulse.conf"  # what leads ALSA, and so PortAudio, to PulseAudio
 PLACES = ("/etc/alsa/conf.d", "/usr/share/alsa/alsa.conf.d")
 
@@ -63,6 +68,22 @@ class VirtualMicrophone:
                 return
             time.sleep(0.05)
         raise AssertionError("nobody opened the microphone")
+
+    @contextlib.contextmanager
+    def recording(self, path: Path) -> Iterator[Path]:
+        """Write down what its loudspeaker plays meanwhile: raw 16-bit samples, mono, 16,000 Hz."""
+        form = ["--raw", "--format=s16le", "--rate=16000", "--channels=1", "--latency-msec=20"]
+        recorder = subprocess.Popen(["parecord", *form, path], env=os.environ | self.env)
+        try:
+            for _ in range(600):  # the first samples come late, and what is played before them is lost
+                if path.exists() and path.stat().st_size > 0:
+                    break
+                time.sleep(0.02)
+            yield path
+            time.sleep(0.3)  # what the device was given last
+        finally:
+            recorder.terminate()
+            recorder.wait()
 
     def unplug(self) -> None:
         """It goes away, as when a cable is pulled."""

@@ -52,6 +52,10 @@ def ask(
     continue_: opt.ContinueOpt = None,
     history: opt.HistoryOpt = True,
     keep_media: opt.KeepMediaOpt = False,
+    speak: opt.SpeakOpt = False,
+    speaker: opt.SpeakerOpt = None,
+    voice: opt.VoiceOpt = None,
+    output_device: opt.OutputDeviceOpt = None,
     detail: opt.DetailOpt = opt.Detail.auto,
     ctx_size: opt.CtxSizeOpt = None,
     threads: opt.ThreadsOpt = None,
@@ -70,19 +74,24 @@ def ask(
     mmcli ask photo.jpg "What is this?"   ·   cat photo.jpg | mmcli ask "What is this?"
     """
     from mmcli import engine, interrupts, terminal
-    from mmcli.commands import getting, hearing, remembering, running
+    from mmcli.commands import getting, hearing, remembering, running, speaking
     from mmcli.talk import parts
 
     style = terminal.Style(json=json, quiet=quiet, verbose=verbose, debug=debug, markdown=markdown.value)
     # find the talk and the model, load the media: what is cheap and can fail comes first
     _check(question, continue_)
+    wish = speaking.wishes(ctx, speak, speaker, voice, output_device, json=json)
     talk = remembering.talk(continue_)
     setup = remembering.setup(ctx, talk, model, mmproj, system)
     found = getting.find(setup.model, setup.mmproj, yes=yes, style=style)
     machine = running.Machine(ctx_size, threads, gpu_layers, detail.value, cache, cache_size)
     sources = _sources([*(media or ()), *(attach or ())], recursive, style)
     recorder = remembering.recorder(history, keep_media, style)
-    with recorder, running.ahead(found, machine, style) as begun:
+    with (
+        recorder,
+        running.ahead(found, machine, style) as begun,
+        speaking.opened(wish, machine, yes=yes, style=style) as aloud,
+    ):
         inputs = _inputs(sources, max_megapixels, recorder.collect)
         past = remembering.past(talk, max_megapixels, style)
         messages = [*past.messages, engine.Message("user", parts([*past.unanswered, *inputs], question))]
@@ -116,13 +125,14 @@ def ask(
             interrupts.clean_end(),
             terminal.unechoed(),  # stray keys would stand in the answer; the shell gets them
             terminal.progress(style) as progress,
-            running.load(chosen, machine, style, progress, begun) as ready,
+            running.load(chosen, machine, style, progress, begun, also_stop=aloud.stop) as ready,
         ):
             remembering.begin(recorder, "ask", talk, chosen, setup)
             recorder.question(question, inputs, sampling)
-            pieces = recorder.keep(ready.generate(messages, sampling, progress))
+            pieces = aloud.told(recorder.keep(ready.generate(messages, sampling, progress)))
             answer = terminal.answer(pieces, style, progress, talk=recorder.talk)
             terminal.receipts(answer, style)
+            aloud.finish()
     return running.status(answer)
 
 

@@ -13,12 +13,12 @@ from mmcli.errors import ModelError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from mmcli.models import Entry, Fit, Model, Room, SpeechModel, Wanted, WantedSpeech
+    from mmcli.models import Entry, Fit, Model, Record, Room, SpeechEntry, SpeechModel, Wanted, WantedSpeech
     from mmcli.terminal import Style
 
 GB = 1_000_000_000
 COLUMNS = ("name", "here", "size_gb", "needs_gb", "fits", "abilities", "licence", "about")
-SPARE = ("licence", "about", "abilities", "needs_gb", "size_gb")  # what a narrow terminal goes without, in this order
+SPARE = ("licence", "needs_gb", "abilities", "about", "size_gb")  # what a narrow terminal goes without, in this order
 
 
 def models(
@@ -54,7 +54,11 @@ def models(
         terminal.data([row for rows in sections.values() for row in rows])
     else:
         shown = {head: [[row[column] for column in COLUMNS] for row in rows] for head, rows in sections.items()}
-        terminal.tables(COLUMNS, shown, terminal.Style(), spare=SPARE)
+        if missing := terminal.tables(COLUMNS, shown, terminal.Style(), spare=SPARE):
+            named = ", ".join(column.replace("_", " ") for column in missing)
+            terminal.notice(
+                f"not shown for want of width: {named}; `mmcli show NAME` tells them", terminal.Style(quiet=quiet)
+            )
     return None
 
 
@@ -89,8 +93,8 @@ def _size(name: str, entry: Entry) -> float | None:
     """GB on the disk: the catalogue's figure, or of a model that is here what its files take."""
     from mmcli import models as known
 
-    if entry.n_bytes:
-        return _gb(entry.n_bytes)
+    if n_bytes := _total(entry):
+        return _gb(n_bytes)
     try:
         found = known.find(name)
     except ModelError:
@@ -99,6 +103,14 @@ def _size(name: str, entry: Entry) -> float | None:
         return None
     files = (*found.parts, *((found.projector,) if found.projector else ()))
     return _gb(sum(file.stat().st_size for file in files))
+
+
+def _total(entry: Entry | SpeechEntry) -> int | None:
+    """All files together, where their sizes are known or were recorded."""
+    from mmcli import models as known
+
+    sizes = known.sizes(entry)
+    return None if None in sizes else sum(size for size in sizes if size)
 
 
 def _adopt(style: Style) -> int:
@@ -165,20 +177,39 @@ def show(
         facts = _facts(found, catalogue.load().get(found.name))
         fit = known.fits(found, fitting.room())
     template = facts.pop("template", None)
+    facts["recorded"] = [_recorded(*told) for told in known.records(found, name)]
     if json:
         fitted = fitting.facts(fit) if fit else {"needs": None, "fits": None}
         terminal.data(facts | fitted | {"template": template})
         return None
     if fit:
         facts |= {"needs": fitting.needs(fit), "fits_here": fitting.verdict(fit)}
+    kept = facts.pop("recorded")
     for key, value in facts.items():
         if value not in (None, "", [], {}):
             terminal.fact(key.replace("_", " "), _words(value))
+    for record in kept:
+        terminal.fact("recorded", _record_words(record))
     if template:
         terminal.line("template")
         for line in str(template).splitlines():
             terminal.line(f"    {line}")
     return None
+
+
+def _recorded(record: Record, is_same: bool | None) -> dict[str, Any]:
+    """One file as it was when it came, for programs."""
+    facts = ("file", "bytes", "sha256", "commit", "revision", "fetched")
+    return {fact: getattr(record, fact) for fact in facts} | {"unchanged": is_same}
+
+
+def _record_words(record: dict[str, Any]) -> str:
+    """`a.gguf: 1.20 GB, SHA-256 …, commit 01234567, fetched 2026-11-22`"""
+    now = "; what is here now is another file" if record["unchanged"] is False else ""
+    return (
+        f"{record['file']}: {record['bytes']} bytes, SHA-256 {record['sha256']}, "
+        f"commit {record['commit'][:8]}, fetched {record['fetched']}{now}"
+    )
 
 
 def _speech_rows() -> list[dict[str, Any]]:
@@ -193,7 +224,7 @@ def _speech_rows() -> list[dict[str, Any]]:
         rows.append(_row("starter", True, _gb(n_bytes), None, ["speech"], "MIT", about))
     for name, entry in speech.load().items():
         here = isinstance(known.find_speech(name), known.SpeechModel)
-        rows.append(_row(name, here, _gb(entry.n_bytes), None, ["speech"], entry.licence, entry.about))
+        rows.append(_row(name, here, _gb(_total(entry)), None, ["speech"], entry.licence, entry.about))
     return rows
 
 
@@ -208,7 +239,7 @@ def _of_speech(found: SpeechModel | WantedSpeech) -> dict[str, Any]:
             "abilities": ["speech"],
             "languages": found.entry.languages,
             "licence": found.entry.licence,
-            "size_gb": _gb(found.entry.n_bytes),
+            "size_gb": _gb(_total(found.entry)),
             "repo": found.entry.repo,
             "revision": found.entry.revision,
             "sha256": {file.file: file.sha256 for file in found.entry.files if file.sha256},
@@ -229,7 +260,7 @@ def _facts(found: Model | Wanted, entry: Entry | None) -> dict[str, Any]:
             "about": entry.about,
             "abilities": list(entry.abilities),
             "licence": entry.licence,
-            "size_gb": _gb(entry.n_bytes),
+            "size_gb": _gb(_total(entry)),
             "parameters_million": entry.parameters,
             "context_advice": entry.context,
             "memory_gb": entry.memory,
@@ -255,11 +286,13 @@ def _facts(found: Model | Wanted, entry: Entry | None) -> dict[str, Any]:
 def _of_files(model: Model) -> dict[str, Any]:
     """What the GGUF files say about themselves."""
     from mmcli.models import gguf
+    from mmcli.models.model import projector_type
 
     header = gguf.read(model.weights)
     architecture = header.architecture
+    able = {"image": model.sees, "audio": model.hears, "speaks": model.speaks}
     facts: dict[str, Any] = {
-        "abilities": [word for word, able in (("image", model.sees), ("audio", model.hears)) if able],
+        "abilities": [word for word, can in able.items() if can],
         "weights": str(model.weights),
         "parts": [str(path) for path in model.parts] if len(model.parts) > 1 else None,
         "projector": str(model.projector) if model.projector else None,
@@ -270,8 +303,7 @@ def _of_files(model: Model) -> dict[str, Any]:
         "trained_context": header.metadata.get(f"{architecture}.context_length"),
     }
     if model.projector:
-        other = gguf.read(model.projector)
-        facts["projector_type"] = other.text("clip.projector_type") or other.text("clip.vision.projector_type")
+        facts["projector_type"] = projector_type(gguf.read(model.projector))
     return facts | {"template": header.text("tokenizer.chat_template")}
 
 

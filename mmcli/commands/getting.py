@@ -23,6 +23,7 @@ def find(name: str | None, mmproj: Path | None, *, yes: bool, style: Style) -> M
 
     if name:
         named = models.find(name, mmproj)
+        named.require(sight=False, hearing=False)  # one that only speaks
         tell_projector(named, mmproj, style)
         return named
     chosen = models.default(fitting.room())
@@ -33,6 +34,9 @@ def find(name: str | None, mmproj: Path | None, *, yes: bool, style: Style) -> M
             hint=f"`mmcli pull {chosen}` fetches one ({size(chosen)}); -m starter is built in; "
             "-m WEIGHTS.gguf takes a file (or set MMCLI_MODEL)",
         )
+    if isinstance(found, models.Wanted):
+        about = f": {found.entry.about}" if found.entry else ""
+        terminal.notice(f"no model was chosen; for the memory of this machine there is {chosen}{about}", style)
     return found
 
 
@@ -75,20 +79,20 @@ def speech(name: str | None, *, yes: bool, style: Style) -> SpeechModel:
 
 def fetch(download: Download, *, yes: bool, style: Style) -> Model:
     """Say what is fetched, what it takes and what there is, ask unless `yes`, fetch."""
-    from mmcli import models
+    from mmcli import models, terminal
 
-    _consent(download, yes=yes, style=style, otherwise="-m starter is built in")
+    _consent(download, yes=yes, style=style, otherwise="-m starter is built in; `mmcli models` lists others")
     with _fetching(style) as progress:
-        return models.fetch(download, progress)
+        return models.fetch(download, progress, lambda text: terminal.warning(text, style))
 
 
 def fetch_speech(download: Download, *, yes: bool, style: Style) -> SpeechModel:
     """The same for a speech model."""
-    from mmcli import models
+    from mmcli import models, terminal
 
     _consent(download, yes=yes, style=style)
     with _fetching(style) as progress:
-        return models.fetch_speech(download, progress)
+        return models.fetch_speech(download, progress, lambda text: terminal.warning(text, style))
 
 
 @contextlib.contextmanager
@@ -108,6 +112,8 @@ def _consent(download: Download, *, yes: bool, style: Style, otherwise: str | No
     """ModelError unless the person wants the download."""
     from mmcli import terminal
 
+    for note in download.notes:
+        terminal.warning(note, style)
     text = f"{download.wanted.name}: {what(download)}"
     fits = _tell_fit(download, style)
     if yes:
@@ -121,7 +127,8 @@ def _tell_fit(download: Download, style: Style) -> bool:
     from mmcli import models, terminal
     from mmcli.commands import fitting
 
-    terminal.notice(f"on the disk it takes {words(download.n_missing)}; {words(models.free_disk())} are free", style)
+    disk = f"{download.wanted.name} takes {words(download.n_missing)} on the disk"
+    terminal.notice(f"{disk}; {words(models.free_disk())} are free", style)
     if download.needs is None:
         return True
     fit = models.judge(download.needs, fitting.room())

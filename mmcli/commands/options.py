@@ -49,6 +49,7 @@ def _number(value: float | None) -> float | None:
 
 
 MODEL, ANSWER, TALK, MACHINE, OUTPUT = "Model", "Answer", "Talk", "Machine", "Output"
+ALOUD = "Aloud"
 
 ModelOpt = Annotated[
     str | None,
@@ -111,6 +112,43 @@ InputDeviceOpt = Annotated[
         envvar="MMCLI_INPUT_DEVICE",
         rich_help_panel=MACHINE,
         help="The microphone: a number, or a part of a name, from `mmcli devices`.",
+    ),
+]
+SpeakOpt = Annotated[
+    bool,
+    typer.Option(
+        "--speak/--no-speak",
+        envvar="MMCLI_SPEAK",
+        rich_help_panel=ALOUD,
+        help="Say the answer aloud too, sentence by sentence, while it is written.",
+    ),
+]
+SpeakerOpt = Annotated[
+    str | None,
+    typer.Option(
+        "--speaker",
+        envvar="MMCLI_SPEAKER",
+        autocompletion=model_names,
+        rich_help_panel=ALOUD,
+        help="Who says it: a model that speaks, or `system`. Default: such a model if one is here, else the system.",
+    ),
+]
+VoiceOpt = Annotated[
+    str | None,
+    typer.Option(
+        "--voice",
+        envvar="MMCLI_VOICE",
+        rich_help_panel=ALOUD,
+        help="A voice of the system by its name (`de`, `en-us`, `Anna`), or a recording whose voice a model takes.",
+    ),
+]
+OutputDeviceOpt = Annotated[
+    str | None,
+    typer.Option(
+        "--output-device",
+        envvar="MMCLI_OUTPUT_DEVICE",
+        rich_help_panel=ALOUD,
+        help="The loudspeaker: a number, or a part of a name, from `mmcli devices`.",
     ),
 ]
 SpeechDeviceOpt = Annotated[

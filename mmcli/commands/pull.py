@@ -32,6 +32,12 @@ def pull(
             help="Show what was fetched a test card, and tell whether it sees. Default: ask, on a terminal.",
         ),
     ] = None,
+    accept_changed: Annotated[
+        bool,
+        typer.Option(
+            "--accept-changed", help="Take files as the Hub has them now, also those that were others when they came."
+        ),
+    ] = False,
     json: opt.JsonListOpt = False,
     quiet: opt.QuietOpt = False,
     debug: opt.DebugOpt = False,
@@ -53,7 +59,7 @@ def pull(
             continue
         # Whoever types `pull` wants it: in a script there is nobody to ask, and nothing to ask for.
         consent = yes or not terminal.can_ask(style)
-        download = models.plan(found)
+        download = models.plan(found, accept_changed=accept_changed)
         if isinstance(download.wanted, models.WantedSpeech):
             _add(rows, getting.fetch_speech(download, yes=consent, style=style), False, style)
             continue

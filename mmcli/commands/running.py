@@ -172,8 +172,10 @@ def load(
     style: Style,
     on_progress: Callable[[str, int, int], None] | None = None,
     begun: Loading | None = None,
+    *,
+    also_stop: Callable[[], None] = lambda: None,
 ) -> Iterator[LocalEngine]:
-    """The model, ready to answer; the first Ctrl-C inside ends its answer, the second the program.
+    """The model, ready to answer; the first Ctrl-C inside ends its answer (and calls `also_stop`), the second all.
 
     Where another has `begun` to load it, that one frees it.
     """
@@ -181,8 +183,13 @@ def load(
 
     loading = begun or Loading(model, machine, style)
     loading.on_progress = on_progress
+
+    def stop() -> None:
+        also_stop()
+        loading.stop()
+
     try:
-        with interrupts.two_steps(loading.stop):
+        with interrupts.two_steps(stop):
             yield loading.engine()
     finally:
         if begun is None:

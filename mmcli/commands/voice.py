@@ -58,6 +58,19 @@ def voice(
             help="Speaking while it answers interrupts it.",
         ),
     ] = True,
+    speak: opt.SpeakOpt = False,
+    half_duplex: Annotated[
+        bool,
+        typer.Option(
+            "--half-duplex/--no-half-duplex",
+            envvar="MMCLI_HALF_DUPLEX",
+            rich_help_panel=opt.ALOUD,
+            help="With --speak: hear nothing while it speaks, so it cannot be interrupted by voice.",
+        ),
+    ] = False,
+    speaker: opt.SpeakerOpt = None,
+    voice: opt.VoiceOpt = None,
+    output_device: opt.OutputDeviceOpt = None,
     input_device: Annotated[
         str | None,
         typer.Option(
@@ -124,9 +137,8 @@ def voice(
     mmcli voice photo.jpg   ·   mmcli voice --talk toggle   ·   then say: look at the screen, what is there?
     """
     from mmcli import terminal
-    from mmcli.commands import getting, hearing, remembering, running
+    from mmcli.commands import getting, hearing, remembering, running, speaking
     from mmcli.commands.voicing import Manner, VoiceSession
-    from mmcli.engine.machine import calm_threads
     from mmcli.speech import devices
     from mmcli.speech.transcriber import Listening
 
@@ -136,10 +148,10 @@ def voice(
             "--talk hold needs a terminal that tells when a key is released, and this one does not",
             hint="--talk toggle: Space begins and ends what you say; kitty, Ghostty, WezTerm and foot can do hold",
         )
+    wish = speaking.wishes(ctx, speak, speaker, voice, output_device, json=False)
     talk = remembering.talk(continue_)
     setup = remembering.setup(ctx, talk, model, mmproj, system)
     found = getting.find(setup.model, setup.mmproj, yes=yes, style=style)
-    calm_threads()  # before PortAudio loads what loads OpenMP
     with terminal.no_chatter(style):
         microphone = devices.choose(input_device, "input")
         chosen = getting.here(found, yes=yes, style=style)
@@ -153,10 +165,14 @@ def voice(
             "think": think,
             "loop_guard": loop_guard,
         }
-        manner = Manner(talk_mode.value, barge_in)
+        manner = Manner(talk_mode.value, barge_in, half_duplex)
         recorder = remembering.recorder(history, keep_media, style)
         limits = {"max_megapixels": max_megapixels, "yes": yes}
-        with recorder, VoiceSession(chosen, machine, wishes, style, recorder, manner=manner, **limits) as session:
+        with (
+            recorder,
+            speaking.opened(wish, machine, yes=yes, style=style) as aloud,
+            VoiceSession(chosen, machine, wishes, style, recorder, manner=manner, aloud=aloud, **limits) as session,
+        ):
             session.take_up(talk, setup)
             session.attach([*(media or ()), *(attach or ())], recursive=recursive)
             listening = Listening(language=language, hotwords=hotwords)

@@ -14,10 +14,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, cast
 
 from mmcli import talk, terminal
 from mmcli.commands import dictating, hearing, slash
+from mmcli.commands.mouth import Mouth
 from mmcli.commands.session import Session
 from mmcli.errors import AudioDeviceError, InputError, MmcliError
 from mmcli.media import capture
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from mmcli.commands.speaking import Voice
     from mmcli.engine import Piece
     from mmcli.models import SpeechModel
     from mmcli.speech.devices import Device
@@ -56,6 +58,14 @@ class Manner:
 
     mode: Mode = "auto"
     barge_in: bool = True
+    half_duplex: bool = False
+
+
+@dataclass(frozen=True)
+class _Echo:
+    """It heard itself."""
+
+    heard: str
 
 
 @dataclass(frozen=True)
@@ -66,6 +76,13 @@ class _Lost:
     heard: str
 
 
+@dataclass(frozen=True)
+class _Said:
+    """The answer is said, or that went wrong."""
+
+    error: MmcliError | None
+
+
 @dataclass
 class _Times:
     """Of one spoken turn; time.monotonic()'s."""
@@ -74,20 +91,24 @@ class _Times:
     first_word: float | None = None
 
 
+_Told: TypeAlias = Spoken | _Lost | _Said | _Echo | str | None  # a warning; no words
+
+
 class VoiceSession(Session):
     """A chat in which messages are spoken too."""
 
     KIND: ClassVar[str] = "voice"
 
-    def __init__(self, *args: Any, manner: Manner, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, manner: Manner, aloud: Voice, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.manner = manner
+        self._mouth = Mouth(aloud, manner.half_duplex, lambda error: self._tell(_Said(error)))
         self._ears: Ears | None = None
         self._device = self._heard_with = ""
         self._transcriber: Transcriber | None = None
         self._listening: Listening | None = None
         self._language: str | None = None
-        self._inbox: queue.SimpleQueue[Spoken | _Lost | str | None] = queue.SimpleQueue()  # None: no words
+        self._inbox: queue.SimpleQueue[_Told] = queue.SimpleQueue()  # None: no words
         self._times: _Times | None = None  # of the turn that is answered, where it was spoken
         self._is_answering = False
         self._was_barged = False  # somebody spoke while it answered
@@ -115,6 +136,7 @@ class VoiceSession(Session):
         with Microphone(device, stop=stop) as microphone:
             recording = dictating.audible(microphone, self._tell)
             self._ears = Ears(recording, Detector(), self._understand, self, self.manner.mode)
+            self._mouth.ears = self._ears
             self._ears.start()
             try:
                 yield
@@ -144,12 +166,21 @@ class VoiceSession(Session):
         return turns.patience(heard, after_question=turns.asks(last), language=self._language)
 
     def hearing(self, speech: float, words: str) -> None:
-        if self._is_answering and self.manner.barge_in and not self._was_barged and speech >= INTERRUPTS:
+        if not self.manner.barge_in or speech < INTERRUPTS:
+            return
+        if self._mouth.is_speaking:
+            if not self._mouth.is_foreign(words, speech):
+                return  # it may be hearing itself: only words can tell
+            self._mouth.hush()
+        if self._is_answering and not self._was_barged:
             self._was_barged = True
             self._loading.stop()
 
     def turn(self, spoken: Spoken) -> None:
-        self._tell(spoken)
+        if not self._mouth.is_echo(spoken.text, spoken.ended - spoken.seconds):
+            self._tell(spoken)
+        elif self.style.verbose:
+            self._tell(_Echo(spoken.text))
 
     def nothing(self) -> None:
         if self._unanswered or self._was_barged or self.manner.mode != "auto":  # else it is a noise like many
@@ -162,7 +193,7 @@ class VoiceSession(Session):
     def lost(self, error: BaseException, heard: str = "") -> None:
         self._tell(_Lost(error, heard))
 
-    def _tell(self, what: Spoken | _Lost | str | None) -> None:
+    def _tell(self, what: _Told) -> None:
         self._inbox.put(what)
         if self._keyboard is not None:
             cast(terminal.Summoned, self._keyboard).call()
@@ -193,7 +224,7 @@ class VoiceSession(Session):
 
     def _next(self, keyboard: terminal.Keyboard, default: str) -> str:
         """What is typed or spoken, whichever comes first."""
-        self._times, self._heard_by = None, None
+        self._heard_by = None
         is_told = False
         if not self.is_person:
             default = ""  # nobody would see it
@@ -205,9 +236,14 @@ class VoiceSession(Session):
                     self._tell_state()
                     is_told = True
                 try:
-                    return keyboard.read(default)
+                    return self._patient(keyboard.read(default))
                 except terminal.Called as called:
                     default = called.typed
+                    continue
+                except KeyboardInterrupt:
+                    if not self._mouth.is_speaking:
+                        raise
+                    self._mouth.hush()
                     continue
             spoken = self._come(self._inbox.get())
             if spoken:
@@ -215,10 +251,20 @@ class VoiceSession(Session):
                 return spoken
             is_told = False
 
-    def _come(self, what: Spoken | _Lost | str | None) -> str | None:
+    def _come(self, what: _Told) -> str | None:
         """What the ears told: the message, where it is one. Raises their error."""
         if isinstance(what, str):
             terminal.warning(what, self.style)
+            return None
+        if isinstance(what, _Echo):
+            self.note(f"heard itself, and took it for nobody's turn: {what.heard}")
+            return None
+        if isinstance(what, _Said):
+            self._tell_times()
+            if what.error is not None and not self.is_person:
+                raise what.error
+            if what.error is not None:
+                terminal.error(what.error, self.style)
             return None
         if isinstance(what, _Lost):
             if what.heard:
@@ -230,6 +276,8 @@ class VoiceSession(Session):
             text, self._unanswered = self._unanswered, ""  # whoever coughed before the first word still wants to know
             self._heard_by = self._heard_with if text else None
             return text or None
+        if not self.manner.barge_in:
+            self._mouth.wait()
         text = turns.joined([self._unanswered, what.text])
         self._unanswered = ""
         if self.is_person:
@@ -256,6 +304,7 @@ class VoiceSession(Session):
 
     def take(self, text: str) -> None:
         if self._heard_by is None:
+            self._times = None
             if not text.strip() and self.manner.mode != "auto":
                 self._switch()
             else:
@@ -283,21 +332,29 @@ class VoiceSession(Session):
                 self.note(f"looking at {slash.described(medium)}")
 
     def ask(self, words: str) -> None:
+        self._mouth.still()
         self._was_barged = False
         try:
             super().ask(words)
+        except BaseException:
+            self._mouth.still()
+            raise
         finally:
             self._is_answering = False
-        self._tell_times()
+        if self._mouth.is_wanted:
+            self._mouth.end()  # and then the times
+        else:
+            self._tell_times()
 
     def _passed_on(self, pieces: Iterator[Piece]) -> Iterator[Piece]:
         self._is_answering = True  # from now on, whoever speaks interrupts
-        for piece in pieces:
+        for piece in self._mouth.told(pieces):
             if piece.text and self._times is not None and self._times.first_word is None:
                 self._times.first_word = time.monotonic()
             yield piece
 
     def _interrupted(self) -> None:
+        self._mouth.hush()
         if not self._was_barged:
             super()._interrupted()
         elif self.pending:  # whoever spoke again before the first word had not finished
@@ -309,10 +366,18 @@ class VoiceSession(Session):
         super()._greet()
         self.note(f"listening to {self._device}: speak, or type")
 
+    def _patient(self, typed: str) -> str:
+        """What was typed; in a pipe, only when what was asked before is said."""
+        if not self.is_person:
+            self._mouth.wait()
+        return typed
+
     def _tell_state(self) -> None:
         """In a pipe, whose turn it is."""
         if not self.is_person and self._ears is not None:
-            if self.manner.mode == "auto":
+            if self._mouth.is_speaking:
+                self.note("speaking")
+            elif self.manner.mode == "auto":
                 self.note(f"listening to {self._device}")
             else:
                 self.note(
@@ -324,7 +389,7 @@ class VoiceSession(Session):
         if self._ears is None:
             return facts
         state = self._ears.state
-        label = "listening" if self._ears.is_open and state == "off" else STATES[state]
+        label = "speaking" if self._mouth.is_speaking and state in ("listening", "muted") else STATES[state]
         words = self._ears.words
         tail = words if len(words) <= SHOWN_WORDS else "…" + words[-SHOWN_WORDS:]
         return [f"{label:<11} {terminal.bar(self._ears.level)}", tail, *facts]
@@ -335,6 +400,8 @@ class VoiceSession(Session):
             return
         spoken, first_word = self._times.spoken, self._times.first_word
         steps = [("turn over", spoken.decided), ("text", spoken.understood), ("first word", first_word)]
+        steps.append(("first sound", self._mouth.first_sound))
+        self._times = None
         told = [f"{name} {moment - spoken.ended:.2f} s" for name, moment in steps if moment is not None]
         self.note(f"after the end of speech: {', '.join(told)}")
 

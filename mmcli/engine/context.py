@@ -6,6 +6,7 @@ Positions, and what the cells of a sequence mean, are the caller's business.
 from __future__ import annotations
 
 import ctypes
+import math
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -36,9 +37,17 @@ class Context:
     """
 
     def __init__(
-        self, weights: Weights, *, n_ctx: int, n_ubatch: int, threads: int, offload: bool, n_seq: int = 1
+        self,
+        weights: Weights,
+        *,
+        n_ctx: int,
+        n_ubatch: int,
+        threads: int,
+        offload: bool,
+        n_seq: int = 1,
+        embeddings: bool = False,
     ) -> None:
-        """`n_ctx` tokens for each sequence, `n_ubatch` tokens in one forward pass."""
+        """`n_ctx` tokens for each sequence, `n_ubatch` tokens in one forward pass; `embeddings`: keep hidden states."""
         llama, _ = native()
         self._llama = llama
         params = llama.llama_context_default_params()
@@ -47,7 +56,8 @@ class Context:
         params.kv_unified = False
         params.n_batch = params.n_ubatch = n_ubatch
         # Logits of one token a sequence at a time: by default there is room for n_batch rows of the vocabulary.
-        params.n_outputs_max = n_seq
+        params.n_outputs_max = n_ubatch if embeddings else n_seq
+        params.embeddings = embeddings
         params.n_threads = params.n_threads_batch = threads
         params.offload_kqv = params.op_offload = offload
         params.no_perf = True
@@ -183,13 +193,17 @@ class Sampler:
         min_p: float,
         repeat_penalty: float,
         seed: int,
+        banned: Sequence[int] = (),
     ) -> None:
         llama, _ = native()
         self._llama = llama
         self._greedy = temperature <= 0 and repeat_penalty == 1.0
         self.handle = llama.llama_sampler_chain_init(llama.llama_sampler_chain_default_params())
+        n_vocab = llama.llama_vocab_n_tokens(weights.vocab)
+        if banned:
+            never = (llama.llama_logit_bias * len(banned))(*((token, -math.inf) for token in banned))
+            self._add(llama.llama_sampler_init_logit_bias(n_vocab, len(banned), never))
         if repeat_penalty != 1.0:
-            n_vocab = llama.llama_vocab_n_tokens(weights.vocab)
             self._add(llama.llama_sampler_init_penalties(n_vocab, 64, repeat_penalty, 0.0, 0.0))
         if temperature <= 0:
             self._add(llama.llama_sampler_init_greedy())

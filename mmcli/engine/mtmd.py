@@ -66,7 +66,7 @@ log = Log()
 @functools.cache
 def native() -> tuple[Any, Any]:
     """The binding modules (llama_cpp.llama_cpp, llama_cpp.mtmd_cpp), with logging tied to `log`."""
-    machine.calm_threads()
+    machine.tame_openmp()
     # When llama.cpp aborts, its reason is enough: a debugger's backtrace would bury it.
     os.environ.setdefault("GGML_NO_BACKTRACE", "1")
     if "llama_cpp" not in sys.modules:
@@ -205,6 +205,12 @@ class Weights:
         """Whether `token` ends a generation (EOS, EOT and their like)."""
         return bool(native()[0].llama_vocab_is_eog(self.vocab, token))
 
+    def suppressed(self) -> list[int]:
+        """Tokens that the model's makers never want sampled."""
+        count = ctypes.c_int32()
+        tokens = native()[0].llama_vocab_get_suppress_tokens(self.vocab, ctypes.byref(count))
+        return list(tokens[: count.value]) if tokens else []
+
     def kv_bytes_per_token(self) -> int:
         """Bytes one KV cell takes at f16, an upper bound for hybrid and sliding-window models."""
         llama, _ = native()
@@ -260,7 +266,7 @@ class Projector:
         """
         _, mtmd = native()
         assert len(segments) == len(media) + 1
-        with _bitmaps(media) as bitmaps:
+        with bitmaps_of(media) as bitmaps:
             keep: list[Any] = []
             parts = []
             for i, segment in enumerate(segments):
@@ -310,7 +316,7 @@ class Projector:
 
 
 @contextmanager
-def _bitmaps(media: Sequence[Image | Audio]) -> Iterator[list[Any]]:
+def bitmaps_of(media: Sequence[Image | Audio]) -> Iterator[list[Any]]:
     """Native copies of decoded media; their ID is the place in the prompt and the media ID."""
     _, mtmd = native()
     bitmaps: list[Any] = []

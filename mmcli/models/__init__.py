@@ -8,21 +8,24 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mmcli.errors import ModelError, UsageError
-from mmcli.models import adopted, cache, catalogue, elsewhere, fit, gguf, hub, pairs, speech
+from mmcli.models import adopted, cache, catalogue, elsewhere, fit, gguf, pairs, recorded, speech
 from mmcli.models.adopted import Adopted
 from mmcli.models.catalogue import NO_ADVICE, Entry, File
+from mmcli.models.fetching import Download, fetch, fetch_speech, plan
 from mmcli.models.fit import Fit, Needs, Room, judge
 from mmcli.models.hub import free_disk
 from mmcli.models.model import Model, beside, open_files
+from mmcli.models.recorded import Record
 from mmcli.models.speech import SpeechEntry, SpeechModel
+from mmcli.models.wanted import Wanted, WantedSpeech, files_of
 
 if TYPE_CHECKING:
-    from mmcli.models.hub import OnProgress, Remote
+    from mmcli.models.hub import OnProgress
 
 __all__ = [
     "Adopted",
@@ -30,6 +33,7 @@ __all__ = [
     "Entry",
     "Fit",
     "Model",
+    "Record",
     "Room",
     "SpeechEntry",
     "SpeechModel",
@@ -41,66 +45,19 @@ __all__ = [
     "fetch_speech",
     "find",
     "find_any",
+    "find_speaker",
     "find_speech",
     "fits",
     "free_disk",
     "installed",
     "judge",
     "plan",
+    "records",
+    "sizes",
 ]
 
 REFERENCE = re.compile(r"([A-Za-z0-9][\w.-]*/[\w.-]+)(?::([\w.-]+))?")
 REPOSITORY = catalogue.REPO
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """A model on the Hub that is not, or not whole, on this machine."""
-
-    name: str  # as it is called on the command line
-    repo: str
-    revision: str = "main"
-    choice: str | None = None  # quantization or file, where the person chose one
-    entry: Entry | None = None  # what the catalogue knows of it
-    mmproj: Path | None = None  # the person's own projector
-
-    @property
-    def hears(self) -> bool:
-        """Whether it may hear: of a model that the catalogue does not know, its files will tell."""
-        return self.entry is None or self.mmproj is not None or self.entry.hears
-
-    def require(self, *, sight: bool, hearing: bool) -> None:
-        """ModelError where it is known before any download that the model cannot take what is asked of it."""
-        if self.entry is None or self.mmproj is not None:
-            return
-        for wanted, able, verb in ((sight, self.entry.sees, "see"), (hearing, self.entry.hears, "hear")):
-            if wanted and not able:
-                raise ModelError(f"`{self.name}` cannot {verb}", hint="`mmcli models` lists what each model can do")
-
-
-@dataclass(frozen=True)
-class WantedSpeech:
-    """A speech model on the Hub that is not, or not whole, on this machine."""
-
-    name: str  # as it is called on the command line
-    repo: str
-    revision: str = "main"
-    entry: SpeechEntry | None = None  # what the catalogue knows of it
-
-
-@dataclass(frozen=True)
-class Download:
-    """What fetching a model means: its files as the Hub describes them, and what of them is missing."""
-
-    wanted: Wanted | WantedSpeech
-    files: tuple[Remote, ...]  # weights, in all their parts, then the projector; or all files of a speech model
-    n_missing: int  # bytes
-    licence: str | None
-    needs: Needs | None = None  # in memory, once it is here
-
-    @property
-    def n_bytes(self) -> int:
-        return sum(file.bytes for file in self.files)
 
 
 def find(name: str, mmproj: Path | None = None) -> Model | Wanted:
@@ -159,6 +116,22 @@ def find_speech(name: str | None = None) -> SpeechModel | WantedSpeech:
     raise ModelError(f"there is no speech model named `{name}`", hint=hint)
 
 
+def find_speaker(name: str | None = None, *, has_voice: bool = False) -> Model | Wanted | None:
+    """The model called `name`, which must speak; without a name the first of the catalogue's that is here, or None.
+
+    `has_voice`: there is a reference voice, so one that needs it can be taken too. Makes no connection.
+    """
+    if name is not None:
+        found = find(name)
+        if isinstance(found, Model) and not found.speaks or isinstance(found, Wanted) and not found.may_speak:
+            raise ModelError(f"`{name}` cannot speak", hint="`mmcli models` tells which models can")
+        return found
+    for known, entry in catalogue.load().items():
+        if entry.speaks and (has_voice or not entry.needs_voice) and installed(known):
+            return find(known)
+    return None
+
+
 def find_any(name: str) -> Model | Wanted | SpeechModel | WantedSpeech:
     """The model called `name`, of either kind. Makes no connection."""
     if not Path(name).suffix.lower() == ".gguf" and not named(name) and speech.match(name):
@@ -177,8 +150,68 @@ def fits(found: Model | Wanted, room: Room) -> Fit | None:
     if isinstance(found, Model):
         needs = found.needs()
     else:
-        needs = fit.of_entry(found.entry) if found.entry else None
+        needs = _needs_of_entry(found.entry) if found.entry else None
     return judge(needs, room) if needs else None
+
+
+def sizes(entry: Entry | SpeechEntry) -> list[int | None]:
+    """Bytes of each of an entry's files: the catalogue's figure, else what was recorded when the file came."""
+    if entry.repo is None:
+        return [file.bytes for file in entry.files]
+    known, revision = recorded.load(), entry.revision or "main"
+    records = [known.get((entry.repo, revision, file.file)) for file in entry.files]
+    return [file.bytes or (record.bytes if record else None) for file, record in zip(entry.files, records, strict=True)]
+
+
+def _needs_of_entry(entry: Entry) -> Needs | None:
+    """What a model that is not whole here takes: by the headers of what is here of it, else guessed from its sizes."""
+    found = sizes(entry)
+    guess = fit.of_entry(entry, found)
+    if guess is None or entry.repo is None:
+        return guess
+    here = [_here(entry.repo, entry.revision or "main", file) for file in (entry.weights, entry.projector) if file]
+    if here[0] is None:
+        return guess
+    headers = [gguf.read(path) if path else None for path in here]
+    assert headers[0] is not None
+    projector = headers[1] if entry.projector else None
+    told = fit.of_headers(headers[0], guess.weights, projector, guess.projector, n_ctx_advised=entry.context)
+    return told or guess
+
+
+def records(found: Model | Wanted | SpeechModel | WantedSpeech, name: str) -> list[tuple[Record, bool | None]]:
+    """What was recorded of a model's files when they came from the Hub, and whether those that are here are the same.
+
+    None of a file that is not here. `name` is what the person called the model.
+    """
+    entry: Entry | SpeechEntry | None
+    entry = found.entry if isinstance(found, SpeechModel | WantedSpeech) else catalogue.load().get(found.name)
+    if entry is not None:
+        if entry.repo is None:
+            return []
+        repo, revision = entry.repo, entry.revision or "main"
+        names = {file.file for file in entry.files}
+    elif reference := REFERENCE.fullmatch(name):
+        repo, revision = reference[1], "main"
+        place = cache.snapshot(repo, revision)
+        names = set()
+        if isinstance(found, Model) and place is not None:
+            files = [*found.parts, *([found.projector] if found.projector else [])]
+            names = {path.relative_to(place).as_posix() for path in files if path.is_relative_to(place)}
+    else:
+        return []
+    known = [record for record in recorded.load().values() if (record.repo, record.revision) == (repo, revision)]
+    return [(record, _is_same(record)) for record in known if not names or record.file in names]
+
+
+def _is_same(record: Record) -> bool | None:
+    """Whether the file in the Hub's cache is the one that was recorded, as far as its size and its blob's name tell."""
+    path = cache.find(record.repo, record.revision, record.file)
+    if path is None:
+        return None
+    blob = Path(os.path.realpath(path)).name
+    is_named = len(blob) == len(record.etag) and path.is_symlink()
+    return path.stat().st_size == record.bytes and (not is_named or blob == record.etag)
 
 
 def default(room: Room) -> str:
@@ -225,78 +258,6 @@ def adopt(on_progress: OnProgress | None = None) -> elsewhere.Found:
     return found
 
 
-def plan(wanted: Wanted | WantedSpeech) -> Download:
-    """Ask the Hub what fetching the model means; a repository may turn out to hold a speech model."""
-    pins: dict[str, File]
-    if isinstance(wanted, WantedSpeech) and wanted.entry is not None:
-        pins = {file.file: file for file in wanted.entry.files}
-        names, revision, licence = tuple(pins), wanted.revision, wanted.entry.licence
-    elif isinstance(wanted, Wanted) and wanted.entry is not None:
-        entry = wanted.entry
-        pins = {file.file: file for file in _files(entry, weights_only=wanted.mmproj is not None)}
-        names, revision, licence = tuple(pins), wanted.revision, entry.licence
-    else:
-        listing = hub.listing(wanted.repo, wanted.revision)
-        pins, licence, revision = {}, listing.licence or "", wanted.revision
-        if isinstance(wanted, Wanted) and not speech.is_one(listing.files):
-            chosen = pairs.choose(wanted.repo, listing.files, wanted.choice, projector=wanted.mmproj is None)
-            names = (*pairs.parts(chosen[0]), *((chosen[1],) if chosen[1] else ()))
-        else:
-            wanted = WantedSpeech(wanted.name, wanted.repo, wanted.revision)
-            names = speech.of_repository(wanted.repo, listing.files)
-    files = tuple(hub.describe(wanted.repo, revision, name) for name in names)
-    for file in files:
-        pin = pins.get(file.file)
-        if pin and (pin.bytes not in (None, file.bytes) or pin.sha256 not in (None, file.sha256 or pin.sha256)):
-            raise ModelError(
-                f"the Hub's `{file.file}` is not the file the catalogue knows: size or SHA-256 differ",
-                hint=f"`{wanted.repo}:{pairs.quant(file.file) or file.file}` takes what the Hub has now",
-            )
-    missing = sum(hub.missing_bytes(file) for file in files)
-    hub.check_disk(missing)
-    needs = _needs(wanted, files) if isinstance(wanted, Wanted) else None
-    return Download(wanted, files, missing, licence or None, needs)
-
-
-def fetch(download: Download, on_progress: OnProgress | None = None) -> Model:
-    """Bring all files of a model here, verified; `on_progress("download FILE", done, total)` counts bytes."""
-    assert isinstance(download.wanted, Wanted), "a speech model is fetched by fetch_speech"
-    hub.check_disk(download.n_missing)
-    paths = [hub.fetch(file, on_progress) for file in download.files]
-    n_parts = len(pairs.parts(download.files[0].file))
-    return _open(download.wanted, paths[0], paths[n_parts] if len(paths) > n_parts else None)
-
-
-def _needs(wanted: Wanted, files: tuple[Remote, ...]) -> Needs | None:
-    """What a model on the Hub takes in memory: by its headers where parts of a file can be read, else guessed."""
-    n_parts = len(pairs.parts(files[0].file))
-    advised = wanted.entry.context if wanted.entry else None
-    n_weights = sum(file.bytes for file in files[:n_parts])
-    n_projector = sum(file.bytes for file in files[n_parts:])
-    projector = gguf.read(wanted.mmproj) if wanted.mmproj else None
-    if wanted.mmproj:
-        n_projector = wanted.mmproj.stat().st_size
-    if weights := hub.header(files[0]):
-        if weights.is_projector:
-            raise ModelError(
-                f"`{files[0].file}` of `{wanted.repo}` is a projector, not a language model's weights",
-                hint="`ORG/REPO:FILE.gguf` names another file of it",
-            )
-        projector = projector or (hub.header(files[n_parts]) if len(files) > n_parts else None)
-        if needs := fit.of_headers(weights, n_weights, projector, n_projector, n_ctx_advised=advised):
-            return needs
-    known = wanted.entry.kv_bytes if wanted.entry else None
-    return fit.of_sizes(n_weights, n_projector, kv_per_token=known, n_ctx_advised=advised)
-
-
-def fetch_speech(download: Download, on_progress: OnProgress | None = None) -> SpeechModel:
-    """The same for a speech model."""
-    assert isinstance(download.wanted, WantedSpeech), "a model that answers is fetched by fetch"
-    hub.check_disk(download.n_missing)
-    paths = [hub.fetch(file, on_progress) for file in download.files]
-    return speech.open_folder(download.wanted.name, paths[0].parent, download.wanted.entry)
-
-
 def _known_speech(name: str, entry: SpeechEntry) -> SpeechModel | WantedSpeech:
     wanted = WantedSpeech(name, entry.repo, entry.revision or "main", entry)
     return _cached_speech(wanted) or wanted
@@ -309,7 +270,7 @@ def _cached_speech(wanted: WantedSpeech) -> SpeechModel | None:
         return None
     if wanted.entry is not None:
         files = wanted.entry.files
-        if not all(cache.find(wanted.repo, wanted.revision, file.file, file.bytes) for file in files):
+        if not all(_here(wanted.repo, wanted.revision, file) for file in files):
             return None
         return SpeechModel(wanted.name, place, wanted.entry)
     names = [path.name for path in place.iterdir() if path.exists()]
@@ -355,7 +316,7 @@ def _cached(wanted: Wanted) -> Model | None:
     """The model, if all its files are in the Hub's cache."""
     if wanted.entry is not None:
         files = _cached_files(wanted.entry, weights_only=wanted.mmproj is not None)
-        return _open(wanted, *files) if files else None
+        return wanted.opened(*files) if files else None
     place = cache.snapshot(wanted.repo, wanted.revision)
     if place is None:
         return None
@@ -364,23 +325,23 @@ def _cached(wanted: Wanted) -> Model | None:
         chosen = pairs.choose(wanted.repo, names, wanted.choice, projector=wanted.mmproj is None)
     except ModelError:  # what is here is not enough, or not clear: the Hub will tell
         return None
-    return _open(wanted, place / chosen[0], place / chosen[1] if chosen[1] else None)
+    if not all(_here(wanted.repo, wanted.revision, File(file)) for file in chosen if file):
+        return None
+    return wanted.opened(place / chosen[0], place / chosen[1] if chosen[1] else None)
 
 
 def _cached_files(entry: Entry, *, weights_only: bool = False) -> tuple[Path, Path | None] | None:
     assert entry.repo is not None
-    files = _files(entry, weights_only=weights_only)
-    paths = [cache.find(entry.repo, entry.revision or "main", file.file, file.bytes) for file in files]
+    files = files_of(entry, weights_only=weights_only)
+    paths = [_here(entry.repo, entry.revision or "main", file) for file in files]
     if paths[0] is None or None in paths:
         return None
     return paths[0], paths[-1] if entry.projector and not weights_only else None
 
 
-def _files(entry: Entry, *, weights_only: bool) -> tuple[File, ...]:
-    return tuple(file for file in entry.files if not (weights_only and file is entry.projector))
-
-
-def _open(wanted: Wanted, weights: Path, projector: Path | None) -> Model:
-    entry = wanted.entry
-    advice, advised = (entry.advice, entry.context) if entry else (NO_ADVICE, None)
-    return open_files(wanted.name, weights, wanted.mmproj or projector, advice, advised)
+def _here(repo: str, revision: str, file: File) -> Path | None:
+    """The file in the Hub's cache, if it is there and of the size it must have, by the catalogue or by its record."""
+    n_bytes = file.bytes
+    if n_bytes is None and (place := cache.snapshot(repo, revision)):
+        n_bytes = recorded.size(repo, revision, file.file, commit=place.name)
+    return cache.find(repo, revision, file.file, n_bytes)

@@ -59,6 +59,8 @@ class Entry:
     builtin: bool = False
     sees: bool = False
     hears: bool = False
+    speaks: bool = False
+    needs_voice: bool = False
     parameters: float | None = None  # millions
     context: int | None = None  # tokens
     memory: float | None = None  # GB
@@ -88,7 +90,8 @@ class Entry:
 
     @property
     def abilities(self) -> tuple[str, ...]:
-        return (*(("image",) if self.sees else ()), *(("audio",) if self.hears else ()))
+        able = {"image": self.sees, "audio": self.hears, "speaks": self.speaks}
+        return tuple(word for word, can in able.items() if can)
 
 
 @functools.cache
@@ -167,8 +170,8 @@ def parse(name: str, table: Any) -> Entry:
     entry = Entry(**checked(name, table, Entry, check))
     if entry.builtin == bool(entry.repo):
         raise ValueError("needs a `repo`" if not entry.builtin else "is built in and has a `repo`")
-    if (entry.sees or entry.hears) and entry.projector is None:
-        raise ValueError("sees or hears, but has no `projector`")
+    if (entry.sees or entry.hears or entry.speaks) and entry.projector is None:
+        raise ValueError("sees, hears or speaks, but has no `projector`")
     return entry
 
 
@@ -181,7 +184,8 @@ def checked(name: str, table: Any, kind: type, of: Callable[[str, Any], Any]) ->
     known = {item.name: item for item in fields(kind)}
     for key in table:
         if key not in known:
-            raise ValueError(f"has the key `{key}`, which is not known")
+            quotes = f'; a name with a dot stands in quotes: ["{name}.{key}"]' if isinstance(table[key], dict) else ""
+            raise ValueError(f"has the key `{key}`, which is not known{quotes}")
     for key, item in known.items():
         if key not in table and item.default is MISSING and item.default_factory is MISSING:
             raise ValueError(f"has no `{key}`")
@@ -190,7 +194,7 @@ def checked(name: str, table: Any, kind: type, of: Callable[[str, Any], Any]) ->
 
 _KINDS: dict[str, tuple[type, ...]] = {
     **dict.fromkeys(("about", "licence", "repo", "revision", "languages"), (str,)),
-    **dict.fromkeys(("builtin", "sees", "hears", "default"), (bool,)),
+    **dict.fromkeys(("builtin", "sees", "hears", "speaks", "needs_voice", "default"), (bool,)),
     **dict.fromkeys(("parameters", "memory"), (int, float)),
     **dict.fromkeys(("context", "kv_bytes"), (int,)),
     "prompts": (list,),

@@ -3,10 +3,11 @@
 How the figures were found. The KV cache is llama.cpp's own arithmetic, layer by layer (llama-kv-cache.cpp,
 llama-memory-recurrent.cpp, llama-hparams.cpp). The compute buffers follow a rule that was measured: llama.cpp was asked
 (`no_alloc`: it reckons as if it would run a model, and says so in its log) for headers in the shapes of real models, of
-the architectures llama, qwen2vl, qwen3vl, gemma3, gemma4, lfm2 and qwen35, at several contexts. For a prefill of n
-tokens they take n rows of `_graph_width` float32, and n half-precision numbers (n more with a sliding window) for every
-token of context: exact for most of them, up to 15 % too much for hybrid models. The buffers of an encoder were measured
-in the same way with libmtmd and encoders of random weights: `encode_bytes` is 9 to 30 % more than it took.
+the architectures llama, qwen2vl, qwen3vl, gemma3, gemma4, lfm2, qwen35, qwen3moe and qwen3vlmoe, at several contexts.
+For a prefill of n tokens they take n rows of `_graph_width` float32, and n half-precision numbers (n more with a
+sliding window) for every token of context: exact for most of them, up to 15 % too much for hybrid models and for
+mixtures of experts (of which only Qwen's were measured). The buffers of an encoder were measured in the same way with
+libmtmd and encoders of random weights: `encode_bytes` is 9 to 30 % more than it took.
 tests/test_models_fit.py compares again with every version of llama.cpp that is installed.
 """
 
@@ -138,13 +139,13 @@ def _judge(needs: Needs, free: int) -> Verdict:
     return "tight" if needs.total(min(SHORT_CONTEXT, needs.n_ctx)) <= free else "no"
 
 
-def of_entry(entry: Entry) -> Needs | None:
-    """What the catalogue's figures say; None where it does not know the files' sizes."""
-    if entry.n_bytes is None:
+def of_entry(entry: Entry, sizes: Sequence[int | None] | None = None) -> Needs | None:
+    """What the catalogue's figures say, or other sizes of its files; None where one of them is not known."""
+    known = [size for size in (sizes or [file.bytes for file in entry.files]) if size is not None]
+    if len(known) < len(entry.files):
         return None
-    projector = (entry.projector.bytes or 0) if entry.projector else 0
-    weights = entry.n_bytes - projector
-    return of_sizes(weights, projector, kv_per_token=entry.kv_bytes, n_ctx_advised=entry.context)
+    projector = known.pop() if entry.projector else 0
+    return of_sizes(sum(known), projector, kv_per_token=entry.kv_bytes, n_ctx_advised=entry.context)
 
 
 def of_sizes(
@@ -237,12 +238,21 @@ def _graph_width(header: Header) -> int:
     """Float32 numbers that a forward pass keeps for one token at its widest place (measured; see the module's head)."""
     n_layers, width = _number(header, "block_count"), _number(header, "embedding_length")
     ff = max(_per_layer(header, "feed_forward_length", n_layers, [0] * n_layers))
+    n_used = min(_number(header, "expert_used_count"), _number(header, "expert_count"))
+    if n_used:  # a mixture of experts: each token passes through so many of them, all at once
+        experts = n_used * _number(header, "expert_feed_forward_length", ff)
+        ff = max(ff, experts) if _number(header, "leading_dense_block_count") else experts
     heads = max(_per_layer(header, "attention.head_count", n_layers, [0] * n_layers))
     queries = heads * _number(header, "attention.key_length", width // heads if heads else 0)
     inputs = width * (1 + _number(header, "n_deepstack_layers")) if _number(header, "n_deepstack_layers") else 0
     inputs = max(inputs, n_layers * _number(header, "embedding_length_per_layer_input"))
     inner = 6 * _number(header, "ssm.inner_size") if not heads else 0
-    return 3 * ff + 2 * width + max(width + queries, 2 * inputs, inner)
+    widest = 3 * ff + 2 * width + max(width + queries, 2 * inputs, inner)
+    if not n_used:
+        return widest
+    # What the experts put out has no room where two of what they keep inside were: it stands behind them.
+    behind = (n_used - 2) * width + experts if n_used * width > 2 * experts else 0
+    return max(widest + max(behind, 0), 3 * width + 2 * queries)
 
 
 def _batch(projector: Header | None) -> int:

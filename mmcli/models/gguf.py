@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import io
+import math
 import struct
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +23,15 @@ STRING, ARRAY = 8, 9
 KEPT_ITEMS = 256  # longer arrays are skipped; those with an item a layer are kept
 MAX_STRING = 16 << 20  # bytes; a longer one means a damaged file
 MAX_TENSORS, MAX_DIMS = 1 << 17, 4
+ALIGNMENT = 32  # bytes, where `general.alignment` does not say otherwise
+# ggml_type → (numbers in a block, bytes of a block), as in gguf-py's GGML_QUANT_SIZES; others are not reckoned.
+BLOCKS = {
+    **{0: (1, 4), 1: (1, 2), 2: (32, 18), 3: (32, 20), 6: (32, 22), 7: (32, 24), 8: (32, 34), 9: (32, 40)},
+    **{10: (256, 84), 11: (256, 110), 12: (256, 144), 13: (256, 176), 14: (256, 210), 15: (256, 292)},
+    **{16: (256, 66), 17: (256, 74), 18: (256, 98), 19: (256, 50), 20: (32, 18), 21: (256, 110), 22: (256, 82)},
+    **{23: (256, 136), 24: (1, 1), 25: (1, 2), 26: (1, 4), 27: (1, 8), 28: (1, 8), 29: (256, 56), 30: (1, 2)},
+    **{34: (256, 54), 35: (256, 66), 39: (32, 17), 40: (64, 36)},
+}
 
 Value = str | int | float | bool | list["Value"] | None
 
@@ -60,9 +70,32 @@ class Header:
         """Whether a projector encodes sound."""
         return bool(self.metadata.get("clip.has_audio_encoder"))
 
+    @property
+    def speaks(self) -> bool:
+        """Whether a projector makes sound of what its weights say; then it hears reference voices only."""
+        return bool(self.metadata.get("clip.has_gen_audio_encoder"))
+
+
+@dataclass(frozen=True)
+class _Tensor:
+    name: str
+    shape: tuple[int, ...]  # fastest dimension first, as GGUF has them
+    kind: int
+    offset: int  # bytes, from where the tensors begin
+
+    @property
+    def n_bytes(self) -> int:
+        """0 for types that are not known."""
+        in_block, block = BLOCKS.get(self.kind, (1, 0))
+        return math.prod(self.shape) // in_block * block
+
+
+class Damaged(ModelError):
+    """A file that is no GGUF, or no whole one."""
+
 
 def read(path: Path) -> Header:
-    """The header of the GGUF at `path`; ModelError where there is none or it is damaged."""
+    """The header of the GGUF at `path`; ModelError where there is none, it is damaged, or tensors are cut off."""
     try:
         status = path.stat()
         return _read(path, status.st_size, status.st_mtime_ns)
@@ -71,16 +104,27 @@ def read(path: Path) -> Header:
     except OSError as error:
         raise ModelError(f"cannot read `{path}`: {error.strerror or error}") from error
     except (struct.error, ValueError, OverflowError, MemoryError) as error:
-        raise ModelError(f"`{path}` is damaged: its GGUF header cannot be read", hint="fetch the file again") from error
+        raise Damaged(f"`{path}` is damaged: its GGUF header cannot be read", hint="fetch the file again") from error
 
 
 @functools.lru_cache(maxsize=16)  # a large vocabulary takes 0.2 s to skip, and several ask for the same header
 def _read(path: Path, size: int, changed: int) -> Header:
     with path.open("rb") as file:
-        header = _Reader(file).header(path)
+        reader = _Reader(file)
+        header = reader.header(path)
         if file.tell() > size:
             raise Incomplete
-        return header
+        tensors = reader.tensors(header.n_tensors)
+        alignment = header.metadata.get("general.alignment")
+        step = alignment if isinstance(alignment, int) and 0 < alignment <= 1 << 20 else ALIGNMENT
+        begin = -(-file.tell() // step) * step
+    end = max((begin + tensor.offset + tensor.n_bytes for tensor in tensors if tensor.n_bytes), default=0)
+    if end > size:
+        raise Damaged(
+            f"`{path}` is cut short: it ends after {size} bytes, and its tensors after {end}",
+            hint="fetch the file again",
+        )
+    return header
 
 
 class Incomplete(ValueError):
@@ -105,7 +149,7 @@ class _Reader:
 
     def header(self, path: Path, *, stop_at_vocabulary: bool = False) -> Header:
         if self._file.read(4) != MAGIC:
-            raise ModelError(f"`{path}` is not a GGUF file", hint="models come as .gguf files; see docs/asking.md")
+            raise Damaged(f"`{path}` is not a GGUF file", hint="models come as .gguf files; see docs/asking.md")
         version, n_tensors, n_values = self._unpack("<IQQ")
         if version not in (2, 3) or n_values > 1 << 20:
             raise ModelError(f"`{path}` is GGUF version {version}, which is not known", hint="update mmcli")
@@ -159,28 +203,28 @@ class _Reader:
             raise ValueError(f"a long array of type {item}")
         return None
 
-    def shapes(self, n_tensors: int) -> dict[str, tuple[int, ...]]:
-        """The dimensions of each tensor, fastest first as GGUF has them; to be read right after the header."""
+    def tensors(self, n_tensors: int) -> list[_Tensor]:
+        """What stands in the table of tensors; to be read right after the header."""
         if n_tensors > MAX_TENSORS:
             raise ValueError(f"{n_tensors} tensors")
-        found = {}
+        found = []
         for _ in range(n_tensors):
             name = self._string()
             (n_dims,) = self._unpack("<I")
             if n_dims > MAX_DIMS:
                 raise ValueError(f"a tensor of {n_dims} dimensions")
-            found[name] = self._unpack(f"<{n_dims}Q")
-            self._unpack("<IQ")  # type, offset
+            shape = self._unpack(f"<{n_dims}Q")
+            found.append(_Tensor(name, shape, *self._unpack("<IQ")))
         return found
 
 
 def read_shapes(path: Path) -> dict[str, tuple[int, ...]]:
-    """The dimensions of every tensor of the GGUF at `path`; ModelError as `read`."""
+    """The dimensions of every tensor of the GGUF at `path`, fastest first; ModelError as `read`."""
     try:
         with path.open("rb") as file:
             reader = _Reader(file)
-            return reader.shapes(reader.header(path).n_tensors)
+            return {tensor.name: tensor.shape for tensor in reader.tensors(reader.header(path).n_tensors)}
     except OSError as error:
         raise ModelError(f"cannot read `{path}`: {error.strerror or error}") from error
     except (struct.error, ValueError, OverflowError, MemoryError) as error:
-        raise ModelError(f"`{path}` is damaged: its GGUF header cannot be read", hint="fetch the file again") from error
+        raise Damaged(f"`{path}` is damaged: its GGUF header cannot be read", hint="fetch the file again") from error

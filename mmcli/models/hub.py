@@ -321,6 +321,15 @@ def _remove_if_damaged(remote: Remote) -> None:
     for path in (pointer, blob):
         if path.is_file() and path.stat().st_size != remote.bytes:
             path.unlink()
+    # huggingface_hub keeps a link that is there. A Hub may have other bytes under the same commit, though none should.
+    if pointer.is_symlink() and os.path.basename(os.readlink(pointer)) != remote.etag:
+        pointer.unlink()
+
+
+def discard(remote: Remote) -> None:
+    """Remove a file from the cache that was fetched and is not wanted after all."""
+    for path in (cache.folder(remote.repo) / "snapshots" / remote.commit / remote.file, _blob(remote)):
+        path.unlink(missing_ok=True)
 
 
 # 3 · what can go wrong

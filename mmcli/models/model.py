@@ -15,6 +15,7 @@ from mmcli.models.fit import Needs
 # llama.cpp's clip-impl.h.
 LLAVA_PROJECTORS = frozenset({"mlp", "mlp_norm", "ldp", "ldpv2"})
 
+NEEDS_VOICE = frozenset({"pockettts_gen"})  # what makes hardly a sound without a reference voice
 PROJECTION = ("mm.", "resampler.")  # so clip-impl.h begins the names of the tensors that follow the encoder
 # Projectors whose type begins so were made for weights whose architecture does; others (mlp, pixtral …) go with many.
 FAMILIES = ("gemma", "qwen", "lfm2")
@@ -33,6 +34,8 @@ class Model:
     advice: Advice = NO_ADVICE
     n_ctx_advised: int | None = None  # tokens that questions about pictures may need
     is_by_path: bool = False  # a person named the weights' file; otherwise a name did
+    speaks: bool = False  # says texts, and answers nothing
+    needs_voice: bool = False  # a reference voice, without which it is next to silent
 
     @property
     def parts(self) -> tuple[Path, ...]:
@@ -47,6 +50,8 @@ class Model:
 
     def require(self, *, sight: bool, hearing: bool) -> None:
         """ModelError unless the model can take what is asked of it."""
+        if self.speaks:
+            raise speaks_only(self.name)
         for wanted, able, verb, kind in ((sight, self.sees, "see", "vision"), (hearing, self.hears, "hear", "audio")):
             if not wanted or able:
                 continue
@@ -70,6 +75,8 @@ def open_files(
     """
     weights = _first_part(weights)
     header = gguf.read(weights)
+    for part in _parts(weights)[1:]:
+        gguf.read(part)  # none is cut short
     if header.is_projector:
         raise ModelError(
             f"`{weights}` is a projector, not a language model's weights",
@@ -85,8 +92,19 @@ def open_files(
             f"`{projector}` is not a projector (its architecture is `{other.architecture}`)",
             hint="the projector's file is published beside the weights, usually with mmproj in its name",
         )
+    if other.speaks:
+        voice = other.text("clip.gen.audio.projector_type") in NEEDS_VOICE
+        return Model(name, weights, projector, False, False, False, advice, speaks=True, needs_voice=voice)
     is_llava = projector_type(other) in LLAVA_PROJECTORS
     return Model(name, weights, projector, other.sees, other.hears, is_llava, advice, n_ctx_advised)
+
+
+def speaks_only(name: str) -> ModelError:
+    """Somebody asks a question of a model that can only say what others wrote."""
+    return ModelError(
+        f"`{name}` says texts aloud; it can neither see nor answer",
+        hint=f"`--speak --speaker {name}` lets it say another model's answer",
+    )
 
 
 def _parts(weights: Path) -> tuple[Path, ...]:
@@ -155,7 +173,8 @@ def _is_layer(name: str, shape: tuple[int, ...]) -> bool:
 
 
 def projector_type(projector: gguf.Header) -> str:
-    return projector.text("clip.projector_type") or projector.text("clip.vision.projector_type")
+    kinds = (projector.text(f"clip.{sense}projector_type") for sense in ("", "vision.", "gen.audio."))
+    return next(filter(None, kinds), "")
 
 
 def _projector_hint(weights: Path) -> str:

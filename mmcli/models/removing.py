@@ -9,12 +9,12 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from mmcli.errors import ModelError, ResourceError, UsageError
-from mmcli.models import REFERENCE, adopted, cache, catalogue, hub, named, pairs, speech
+from mmcli.models import REFERENCE, adopted, cache, catalogue, hub, named, pairs, recorded, speech
 from mmcli.models.adopted import Adopted
 from mmcli.models.catalogue import Entry
 from mmcli.models.speech import SpeechEntry
@@ -25,7 +25,9 @@ class Target:
     """What of one model would be removed."""
 
     name: str
-    snapshot: Path  # the folder of its revision
+    repo: str
+    revision: str  # as it was asked for: a commit, or main
+    snapshot: Path  # the folder of that revision
     files: tuple[str, ...]  # of the snapshot, by their names there
     kept: tuple[str, ...] = ()  # what is left for other weights of the same revision
 
@@ -76,6 +78,7 @@ def remove(removal: Removal) -> None:
                 hint="is it in use, or somebody else's? see its permissions",
             )
         _tidy(target.snapshot)
+        recorded.forget(target.repo, target.revision, target.files)
 
 
 def partials() -> tuple[list[Partial], list[Partial]]:
@@ -124,7 +127,7 @@ def _find(name: str) -> Target | Adopted:
     place = cache.snapshot(reference[1], "main")
     if place is None:
         raise _not_here(name)
-    return Target(name, place, _chosen(name, reference[1], reference[2], place))
+    return Target(name, reference[1], "main", place, _chosen(name, reference[1], reference[2], place))
 
 
 def _of_catalogue(name: str, entry: Entry | SpeechEntry | Adopted) -> Target | Adopted:
@@ -133,10 +136,11 @@ def _of_catalogue(name: str, entry: Entry | SpeechEntry | Adopted) -> Target | A
         return entry
     if entry.repo is None:
         raise UsageError(f"`{name}` is part of mmcli itself, and cannot be removed")
-    place = cache.snapshot(entry.repo, entry.revision or "main")
+    revision = entry.revision or "main"
+    place = cache.snapshot(entry.repo, revision)
     files = [file.file for file in entry.files if place and os.path.lexists(place / file.file)]
     if place and files:
-        return Target(name, place, tuple(files))
+        return Target(name, entry.repo, revision, place, tuple(files))
     if name in adopted.load():
         return adopted.load()[name]
     raise _not_here(name)
@@ -180,7 +184,7 @@ def _sharing(targets: list[Target]) -> list[Target]:
         staying = [file for file in present if file not in going and not pairs.is_projector(file)]
         kept = tuple(file for file in target.files if pairs.is_projector(file) and staying)
         files = tuple(file for file in target.files if file not in kept)
-        out.append(Target(target.name, target.snapshot, files, kept))
+        out.append(replace(target, files=files, kept=kept))
     return out
 
 

@@ -1,4 +1,4 @@
-"""Sound -> words. Knows microphones, voice activity and Whisper; knows no terminals and no command lines.
+"""Sound <-> words. Knows microphones, loudspeakers, voices and Whisper; knows no terminals and no command lines.
 
 Importing this room is cheap: faster-whisper, PortAudio and numpy are imported by the first thing that needs them.
 """

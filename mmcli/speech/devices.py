@@ -10,6 +10,7 @@ import sys
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from mmcli.engine import machine
 from mmcli.errors import AudioDeviceError
 
 Kind = Literal["input", "output"]
@@ -22,6 +23,12 @@ ALLOW = {
     "darwin": "System Settings > Privacy & Security > Microphone: allow your terminal, then start it anew",
     "win32": "Settings > Privacy & security > Microphone: let desktop apps use it",
 }
+PLAY = {
+    "linux": ALLOW["linux"],
+    "darwin": "System Settings > Sound > Output: choose one that is there",
+    "win32": "Settings > System > Sound > Output: choose one that is there",
+}
+REMEDY = {"input": ALLOW, "output": PLAY}
 A_KIND = {"input": "microphone", "output": "loudspeaker"}
 
 
@@ -47,6 +54,7 @@ class Device:
 
 def portaudio() -> Any:
     """The sounddevice module, with PortAudio started; AudioDeviceError where that fails."""
+    machine.tame_openmp()  # ALSA's plugins load libgomp: a model that runs beside the sound would be ruined
     try:
         import sounddevice
     except ImportError as error:
@@ -85,7 +93,7 @@ def choose(wanted: str | None, kind: Kind, among: list[Device] | None = None) ->
     """The device with that number, that name, or that part of a name; the default one where nobody chose."""
     able = [device for device in (devices() if among is None else among) if device.can(kind)]
     if not able:
-        raise AudioDeviceError(f"there is no {A_KIND[kind]} on this machine", hint=_for_this_machine(ALLOW))
+        raise AudioDeviceError(f"there is no {A_KIND[kind]} on this machine", hint=_for_this_machine(REMEDY[kind]))
     if not (wanted or "").strip():
         return next((device for device in able if device.is_default(kind)), able[0])
     name = str(wanted).strip().casefold()
@@ -110,10 +118,15 @@ def choose(wanted: str | None, kind: Kind, among: list[Device] | None = None) ->
     raise AudioDeviceError(f"no {A_KIND[kind]} has `{wanted}` in its name", hint=hint)
 
 
-def refused(device: Device, error: Exception) -> AudioDeviceError:
+def refused(device: Device, error: Exception, kind: Kind = "input") -> AudioDeviceError:
     """PortAudio would not open the device: busy, gone, or not allowed."""
     reason = str(error).split("[PaErrorCode")[0].strip().removesuffix(":")
-    return AudioDeviceError(f"cannot open `{device.name}`: {reason}", hint=_for_this_machine(ALLOW))
+    return AudioDeviceError(f"cannot open `{device.name}`: {reason}", hint=_for_this_machine(REMEDY[kind]))
+
+
+def is_portaudio(error: BaseException) -> bool:
+    """Whether PortAudio raised it, once it is started."""
+    return isinstance(error, portaudio().PortAudioError)
 
 
 def mute_hint() -> str:

@@ -22,7 +22,11 @@ def confirm(question: str, *, default: bool = True) -> bool:
     """Ask on stderr; what begins with y means yes, Enter the `default`, the end of the input no."""
     with typeahead.listening(), out_of_the_way():
         streams.write(f"{one_line(question)} {'[Y/n]' if default else '[y/N]'} ", sys.stderr)
-        answer = sys.stdin.readline()
+        try:
+            answer = sys.stdin.readline()
+        except KeyboardInterrupt:
+            streams.write("\n", sys.stderr)  # what comes next begins a line
+            raise
     if not answer:
         streams.write("\n", sys.stderr)
     return (default and answer[:1] == "\n") or answer.strip().lower().startswith("y")

@@ -1,7 +1,7 @@
 """How rows become lines on a terminal of a given width. Prints nothing: output.py does.
 
-A table that is too wide leaves out what matters least, if its command names that, and shortens the prose in its last
-column. Any other is told row by row, a fact on each line, so that paths stay whole.
+A table that is too wide leaves out what matters least, if its command names that, shortens the prose in its last column
+and puts a long name on a line of its own. Any other is told row by row, a fact on each line, so that paths stay whole.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from mmcli.terminal.clean import one_line
 
 PROSE = 24  # cells: a shorter last column tells nothing, and is left out
 GAP = 2
+FIRST = 24  # cells: names up to this length, or a third of the terminal, stand in the table itself
 
 
 def cell(value: object) -> str:
@@ -37,21 +38,33 @@ def fitted(
     """The lines of one table with its head, at most `width` cells wide where that can be had.
 
     Each section but one without a name stands under its heading; empty ones are left out. `spare` are the columns that
-    may be missing, the first one first.
+    may be missing, the first one first; then also a first cell much longer than the others gets a line of its own.
     """
     sections = {heading: rows for heading, rows in sections.items() if rows}
-    rows = [row for part in sections.values() for row in part]
-    kept = _kept([list(columns), *rows], columns, width, spare)
+    kept = _kept(columns, sections, width, spare)
     if kept is None:
         return [line for part in sections.values() for line in _told(columns, part)]
     head = [column.upper().replace("_", " ") for column in columns]
-    lines = aligned([[row[index] for index in kept] for row in (head, *rows)])
+    most = _longest(width) if spare else None
+    parts = {heading: [[row[index] for index in kept] for row in part] for heading, part in sections.items()}
+    broken = {heading: [_broken(row, most) for row in part] for heading, part in parts.items()}
+    lines = aligned([[head[index] for index in kept], *(row for part in broken.values() for _, row in part)])
     lines = [shortened(line, width) for line in lines] if spare else lines
     told, rest = [lines[0]], iter(lines[1:])
-    for heading, part in sections.items():
+    for heading, rows in broken.items():
         told += ["", one_line(heading)] if heading else []
-        told += [next(rest) for _ in part]
+        for first, _ in rows:
+            told += [first] if first else []  # whole, however long: it is there to be copied
+            told.append(next(rest))
     return told
+
+
+def left_out(
+    columns: Sequence[str], sections: Mapping[str, Sequence[Sequence[str]]], width: int, spare: Sequence[str]
+) -> list[str]:
+    """The columns for which `fitted` has no room."""
+    kept = _kept(columns, {heading: rows for heading, rows in sections.items() if rows}, width, spare)
+    return [column for index, column in enumerate(columns) if kept is not None and index not in kept]
 
 
 def shortened(line: str, width: int) -> str:
@@ -61,12 +74,15 @@ def shortened(line: str, width: int) -> str:
     return line if cell_len(line) <= width else set_cell_size(line, max(width - 1, 0)).rstrip() + "…"
 
 
-def _kept(rows: Sequence[Sequence[str]], columns: Sequence[str], width: int, spare: Sequence[str]) -> list[int] | None:
+def _kept(
+    columns: Sequence[str], sections: Mapping[str, Sequence[Sequence[str]]], width: int, spare: Sequence[str]
+) -> list[int] | None:
     """The columns to show, by number: all but as many of the spare ones as it takes. None where even that is too wide.
 
     A spare column at the end is prose, and may be shortened to PROSE cells.
     """
-    widths = _widths(rows)
+    most = _longest(width) if spare else None
+    widths = _widths([list(columns), *(_broken(row, most)[1] for rows in sections.values() for row in rows)])
     for n_gone in range(len(spare) + 1):
         kept = [index for index, column in enumerate(columns) if column not in spare[:n_gone]]
         least = [widths[index] for index in kept]
@@ -75,6 +91,20 @@ def _kept(rows: Sequence[Sequence[str]], columns: Sequence[str], width: int, spa
         if sum(least) + GAP * (len(least) - 1) <= width:
             return kept
     return kept if spare else None
+
+
+def _longest(width: int) -> int:
+    """Cells for the first column of a table that is to fit."""
+    return max(FIRST, width // 3)
+
+
+def _broken(row: Sequence[str], most: int | None) -> tuple[str, list[str]]:
+    """A first cell that is longer than that, to stand on a line of its own, and the row that is left."""
+    from rich.cells import cell_len
+
+    if most is None or len(row) == 1 or cell_len(row[0]) <= most:
+        return "", list(row)
+    return row[0], ["", *row[1:]]
 
 
 def _told(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 UNSURE = 0.5  # confidence under which a word is dim
 BAR = 40  # cells of a level meter
 ORDINARY = re.compile(r"Hz → |^the sound of a video$")  # notes of a receipt that say nothing about the words
+_is_led_away = False  # descriptor 2, already: inside one another, the inner ones do nothing
 QUIETEST = -60.0  # dBFS at the meter's left end
 
 
@@ -113,7 +114,8 @@ def no_chatter(style: Style) -> Iterator[None]:
     ALSA, JACK and PortAudio write there whenever they like, from threads of their own; so it is the descriptor that is
     led away, for as long as they live, and Python's stderr that moves to another one. With --debug all is shown.
     """
-    if style.debug or sys.stderr is None:
+    global _is_led_away
+    if style.debug or sys.stderr is None or _is_led_away:
         yield
         return
     try:
@@ -128,9 +130,11 @@ def no_chatter(style: Style) -> Iterator[None]:
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)
     os.close(nowhere)
+    _is_led_away = True
     try:
         yield
     finally:
+        _is_led_away = False
         moved, sys.stderr = sys.stderr, before
         with contextlib.suppress(OSError, ValueError):
             moved.flush()

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
 from mmcli.terminal import report, streams
 from mmcli.terminal.clean import Cleaner, clean, json_safe, one_line, without_surrogates
-from mmcli.terminal.columns import aligned, cell, fitted
+from mmcli.terminal.columns import aligned, cell, fitted, left_out
 from mmcli.terminal.style import Style
 from mmcli.terminal.waiting import out_of_the_way
 
@@ -277,18 +277,24 @@ def tables(
     style: Style,
     *,
     spare: Sequence[str] = (),
-) -> None:
-    """Listings of the same columns, each under its heading on a terminal; elsewhere they are one."""
+) -> list[str]:
+    """Listings of the same columns, each under its heading on a terminal; elsewhere they are one.
+
+    The spare columns for which the terminal had no room are returned.
+    """
     cells = {heading: [[cell(value) for value in row] for row in rows] for heading, rows in sections.items()}
     if style.json:
         data([dict(zip(columns, row, strict=True)) for rows in sections.values() for row in rows])
-        return
+        return []
+    missing: list[str] = []
     if streams.is_terminal(sys.stdout):
-        lines = fitted(columns, cells, streams.out().width, spare)
+        width = streams.out().width
+        lines, missing = fitted(columns, cells, width, spare), left_out(columns, cells, width, spare)
     else:
         lines = ["\t".join(row) for rows in cells.values() for row in rows]
     for text in lines:
         streams.write(text + "\n", sys.stdout)
+    return missing
 
 
 def data(value: Any, stream: TextIO | None = None) -> None:

@@ -31,6 +31,7 @@ LABELS = {
     "stop": "stopping after this step; Ctrl-C again ends at once",
 }
 BAR_WIDTH = 20  # cells
+NARROW, NARROW_BAR_WIDTH = 72, 8  # cells: below that, what the bar says matters more than how it looks
 
 _lock = threading.RLock()  # held by whoever writes to stderr
 _current: Progress | None = None
@@ -89,8 +90,9 @@ class Progress:
         """Write the line anew, over the one before."""
         if self._console is None or self._now is None:
             return
-        line = progress_line(*self._now, time.monotonic() - self._since, self._before)
         room = self._console.width - 3  # the terminal's own ^C must fit behind it, or the line could not be wiped
+        bar = BAR_WIDTH if room >= NARROW else NARROW_BAR_WIDTH
+        line = progress_line(*self._now, time.monotonic() - self._since, self._before, bar)
         for word in self.note.split("  ") if self.note and self._now[0] == "caption" else ():
             if len(line) + 2 + len(word) > room:
                 break
@@ -100,7 +102,7 @@ class Progress:
             streams.write(f"\r{line[:room]}\x1b[K", self._console.file)
 
 
-def progress_line(phase: str, done: int, total: int, seconds: float, before: int = 0) -> str:
+def progress_line(phase: str, done: int, total: int, seconds: float, before: int = 0, width: int = BAR_WIDTH) -> str:
     """One line of plain ASCII, so that its length is its width."""
     label = one_line(LABELS.get(phase, phase)).encode("ascii", "replace").decode()
     elapsed = f"{seconds:.0f} s"
@@ -109,7 +111,7 @@ def progress_line(phase: str, done: int, total: int, seconds: float, before: int
     if total == 0:
         return f"{label}  {done}  {elapsed}" if phase == "caption" else f"{label}  {elapsed}"
     done = min(max(done, 0), total)
-    bar = f"[{'#' * (BAR_WIDTH * done // total):-<{BAR_WIDTH}}] {100 * done // total:3d}%"
+    bar = f"[{'#' * (width * done // total):-<{width}}] {100 * done // total:3d}%"
     if phase.startswith("download"):  # a file's name is long: it may be cut off where the terminal ends
         return f"{bar}  {_amount(done, total)}  {_left(done - before, total - done, seconds)}  {label}"
     if phase.startswith("listening"):  # milliseconds of a sound

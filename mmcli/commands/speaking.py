@@ -1,0 +1,231 @@
+"""How a command says its answer aloud: which voice, through which loudspeaker, and what Ctrl-C does to it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mmcli.errors import MmcliError, ModelError, UsageError
+
+if TYPE_CHECKING:
+    import typer
+
+    from mmcli.commands.running import Machine
+    from mmcli.engine import Piece
+    from mmcli.media import Audio
+    from mmcli.models import Model, Wanted
+    from mmcli.speech.aloud import Aloud
+    from mmcli.speech.speaker import Speaker
+    from mmcli.terminal import Style
+
+SYSTEM = "system"
+MOST_SECONDS = 60.0  # of a reference voice; 5 to 15 are enough, and libmtmd takes 30 at most
+OPTIONS = {"speaker": "--speaker", "voice": "--voice", "output_device": "--output-device"}
+OPTIONS |= {"half_duplex": "--half-duplex"}  # of `mmcli voice`
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What was asked of the voice."""
+
+    speak: bool = False
+    speaker: str | None = None  # a model's name, or SYSTEM
+    voice: str | None = None
+    output_device: str | None = None
+
+    @property
+    def recording(self) -> str | None:
+        """The file whose voice is wanted, where `voice` is one and not a name."""
+        return self.voice if self.voice and _is_file(self.voice) else None
+
+
+def wishes(
+    ctx: typer.Context,
+    speak: bool,
+    speaker: str | None,
+    voice: str | None,
+    output_device: str | None,
+    *,
+    json: bool,
+) -> Wishes:
+    """The options as wishes. With --json only what the command line itself asks for is said: a script reads along."""
+    if json and speak and not _is_typed(ctx, "speak"):
+        speak = False
+    for name, option in OPTIONS.items():
+        if not speak and _is_typed(ctx, name):
+            raise UsageError(
+                f"{option} is for an answer that is said aloud", hint=f"add --speak, or leave {option} out"
+            )
+    return Wishes(speak, speaker, voice, output_device)
+
+
+class Voice:
+    """Says an answer while it is written; where nothing is to be said, it does nothing.
+
+    Trouble with the loudspeaker never costs the answer: it is written to its end, and then `finish` tells.
+    """
+
+    def __init__(self, aloud: Aloud | None = None) -> None:
+        self._aloud = aloud
+        self._trouble: MmcliError | None = None
+        self._is_silenced = False
+
+    def told(self, pieces: Iterable[Piece]) -> Iterator[Piece]:
+        """The same pieces; what is no reasoning is said meanwhile."""
+        if self._aloud is None:
+            yield from pieces
+            return
+        self._is_silenced, self._trouble = False, None
+        for piece in pieces:
+            if piece.kind == "answer" and piece.text and not (self._trouble or self._is_silenced):
+                try:
+                    self._aloud.add(piece.text)
+                except MmcliError as error:
+                    self._trouble = error
+            yield piece
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether answers are said at all."""
+        return self._aloud is not None
+
+    @property
+    def is_speaking(self) -> bool:
+        return self._aloud is not None and self._aloud.speaking
+
+    @property
+    def first_sound(self) -> float | None:
+        """When the first sound of the last answer left the loudspeaker, by the monotonic clock."""
+        return self._aloud.first_sound if self._aloud is not None else None
+
+    def saying(self, now: float, seconds: float) -> str:
+        """What was being said in the `seconds` before `now`, on the monotonic clock."""
+        return self._aloud.saying(now, seconds) if self._aloud is not None else ""
+
+    def finish(self) -> None:
+        """Wait until all is said; what went wrong with it is raised now."""
+        if self._trouble is not None:
+            raise self._trouble
+        if self._aloud is not None and not self._is_silenced:
+            self._aloud.finish()
+
+    def stop(self) -> None:
+        """Be silent at once, until the next answer."""
+        if self._aloud is not None:
+            self._is_silenced = True
+            self._aloud.stop()
+
+
+@contextmanager
+def opened(wishes: Wishes, machine: Machine, *, yes: bool, style: Style) -> Iterator[Voice]:
+    """The voice that was asked for, at its loudspeaker; an error, before anything takes long, where that cannot be."""
+    if not wishes.speak:
+        yield Voice()
+        return
+    from mmcli import terminal
+    from mmcli.speech import devices
+    from mmcli.speech.aloud import Aloud
+
+    with terminal.no_chatter(style), contextlib.ExitStack() as stack:
+        device = devices.choose(wishes.output_device, "output")
+        speaker = choose(wishes, machine, yes=yes, style=style)
+        stack.callback(speaker.close)
+        aloud = stack.enter_context(Aloud(speaker, device))
+        if style.verbose:
+            terminal.notice(f"spoken by {speaker.name} ({speaker.sample_rate} Hz) through {device.name}", style)
+        yield Voice(aloud)
+
+
+def choose(wishes: Wishes, machine: Machine, *, yes: bool, style: Style) -> Speaker:
+    """Who speaks: the model that was asked for, or one that is here and can; else the system's own voice."""
+    from mmcli import models
+    from mmcli.speech.speaker import system_voice
+
+    has_name = wishes.voice is not None and wishes.recording is None
+    found: Model | Wanted | None = None
+    if wishes.speaker not in (None, SYSTEM):
+        found = models.find_speaker(wishes.speaker)
+    elif wishes.speaker is None and not has_name:  # a name can only be a voice of the system's
+        found = models.find_speaker(has_voice=wishes.recording is not None)
+    if found is not None:
+        return _talker(found, wishes, machine, yes=yes, style=style)
+    if wishes.recording:
+        raise ModelError(
+            f"the system's voice cannot sound like `{wishes.recording}`: that takes a model that speaks",
+            hint="`mmcli pull pocket-tts-en` fetches one; without --voice the system speaks as it can",
+        )
+    return system_voice(wishes.voice)
+
+
+def _talker(found: Model | Wanted, wishes: Wishes, machine: Machine, *, yes: bool, style: Style) -> Speaker:
+    """The model, ready to speak, fetched if need be; what can be wrong with the voice is told first."""
+    from mmcli import models, terminal
+    from mmcli.commands import getting
+    from mmcli.speech.speaker import own_language
+
+    if wishes.voice and not wishes.recording:
+        raise UsageError(
+            f"`{found.name}` takes no voice by its name, and there is no file `{wishes.voice}`",
+            hint="--voice FILE.wav: somebody speaking for 5 to 15 seconds; or --speaker system",
+        )
+    _require_voice(found, wishes)
+    voice = _recording(wishes.recording) if wishes.recording else None
+    if isinstance(found, models.Wanted) and not (yes or terminal.can_ask(style)):
+        raise ModelError(
+            f"`{found.name}` is not on this machine yet",
+            hint=f"`mmcli pull {found.name}` or --yes fetches it ({getting.size(found.name)}); or --speaker system",
+        )
+    model = getting.here(found, yes=yes, style=style)
+    _require_voice(model, wishes)  # of a model from the Hub, its files tell
+    from mmcli.engine.talker import Talker
+
+    return Talker(
+        model.weights,
+        model.projector,
+        name=model.name,
+        voice=voice,
+        language=own_language(),
+        threads=machine.threads,
+        gpu_layers=machine.gpu_layers,
+    )
+
+
+def _require_voice(found: Model | Wanted, wishes: Wishes) -> None:
+    """UsageError where the model is next to silent without a recording, and there is none."""
+    from mmcli import models
+
+    entry = found.entry if isinstance(found, models.Wanted) else None
+    needs = found.needs_voice if isinstance(found, models.Model) else bool(entry and entry.needs_voice)
+    if needs and not wishes.recording:
+        raise UsageError(
+            f"`{found.name}` needs a recording of the voice that it shall have",
+            hint="--voice FILE.wav: somebody speaking for 5 to 15 seconds, who agrees to it",
+        )
+
+
+def _recording(path: str) -> Audio:
+    """The reference voice, at the rate that models want it in."""
+    from mmcli import media
+    from mmcli.engine.talker import VOICE_RATE
+
+    (source,) = media.find([path], kinds=frozenset({"audio"}))
+    found = media.load(source, kinds=frozenset({"audio"}), sample_rate=VOICE_RATE, max_seconds=MOST_SECONDS)
+    assert isinstance(found, media.Audio)
+    return found
+
+
+def _is_file(voice: str) -> bool:
+    """Whether a voice is meant as a file: names have neither folders nor the endings of sounds."""
+    from mmcli.media.paths import AUDIO_SUFFIXES
+
+    path = os.path.expanduser(voice)
+    return os.sep in voice or os.path.splitext(voice)[1].lower() in AUDIO_SUFFIXES or os.path.isfile(path)
+
+
+def _is_typed(ctx: typer.Context, name: str) -> bool:
+    source = ctx.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"

@@ -1,0 +1,48 @@
+"""Whether what was heard is what was being said aloud. Knows words only.
+
+A microphone hears the loudspeaker. What it brings is a part of what was said, cut anywhere, and with the recogniser's
+errors in it: `read circle` for "red circle". So letters are compared, over that stretch of whole words which fits best.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import unicodedata
+
+_WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
+# Scripts that put no blanks between words: there each character counts as one.
+_UNSPACED = re.compile(r"([\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff])")
+_NUMBERS = dict(enumerate("zero one two three four five six seven eight nine ten eleven twelve".split()))
+_SLACK = 2  # words more or less that a recogniser may make of a stretch
+
+
+def resembles(heard: str, said: str) -> float:
+    """How much `heard` is like the part of `said` that is most like it, 0 … 1.
+
+    Unrelated sentences of one language reach about 0.5, and 0.7 where they share words; an echo with a few wrong words
+    stays above 0.8.
+    """
+    wanted, all_words = words(heard), words(said)
+    if not wanted or not all_words:
+        return 0.0
+    text, best = " ".join(wanted), 0.0
+    matcher = difflib.SequenceMatcher(autojunk=False)
+    matcher.set_seq2(text)
+    for n_words in range(max(1, len(wanted) - _SLACK), min(len(all_words), len(wanted) + _SLACK) + 1):
+        for start in range(len(all_words) - n_words + 1):
+            matcher.set_seq1(" ".join(all_words[start : start + n_words]))
+            if matcher.real_quick_ratio() > best and matcher.quick_ratio() > best:
+                best = max(best, matcher.ratio())
+    if len(all_words) < len(wanted) - _SLACK:  # more was heard than was said
+        matcher.set_seq1(" ".join(all_words))
+        best = matcher.ratio()
+    return best
+
+
+def words(text: str) -> list[str]:
+    """Words to compare: lower case, without accents and punctuation, small numbers in letters."""
+    decomposed = unicodedata.normalize("NFKD", text.casefold())
+    bare = "".join(character for character in decomposed if not unicodedata.combining(character))
+    found = _WORD.findall(_UNSPACED.sub(r" \1 ", bare))
+    return [_NUMBERS.get(int(word), word) if word.isdecimal() and len(word) < 3 else word for word in found]

@@ -1,0 +1,149 @@
+"""`mmcli ask --speak` as a person runs it: the answer on stdout, and out of the loudspeaker."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mmcli.speech.echo import resembles
+from tests.conftest import PICTURES, TIMEOUT, Random, Run
+from tests.speaking import needs_espeak
+from tests.test_speech_aloud import heard_in, seconds_of_sound
+from tests.virtual_microphone import VirtualMicrophone, needs_microphone, virtual_microphone
+
+QUESTION = (PICTURES / "shapes.png", "What is in this picture?")
+
+
+@pytest.fixture
+def loudspeaker() -> Iterator[VirtualMicrophone]:
+    with virtual_microphone() as found:
+        yield found
+
+
+@needs_espeak
+@needs_microphone
+def test_an_answer_is_written_and_said(
+    ask: Run, loudspeaker: VirtualMicrophone, tmp_path: Path, speech_model: Path
+) -> None:
+    from mmcli.speech.transcriber import Transcriber
+
+    with loudspeaker.recording(tmp_path / "played.raw") as path:
+        done = ask(*QUESTION, "--speak", "-v", "--voice", "en-us", env=loudspeaker.env)
+    assert done.status == 0 and {"circle", "square", "star"} <= done.words
+    assert "spoken by espeak-ng en-us (22050 Hz) through" in done.stderr
+    assert "ALSA" not in done.stderr
+    heard = " ".join(one.text for one in Transcriber(speech_model, threads=1).transcribe(heard_in(path)))
+    assert resembles(heard, done.stdout) >= 0.6, heard
+
+
+@needs_espeak
+@needs_microphone
+def test_a_setting_makes_a_person_s_answers_audible_and_no_script_s(
+    ask: Run, loudspeaker: VirtualMicrophone, tmp_path: Path
+) -> None:
+    env = loudspeaker.env | {"MMCLI_SPEAK": "1", "MMCLI_VOICE": "de"}
+    for arguments, is_said in (
+        ((), True),
+        (("--json",), False),
+        (("--json", "--speak"), True),
+        (("--no-speak",), False),
+    ):
+        with loudspeaker.recording(tmp_path / f"{len(arguments)}{is_said}.raw") as path:
+            done = ask(*QUESTION, *arguments, env=env)
+        assert done.status == 0, done.stderr
+        assert (seconds_of_sound(heard_in(path)) > 0.5) == is_said, arguments
+        if "--json" in arguments:
+            assert json.loads(done.stdout)["answer"]
+
+
+@needs_espeak
+@needs_microphone
+def test_ctrl_c_silences_at_once(
+    parrot: Random, environment: dict[str, str], loudspeaker: VirtualMicrophone, tmp_path: Path
+) -> None:
+    """A model that would say its word for ever: Ctrl-C ends the answer and the voice."""
+    command = [
+        sys.executable,
+        "-m",
+        "mmcli",
+        "ask",
+        *parrot.options,
+        "--no-loop-guard",
+        "--max-tokens",
+        "3000",
+        "--speak",
+    ]
+    with loudspeaker.recording(tmp_path / "played.raw") as path:
+        process = subprocess.Popen(
+            [*command, PICTURES / "shapes.png", "What?"],
+            env=environment | loudspeaker.env,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        for _ in range(2400):
+            if seconds_of_sound(heard_in(path)) > 0.2:
+                break
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        out, told = process.communicate(timeout=TIMEOUT)
+        size = path.stat().st_size
+    assert process.returncode == 130, told
+    assert out.startswith(b"w2e w2e")
+    assert seconds_of_sound(heard_in(path)[size // 2 :]) < 0.2, "it speaks on"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "told"),
+    [
+        (("--speak", "--output-device", "nowhere"), 9, "no loudspeaker has `nowhere` in its name"),
+        (("--speak", "--voice", "nobody"), 2, "has no voice `nobody`"),
+        (("--voice", "de"), 2, "add --speak"),
+        (("--output-device", "0"), 2, "add --speak"),
+    ],
+)
+@needs_espeak
+@needs_microphone
+def test_a_bad_wish_is_told_before_anything_is_asked(
+    ask: Run, loudspeaker: VirtualMicrophone, arguments: tuple[str, ...], status: int, told: str
+) -> None:
+    done = ask(*QUESTION, *arguments, env=loudspeaker.env)
+    assert (done.status, done.stdout) == (status, "")
+    assert told in done.stderr and "Traceback" not in done.stderr
+
+
+@needs_espeak
+@needs_microphone
+def test_without_a_loudspeaker_nothing_is_asked(ask: Run, tmp_path: Path) -> None:
+    done = ask(*QUESTION, "--speak", env={"XDG_RUNTIME_DIR": str(tmp_path), "PULSE_SERVER": f"unix:{tmp_path}/none"})
+    assert (done.status, done.stdout) == (9, "")
+    assert "ALSA" not in done.stderr and "hint:" in done.stderr
+
+
+@needs_espeak
+@needs_microphone
+def test_a_loudspeaker_that_goes_away_does_not_cost_the_answer(
+    ask: Run, loudspeaker: VirtualMicrophone, environment: dict[str, str], tmp_path: Path
+) -> None:
+    code = """
+import sys
+from mmcli.speech import aloud
+def broken(self, block):
+    raise self_error
+from mmcli.speech import devices
+self_error = devices.portaudio().PortAudioError("gone")
+aloud.Aloud._write = broken
+from mmcli import main
+sys.exit(main.run(sys.argv[1:]))
+"""
+    command = [sys.executable, "-c", code, "ask", "-m", "starter", "--temperature", "0", *map(str, QUESTION), "--speak"]
+    done = subprocess.run(command, env=environment | loudspeaker.env, capture_output=True, timeout=TIMEOUT, text=True)
+    assert done.returncode == 9, done.stderr
+    assert "circle" in done.stdout and "went away" in done.stderr
