@@ -245,11 +245,12 @@ class VoiceSession(Session):
                         raise
                     self._mouth.hush()
                     continue
-            spoken = self._come(self._inbox.get())
+            what = self._inbox.get()
+            spoken = self._come(what)
             if spoken:
                 self._draft = default
                 return spoken
-            is_told = False
+            is_told = is_told and isinstance(what, _Echo)
 
     def _come(self, what: _Told) -> str | None:
         """What the ears told: the message, where it is one. Raises their error."""
