@@ -24,7 +24,7 @@ ECHO = 0.8  # likeness from which what was heard is what was being said
 FOREIGN = 0.6  # likeness under which a few words are certainly another's: they may silence it
 FEW = 2  # words that it takes to say whose they are
 TAIL = 0.4  # seconds for which a room, and the way from loudspeaker to microphone, go on sounding
-BEFORE = 4.0  # seconds before what was heard in which its source may have been said
+BEFORE = 0.7  # seconds that room and devices may take: what ended earlier cannot be heard any more
 
 
 class Mouth:
