@@ -30,9 +30,15 @@ class Pocket:
     mimi_layers: int = 2
     mimi_width: int = 64
     mimi_heads: int = 2
+    mimi_ff: int = 128
     channels: int = 8  # of the outermost convolution
     flow: int = 64
+    flow_blocks: int = 2
     letters: str = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.,;:!?'\"-()"
+
+
+# As large as the real one (100M): speed does not depend on what weights have learnt.
+FULL = Pocket(6, 1024, 4096, 16, 2, 512, 8, 2048, 64, 512, 6)
 
 
 def n_frames(n_tokens: int) -> int:
@@ -58,7 +64,7 @@ def write_pocket(folder: Path, shape: Pocket | None = None, *, ends_at_once: boo
     for sense in ("audio", "gen.audio"):
         for key, value in (
             ("embedding_length", shape.mimi_width),
-            ("feed_forward_length", 2 * shape.mimi_width),
+            ("feed_forward_length", shape.mimi_ff),
             ("block_count", shape.mimi_layers),
             ("projection_dim", shape.width),
             ("attention.head_count", shape.mimi_heads),
@@ -117,8 +123,8 @@ def _mimi(out: _Writer, shape: Pocket) -> None:
             _add_norms(out, f"{block}.ln1", f"{block}.ln2", width=width)
             for name in ("attn_q", "attn_k", "attn_v", "attn_out"):
                 out.half(f"{block}.{name}.weight", width, width)
-            out.half(f"{block}.ffn_up.weight", 2 * width, width)
-            out.half(f"{block}.ffn_down.weight", width, 2 * width)
+            out.half(f"{block}.ffn_up.weight", shape.mimi_ff, width)
+            out.half(f"{block}.ffn_down.weight", width, shape.mimi_ff)
             out.vector(f"{block}.ls1.weight", width, 0.5)
             out.vector(f"{block}.ls2.weight", width, 0.5)
 
@@ -167,7 +173,7 @@ def _flow(out: _Writer, shape: Pocket, ends_at_once: bool) -> None:
         linear(f"a.gen.flow.time.{i}.up", flow, 2 * steps)
         linear(f"a.gen.flow.time.{i}.down", flow, flow)
         out.vector(f"a.gen.flow.time.{i}.norm", flow, 1.0)
-    for i in range(2):
+    for i in range(shape.flow_blocks):
         _add_norms(out, f"a.gen.flow.blk.{i}.norm", width=flow)
         linear(f"a.gen.flow.blk.{i}.up", flow, flow)
         linear(f"a.gen.flow.blk.{i}.down", flow, flow)

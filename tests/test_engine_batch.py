@@ -12,7 +12,8 @@ import pytest
 
 from mmcli import engine
 from mmcli.engine import Answer, Message, Sampling
-from mmcli.engine.local import LocalEngine, Options
+from mmcli.engine.loaded import Options
+from mmcli.engine.local import LocalEngine
 from mmcli.engine.many import bearable
 from mmcli.errors import InputError, MmcliError, ModelError, ResourceError
 from mmcli.media.types import Audio, Receipt

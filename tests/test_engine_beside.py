@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from mmcli import engine
-from mmcli.engine import First, beside, local, mtmd
-from mmcli.engine.local import Options
+from mmcli.engine import First, beside, loaded, mtmd
+from mmcli.engine.loaded import Options
 from mmcli.errors import ModelError
 from tests import random_llava
 from tests.test_engine_local import VARIED, answer, picture, user
@@ -34,7 +34,7 @@ class Loads:
 @pytest.fixture
 def loads(monkeypatch: pytest.MonkeyPatch) -> Iterator[Loads]:
     counted = Loads()
-    real, header = local.mtmd.Projector, beside.mtmd.Weights.header
+    real, header = loaded.mtmd.Projector, beside.mtmd.Weights.header
 
     def projector(path: Path, weights: mtmd.Weights, **how: object) -> mtmd.Projector:
         if weights in counted.headers:
@@ -47,7 +47,7 @@ def loads(monkeypatch: pytest.MonkeyPatch) -> Iterator[Loads]:
         counted.headers.append(header(path))
         return counted.headers[-1]
 
-    monkeypatch.setattr(local.mtmd, "Projector", projector)
+    monkeypatch.setattr(loaded.mtmd, "Projector", projector)
     monkeypatch.setattr(beside.mtmd.Weights, "header", told)
     yield counted
 

@@ -19,7 +19,8 @@ from PIL import ImageDraw
 import mmcli
 from mmcli import engine
 from mmcli.engine import Answer, Message, Sampling, mtmd
-from mmcli.engine.local import LocalEngine, Options
+from mmcli.engine.loaded import Options
+from mmcli.engine.local import LocalEngine
 from mmcli.errors import ModelError, ResourceError
 from mmcli.media.types import Audio, Image, Receipt, Text
 from tests import random_llava

@@ -9,7 +9,8 @@ import pytest
 
 from mmcli import engine
 from mmcli.engine import Answer, Message
-from mmcli.engine.local import LocalEngine, Options
+from mmcli.engine.loaded import Options
+from mmcli.engine.local import LocalEngine
 from mmcli.errors import ContextFull
 from tests import random_llava
 from tests.test_engine_local import STARTER, VARIED, answer, picture, user

@@ -10,7 +10,8 @@ import pytest
 from mmcli import engine
 from mmcli.engine import Answer, Message, Sampling
 from mmcli.engine.known import Book
-from mmcli.engine.local import LocalEngine, Options
+from mmcli.engine.loaded import Options
+from mmcli.engine.local import LocalEngine
 from mmcli.engine.template import Prompt, Run
 from mmcli.errors import ContextFull
 from tests import random_llava

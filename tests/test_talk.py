@@ -11,7 +11,8 @@ import pytest
 
 from mmcli import engine, media, talk
 from mmcli.engine import Answer, Piece, Sampling
-from mmcli.engine.local import LocalEngine, Options
+from mmcli.engine.loaded import Options
+from mmcli.engine.local import LocalEngine
 from mmcli.errors import ContextFull, InputError, UsageError
 from mmcli.media import Medium, packing
 from mmcli.talk import Conversation, lines

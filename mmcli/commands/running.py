@@ -16,7 +16,8 @@ from mmcli import errors
 
 if TYPE_CHECKING:
     from mmcli.engine import Answer, First, Message, Sampling
-    from mmcli.engine.local import LocalEngine, Options
+    from mmcli.engine.loaded import Options
+    from mmcli.engine.local import LocalEngine
     from mmcli.models import Model, Wanted
     from mmcli.terminal import Style
 
@@ -119,7 +120,7 @@ class Loading:
 
     def _options(self) -> Options:
         from mmcli import config, terminal
-        from mmcli.engine.local import Options
+        from mmcli.engine.loaded import Options
 
         machine, style, model = self._machine, self.style, self.model
         needs = model.needs()
@@ -132,6 +133,7 @@ class Loading:
             cache_bytes=int(machine.cache_size * GB),
             fixed_bytes=needs.fixed if needs else None,
             token_bytes=needs.per_token if needs else None,
+            part_for_gpu=needs.on_gpu if needs else None,
             other_parts=model.parts[1:],
             media_newline=model.media_newline,
             template_kwargs=dict(model.advice.template_kwargs),

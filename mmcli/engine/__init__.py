@@ -21,7 +21,8 @@ from mmcli.engine.messages import (
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from mmcli.engine.local import LocalEngine, Options
+    from mmcli.engine.loaded import Options
+    from mmcli.engine.local import LocalEngine
 
 __all__ = [
     "Answer",

@@ -66,7 +66,7 @@ log = Log()
 @functools.cache
 def native() -> tuple[Any, Any]:
     """The binding modules (llama_cpp.llama_cpp, llama_cpp.mtmd_cpp), with logging tied to `log`."""
-    machine.tame_openmp()
+    machine.calm_threads()
     # When llama.cpp aborts, its reason is enough: a debugger's backtrace would bury it.
     os.environ.setdefault("GGML_NO_BACKTRACE", "1")
     if "llama_cpp" not in sys.modules:
@@ -241,7 +241,7 @@ class Projector:
         params.use_gpu = use_gpu
         params.n_threads = threads
         params.print_timings = False
-        params.warmup = False  # would encode an empty picture first: as long as the real one
+        params.warmup = False  # some versions encode an empty picture first: as long as the real one
         params.image_min_tokens = min_tokens
         params.image_max_tokens = max_tokens
         self._n_embd: int = native()[0].llama_model_n_embd_inp(weights.handle)

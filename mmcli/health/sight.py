@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mmcli import engine, media
-from mmcli.engine.local import LocalEngine, Options
+from mmcli.engine.loaded import Options
+from mmcli.engine.local import LocalEngine
 from mmcli.engine.probe import tell
 from mmcli.errors import MmcliError
 from mmcli.health import canary
