@@ -9,9 +9,9 @@ from __future__ import annotations
 import base64
 import functools
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from mmcli import errors, interrupts, media, talk, terminal
 from mmcli.commands import remembering, running, slash
@@ -21,7 +21,7 @@ from mmcli.media import capture
 from mmcli.media.paths import AUDIO_SUFFIXES, IMAGE_SUFFIXES
 
 if TYPE_CHECKING:
-    from mmcli.engine import Sampling
+    from mmcli.engine import Piece, Sampling
     from mmcli.engine.local import LocalEngine
     from mmcli.history import Recorder, Talk
     from mmcli.media import Medium, Source
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 class Session:
     """What a chat is made of; the commands of slash.py work on it."""
+
+    KIND: ClassVar[str] = "chat"  # the command, and what the history calls the talk
 
     def __init__(
         self,
@@ -50,14 +52,16 @@ class Session:
         self.saved: Path | None = None  # where /save wrote this talk
         self._n_saved = 0  # turns that were in it
         self.is_over = False
+        self.own_keys: Sequence[tuple[str, str]] = ()  # beside those of every chat, for /help
         self._machine, self._wishes, self._max_megapixels = machine, wishes, max_megapixels
         self._loading = self._new_loading()
         self._preparing = Preparing(self._refresh)
         self._mmproj: Path | None = None  # that was chosen by its path
         self._keyboard: terminal.Keyboard | None = None
+        self._heard_by: str | None = None  # the speech model that wrote the present question down
         self._status = 0
 
-    def __enter__(self) -> Session:
+    def __enter__(self) -> Self:
         if not self.style.debug:  # two threads' debug lines would mix
             self._loading.start()  # while the first question is typed
         return self
@@ -81,7 +85,7 @@ class Session:
             dropped=self._dropped,
             paste_picture=self._paste_picture,
         )
-        with interrupts.clean_end(), terminal.open_keyboard(hooks, typed) as keyboard:
+        with interrupts.clean_end(), self._open(hooks, typed) as keyboard:
             self._keyboard = keyboard
             if self.is_person:
                 self._greet()
@@ -94,7 +98,7 @@ class Session:
             self._prepare()
             try:
                 default, self.pending = self.pending, ""
-                text = keyboard.read(default)
+                text = self._next(keyboard, default)
             except EOFError:
                 break
             except KeyboardInterrupt:
@@ -102,7 +106,7 @@ class Session:
             try:
                 self.take(text)
             except (MmcliError, KeyboardInterrupt) as error:
-                if not self.is_person:
+                if not self._outlives(error):
                     raise
                 keyboard.hold()  # a question typed ahead may have meant what did not happen
                 if isinstance(error, MmcliError):
@@ -110,6 +114,18 @@ class Session:
                 else:
                     self.note("interrupted")
         return 0 if self.is_person else self._status
+
+    def _open(self, hooks: terminal.Hooks, typed: Path | None) -> terminal.Keyboard:
+        """Where messages come from."""
+        return terminal.open_keyboard(hooks, typed)
+
+    def _next(self, keyboard: terminal.Keyboard, default: str) -> str:
+        """The next message."""
+        return keyboard.read(default)
+
+    def _outlives(self, error: BaseException) -> bool:
+        """Whether an error only costs what led to it, since somebody is there to mend it."""
+        return self.is_person
 
     @property
     def is_person(self) -> bool:
@@ -143,17 +159,29 @@ class Session:
         with terminal.progress(self.style) as progress, interrupts.two_steps(self._loading.stop):
             self._loading.begin(progress)
             self._preparing.settle(progress)
-            pieces = self.talk.ask(engine, words, sampling, progress, n_ctx_limit=engine.n_ctx_limit)
-            answer = terminal.answer(pieces, self.style, progress, tell_media=False)
+            pieces = self.talk.ask(
+                engine, words, sampling, progress, n_ctx_limit=engine.n_ctx_limit, heard_by=self._heard_by
+            )
+            answer = terminal.answer(self._passed_on(pieces), self.style, progress, tell_media=False)
         self.pending = words if answer.finish_reason == "interrupted" and not answer.text else ""
         terminal.receipts(answer, self.style)
-        self._status = running.status(answer) or self._status
         if answer.finish_reason == "interrupted":
-            self.is_over = not self.is_person
-            if self._keyboard is not None:
-                self._keyboard.hold()
-            if self.pending:
-                self.note("nothing was said: your question is back at the prompt, its media are staged")
+            self._interrupted()
+        else:
+            self._status = running.status(answer) or self._status
+
+    def _passed_on(self, pieces: Iterator[Piece]) -> Iterator[Piece]:
+        """An answer on its way to the screen."""
+        return pieces
+
+    def _interrupted(self) -> None:
+        """Ctrl-C ended an answer."""
+        self._status = errors.INTERRUPTED
+        self.is_over = not self.is_person
+        if self._keyboard is not None:
+            self._keyboard.hold()
+        if self.pending:
+            self.note("nothing was said: your question is back at the prompt, its media are staged")
 
     def attach(self, names: Sequence[str], *, recursive: bool = False) -> None:
         """Stage files, addresses and folders: all of them, or none where one is no good."""
@@ -205,7 +233,7 @@ class Session:
         self.talk.clear()
         self.saved = None
         name, mmproj = remembering.reference(self.model, self._mmproj)
-        self.recorder.begin("chat", name, self.talk.system, mmproj=mmproj)
+        self.recorder.begin(self.KIND, name, self.talk.system, mmproj=mmproj)
 
     def take_up(self, kept: Talk | None, setup: remembering.Setup | None = None) -> None:
         """Go on with a talk of the history, or begin one; an error, and nothing is changed, where a medium is gone."""
@@ -218,7 +246,7 @@ class Session:
         self.talk.turns += past.turns
         self.talk.n_left_out = past.n_left_out
         self.talk.staged += past.unanswered
-        remembering.begin(self.recorder, "chat", kept, self.model, setup, n_unanswered=past.n_unanswered)
+        remembering.begin(self.recorder, self.KIND, kept, self.model, setup, n_unanswered=past.n_unanswered)
 
     def restore(self, document: Any) -> None:
         """Go on with a talk that was saved as JSON; an error, and nothing is changed, where a medium is gone."""
@@ -306,7 +334,7 @@ class Session:
 
     def _part(self) -> None:
         if self.is_person and self.recorder.talk and self.talk.turns:
-            self.note(f"`mmcli chat -c {self.recorder.talk}` goes on with this talk")
+            self.note(f"`mmcli {self.KIND} -c {self.recorder.talk}` goes on with this talk")
 
     def _facts(self) -> list[str]:
         """The status line."""

@@ -66,6 +66,9 @@ MIGRATIONS = (
     CREATE VIRTUAL TABLE words USING fts5 (text, tokenize = 'unicode61 remove_diacritics 2');
     """,
     """
+    ALTER TABLE turns ADD COLUMN heard_by TEXT;
+    """,
+    """
     ALTER TABLE talks ADD COLUMN left_out INTEGER NOT NULL DEFAULT 0;
     ALTER TABLE media ADD COLUMN dropped REAL;
     """,
