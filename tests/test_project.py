@@ -41,7 +41,7 @@ MAY_IMPORT = {
     "talk": {"errors", "media.types", "media.paths", "engine.messages"},
     "captions": {"errors", "media", "engine"},
     "history": {"errors", "config", "media.types", "engine.messages"},
-    "health": {"errors", "__version__", "config", "models", "media", "engine"},
+    "health": {"errors", "__version__", "config", "models", "media", "engine", "history"},
     "commands": {
         *("errors", "config", "interrupts", "models", "media", "engine", "terminal", "health", "captions"),
         *("history", "talk", "speech"),

@@ -74,6 +74,14 @@ class Store:
         with self._lock, contextlib.suppress(sqlite3.Error):
             self._database.close()
 
+    def examine(self) -> int:
+        """How many talks there are; InputError where SQLite finds the file damaged."""
+        with self._reading() as database:
+            found = [str(row[0]) for row in database.execute("PRAGMA quick_check(1)")]
+            if found != ["ok"]:
+                raise schema.damaged(self.path, found[0])
+            return int(database.execute("SELECT count(*) FROM talks").fetchone()[0])
+
     # 1 · writing a talk
 
     def start(self, kind: str, model: str, system: str | None = None, *, mmproj: str | None = None) -> str:
