@@ -125,6 +125,106 @@ def test_every_repository_of_the_hub_s_cache_is_looked_at(
     assert {row["place"] for row in rows.values()} == {"Hugging Face"}
 
 
+def as_ollama_writes(root: Path, name: str, layers: list[tuple[str, bytes]], mark: str = "-") -> dict[str, Path]:
+    """A manifest as Ollama's WriteManifest writes it, with the config and the layers as blobs; their paths by kind."""
+    blobs: dict[str, Path] = {}
+
+    def layer(media_type: str, data: bytes) -> dict[str, object]:
+        digest = f"sha256:{hashlib.sha256(data).hexdigest()}"
+        path = root / "blobs" / digest.replace(":", mark)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+        blobs[media_type.rpartition(".")[2]] = path
+        return {"mediaType": media_type, "digest": digest, "size": len(data)}
+
+    config = {"model_format": "gguf", "model_family": "llama", "model_families": ["llama", "clip"], "model_type": "7B"}
+    document = {
+        "schemaVersion": 2,
+        "mediaType": "application/vnd.docker.distribution.manifest.v2+json",
+        "config": layer("application/vnd.docker.container.image.v1+json", json.dumps(config).encode()),
+        "layers": [layer(f"application/vnd.ollama.image.{kind}", data) for kind, data in layers],
+    }
+    manifest = root / "manifests" / name
+    manifest.parent.mkdir(parents=True, exist_ok=True)
+    manifest.write_text(json.dumps(document) + "\n")
+    return blobs
+
+
+def test_ollama_s_manifests_are_read_as_its_own_code_reads_them(
+    adopt: Callable[..., Completed], pair: tuple[Path, Path], home: Path
+) -> None:
+    weights, projector = (path.read_bytes() for path in pair)
+    text = [("template", b"{{ .Prompt }}"), ("license", b"MIT"), ("params", b'{"stop": ["USER:"]}'), ("system", b"Hi")]
+    root = home / "my models"
+    blobs = as_ollama_writes(
+        root, "hf.co/someone/Toy-VL-GGUF/Q4_K_M", [("model", weights), ("projector", projector), *text]
+    )
+    # a model made from another: of two layers with weights GetModel takes the last, of two projectors the first is used
+    other = weights + b"\0" * 8
+    made = [("model", weights), ("model", other), ("projector", projector), ("projector", projector + b"\0")]
+    as_ollama_writes(root, "registry.ollama.ai/me/made/latest", made)
+    as_ollama_writes(root, "registry.ollama.ai/library/words/latest", [("model", weights), *text])  # sees nothing
+    as_ollama_writes(root, "registry.ollama.ai/library/deep/er/latest", made)  # no place for a manifest
+    rows = {row["name"]: row for row in adopt("--json", OLLAMA_MODELS=f' "{root}" ').json}
+    assert set(rows) == {"toy-vl-gguf-q4-k-m", "made"}
+    assert rows["toy-vl-gguf-q4-k-m"]["weights"] == str(blobs["model"])
+    assert rows["toy-vl-gguf-q4-k-m"]["projector"] == rows["made"]["projector"] == str(blobs["projector"])
+    assert Path(rows["made"]["weights"]).read_bytes() == other
+
+
+def test_a_digest_may_be_written_in_every_way_that_ollama_takes(
+    adopt: Callable[..., Completed], pair: tuple[Path, Path], home: Path
+) -> None:
+    root = home / ".ollama" / "models"
+    layers = [("model", pair[0].read_bytes()), ("projector", pair[1].read_bytes())]
+    as_ollama_writes(root, "registry.ollama.ai/library/llava/7b", layers)
+    manifest = root / "manifests" / "registry.ollama.ai" / "library" / "llava" / "7b"
+    manifest.write_text(manifest.read_text().replace("sha256:", "sha256-"))
+    assert [row["name"] for row in adopt("--json").json] == ["llava-7b"]
+
+
+@pytest.mark.parametrize("variable", ["LLAMA_CACHE", "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "HF_HOME", None])
+@pytest.mark.parametrize("has_links", [True, False])
+def test_llama_cpp_s_new_cache_is_found_by_its_own_variables(
+    adopt: Callable[..., Completed], pair: tuple[Path, Path], home: Path, variable: str | None, has_links: bool
+) -> None:
+    """As hf-cache.cpp's get_cache_directory chooses it and finalize_file fills it."""
+    environment = {variable: str(home / "cache of llama")} if variable else {"XDG_CACHE_HOME": str(home / "xdg")}
+    root = home / "cache of llama" if variable else home / "xdg" / "huggingface"
+    root = root / "hub" if variable in ("HF_HOME", None) else root
+    repository, commit = root / "models--ggml-org--Toy-VL-GGUF", "0123456789abcdef0123456789abcdef01234567"
+    (repository / "refs").mkdir(parents=True)
+    (repository / "refs" / "main").write_text(commit)
+    names = ("Toy-VL-Q4_K_M.gguf", "mmproj-Toy-VL-Q8_0.gguf")
+    for path, name in zip(pair, names, strict=True):
+        final = repository / "snapshots" / commit / name
+        final.parent.mkdir(parents=True, exist_ok=True)
+        blob = repository / "blobs" / hashlib.sha256(path.read_bytes()).hexdigest()
+        blob.parent.mkdir(exist_ok=True)
+        shutil.copy(path, blob if has_links else final)
+        if has_links:
+            final.symlink_to(os.path.relpath(blob, final.parent))
+    (row,) = adopt("--json", **environment).json
+    assert row["name"] == "toy-vl-q4-k-m"
+    assert [Path(row[key]).name for key in ("weights", "projector")] == list(names)
+
+
+def test_llama_cpp_s_old_names_of_files_in_folders_and_of_addresses_are_understood(
+    adopt: Callable[..., Completed], put: Callable[..., tuple[Path, Path]], home: Path
+) -> None:
+    """common_params_handle_model: ORG/REPO and the file's path, each `/` a `_`; the bare name for --model-url."""
+    root = home / ".cache" / "llama.cpp"
+    put(root, "org_Deep-VL-GGUF_Q8_0_Deep-VL-Q8_0.gguf", "org_Deep-VL-GGUF_mmproj-Deep-VL-F16.gguf")
+    put(root, "Bare-VL-Q4_0.gguf", "mmproj-Bare-VL-F16.gguf")
+    for name in ("Bare-VL-Q4_0.gguf.json", "Bare-VL-Q4_0.gguf.etag", "New-Q4_0.gguf.downloadInProgress"):
+        (root / name).write_text("{}")
+    rows = {row["name"]: Path(row["projector"]).name for row in adopt("--json").json}
+    assert rows == {
+        "q8-0-deep-vl-q8-0": "org_Deep-VL-GGUF_mmproj-Deep-VL-F16.gguf",
+        "bare-vl-q4-0": "mmproj-Bare-VL-F16.gguf",
+    }
+
+
 def test_lm_studio_s_own_settings_name_other_folders(
     adopt: Callable[..., Completed], put: Callable[..., tuple[Path, Path]], home: Path
 ) -> None:

@@ -144,7 +144,8 @@ def test_a_sidecar_is_ours_as_long_as_nobody_changed_it(tmp_path: Path) -> None:
     assert not store.is_ours(place, b"x")
     store.wrote(place, picture, b"x")
     assert store.is_ours(place, b"x") and not store.is_ours(place, b"y")
-    store.moved(place, tmp_path / "b.txt", tmp_path / "b.png")
+    store.moved(place, tmp_path / "b.txt")
+    store.moved(tmp_path / "a.png", tmp_path / "b.png")
     assert store.is_ours(tmp_path / "b.txt", b"x") and store.owner(place) is None
     store.close()
 

@@ -327,3 +327,82 @@ def test_killed_at_random_moments_every_caption_is_there_once_and_whole(
         assert place.with_suffix(".txt").read_text() == record["caption"] + "\n"
         assert f">{record['caption']}<" in place.with_name(place.name + ".xmp").read_text()
     assert not list((tmp_path / "killed").glob(".*.mmcli-part")), "what a kill left was taken again, and is gone"
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+def test_sidecars_in_another_folder_follow_new_names_and_come_back(
+    caption: Caption, mmcli: Run, two: Path, tmp_path: Path, at_once: bool
+) -> None:
+    photos = tmp_path / "photos" / "2024"
+    photos.mkdir(parents=True)
+    shutil.move(two, photos / "IMG_1.png")
+    written = ("--sidecar", "txt", "--sidecar", "xmp", "-o", "caps")
+    if not at_once:
+        assert caption("photos", "-r", *written).status == 0
+    done = caption("photos", "-r", "--style", "short", "--rename", "--yes", "--json", *(written if at_once else ()))
+    assert done.status == 0
+    (record,) = done.json
+    stem = Path(record["renamed"]).stem
+    assert stem != "IMG_1"
+    caps = tmp_path / "caps" / "photos" / "2024"
+    assert {path.name for path in caps.iterdir()} == {f"{stem}.txt", f"{stem}.png.xmp"}
+    assert [(tmp_path / name).exists() for name in record.get("sidecars", ())] == [True, True] * at_once
+    # they are mmcli's own under the new name too: a second run replaces them without being asked
+    again = caption("photos", "-r", "--style", "detailed", *written)
+    assert (again.status, "not written by mmcli" in again.stderr) == (0, False)
+    assert {path.name for path in caps.iterdir()} == {f"{stem}.txt", f"{stem}.png.xmp"}
+    assert len(lines(mmcli("undo"))) == 3
+    assert {path.name for path in caps.iterdir()} == {"IMG_1.txt", "IMG_1.png.xmp"}
+    assert [path.name for path in photos.iterdir()] == ["IMG_1.png"]
+    assert caption("photos", "-r", "--style", "short", "--rename", "--yes").status == 0  # and away again
+    assert {path.name for path in caps.iterdir()} == {f"{stem}.txt", f"{stem}.png.xmp"}
+
+
+def test_a_name_that_is_taken_in_the_other_folder_keeps_everything_as_it_is(
+    caption: Caption, two: Path, tmp_path: Path
+) -> None:
+    assert caption("two.png", "--sidecar", "txt", "-o", "caps").status == 0
+    (name,) = [Path(new).stem for _, new in lines(caption("two.png", "--style", "short", "--rename"))]
+    (tmp_path / "caps" / f"{name}.txt").write_text("somebody's words")
+    done = caption("two.png", "--style", "short", "--rename", "--yes")
+    assert (done.status, "is there already" in done.stderr) == (3, True)
+    assert two.exists() and (tmp_path / "caps" / "two.txt").exists()
+    assert (tmp_path / "caps" / f"{name}.txt").read_text() == "somebody's words"
+
+
+# files that vanish
+
+
+@pytest.mark.parametrize("kind", ["removed", "replaced by a folder", "cut short"])
+def test_a_picture_that_vanishes_after_it_was_listed_is_one_error_and_the_others_go_on(
+    kind: str, two: Path, tmp_path: Path, environment: dict[str, str]
+) -> None:
+    """No picture is read more than job.WINDOW before the line that is being written, and nobody reads these lines."""
+    names = [f"{'./' * 300}{number:03}.png" for number in range(400)]  # 140 such lines fill a pipe
+    for name in names:
+        shutil.copy(two, tmp_path / name)
+    command = [sys.executable, "-m", "mmcli", "caption", "-m", "starter", "--from-file", "list.txt"]
+    (tmp_path / "list.txt").write_text("".join(f"{name}\n" for name in names))
+    with subprocess.Popen(
+        command,
+        cwd=tmp_path,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        bufsize=0,
+    ) as process:
+        assert process.stdout is not None and process.stdout.read(1) == b"."  # it runs; the list is read by now
+        last = tmp_path / names[-1]
+        if kind == "cut short":
+            last.write_bytes(two.read_bytes()[:300])
+        else:
+            last.unlink()
+            if kind == "replaced by a folder":
+                last.mkdir()
+        out, told = process.communicate(timeout=TIMEOUT)
+    assert process.returncode == 7
+    assert (b"." + out).count(b"\n") == len(names) - 1
+    errors = [line for line in told.decode().splitlines() if line.startswith("error: ")]
+    assert len(errors) == 2 and "399.png" in errors[0] and "1 of 400 pictures failed" in errors[1]
+    assert "Traceback" not in told.decode()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -81,7 +82,7 @@ def test_one_model_is_told_part_by_part(run: Run, whole: tuple[Path, Path]) -> N
     # two layers, two heads of 16 numbers for keys and for values, two bytes each; as many tokens as it was trained on
     assert (needs["kv_cache"], needs["context"], needs["from_headers"]) == (2 * 2 * 16 * 2 * 2 * 4096, 4096, True)
     assert needs["bytes"] == sum(needs[part] for part in ("weights", "projector", "kv_cache", "compute"))
-    assert told["fits"].keys() == {"verdict", "place", "free_bytes", "largest_context"}
+    assert told["fits"].keys() == {"verdict", "place", "free_bytes", "largest_context", "gpu_layers"}
     assert (told["fits"]["verdict"], told["fits"]["largest_context"]) == ("fits", 4096)
     shown = run("show", whole[0]).stdout
     assert re.search(
@@ -109,6 +110,38 @@ def test_a_model_whose_files_are_damaged_is_listed_all_the_same(run: Run, tmp_pa
         blob.write_bytes(b"not a GGUF".ljust(blob.stat().st_size))
     (row,) = [row for row in run("models", "--json").json if row["name"] == "mine"]
     assert (row["here"], row["fits"]) == (True, None)
+
+
+@pytest.mark.parametrize("which", ["weights", "projector", "part"])
+def test_a_file_that_is_cut_short_is_told_in_one_sentence(
+    run: Run, whole: tuple[Path, Path], split: tuple[Path, ...], tmp_path: Path, which: str
+) -> None:
+    files = split if which == "part" else whole
+    copies = [Path(shutil.copy(path, tmp_path)) for path in files]
+    broken = {"weights": copies[0], "projector": copies[-1], "part": copies[1]}[which]
+    size = broken.stat().st_size
+    broken.write_bytes(broken.read_bytes()[: size * 3 // 4])
+    for command in (("show", copies[0]), ("ask", "What?", "-m", copies[0], "--mmproj", copies[-1])):
+        done = run(*command)
+        if which == "projector" and command[0] == "show":
+            continue  # it is not taken beside the weights then
+        assert (done.status, done.stdout) == (4, "")
+        (told,) = [line for line in done.stderr.splitlines() if line.startswith("error:")]
+        assert f"`{broken}` is cut short: it ends after {size * 3 // 4} bytes" in told
+    assert run("show", copies[0], "--json").status == (0 if which == "projector" else 4)
+
+
+def test_a_damaged_model_of_the_hub_s_cache_comes_with_the_commands_that_bring_it_anew(
+    run: Run, tmp_path: Path
+) -> None:
+    assert run("pull", REPO).status == 0
+    (blob,) = [path for path in (tmp_path / "hf" / "hub").glob("models--*/blobs/*") if path.stat().st_size < 200_000]
+    blob.write_bytes(b"\0" * blob.stat().st_size)
+    done = run("ask", "What?", "-m", REPO)
+    assert (done.status, f"`mmcli rm {REPO}`, then `mmcli pull {REPO}`" in done.stderr) == (4, True)
+    assert run("rm", REPO, "--yes").status == 0
+    assert run("pull", REPO).status == 0
+    assert run("ask", "What?", "-m", REPO, "--max-tokens", "2").status == 0
 
 
 # before a download

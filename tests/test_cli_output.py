@@ -109,6 +109,21 @@ def test_stop_ends_the_answer_before_the_text(mmcli: Run, ask: Run, two: Path) -
     assert "circle" not in done.stdout
 
 
+def test_a_stop_string_with_spaces_can_come_by_the_variable(ask: Run, two: Path) -> None:
+    whole = ask("two.png", WHAT).stdout.strip()
+    first, second = whole.split()[2:4]
+    by_option = ask("two.png", WHAT, "--stop", f"{first} {second}").stdout
+    assert whole.startswith(by_option.strip()) and first not in by_option.split()
+    for text in (f'["{first} {second}", "zzz"]', f" [ '{first} {second}' ]".replace("[ ", "[")):
+        assert ask("two.png", WHAT, env={"MMCLI_STOP": text}).stdout == by_option
+    assert (
+        ask("two.png", WHAT, env={"MMCLI_STOP": f"zzz {second}"}).stdout.strip().endswith(first)
+    )  # split at the space
+    assert ask("two.png", WHAT, env={"MMCLI_STOP": "[INST] zzz"}).stdout.strip() == whole
+    bad = ask("two.png", WHAT, env={"MMCLI_STOP": '["a'})
+    assert (bad.status, bad.stdout, "MMCLI_STOP" in bad.stderr) == (2, "", True)
+
+
 def test_the_same_seed_gives_the_same_answer(mmcli: Run, tiny: Random) -> None:
     def answer(seed: int) -> str:
         return mmcli("ask", "Hi!", *tiny.options, "--temp", "1.5", "--max-tokens", "30", "--seed", str(seed)).stdout

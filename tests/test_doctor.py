@@ -15,10 +15,12 @@ from typing import Any
 import pytest
 from PIL import Image, ImageOps
 
-from mmcli import engine
+from mmcli import engine, history
 from mmcli.engine.loaded import Options
 from mmcli.engine.local import LocalEngine
-from mmcli.health import Finding, canary, checkup, child, cpu, native, rebuild, sight, status, surroundings
+from mmcli.health import Finding, canary, checkup, child, cpu, kept, native, rebuild, sight, status, surroundings
+from mmcli.models import adopted, recorded
+from mmcli.models.hub import Remote
 from tests.conftest import PROJECTOR, WEIGHTS, Random, Run
 
 AVX2_BUILD = "CPU : SSE3 = 1 | AVX = 1 | AVX2 = 1 | F16C = 1 | FMA = 1 | BMI2 = 1 | OPENMP = 1 | "
@@ -45,7 +47,9 @@ def test_the_doctor_finds_this_machine_usable(mmcli: Run) -> None:
     assert done.status == 0, done.stdout + done.stderr
     lines = [line for line in done.stdout.splitlines() if not line.startswith("  ")]
     assert {line.split()[0] for line in lines} <= {"ok", "warning"}
-    for check in ("mmcli", "llama.cpp", "computing", "cpu", "gpu", "memory", "cache", "config", "microphone", "path"):
+    for check in ("mmcli", "llama.cpp", "computing", "cpu", "gpu", "memory", "cache", "config", "history", "adopted"):
+        assert any(line.split(None, 1)[1].startswith(f"{check}: ") for line in lines), check
+    for check in ("downloads", "microphone", "path"):
         assert any(line.split(None, 1)[1].startswith(f"{check}: ") for line in lines), check
     assert "\x1b" not in done.stdout
 
@@ -62,6 +66,36 @@ def test_its_json_has_every_finding_with_a_remedy_where_one_is_needed(mmcli: Run
     assert {"package", "version", "system", "devices"} <= set(found["llama.cpp"]["facts"])
     assert found["computing"]["facts"]["items"][-1]["item"] == "blind"
     assert found["memory"]["facts"]["cores"] >= 1
+
+
+def test_what_is_kept_in_the_data_folder_is_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MMCLI_DATA_DIR", str(tmp_path))
+    assert [finding.level for finding in kept.examine()] == ["ok"] * 3
+    assert not list(tmp_path.iterdir())  # nothing is made by looking
+    with history.Store(tmp_path) as store:
+        for _ in range(30):
+            turn = store.ask(store.start("ask", "m"), "What? " * 300)
+            store.say(turn, "This.")
+    there = adopted.Adopted("here", "LM Studio", Path(__file__), Path(__file__), True, False)
+    adopted.save([there, replace(there, name="lost", weights=tmp_path / "none.gguf")])
+    recorded.keep(Remote("a/b", "main", "1" * 40, "x", 5, "a" * 64), tmp_path)
+    found = {finding.check: finding for finding in kept.examine()}
+    assert (found["history"].level, found["history"].facts["talks"]) == ("ok", 30)
+    assert (found["adopted"].level, found["adopted"].facts["gone"]) == ("warning", ["lost"])
+    assert "--adopt" in (found["adopted"].remedy or "")
+    assert (found["downloads"].level, found["downloads"].facts["files"]) == ("ok", 1)
+
+    database = tmp_path / "history.db"
+    data = bytearray(database.read_bytes())
+    data[8192:40_960] = b"\xff" * (40_960 - 8192)  # pages behind the first two
+    database.write_bytes(data)
+    adopted.file().write_text("{")
+    recorded.file().write_text("[]")
+    found = {finding.check: finding for finding in kept.examine()}
+    assert [found[name].level for name in ("history", "adopted", "downloads")] == ["warning", "problem", "warning"]
+    assert "damaged" in found["history"].message and "move it away" in (found["history"].remedy or "")
+    assert (found["adopted"].status, "--adopt" in (found["adopted"].remedy or "")) == (2, True)
+    assert "set" in (found["downloads"].remedy or "") and recorded.file().read_text() == "[]"
 
 
 def test_a_bad_config_is_a_finding_and_not_the_end(mmcli: Run, tmp_path: Path) -> None:

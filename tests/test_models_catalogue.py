@@ -132,3 +132,10 @@ def test_a_default_that_is_here_is_taken_before_one_to_fetch(tmp_path: Path, mon
 @pytest.mark.parametrize("page", tables.TABLES, ids=lambda page: page.name)
 def test_a_page_s_table_of_models_is_made_from_the_catalogue(page: Path) -> None:
     assert page.read_text("utf-8") == tables.rewritten(page), "python -m tests.tables writes it"
+
+
+def test_a_name_with_a_dot_that_lacks_its_quotes_is_told_so(tmp_path: Path) -> None:
+    path = tmp_path / "models.toml"
+    path.write_text('[qwen3.5-0.8b]\nabout = "mine"\n')
+    with pytest.raises(UsageError, match=r'a name with a dot stands in quotes: \["qwen3\.5-0\.8b"\]'):
+        catalogue.parse_all(path, catalogue.tables(path), catalogue.parse)

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from mmcli import engine
-from mmcli.engine import devices, machine
+from mmcli.commands import fitting
+from mmcli.engine import devices, machine, mtmd
 from mmcli.engine.loaded import Options
 from mmcli.errors import ResourceError
 from mmcli.models import Room, catalogue, fit, gguf
@@ -243,3 +244,81 @@ def test_a_build_with_a_gpu_s_library_is_asked_in_a_child_process(monkeypatch: p
     monkeypatch.setattr(devices, "backends", lambda: ["cuda"])
     assert devices.free_gpu() == devices.free_in(devices.told()["devices"])
     assert "mmcli.engine.probe" in asked[-1]
+
+
+def big() -> Needs:
+    """A model of 8 GB in 32 layers, with 1 GB of cells at its context of 4096 tokens."""
+    return Needs(
+        weights=8 * GB,
+        projector=GB // 2,
+        kv_per_token=GB // 4096,
+        state=0,
+        graph=GB // 4,
+        graph_per_token=1024,
+        encode=GB // 4,
+        n_ctx_train=8192,
+        n_layers=32,
+    )
+
+
+def test_a_gpu_takes_all_layers_or_as_many_as_it_holds_with_their_cells() -> None:
+    model = big()
+    assert model.on_gpu(model.total(2048)) is None  # all of it
+    assert model.on_gpu(0) == (0, 4096)
+    found = [model.on_gpu(free) for free in range(0, model.total(2048), GB // 8)]
+    counts = [part[0] for part in found if part]
+    assert counts == sorted(counts) and counts[0] == 0 and 25 < counts[-1] <= 32
+    for free in range(GB, model.total(2048), GB // 3):
+        part = model.on_gpu(free)
+        assert part is not None and part[1] == model.n_ctx
+        taken = model.projector + model.compute(4096) + part[0] * (model.weights + model.kv(4096)) // 32
+        assert part[0] == 0 or taken + fit.SPARE <= free < taken + fit.SPARE + 2 * (model.weights + GB) // 32
+    assert replace(model, n_layers=None).on_gpu(GB) is None  # nobody knows: llama.cpp tries, and falls back
+
+
+@pytest.mark.parametrize(
+    ("gpu", "place", "some"),
+    [(0, "memory", False), (GB, "memory", False), (6 * GB, "memory", True), (40 * GB, "GPU", False)],
+)
+def test_what_goes_to_the_gpu_is_judged_from_a_device_s_free_memory(gpu: int, place: str, some: bool) -> None:
+    record = [{"name": "CUDA0", "type": "GPU", "free": gpu, "total": gpu}, {"type": "CPU", "free": 99 * GB}]
+    found = fit.judge(big(), Room(40 * GB, devices.free_in(record)))
+    assert (found.verdict, found.place, found.gpu_layers > 0) == ("fits", place, some)
+    assert found.largest == (4096 if some else 8192)
+    told = fitting.verdict(found)
+    assert (f"; {found.gpu_layers} of 32 layers go to the GPU" in told) == some
+    assert fitting.facts(found)["fits"]["gpu_layers"] == found.gpu_layers
+
+
+@pytest.mark.parametrize(
+    ("free", "layers", "context"), [(0, mtmd.ALL_LAYERS, None), (GB // 5, 3, 512), (GB, mtmd.ALL_LAYERS, None)]
+)
+def test_the_engine_asks_for_as_many_layers_as_the_gpu_holds(
+    free: int, layers: int, context: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The seam is what llama.cpp tells of its devices and what it is asked to load; there is no GPU here."""
+    asked: list[int] = []
+    real = mtmd.Weights
+
+    def weights(path: Path, *, gpu_layers: int, on_progress: Any) -> mtmd.Weights:
+        asked.append(gpu_layers)
+        loaded = real(path, gpu_layers=0, on_progress=on_progress)
+        loaded.device = "CUDA0"
+        return loaded
+
+    record = {"devices": [{"name": "CUDA0", "type": "GPU", "free": free, "total": free}]}
+    monkeypatch.setattr(mtmd, "Weights", weights)
+    monkeypatch.setattr(mtmd, "can_offload", lambda: True)
+    monkeypatch.setattr(devices, "told", lambda: record)
+
+    def part(free: int) -> tuple[int, int] | None:
+        return (3, 512) if free < GB else None
+
+    reckoned = needs(WEIGHTS)
+    how = {"fixed_bytes": reckoned.fixed, "token_bytes": reckoned.per_token, "part_for_gpu": part}
+    with engine.load(WEIGHTS, None, Options(**how)) as ready:
+        assert asked == [layers]
+        assert context is None or ready.n_ctx_limit == context
+    asked.clear()
+    with engine.load(WEIGHTS, None, Options(gpu_layers=2, **how)):
+        assert asked == [2]  # the person's word goes first

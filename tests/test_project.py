@@ -41,7 +41,7 @@ MAY_IMPORT = {
     "talk": {"errors", "media.types", "media.paths", "engine.messages"},
     "captions": {"errors", "media", "engine"},
     "history": {"errors", "config", "media.types", "engine.messages"},
-    "health": {"errors", "__version__", "config", "models", "media", "engine"},
+    "health": {"errors", "__version__", "config", "models", "media", "engine", "history"},
     "commands": {
         *("errors", "config", "interrupts", "models", "media", "engine", "terminal", "health", "captions"),
         *("history", "talk", "speech"),
@@ -60,7 +60,7 @@ MAY_NAME = {
     "filelock": {"models/recorded.py", "models/removing.py"},
     "jinja2": {"engine/template.py"},
     "psutil": {"engine/machine.py"},
-    "prompt_toolkit": {"terminal/keyboard.py"},
+    "prompt_toolkit": {"terminal/keyboard.py", "terminal/summoning.py"},
     "PIL": {"media/", "terminal/pixels.py", "terminal/graphics.py", "health/canary.py"},
     "sounddevice": {"health/microphone.py", "speech/devices.py"},
     "faster_whisper": {"speech/transcriber.py", "speech/vad.py"},

@@ -62,7 +62,20 @@ class After:
     def _named(self, outcome: Outcome, picture: Path) -> Outcome:
         wanted = self._namer.propose(picture, styles.file_name(outcome.caption))
         if self._journal is not None and wanted != picture:
-            for move in renaming.moves(picture, wanted):
-                self._journal.apply(move)
-                self._results.moved(move.old, move.new, wanted)
+            outcome = self._moved(outcome, picture, wanted, self._journal)
         return replace(outcome, renamed=os.path.join(os.path.dirname(outcome.source.name), wanted.name))
+
+    def _moved(self, outcome: Outcome, picture: Path, wanted: Path, journal: renaming.Journal) -> Outcome:
+        """The outcome with the new names of its sidecars, once the picture and all that is its own have theirs."""
+        moves = renaming.moves(picture, wanted, self._results.of_picture(picture))
+        for move in moves:
+            journal.apply(move)
+            self._results.moved(move.old, move.new)
+        new = {os.path.abspath(move.old): move.new for move in moves}
+        return replace(outcome, sidecars=tuple(_renamed(name, new) for name in outcome.sidecars))
+
+
+def _renamed(name: str, new: dict[str, Path]) -> str:
+    """A path under its file's new name, as it was given otherwise."""
+    moved = new.get(os.path.abspath(name))
+    return os.path.join(os.path.dirname(name), moved.name) if moved else name

@@ -9,7 +9,7 @@ import errno
 import json
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -65,8 +65,12 @@ class Namer:
         raise InputError(f"`{picture}`: there are too many pictures named `{stem}`")
 
 
-def moves(picture: Path, wanted: Path) -> list[Move]:
-    """The picture's move and those of the sidecars that can only be its own."""
+def moves(picture: Path, wanted: Path, known: Iterable[Path] = ()) -> list[Move]:
+    """The picture's move and those of the sidecars that can only be its own.
+
+    `known` are sidecars that were written for it, in other folders too. InputError where a name in one of these is
+    taken; nothing was renamed then.
+    """
     found = [Move(picture, wanted)]
     for suffix in _SIDECARS:
         found.append(Move(picture.with_name(picture.name + suffix), wanted.with_name(wanted.name + suffix)))
@@ -74,7 +78,23 @@ def moves(picture: Path, wanted: Path) -> list[Move]:
     others -= {picture.name, *(picture.stem + suffix for suffix in _SIDECARS)}
     if not others:  # no raw file or second picture that `a.xmp` could belong to
         found += [Move(picture.with_suffix(suffix), wanted.with_suffix(suffix)) for suffix in _SIDECARS]
-    return [found[0]] + [move for move in found[1:] if os.path.lexists(move.old)]
+    beside = {os.path.realpath(picture.parent)}
+    for place in known:
+        name = _follows(place.name, picture, wanted)
+        if name and os.path.realpath(place.parent) not in beside:
+            found.append(Move(place, place.with_name(name)))
+    there = [move for move in found[1:] if os.path.lexists(move.old)]
+    if taken := [move.new for move in there if move.old.parent != picture.parent and os.path.lexists(move.new)]:
+        raise InputError(f"`{taken[0]}` is there already: `{picture}` keeps its name", hint="move it away")
+    return [found[0], *there]
+
+
+def _follows(name: str, picture: Path, wanted: Path) -> str | None:
+    """What a sidecar is called once its picture is: `a.jpg.xmp` and `a.txt` follow `a.jpg`."""
+    for old, new in ((picture.name, wanted.name), (picture.stem, wanted.stem)):
+        if name in [old + suffix for suffix in _SIDECARS]:
+            return new + name[len(old) :]
+    return None
 
 
 def _names(folder: Path) -> list[str]:

@@ -6,6 +6,7 @@ SHA-256 leads to its media ID without decoding it. So a file that was moved, ren
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 import hashlib
 import json
@@ -27,6 +28,7 @@ CREATE TABLE IF NOT EXISTS results (key TEXT PRIMARY KEY, answer TEXT, setup TEX
 CREATE TABLE IF NOT EXISTS pictures (sha256 TEXT PRIMARY KEY, media_id TEXT, receipt TEXT);
 CREATE TABLE IF NOT EXISTS sidecars (path TEXT PRIMARY KEY, picture TEXT, digest TEXT);
 CREATE INDEX IF NOT EXISTS by_setup ON results (setup);
+CREATE INDEX IF NOT EXISTS by_picture ON sidecars (picture);
 """
 
 
@@ -117,12 +119,22 @@ class Results:
                 (_text(path), picture_name(picture), hashlib.sha256(data).hexdigest()),
             )
 
-    def moved(self, old: Path, new: Path, picture: Path) -> None:
-        """A sidecar has a new name, since its picture has."""
+    def of_picture(self, picture: Path) -> list[Path]:
+        """The sidecars that were last written for a picture, wherever they lie."""
+        try:
+            with self._lock:
+                rows = self._db.execute("SELECT path FROM sidecars WHERE picture = ?", (picture_name(picture),))
+                return [Path(ast.literal_eval(path)) for (path,) in rows.fetchall()]
+        except sqlite3.Error as error:
+            self._give_up(error)
+            return []
+
+    def moved(self, old: Path, new: Path) -> None:
+        """A picture or a sidecar has a new name."""
         with self._writing():
+            self._db.execute("UPDATE OR REPLACE sidecars SET path = ? WHERE path = ?", (_text(new), _text(old)))
             self._db.execute(
-                "UPDATE OR REPLACE sidecars SET path = ?, picture = ? WHERE path = ?",
-                (_text(new), picture_name(picture), _text(old)),
+                "UPDATE sidecars SET picture = ? WHERE picture = ?", (picture_name(new), picture_name(old))
             )
 
     # SQLite

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from mmcli.models import Entry, Fit, Model, Record, Room, SpeechEntry, SpeechModel, Wanted, WantedSpeech
     from mmcli.terminal import Style
 
-GB = 1_000_000_000
 COLUMNS = ("name", "here", "size_gb", "needs_gb", "fits", "abilities", "licence", "about")
 SPARE = ("licence", "needs_gb", "abilities", "about", "size_gb")  # what a narrow terminal goes without, in this order
 
@@ -65,11 +64,13 @@ def models(
 def _row(
     name: str, here: bool, size_gb: float | None, fit: Fit | None, abilities: Iterable[str], licence: Any, about: str
 ) -> dict[str, Any]:
+    from mmcli.models.sizes import rounded_gb
+
     return {
         "name": name,
         "here": here,
         "size_gb": size_gb,
-        "needs_gb": _gb(fit.n_bytes) if fit else None,
+        "needs_gb": rounded_gb(fit.n_bytes) if fit else None,
         "needs_bytes": fit.n_bytes if fit else None,
         "fits": fit.verdict if fit else None,
         "largest_context": fit.largest if fit else None,
@@ -92,9 +93,10 @@ def _fit(name: str, room: Room) -> Fit | None:
 def _size(name: str, entry: Entry) -> float | None:
     """GB on the disk: the catalogue's figure, or of a model that is here what its files take."""
     from mmcli import models as known
+    from mmcli.models.sizes import rounded_gb
 
     if n_bytes := _total(entry):
-        return _gb(n_bytes)
+        return rounded_gb(n_bytes)
     try:
         found = known.find(name)
     except ModelError:
@@ -102,14 +104,14 @@ def _size(name: str, entry: Entry) -> float | None:
     if not isinstance(found, known.Model):
         return None
     files = (*found.parts, *((found.projector,) if found.projector else ()))
-    return _gb(sum(file.stat().st_size for file in files))
+    return rounded_gb(sum(file.stat().st_size for file in files))
 
 
 def _total(entry: Entry | SpeechEntry) -> int | None:
     """All files together, where their sizes are known or were recorded."""
     from mmcli import models as known
 
-    sizes = known.sizes(entry)
+    sizes = known.file_sizes(entry)
     return None if None in sizes else sum(size for size in sizes if size)
 
 
@@ -117,11 +119,12 @@ def _adopt(style: Style) -> int:
     """Look for models of other tools, remember them, and say what was found and what was left."""
     from mmcli import models as known
     from mmcli import terminal
+    from mmcli.models.sizes import rounded_gb
 
     with terminal.progress(style) as progress:
         found = known.adopt(progress)
     rows = [
-        (model.name, model.place, _gb(model.n_bytes), str(model.weights), str(model.projector))
+        (model.name, model.place, rounded_gb(model.n_bytes), str(model.weights), str(model.projector))
         for model in found.models
     ]
     terminal.table(("name", "place", "size_gb", "weights", "projector"), rows, style)
@@ -141,11 +144,12 @@ def _adopt(style: Style) -> int:
 def _adopted_rows(room: Room) -> list[dict[str, Any]]:
     """The rows of models that other tools have, and the catalogue has not."""
     from mmcli.models import adopted, catalogue
+    from mmcli.models.sizes import rounded_gb
 
     rows = []
     for model in adopted.load().values():
         if model.name not in catalogue.load():
-            size = None if model.gone else _gb(model.n_bytes)
+            size = None if model.gone else rounded_gb(model.n_bytes)
             senses = [word for word, able in (("image", model.sees), ("audio", model.hears)) if able]
             about = f"{'gone from' if model.gone else 'from'} {model.place}: {model.weights}"
             rows.append(_row(model.name, not model.gone, size, _fit(model.name, room), senses, None, about))
@@ -216,21 +220,23 @@ def _speech_rows() -> list[dict[str, Any]]:
     """The rows of the models that write down speech."""
     from mmcli import models as known
     from mmcli.models import speech
+    from mmcli.models.sizes import rounded_gb
 
     rows = []
     if speech.has_starter():
         n_bytes = sum(path.stat().st_size for path in speech.STARTER.iterdir() if path.is_file())
         about = "a tiny built-in model for trying things out; it knows a few hundred words"
-        rows.append(_row("starter", True, _gb(n_bytes), None, ["speech"], "MIT", about))
+        rows.append(_row("starter", True, rounded_gb(n_bytes), None, ["speech"], "MIT", about))
     for name, entry in speech.load().items():
         here = isinstance(known.find_speech(name), known.SpeechModel)
-        rows.append(_row(name, here, _gb(_total(entry)), None, ["speech"], entry.licence, entry.about))
+        rows.append(_row(name, here, rounded_gb(_total(entry)), None, ["speech"], entry.licence, entry.about))
     return rows
 
 
 def _of_speech(found: SpeechModel | WantedSpeech) -> dict[str, Any]:
     """What is known of a model that writes down speech."""
     from mmcli import models as known
+    from mmcli.models.sizes import rounded_gb
 
     facts: dict[str, Any] = {"name": found.name, "here": isinstance(found, known.SpeechModel)}
     if found.entry is not None:
@@ -239,7 +245,7 @@ def _of_speech(found: SpeechModel | WantedSpeech) -> dict[str, Any]:
             "abilities": ["speech"],
             "languages": found.entry.languages,
             "licence": found.entry.licence,
-            "size_gb": _gb(_total(found.entry)),
+            "size_gb": rounded_gb(_total(found.entry)),
             "repo": found.entry.repo,
             "revision": found.entry.revision,
             "sha256": {file.file: file.sha256 for file in found.entry.files if file.sha256},
@@ -253,6 +259,7 @@ def _facts(found: Model | Wanted, entry: Entry | None) -> dict[str, Any]:
     """In the order people ask for them; what is not known is None."""
     from mmcli import models as known
     from mmcli.models import adopted, speech
+    from mmcli.models.sizes import rounded_gb
 
     facts: dict[str, Any] = {"name": found.name, "here": isinstance(found, known.Model)}
     if entry is not None:
@@ -260,7 +267,7 @@ def _facts(found: Model | Wanted, entry: Entry | None) -> dict[str, Any]:
             "about": entry.about,
             "abilities": list(entry.abilities),
             "licence": entry.licence,
-            "size_gb": _gb(_total(entry)),
+            "size_gb": rounded_gb(_total(entry)),
             "parameters_million": entry.parameters,
             "context_advice": entry.context,
             "memory_gb": entry.memory,
@@ -305,10 +312,6 @@ def _of_files(model: Model) -> dict[str, Any]:
     if model.projector:
         facts["projector_type"] = projector_type(gguf.read(model.projector))
     return facts | {"template": header.text("tokenizer.chat_template")}
-
-
-def _gb(n_bytes: int | None) -> float | None:
-    return round(n_bytes / GB, 3) if n_bytes else None
 
 
 def _words(value: object) -> str:

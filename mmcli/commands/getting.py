@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from mmcli.models import Download, Model, SpeechModel, Wanted
     from mmcli.terminal import Progress, Style
 
-MB, GB = 1_000_000, 1_000_000_000
-
 
 def find(name: str | None, mmproj: Path | None, *, yes: bool, style: Style) -> Model | Wanted:
     """The model of that name, or this machine's default where nobody chose; no connection is made."""
@@ -126,9 +124,10 @@ def _tell_fit(download: Download, style: Style) -> bool:
     """Tell what the model takes in memory and on the disk; False where it is known not to fit the memory."""
     from mmcli import models, terminal
     from mmcli.commands import fitting
+    from mmcli.models import sizes
 
-    disk = f"{download.wanted.name} takes {words(download.n_missing)} on the disk"
-    terminal.notice(f"{disk}; {words(models.free_disk())} are free", style)
+    disk = f"{download.wanted.name} takes {sizes.words(download.n_missing)} on the disk"
+    terminal.notice(f"{disk}; {sizes.words(models.free_disk())} are free", style)
     if download.needs is None:
         return True
     fit = models.judge(download.needs, fitting.room())
@@ -147,22 +146,20 @@ def _tell_fit(download: Download, style: Style) -> bool:
 
 def what(download: Download) -> str:
     """`2 files, 2.95 GB, from Qwen/Qwen3-VL-4B-Instruct-GGUF, licence Apache-2.0`"""
+    from mmcli.models import sizes
+
     n_files = len(download.files)
     rest = ""
     if download.n_missing < download.n_bytes:
-        rest = f" ({words(download.n_missing)} of it still to come)"
+        rest = f" ({sizes.words(download.n_missing)} of it still to come)"
     licence = download.licence or "not told by its repository"
     files = f"{n_files} file{'s' if n_files > 1 else ''}"
-    return f"{files}, {words(download.n_bytes)}{rest}, from {download.wanted.repo}, licence: {licence}"
+    return f"{files}, {sizes.words(download.n_bytes)}{rest}, from {download.wanted.repo}, licence: {licence}"
 
 
 def size(name: str) -> str:
     """The download's size as far as it is known without asking the Hub."""
-    from mmcli.models import catalogue, speech
+    from mmcli.models import catalogue, sizes, speech
 
     known = catalogue.load().get(name) or speech.load().get(name)
-    return words(known.n_bytes) if known and known.n_bytes else "it says how large it is"
-
-
-def words(n_bytes: int) -> str:
-    return f"{n_bytes / GB:.2f} GB" if n_bytes >= GB / 10 else f"{n_bytes / MB:.1f} MB"
+    return sizes.words(known.n_bytes) if known and known.n_bytes else "it says how large it is"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -10,6 +11,7 @@ from typing import Annotated
 import typer
 
 from mmcli.commands.completion import model_names, talk_ids
+from mmcli.errors import UsageError
 
 
 class Detail(StrEnum):
@@ -211,9 +213,29 @@ SeedOpt = Annotated[
         help="The same seed gives the same answer on the same machine.",
     ),
 ]
+
+
+def _stop(ctx: typer.Context, value: list[str] | None) -> list[str] | None:
+    """MMCLI_STOP as config.toml has it, `["###", " and so on"]`; what does not begin so Typer has split at spaces."""
+    source, text = ctx.get_parameter_source("stop"), os.environ.get("MMCLI_STOP", "").strip()
+    if source is None or source.name != "ENVIRONMENT" or not text.startswith(('["', "['")):
+        return value
+    import tomllib
+
+    try:
+        texts = tomllib.loads(f"stop = {text}")["stop"]
+    except tomllib.TOMLDecodeError:
+        texts = None
+    if not isinstance(texts, list) or not all(isinstance(item, str) for item in texts):
+        raise UsageError("MMCLI_STOP begins as a list of texts and is none", hint='as in: ["###", " and so on"]')
+    return texts
+
+
 StopOpt = Annotated[
     list[str] | None,
-    typer.Option("--stop", envvar="MMCLI_STOP", rich_help_panel=ANSWER, help="End the answer before this text."),
+    typer.Option(
+        "--stop", envvar="MMCLI_STOP", callback=_stop, rich_help_panel=ANSWER, help="End the answer before this text."
+    ),
 ]
 ThinkOpt = Annotated[
     bool,

@@ -46,8 +46,8 @@ def rm(
 
 def _models(names: list[str], consent: bool, style: Style) -> int:
     from mmcli import terminal
-    from mmcli.commands.getting import words
     from mmcli.models import removing
+    from mmcli.models.sizes import words
 
     removal = removing.plan(names)
     for text in _told(removal):
@@ -92,8 +92,8 @@ def _json(removal: Removal) -> dict[str, object]:
 
 def _partials(consent: bool, style: Style) -> int:
     from mmcli import terminal
-    from mmcli.commands.getting import words
     from mmcli.models import removing
+    from mmcli.models.sizes import words
 
     idle, busy = removing.partials()
     for part in idle:

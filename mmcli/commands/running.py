@@ -133,6 +133,7 @@ class Loading:
             cache_bytes=int(machine.cache_size * GB),
             fixed_bytes=needs.fixed if needs else None,
             token_bytes=needs.per_token if needs else None,
+            part_for_gpu=needs.on_gpu if needs else None,
             other_parts=model.parts[1:],
             media_newline=model.media_newline,
             template_kwargs=dict(model.advice.template_kwargs),

@@ -33,7 +33,7 @@ def undo(
             terminal.failure(f"{terminal.escaped(str(move.old))} cannot be renamed back: {reason}", None)
             continue
         if not dry_run:
-            results.moved(move.old, move.new, move.new.with_suffix(""))
+            results.moved(move.old, move.new)
         if not quiet:
             terminal.pair(str(move.old), str(move.new))
     results.close()

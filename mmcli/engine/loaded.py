@@ -47,6 +47,8 @@ class Options:
     other_parts: tuple[Path, ...] = ()  # of weights that are split: llama.cpp finds them by the first
     worth_saving: float = WORTH_SAVING  # seconds: what was computed faster is not stored
     media_newline: bool = False  # the LLaVA family was trained with a newline after each picture
+    # Free bytes on the GPUs → how many layers go there, and the context reckoned with; None: all of them.
+    part_for_gpu: Callable[[int], tuple[int, int] | None] | None = None
     template_kwargs: dict[str, object] = field(default_factory=dict)
     stop: threading.Event = field(default_factory=threading.Event)  # set from anywhere: end what is running
     on_notice: Callable[[str], None] = _silent
@@ -81,19 +83,23 @@ class Loaded:
         files = sum(path.stat().st_size for path in (*parts, projector) if path is not None)
         free = machine.free_memory()
         free_gpu = devices.free_in(devices.told().get("devices", ())) if mtmd.can_offload() else 0
+        choose = options.part_for_gpu if options.gpu_layers is None and free_gpu else None
+        part = choose(free_gpu) if choose is not None else None
         # On a GPU the two would fight for its memory while llama.cpp reckons how much of it is free.
         if projector is not None and first is not None and not mtmd.can_offload():
             self._beside = Beside(weights, first, self._load_beside)
             self._close.callback(self._beside.close)
         try:
-            self.weights = self._load_weights(weights, on_progress)
+            self.weights = self._load_weights(weights, part[0] if part else options.gpu_layers, on_progress)
         except BaseException:
             self.close()
             raise
         self._close.callback(self._close_projector)
         self.template = self._make_template(self.weights)
-        on_gpu = self.weights.device != "CPU" and options.gpu_layers is None
+        on_gpu = self.weights.device != "CPU" and options.gpu_layers is None and part is None
         affordable = self._affordable(free_gpu if on_gpu else free, files, mapped=not on_gpu)
+        if part and part[0]:  # the cells of these layers must fit there too
+            affordable = min(affordable, part[1])
         self.room = Room(options.n_ctx, self.weights.n_ctx_train, affordable)
         self.seconds = time.perf_counter() - started  # that loading took
 
@@ -166,7 +172,7 @@ class Loaded:
             self.projector.close()
         self.projector = None
 
-    def _load_weights(self, path: Path, on_progress: OnProgress | None) -> mtmd.Weights:
+    def _load_weights(self, path: Path, gpu_layers: int | None, on_progress: OnProgress | None) -> mtmd.Weights:
         def report(done: int, total: int) -> bool:
             if on_progress is not None:
                 on_progress("load", done, total)
@@ -174,7 +180,7 @@ class Loaded:
 
         mtmd.native()
         mtmd.log.listener = self._options.on_debug
-        layers = mtmd.ALL_LAYERS if self._options.gpu_layers is None else self._options.gpu_layers
+        layers = mtmd.ALL_LAYERS if gpu_layers is None else gpu_layers
         if not mtmd.can_offload():
             if self._options.gpu_layers:
                 self._options.on_notice("this llama-cpp-python was built without a GPU backend: running on the CPU")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from mmcli import __version__, models
 from mmcli.errors import MmcliError, ModelError
-from mmcli.health import child, native, surroundings
+from mmcli.health import child, kept, native, surroundings
 from mmcli.health.findings import Finding
 from mmcli.health.sight import BLIND, Request
 from mmcli.models import gguf
@@ -51,6 +51,7 @@ def examine(bad_config: MmcliError | None = None) -> Iterator[Finding]:
     yield surroundings.memory()
     yield from surroundings.disks()
     yield surroundings.config_file(bad_config)
+    yield from kept.examine()
     yield surroundings.microphone(child.run(child.program("mmcli.health.microphone"), seconds=30))
     yield surroundings.path()
 

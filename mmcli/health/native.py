@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from mmcli.health import cpu, rebuild
 from mmcli.health.findings import Finding
+from mmcli.models.sizes import GB
 
 if TYPE_CHECKING:
     from mmcli.health.child import Ended
 
-GB = 1_000_000_000
 INSTALL = "docs/install.md has the builds"
 
 

@@ -13,11 +13,11 @@ from mmcli import config
 from mmcli.engine import machine
 from mmcli.errors import MmcliError
 from mmcli.health.findings import Finding
+from mmcli.models.sizes import GB, words
 
 if TYPE_CHECKING:
     from mmcli.health.child import Ended
 
-GB = 1_000_000_000
 LITTLE_MEMORY = 2 * GB  # less holds only the smallest models
 LITTLE_DISK = 5 * GB  # a small model with its projector takes 1 to 4 GB
 HEAD = 65_536  # bytes: a script says in its first lines whose it is
@@ -27,7 +27,7 @@ def memory() -> Finding:
     """Cores and free memory, as a container leaves them."""
     cores, free, total = machine.cores(), machine.free_memory(), machine.total_memory()
     facts = {"cores": cores, "free": free, "total": total}
-    message = f"{_gb(free)} of {_gb(total)} free; {cores} core{'s' if cores != 1 else ''} to compute with"
+    message = f"{words(free, 1)} of {words(total, 1)} free; {cores} core{'s' if cores != 1 else ''} to compute with"
     if free < LITTLE_MEMORY:
         remedy = "close other programs, or use a small model: its files and about 1 GB more must fit"
         return Finding("memory", "warning", message, remedy, facts)
@@ -48,7 +48,7 @@ def _cache(check: str, folder: Path, about: str) -> Finding:
     except OSError as error:
         return Finding(check, "warning", f"cannot look at `{folder}`: {error.strerror}", "check the folder's rights")
     facts = {"folder": str(folder), "size": size, "free": free}
-    message = f"`{folder}` holds {_gb(size)} ({about}); {_gb(free)} free there"
+    message = f"`{folder}` holds {words(size, 1)} ({about}); {words(free, 1)} free there"
     if not there.is_dir():
         return Finding(check, "warning", f"`{there}` is a file, not a folder", "move it away", facts)
     if not os.access(there, os.W_OK):
@@ -149,7 +149,3 @@ def _size(folder: Path) -> int:
                 continue
             total += 0 if os.path.islink(os.path.join(place, name)) else entry.st_size
     return total
-
-
-def _gb(n_bytes: int) -> str:
-    return f"{n_bytes / GB:.1f} GB" if n_bytes >= GB / 10 else f"{n_bytes / 1e6:.1f} MB"

@@ -65,6 +65,9 @@ MIGRATIONS = (
     CREATE INDEX media_by_hash ON media (sha256);
     CREATE VIRTUAL TABLE words USING fts5 (text, tokenize = 'unicode61 remove_diacritics 2');
     """,
+    """
+    ALTER TABLE turns ADD COLUMN heard_by TEXT;
+    """,
 )
 
 
@@ -112,13 +115,18 @@ def _ours(error: sqlite3.Error, path: Path | None) -> MmcliError:
     if name.startswith("SQLITE_FULL"):
         return ResourceError(f"the history `{path}` cannot be written: the disk is full")
     if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
-        return InputError(
-            f"the history `{path}` is damaged: {error}",
-            hint="nothing was changed; move it away to begin a new one, or try `sqlite3 FILE .recover`",
-        )
+        return damaged(path, str(error))
     if "no such module: fts5" in str(error):
         return ResourceError("this Python's SQLite has no full-text search (FTS5), which the history needs")
     return ResourceError(f"the history `{path}` cannot be used: {error}")
+
+
+def damaged(path: Path | None, reason: str) -> InputError:
+    """The error for a file whose pages are not in order."""
+    return InputError(
+        f"the history `{path}` is damaged: {' '.join(reason.split())}",
+        hint="nothing was changed; move it away to begin a new one, or try `sqlite3 FILE .recover`",
+    )
 
 
 def _prepare(path: Path) -> None:

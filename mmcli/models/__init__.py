@@ -43,6 +43,7 @@ __all__ = [
     "default",
     "fetch",
     "fetch_speech",
+    "file_sizes",
     "find",
     "find_any",
     "find_speaker",
@@ -53,7 +54,6 @@ __all__ = [
     "judge",
     "plan",
     "records",
-    "sizes",
 ]
 
 REFERENCE = re.compile(r"([A-Za-z0-9][\w.-]*/[\w.-]+)(?::([\w.-]+))?")
@@ -154,7 +154,7 @@ def fits(found: Model | Wanted, room: Room) -> Fit | None:
     return judge(needs, room) if needs else None
 
 
-def sizes(entry: Entry | SpeechEntry) -> list[int | None]:
+def file_sizes(entry: Entry | SpeechEntry) -> list[int | None]:
     """Bytes of each of an entry's files: the catalogue's figure, else what was recorded when the file came."""
     if entry.repo is None:
         return [file.bytes for file in entry.files]
@@ -165,7 +165,7 @@ def sizes(entry: Entry | SpeechEntry) -> list[int | None]:
 
 def _needs_of_entry(entry: Entry) -> Needs | None:
     """What a model that is not whole here takes: by the headers of what is here of it, else guessed from its sizes."""
-    found = sizes(entry)
+    found = file_sizes(entry)
     guess = fit.of_entry(entry, found)
     if guess is None or entry.repo is None:
         return guess

@@ -184,12 +184,23 @@ def checked(name: str, table: Any, kind: type, of: Callable[[str, Any], Any]) ->
     known = {item.name: item for item in fields(kind)}
     for key in table:
         if key not in known:
-            quotes = f'; a name with a dot stands in quotes: ["{name}.{key}"]' if isinstance(table[key], dict) else ""
+            meant = _dotted(f"{name}.{key}", table[key])
+            quotes = f'; a name with a dot stands in quotes: ["{meant}"]' if meant else ""
             raise ValueError(f"has the key `{key}`, which is not known{quotes}")
     for key, item in known.items():
         if key not in table and item.default is MISSING and item.default_factory is MISSING:
             raise ValueError(f"has no `{key}`")
     return {key: of(key, item) for key, item in table.items()}
+
+
+def _dotted(name: str, table: Any) -> str | None:
+    """The name that somebody may have meant whose TOML has tables in tables, because it lacks its quotes."""
+    while isinstance(table, dict):
+        inner = [key for key, value in table.items() if isinstance(value, dict)]
+        if len(table) != 1 or not inner:
+            return name
+        name, table = f"{name}.{inner[0]}", table[inner[0]]
+    return None
 
 
 _KINDS: dict[str, tuple[type, ...]] = {

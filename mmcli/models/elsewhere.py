@@ -7,6 +7,20 @@ llama.cpp      ORG_NAME_FILE, all in one folder             LLAMA_CACHE, or llam
 LM Studio      PUBLISHER/MODEL/FILE                         ~/.lmstudio/models and its relatives
 Ollama         manifests/HOST/USER/MODEL/TAG → blobs/sha256-DIGEST         OLLAMA_MODELS, ~/.ollama/models
 
+Each as the tool's own source has it:
+
+- llama.cpp since 2026, common/hf-cache.cpp: LLAMA_CACHE, HF_HUB_CACHE, HUGGINGFACE_HUB_CACHE, HF_HOME/hub,
+  XDG_CACHE_HOME or ~/.cache with huggingface/hub, whichever is set first; links to blobs, or the files themselves where
+  links fail.
+- llama.cpp before, common/arg.cpp (common_params_handle_model) and common.cpp (fs_get_cache_directory): the repository
+  and the file, each `/` a `_`; what came by --model-url or from Docker has its file's name only.
+- LM Studio, lmstudio.ai/docs/basics/import-model; its home is what ~/.lmstudio-home-pointer names (the `lms` command
+  reads it), and `downloadsFolder` of its settings.json the folder of models. Its source is not public: the last two are
+  as other programs read them.
+- Ollama, envconfig/config.go (Models), manifest/paths.go (BlobsPath: `:` or `-` after sha256, letters of either case),
+  manifest/manifest.go (Manifests: four folders deep; WriteManifest), server/images.go (GetModel: the last model layer
+  is the weights; projectors are a list, of which the first is used).
+
 Nothing in these folders is trusted: what is no GGUF, is damaged or belongs to nothing is counted and passed over.
 """
 
@@ -30,6 +44,7 @@ HUB, LLAMA_CPP, LM_STUDIO, OLLAMA = "Hugging Face", "llama.cpp", "LM Studio", "O
 MAX_FILES = 20_000  # looked at in one place
 MAX_DEPTH = 6  # folders below the place
 MAX_JSON = 1 << 20  # bytes of a manifest or of settings
+MANIFEST_DEPTH = 4  # HOST/USER/MODEL/TAG
 OLLAMA_LAYERS = {f"application/vnd.ollama.image.{kind}": kind for kind in ("model", "projector")}
 
 
@@ -62,7 +77,7 @@ def places() -> list[tuple[str, Path]]:
         caches.append(Path(local))
     studio = [home / ".lmstudio", home / ".cache" / "lm-studio"]
     if pointed := _read(home / ".lmstudio-home-pointer").strip():
-        studio.insert(0, Path(pointed))
+        studio.insert(0, Path(pointed.splitlines()[0]))
     found = [(HUB, cache.root())]
     if named := environment.get("LLAMA_CACHE"):
         found += [(LLAMA_CPP, Path(named)), (HUB, Path(named))]  # it holds either of the two forms
@@ -72,7 +87,7 @@ def places() -> list[tuple[str, Path]]:
         chosen = _object(folder / "settings.json").get("downloadsFolder")
         if isinstance(chosen, str) and chosen:
             found.append((LM_STUDIO, Path(chosen)))
-    if named := environment.get("OLLAMA_MODELS"):
+    if named := environment.get("OLLAMA_MODELS", "").strip().strip("\"'"):  # as envconfig's Var takes it
         found.append((OLLAMA, Path(named)))
     found += [(OLLAMA, home / ".ollama" / "models"), (OLLAMA, Path("/usr/share/ollama/.ollama/models"))]
     unique: dict[tuple[str, str], tuple[str, Path]] = {}
@@ -190,13 +205,15 @@ def _of_ollama(root: Path) -> list[Group]:
     """One group for each manifest: its layers are the files."""
     groups = []
     for manifest in _walk(root / "manifests", suffix=""):
+        if len(manifest.relative_to(root / "manifests").parts) != MANIFEST_DEPTH:
+            continue
         layers = _object(manifest).get("layers")
         files: dict[str, Path] = {}
         for layer in layers if isinstance(layers, list) else ():
             kind = OLLAMA_LAYERS.get(str(layer.get("mediaType"))) if isinstance(layer, dict) else None
             blob = _blob(root, layer.get("digest")) if kind else None
-            if kind and blob:
-                files.setdefault(kind, blob)
+            if kind and blob and not (kind == "projector" and kind in files):
+                files[kind] = blob
         if "model" in files:
             tag = "" if manifest.name == "latest" else f"-{manifest.name}"
             groups.append(Group(OLLAMA, tuple(files.values()), f"{manifest.parent.name}{tag}", is_pair=True))
@@ -205,9 +222,9 @@ def _of_ollama(root: Path) -> list[Group]:
 
 def _blob(root: Path, digest: object) -> Path | None:
     """The file of a layer; older versions wrote a colon into its name."""
-    if not isinstance(digest, str) or not re.fullmatch(r"sha256:[0-9a-f]{64}", digest):
+    if not isinstance(digest, str) or not re.fullmatch(r"sha256[:-][0-9a-fA-F]{64}", digest):
         return None
-    paths = [root / "blobs" / digest.replace(":", mark) for mark in "-:"]
+    paths = [root / "blobs" / f"sha256{mark}{digest[len('sha256:') :]}" for mark in "-:"]
     return next((path for path in paths if _is_file(path)), None)
 
 

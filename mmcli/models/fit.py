@@ -71,6 +71,7 @@ class Needs:
     n_ctx_train: int | None = None  # tokens; None: not known
     n_ctx_advised: int | None = None
     known: bool = True  # False: guessed from the files' sizes, for want of their headers
+    n_layers: int | None = None
 
     @property
     def n_ctx(self) -> int:
@@ -97,6 +98,17 @@ class Needs:
         """Everything but files and KV cache: the buffers, and the process itself."""
         return self.graph + self.graph_per_token * _whole(n_ctx) + self.encode + PROCESS
 
+    def on_gpu(self, free: int) -> tuple[int, int] | None:
+        """What of it `free` bytes on GPUs take where they cannot take all: layers, and the context reckoned with.
+
+        Projector and buffers go there first, then layer by layer with its cells. None: all of it, or nobody knows.
+        """
+        if self.n_layers is None or self.total(min(SHORT_CONTEXT, self.n_ctx)) <= free:
+            return None
+        first = self.total(self.n_ctx) - self.weights - self.kv(self.n_ctx) + SPARE
+        layer = (self.weights + self.kv(self.n_ctx)) // self.n_layers + 1
+        return min(max(0, free - first) // layer, self.n_layers), self.n_ctx
+
     def largest(self, free: int, *, mapped: bool = True) -> int:
         """The largest context for so many free bytes, in tokens, within what the model was trained on; engine/local.py
         gives as much. Where weights are mapped, up to a quarter may go to the context at their expense.
@@ -115,6 +127,7 @@ class Fit:
     place: Literal["memory", "GPU"]  # where it would run
     free: int  # bytes there
     largest: int  # tokens of context there is room for; 0 where it does not fit
+    gpu_layers: int = 0  # that go to the GPU all the same, where its place is the memory
 
     @property
     def n_bytes(self) -> int:
@@ -130,7 +143,10 @@ def judge(needs: Needs, room: Room) -> Fit:
     gpu, memory = (_judge(needs, free) for free in (room.gpu, room.memory))
     if gpu != "no":
         return Fit(needs, gpu, "GPU", room.gpu, needs.largest(room.gpu, mapped=False))
-    return Fit(needs, memory, "memory", room.memory, needs.largest(room.memory) if memory != "no" else 0)
+    part = needs.on_gpu(room.gpu) if room.gpu else None
+    layers, reckoned = part if part and part[0] else (0, None)
+    largest = needs.largest(room.memory) if memory != "no" else 0
+    return Fit(needs, memory, "memory", room.memory, min(largest, reckoned) if reckoned else largest, layers)
 
 
 def _judge(needs: Needs, free: int) -> Verdict:
@@ -185,6 +201,7 @@ def of_headers(
         encode=encode_bytes(projector) if projector else 0,
         n_ctx_train=_number(weights, "context_length") or None,
         n_ctx_advised=n_ctx_advised,
+        n_layers=_number(weights, "block_count"),
     )
 
 

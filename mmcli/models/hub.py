@@ -20,7 +20,7 @@ from typing import Any, TypeAlias, TypeVar
 
 from mmcli import offline
 from mmcli.errors import MmcliError, ModelError, NetworkError, ResourceError
-from mmcli.models import cache, gguf
+from mmcli.models import cache, gguf, sizes
 
 OnProgress: TypeAlias = Callable[[str, int, int], None]
 T = TypeVar("T")
@@ -187,7 +187,7 @@ def check_disk(n_bytes: int) -> None:
     free = free_disk()
     if n_bytes and n_bytes + MARGIN > free:
         raise ResourceError(
-            f"the download takes {n_bytes / 1e9:.2f} GB, but the disk of `{cache.root()}` has {free / 1e9:.2f} GB free",
+            f"the download takes {sizes.words(n_bytes)}, but the disk of `{cache.root()}` has {sizes.words(free)} free",
             hint="free some space, or let HF_HOME name a folder on another disk",
         )
 
