@@ -24,7 +24,8 @@ GOOD: dict[str, Any] = {
 def test_every_entry_of_the_catalogue_is_whole(name: str) -> None:
     entry = catalogue.load()[name]
     assert not entry.about.endswith(".") and len(entry.about) <= 80
-    assert entry.sees or entry.hears
+    assert (entry.sees or entry.hears) != entry.speaks
+    assert entry.speaks or not entry.needs_voice
     assert entry.projector is not None and entry.projector != entry.weights
     for file in entry.files:  # a hash without its revision would break with the next upload; without its size, too
         assert file.sha256 is None or (file.bytes is not None and entry.revision is not None)
@@ -37,6 +38,7 @@ def test_the_catalogue_reaches_from_small_to_large_and_has_every_kind() -> None:
     assert any(name.startswith("llava") for name in entries)
     assert any(entry.prompts for entry in entries.values())  # those that only read pages
     assert any(entry.hears for entry in entries.values())
+    assert any(entry.speaks and not entry.needs_voice for entry in entries.values())
 
 
 def test_a_good_table_is_an_entry() -> None:

@@ -117,6 +117,33 @@ def test_the_voice_speaks_the_language_of_the_person_s_settings(
     assert speakers.system_voice("it", "fr").name.split()[-1] == "it"
 
 
+@pytest.mark.parametrize(
+    ("text", "language", "read"),
+    [
+        ("A red circle", "en-us", "en-us"),
+        ("写真には赤い丸があります。", "en", "ja"),
+        ("照片里有一个红色的圆。", "en", "cmn"),
+        ("照片里有一个红色的圆。", "zh", "zh"),
+        ("빨간 원이 있습니다", "de", "ko"),
+        ("Красный круг", "en", "ru"),
+        ("Червоне коло", "uk", "uk"),
+        ("The word круг means circle", "en", "en"),
+        ("3.5, 7!", "fr", "fr"),
+    ],
+)
+def test_a_text_is_read_by_who_knows_its_letters(text: str, language: str, read: str) -> None:
+    assert speakers.reader(text, language) == read
+
+
+@needs_espeak
+def test_an_english_voice_does_not_spell_out_other_letters_unless_it_was_named() -> None:
+    def seconds(voice: speakers.Speaker) -> float:
+        return sum(map(len, voice.say("写真には赤い丸があります。", threading.Event()))) / voice.sample_rate
+
+    read, spelt = seconds(speakers.system_voice(language="en")), seconds(speakers.system_voice("en"))
+    assert 0.5 < read < spelt, "it spells: Chinese letter, Chinese letter"
+
+
 def test_without_any_program_that_speaks_the_remedy_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(AudioDeviceError) as told:
@@ -232,6 +259,34 @@ with Aloud(noted) as aloud:
     told, _ = spoken(code, loudspeaker, tmp_path, home)
     first, second = "This is the first sentence, and it is a long one.", "This is the second."
     assert told == [[first, second], first]
+
+
+@needs_espeak
+@needs_microphone
+def test_what_is_made_slower_than_it_sounds_is_not_chopped(
+    loudspeaker: VirtualMicrophone, tmp_path: Path, home: Path
+) -> None:
+    code = """
+import numpy as np
+class Slow:
+    name, sample_rate = "slow", 16000
+    def say(self, text, stop):
+        for i in range(6):
+            time.sleep(0.25)
+            yield np.full(1600, 0.5, np.float32) * np.sin(np.arange(1600, dtype=np.float32))
+    def close(self):
+        pass
+with Aloud(Slow()) as aloud:
+    aloud.add("Hello. ")
+    aloud.finish()
+    print(json.dumps(None))
+"""
+    _, samples = spoken(code, loudspeaker, tmp_path, home)
+    loud = np.flatnonzero(np.abs(samples) > 0.1)
+    assert len(loud), "nothing was heard"
+    heard = samples[loud[0] : loud[-1]]
+    blocks = np.abs(heard[: len(heard) // 800 * 800].reshape(-1, 800)).max(axis=1)  # 50 ms each
+    assert 0.5 < len(heard) / RATE < 0.9 and (blocks > 0.1).mean() > 0.9, blocks
 
 
 @needs_espeak

@@ -73,6 +73,8 @@ def test_no_sentence_is_endless() -> None:
     said = sentences("word, " * 500 + "x" * 1000)
     assert all(0 < len(one) <= LONGEST for one in said) and len(said) > 10
     assert sum(one.count("word") for one in said) == 500
+    whole = sentences("word " * 500 + "end. " + "word, " * 500 + "end.", 10_000)
+    assert all(0 < len(one) <= LONGEST for one in whole) and sum(one.count("word") for one in whole) == 1000
 
 
 def test_nothing_of_a_text_is_lost() -> None:

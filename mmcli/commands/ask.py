@@ -132,7 +132,9 @@ def ask(
             pieces = aloud.told(recorder.keep(ready.generate(messages, sampling, progress)))
             answer = terminal.answer(pieces, style, progress, talk=recorder.talk)
             terminal.receipts(answer, style)
-            aloud.finish()
+            with terminal.progress(style) as waiting:
+                waiting("speaking; Ctrl-C ends it", 0, -1)
+                aloud.finish()
     return running.status(answer)
 
 

@@ -21,6 +21,7 @@ def find(name: str | None, mmproj: Path | None, *, yes: bool, style: Style) -> M
 
     if name:
         named = models.find(name, mmproj)
+        named.require(sight=False, hearing=False)  # one that only speaks
         tell_projector(named, mmproj, style)
         return named
     chosen = models.default(fitting.room())

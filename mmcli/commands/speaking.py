@@ -144,6 +144,7 @@ def choose(wishes: Wishes, machine: Machine, *, yes: bool, style: Style) -> Spea
 
 def _talker(found: Model | Wanted, wishes: Wishes, machine: Machine, *, yes: bool, style: Style) -> Speaker:
     """The model, ready to speak, fetched if need be; what can be wrong with the voice is told first."""
+    from mmcli import models, terminal
     from mmcli.commands import getting
     from mmcli.speech.speaker import own_language
 
@@ -154,6 +155,11 @@ def _talker(found: Model | Wanted, wishes: Wishes, machine: Machine, *, yes: boo
         )
     _require_voice(found, wishes)
     voice = _recording(wishes.recording) if wishes.recording else None
+    if isinstance(found, models.Wanted) and not (yes or terminal.can_ask(style)):
+        raise ModelError(
+            f"`{found.name}` is not on this machine yet",
+            hint=f"`mmcli pull {found.name}` or --yes fetches it ({getting.size(found.name)}); or --speaker system",
+        )
     model = getting.here(found, yes=yes, style=style)
     _require_voice(model, wishes)  # of a model from the Hub, its files tell
     from mmcli.engine.talker import Talker

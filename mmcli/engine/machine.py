@@ -28,6 +28,17 @@ def _quota() -> int | None:
         return None
 
 
+def calm_threads() -> None:
+    """Let OpenMP's threads sleep when they wait long; a person's own settings stay.
+
+    libgomp reads GOMP_SPINCOUNT, other runtimes the policy, both once, when they are loaded. Usually llama.cpp loads
+    them; but PortAudio's ALSA plugins do too (through libsoxr), so whoever starts PortAudio first calls this before.
+    """
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    if "GOMP_SPINCOUNT" not in os.environ:
+        os.environ["GOMP_SPINCOUNT"] = str(spin_count())
+
+
 def spin_count() -> int:
     """How often an OpenMP thread that waits for the others looks again before it sleeps.
 
@@ -35,17 +46,6 @@ def spin_count() -> int:
     one (docs/performance.md). The count is fixed for a process, so the machine as it is at the start decides.
     """
     return 400 if is_busy() else 2000
-
-
-def tame_openmp() -> None:
-    """Fix how OpenMP's threads wait. Before libgomp is loaded, by whomever: it reads these variables once.
-
-    libgomp reads GOMP_SPINCOUNT, other runtimes the policy. llama.cpp brings libgomp, and so does PortAudio on Linux,
-    through ALSA's plugins: loaded by it with nothing set, a prefill took thirty seconds instead of one.
-    """
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-    if "GOMP_SPINCOUNT" not in os.environ:
-        os.environ["GOMP_SPINCOUNT"] = str(spin_count())
 
 
 def is_busy() -> bool:

@@ -66,7 +66,7 @@ log = Log()
 @functools.cache
 def native() -> tuple[Any, Any]:
     """The binding modules (llama_cpp.llama_cpp, llama_cpp.mtmd_cpp), with logging tied to `log`."""
-    machine.tame_openmp()
+    machine.calm_threads()
     # When llama.cpp aborts, its reason is enough: a debugger's backtrace would bury it.
     os.environ.setdefault("GGML_NO_BACKTRACE", "1")
     if "llama_cpp" not in sys.modules:

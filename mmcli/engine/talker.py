@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 
 N_CTX = 1536  # tokens: a reference voice of 30 s is 375, a long sentence 200, its sound 750
 N_BATCH = 256
-MOST_FRAMES = 750  # a minute: no sentence takes longer, but a model that finds no end would
+FRAME_RATE = 12.5  # frames a second, of both kinds
+MOST_SECONDS = 60.0  # no sentence takes longer, but a model that finds no end would
 QWEN, POCKET = 1, 2  # mtmd_gen_audio_type
 # Frames after which libmtmd has turned all there is into samples by itself; asked in between, Qwen's decoder, which
 # always takes 72 at once, would fill up with silence.
@@ -59,6 +60,7 @@ class Talker:
         seed: int | None = None,
         threads: int | None = None,
         gpu_layers: int | None = None,
+        most_seconds: float = MOST_SECONDS,
     ) -> None:
         """`voice` is somebody speaking, at `VOICE_RATE` Hz, whose voice it takes; `language` a code: English is
         spoken where it is none of LANGUAGES.
@@ -93,6 +95,7 @@ class Talker:
             self._voice = stack.enter_context(bitmaps_of([voice] if voice is not None else []))
             self._language = language.encode() if language in LANGUAGES else b""
             self._seed = random.randrange(2**31) if seed is None else seed
+            self._most_frames = round(most_seconds * FRAME_RATE)
             self._n_said = 0
             self._stack = stack.pop_all()
 
@@ -140,7 +143,7 @@ class Talker:
         """Frame by frame: sample, step, and hand on what has become samples."""
         n_given, is_over = 0, ctypes.c_bool(False)
         state = self._llama.llama_get_embeddings_ith(self._context.handle, -1)
-        for n_frames in range(1, MOST_FRAMES + 1):
+        for n_frames in range(1, self._most_frames + 1):
             if stop.is_set():
                 return
             token = sampler.sample(self._context) if sampler else NO_TOKEN

@@ -124,7 +124,9 @@ def search(known: dict[str, Adopted], is_here: Callable[[str], bool], on_progres
             taken = {model.name for model in found.models} | (set(names.values()) - {names.get(key)})
             entry = entry if entry not in taken else None
             name = names.get(key) or entry or _free_name(_name(group, weights), group.place, taken)
-            found.models.append(Adopted(name, group.place, weights, projector, header.sees, header.hears))
+            found.models.append(
+                Adopted(name, group.place, weights, projector, header.sees, header.hears and not header.speaks)
+            )
     found.alone = [path for path in found.alone if os.path.realpath(path) not in {weights for weights, _ in seen}]
     return found
 

@@ -30,6 +30,7 @@ AHEAD = 20.0  # seconds of sound that are made before they are played
 PAUSE = 0.15  # seconds between sentences; the resampler's last samples come out in it
 OTHER_RATES = (48_000, 44_100)  # Hz, tried where a device refuses what it calls its own
 PATIENCE = 10.0  # seconds without a block taken, after which a device is taken for dead
+AMPLE = 1.1  # seconds of sound made in a second: with less, a sentence is made whole before it is begun
 MEMORY = 300.0  # seconds for which what was said is remembered
 
 
@@ -57,6 +58,7 @@ class Aloud:
         self._made: deque[tuple[_Sentence, NDArray[np.float32]]] = deque()  # (n_samples,) at the device's rate
         self._all: deque[_Sentence] = deque()  # what was begun to be said, oldest first
         self._is_making = self._is_playing = self._is_closing = self._is_new = False
+        self._pace: float | None = None  # seconds of sound the speaker makes in a second, by its last sentence
         self._stopped = threading.Event()  # set and replaced by `stop`: whoever holds the old one gives up
         self._silence = False  # the player is to drop what the device still holds
         self._wrote = 0.0  # monotonic seconds: when the device last took a block
@@ -167,18 +169,33 @@ class Aloud:
         try:
             while (work := self._next_sentence()) is not None:
                 sentence, stopped = work
-                resampler = Resampler(self.speaker.sample_rate, 1, self.rate)
-                pause = np.zeros((round(self.speaker.sample_rate * PAUSE), 1), np.float32)
-                with contextlib.closing(_closable(self.speaker.say(sentence.text, stopped))) as blocks:
-                    for block in blocks:
-                        if not self._keep(sentence, resampler(block.reshape(-1, 1)), stopped):
-                            break
-                self._keep(sentence, resampler(pause), stopped)
+                self._make_one(sentence, stopped)
                 with self._changed:
                     self._is_making = False
                     self._changed.notify_all()
         except BaseException as error:  # raised where the text comes from
             self._fail(error)
+
+    def _make_one(self, sentence: _Sentence, stopped: threading.Event) -> None:
+        """One sentence's sound; held back until it is whole where the speaker is slower than the sound."""
+        resampler = Resampler(self.speaker.sample_rate, 1, self.rate)
+        pause = np.zeros((round(self.speaker.sample_rate * PAUSE), 1), np.float32)
+        held: list[NDArray[np.float32]] = []
+        made, making, since = 0.0, 1e-6, time.monotonic()  # seconds of sound; seconds it took, without any waiting here
+        with contextlib.closing(_closable(self.speaker.say(sentence.text, stopped))) as blocks:
+            for block in blocks:
+                making += time.monotonic() - since
+                made += len(block) / self.speaker.sample_rate
+                held.append(resampler(block.reshape(-1, 1)))
+                if (self._pace or made / making) >= AMPLE:
+                    if not all([self._keep(sentence, one, stopped) for one in held]):
+                        return
+                    held.clear()
+                since = time.monotonic()
+        if made and not stopped.is_set():
+            self._pace = made / making
+        for one in (*held, resampler(pause)):
+            self._keep(sentence, one, stopped)
 
     def _next_sentence(self) -> tuple[_Sentence, threading.Event] | None:
         with self._changed:

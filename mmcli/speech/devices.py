@@ -54,7 +54,7 @@ class Device:
 
 def portaudio() -> Any:
     """The sounddevice module, with PortAudio started; AudioDeviceError where that fails."""
-    machine.tame_openmp()  # ALSA's plugins load libgomp: a model that runs beside the sound would be ruined
+    machine.calm_threads()  # ALSA's plugins load libgomp: a model that runs beside the sound would be ruined
     try:
         import sounddevice
     except ImportError as error:

@@ -20,7 +20,7 @@ _GO_ON = frozenset(
 _MAY_END = frozenset("etc no inc ltd co corp jr sr u.s u.k a.m p.m ph.d usw al sec min max".split())
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
 _END = re.compile(
-    r"(?P<mark>[.!?…]+)(?P<close>[\"'”’»)\]*_`~]*)(?=\s)"  # what follows must be there: `3.` may become `3.5`
+    r"(?P<mark>[.!?…]++)(?P<close>[\"'”’»)\]*_`~]*+)(?=\s)"  # what follows must be there: `3.` may become `3.5`
     r"|[。！？｡．]+[」』）】”’]*"
     r"|(?P<line>\n)"
 )
@@ -32,7 +32,7 @@ _LINK = re.compile(r"!?\[([^\]]*)\](?:\([^)\s]*(?:\s+\"[^\"]*\")?\)|\[[^\]]*\])"
 _URL = re.compile(
     r"<?\bhttps?://(?:www\.)?([^\s/<>()\[\]\"'?#]+)[^\s<>()\[\]\"']*?(?=[.,;:!?]*(?:[\s<>()\[\]\"']|$))>?"
 )
-_TAG = re.compile(r"</?[a-zA-Z][^<>]*>|<!--.*?-->")
+_TAG = re.compile(r"</?[a-zA-Z][^<>]*>|<!--.*?-->|<\|[^|<>]*\|>")  # and what tokenizers of models obey
 _KEPT = frozenset("°©®™%+=<>±×÷€£¥$&§'’-–—/@#")
 
 
@@ -59,6 +59,9 @@ class Sentences:
     def _cut(self, at_end: bool) -> list[str]:
         said: list[str] = []
         while self._text:
+            if self._fence is None and self._line_begins and self._text.startswith("\n"):
+                self._text = self._text.lstrip("\n")
+                continue
             if self._fence is not None or self._line_begins:
                 passed = self._pass_code(at_end)
                 if passed is None:
@@ -100,6 +103,8 @@ class Sentences:
         own_line = self._line_begins and _OWN_LINE.match(text)
         after_number = re.match(r"\s*\d{1,3}[.)]\s", text) if self._line_begins else None
         for found in _END.finditer(text, after_number.end() if after_number else 0):
+            if found.start() >= LONGEST:
+                break
             if found["line"]:
                 ends = bool(own_line) or not text[: found.start()].strip() or self._line_ends(found.end(), at_end)
                 if ends is None:
@@ -114,8 +119,6 @@ class Sentences:
                     return None
                 if ends:
                     return found.end()
-            if found.end() > LONGEST:
-                break
         if at_end and len(text) <= LONGEST:
             return len(text)
         return self._clause(len(text), at_end)
@@ -151,7 +154,7 @@ class Sentences:
         text = self._text[:limit]
         if not self._began:
             for found in _CLAUSE.finditer(text):
-                if found.end() >= FIRST_CLAUSE and not _OWN_LINE.match(text):
+                if FIRST_CLAUSE <= found.end() <= LONGEST and not _OWN_LINE.match(text):
                     return found.end()
         if len(text) <= LONGEST:
             return None

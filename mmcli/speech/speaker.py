@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import unicodedata
 import wave
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -33,6 +34,19 @@ INSTALL = {
     "win32": "Windows brings PowerShell's voices; or `winget install eSpeak-NG.eSpeak-NG`",
 }
 _ESPEAK = ("espeak-ng", "espeak")
+# The beginnings of the Unicode names of letters that a Latin voice can only spell out -> who can read them: the first,
+# or any of the others where that is the person's own language.
+SCRIPTS = {
+    "HIRAGANA": ("ja",),
+    "KATAKANA": ("ja",),
+    "CJK": ("cmn", "zh", "yue", "hak", "ja"),
+    "HANGUL": ("ko",),
+    "CYRILLIC": ("ru", "uk", "be", "bg", "mk", "sr", "kk", "ky", "tt", "mn"),
+    "GREEK": ("el", "grc"),
+    "ARABIC": ("ar", "fa", "ur", "ug", "sd"),
+    "HEBREW": ("he",),
+    "DEVANAGARI": ("hi", "mr", "ne", "kok"),
+}
 _POWERSHELL = ("powershell", "pwsh")
 # Text and names come in by files and variables: nothing a model says is ever part of a script.
 _SAPI = """
@@ -82,7 +96,7 @@ def system_voice(voice: str | None = None, language: str | None = None) -> Speak
     if sys.platform == "win32" and (program := _first(_POWERSHELL)):
         return Sapi(program, voice, language)
     if program := _first(_ESPEAK):
-        return Espeak(program, voice or language or "en")
+        return Espeak(program, voice or language or "en", follows=voice is None)
     raise AudioDeviceError(
         "nothing on this machine can speak: there is no espeak-ng", hint=INSTALL.get(sys.platform, INSTALL["linux"])
     )
@@ -91,10 +105,11 @@ def system_voice(voice: str | None = None, language: str | None = None) -> Speak
 class Espeak:
     """espeak-ng, or the espeak it grew from: knows a hundred languages, and begins at once."""
 
-    def __init__(self, program: str, voice: str) -> None:
+    def __init__(self, program: str, voice: str, *, follows: bool = False) -> None:
+        """`follows`: a text in letters that the voice cannot read is given to one that can."""
         self.name = f"{Path(program).stem} {voice}"
-        self._command = [program, "-v", voice, "-b", "1", "--stdin", "--stdout"]
-        with _running(self._command, b"a") as process:
+        self._program, self._voice, self._follows = program, voice, follows
+        with _running(self._command(voice), b"a") as process:
             assert process.stdout is not None
             found = _wav_header(process.stdout)
         if found is None:
@@ -103,17 +118,21 @@ class Espeak:
         self.sample_rate = found
 
     def say(self, text: str, stop: threading.Event) -> Iterator[NDArray[np.float32]]:
-        with _running(self._command, plain(text).encode()) as process:
+        voice = reader(text, self._voice) if self._follows else self._voice
+        with _running(self._command(voice), plain(text).encode()) as process:
             assert process.stdout is not None
             if _wav_header(process.stdout) is None:
                 if stop.is_set():
                     return
-                raise AudioDeviceError(f"{self.name} said nothing", hint=f"try it: `{self._command[0]} hello`")
+                raise AudioDeviceError(f"{self.name} said nothing", hint=f"try it: `{self._program} hello`")
             while not stop.is_set():
                 data = process.stdout.read(2 * BLOCK)
                 if not data:
                     break
                 yield _floats(data)
+
+    def _command(self, voice: str) -> list[str]:
+        return [self._program, "-v", voice, "-b", "1", "--stdin", "--stdout"]
 
     def close(self) -> None:
         pass
@@ -197,6 +216,17 @@ def plain(text: str) -> str:
     """The text without what espeak-ng and `say` take as commands: `[[…]]` are phonemes to them."""
     text = text.replace("[[", "[ [").replace("]]", "] ]")
     return "".join(character if character.isprintable() else " " for character in text)
+
+
+def reader(text: str, language: str) -> str:
+    """The language to read a text in: `language`, unless most of its letters are of a script that is foreign to it."""
+    letters = [unicodedata.name(character, "").split(" ")[0] for character in text if character.isalpha()]
+    # a few kana make Chinese characters Japanese
+    found = [SCRIPTS[name.split("-")[0]] for name in letters if name.split("-")[0] in SCRIPTS]
+    if 2 * len(found) <= len(letters):
+        return language
+    readers = next((script for script in found if script == ("ja",)), found[0])
+    return language if language.split("-")[0] in readers else readers[0]
 
 
 def own_language() -> str | None:
