@@ -32,6 +32,7 @@ from mmcli.commands.pull import pull
 from mmcli.commands.rm import rm
 from mmcli.commands.transcribe import transcribe
 from mmcli.commands.undo import undo
+from mmcli.commands.voice import voice
 
 SETTINGS = {"help_option_names": ["-h", "--help"]}
 app = typer.Typer(
@@ -47,6 +48,7 @@ app = typer.Typer(
 IN_SHORT = {  # one line each in `mmcli --help`, at 80 columns: 61 characters
     "ask": "Ask a question about pictures, sounds or texts.",
     "chat": "Talk about pictures, sounds and texts.",
+    "voice": "Talk about pictures with your voice, and be answered.",
     "caption": "Caption pictures: one, or a hundred thousand.",
     "undo": "Take back the last `mmcli caption --rename --yes`.",
     "transcribe": "Write down what is said in sounds, videos, a microphone.",
@@ -138,7 +140,7 @@ def _top(
 
 
 COMMANDS = (
-    *(ask, chat, caption, undo, transcribe),
+    *(ask, chat, voice, caption, undo, transcribe),
     *(pull, models, show, rm, devices, doctor, demo, completion.completion),
 )
 for _function in COMMANDS:

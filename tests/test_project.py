@@ -60,7 +60,7 @@ MAY_NAME = {
     "filelock": {"models/recorded.py", "models/removing.py"},
     "jinja2": {"engine/template.py"},
     "psutil": {"engine/machine.py"},
-    "prompt_toolkit": {"terminal/keyboard.py"},
+    "prompt_toolkit": {"terminal/keyboard.py", "terminal/summoning.py"},
     "PIL": {"media/", "terminal/pixels.py", "terminal/graphics.py", "health/canary.py"},
     "sounddevice": {"health/microphone.py", "speech/devices.py"},
     "faster_whisper": {"speech/transcriber.py", "speech/vad.py"},

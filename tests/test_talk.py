@@ -48,7 +48,14 @@ class Notes:
     def __init__(self) -> None:
         self.told: list[str] = []
 
-    def question(self, text: str, media: Sequence[Medium] = (), sampling: Sampling | None = None) -> None:
+    def question(
+        self,
+        text: str,
+        media: Sequence[Medium] = (),
+        sampling: Sampling | None = None,
+        *,
+        heard_by: str | None = None,
+    ) -> None:
         self.told.append(f"? {text} {len(media)}")
 
     def keep(self, pieces: Iterator[Piece]) -> Iterator[Piece]:

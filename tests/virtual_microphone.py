@@ -56,7 +56,15 @@ class VirtualMicrophone:
 
     def play(self, path: Path) -> subprocess.Popen[bytes]:
         """Play a WAV file into it."""
-        return subprocess.Popen(["paplay", path], env=os.environ | self.env)
+        return subprocess.Popen(["paplay", "--device=virtual", path], env=os.environ | self.env)
+
+    def speak_elsewhere(self) -> None:
+        """From now on, the system's loudspeaker is one that the microphone does not hear."""
+        for arguments in (
+            ["load-module", "module-null-sink", "sink_name=elsewhere"],
+            ["set-default-sink", "elsewhere"],
+        ):
+            subprocess.run(["pactl", *arguments], env=os.environ | self.env, check=True, capture_output=True)
 
     def wait_for_listener(self) -> None:
         """Wait until somebody records: what is played before is lost."""

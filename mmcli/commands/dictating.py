@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,6 +80,20 @@ def opened(name: str | None, stop: threading.Event) -> Iterator[Microphone]:
         yield microphone
 
 
+def audible(microphone: Microphone, warn: Callable[[str], None]) -> Iterator[NDArray[np.float32]]:
+    """Its blocks; and one warning where it is open but gives nothing at all."""
+    from mmcli.speech.devices import mute_hint
+
+    n_samples, is_mute = 0, True
+    for block in microphone:
+        if is_mute:
+            is_mute = not block.any()
+            before, n_samples = n_samples, n_samples + len(block)
+            if is_mute and before < MUTE_AFTER * 16_000 <= n_samples:
+                warn(f"`{microphone.device.name}` gives digital silence only: {mute_hint()}")
+        yield block
+
+
 @dataclass
 class _Dictation:
     transcriber: Transcriber
@@ -99,7 +113,7 @@ class _Dictation:
         self.sink.begin(transcript)
         lost: AudioDeviceError | None = None
         try:
-            for block in self._blocks(microphone):
+            for block in audible(microphone, lambda text: terminal.warning(text, self.style)):
                 self._meter(block, utterances)
                 for utterance in utterances.feed(block):
                     self._hear(utterance, transcript)
@@ -115,21 +129,6 @@ class _Dictation:
         if lost is not None:
             raise lost
         return transcript
-
-    def _blocks(self, microphone: Microphone) -> Iterator[NDArray[np.float32]]:
-        """The blocks; and one warning where the microphone is open but gives nothing at all."""
-        from mmcli import terminal
-        from mmcli.speech.devices import mute_hint
-
-        n_samples, is_mute = 0, True
-        for block in microphone:
-            if is_mute:
-                is_mute = not block.any()
-                before, n_samples = n_samples, n_samples + len(block)
-                if is_mute and before < MUTE_AFTER * 16_000 <= n_samples:
-                    text = f"`{microphone.device.name}` gives digital silence only: {mute_hint()}"
-                    terminal.warning(text, self.style)
-            yield block
 
     def _meter(self, block: NDArray[np.float32], utterances: Utterances) -> None:
         from mmcli import terminal

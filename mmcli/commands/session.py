@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import base64
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from mmcli import errors, interrupts, media, talk, terminal
 from mmcli.commands import remembering, running, slash
@@ -19,6 +19,7 @@ from mmcli.errors import MmcliError
 from mmcli.media import capture
 
 if TYPE_CHECKING:
+    from mmcli.engine import Piece
     from mmcli.engine.local import LocalEngine
     from mmcli.history import Recorder, Talk
     from mmcli.media import Medium, Source
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 class Session:
     """What a chat is made of; the commands of slash.py work on it."""
+
+    KIND: ClassVar[str] = "chat"  # the command, and what the history calls the talk
 
     def __init__(
         self,
@@ -46,14 +49,16 @@ class Session:
         self.pending = ""  # stands at the next prompt
         self.saved: Path | None = None  # where /save wrote this talk
         self.is_over = False
+        self.own_keys: Sequence[tuple[str, str]] = ()  # beside those of every chat, for /help
         self._machine, self._wishes, self._max_megapixels = machine, wishes, max_megapixels
         self._loading = self._new_loading()
         self._preparing = Preparing(self._refresh)
         self._mmproj: Path | None = None  # that was chosen by its path
         self._keyboard: terminal.Keyboard | None = None
+        self._heard_by: str | None = None  # the speech model that wrote the present question down
         self._status = 0
 
-    def __enter__(self) -> Session:
+    def __enter__(self) -> Self:
         if not self.style.debug:  # two threads' debug lines would mix
             self._loading.start()  # while the first question is typed
         return self
@@ -77,7 +82,7 @@ class Session:
             dropped=self._dropped,
             paste_picture=self._paste_picture,
         )
-        with interrupts.clean_end(), terminal.open_keyboard(hooks, typed) as keyboard:
+        with interrupts.clean_end(), self._open(hooks, typed) as keyboard:
             self._keyboard = keyboard
             if self.is_person:
                 self._greet()
@@ -90,7 +95,7 @@ class Session:
         while not self.is_over:
             try:
                 default, self.pending = self.pending, ""
-                text = keyboard.read(default)
+                text = self._next(keyboard, default)
             except EOFError:
                 break
             except KeyboardInterrupt:
@@ -98,7 +103,7 @@ class Session:
             try:
                 self.take(text)
             except (MmcliError, KeyboardInterrupt) as error:
-                if not self.is_person:
+                if not self._outlives(error):
                     raise
                 keyboard.hold()  # a question typed ahead may have meant what did not happen
                 if isinstance(error, MmcliError):
@@ -106,6 +111,18 @@ class Session:
                 else:
                     self.note("interrupted")
         return 0 if self.is_person else self._status
+
+    def _open(self, hooks: terminal.Hooks, typed: Path | None) -> terminal.Keyboard:
+        """Where messages come from."""
+        return terminal.open_keyboard(hooks, typed)
+
+    def _next(self, keyboard: terminal.Keyboard, default: str) -> str:
+        """The next message."""
+        return keyboard.read(default)
+
+    def _outlives(self, error: BaseException) -> bool:
+        """Whether an error only costs what led to it, since somebody is there to mend it."""
+        return self.is_person
 
     @property
     def is_person(self) -> bool:
@@ -135,17 +152,29 @@ class Session:
         with terminal.progress(self.style) as progress, interrupts.two_steps(self._loading.stop):
             self._loading.begin(progress)
             self._preparing.settle(progress)
-            pieces = self.talk.ask(engine, words, self.sampling, progress, n_ctx_limit=engine.n_ctx_limit)
-            answer = terminal.answer(pieces, self.style, progress, tell_media=False)
+            pieces = self.talk.ask(
+                engine, words, self.sampling, progress, n_ctx_limit=engine.n_ctx_limit, heard_by=self._heard_by
+            )
+            answer = terminal.answer(self._passed_on(pieces), self.style, progress, tell_media=False)
         self.pending = words if answer.finish_reason == "interrupted" and not answer.text else ""
         terminal.receipts(answer, self.style)
-        self._status = running.status(answer) or self._status
         if answer.finish_reason == "interrupted":
-            self.is_over = not self.is_person
-            if self._keyboard is not None:
-                self._keyboard.hold()
-            if self.pending:
-                self.note("nothing was said: your question is back at the prompt, its media are staged")
+            self._interrupted()
+        else:
+            self._status = running.status(answer) or self._status
+
+    def _passed_on(self, pieces: Iterator[Piece]) -> Iterator[Piece]:
+        """An answer on its way to the screen."""
+        return pieces
+
+    def _interrupted(self) -> None:
+        """Ctrl-C ended an answer."""
+        self._status = errors.INTERRUPTED
+        self.is_over = not self.is_person
+        if self._keyboard is not None:
+            self._keyboard.hold()
+        if self.pending:
+            self.note("nothing was said: your question is back at the prompt, its media are staged")
 
     def attach(self, names: Sequence[str], *, recursive: bool = False) -> None:
         """Stage files, addresses and folders: all of them, or none where one is no good."""
@@ -199,7 +228,7 @@ class Session:
         self.talk.clear()
         self.saved = None
         name, mmproj = remembering.reference(self.model, self._mmproj)
-        self.recorder.begin("chat", name, self.talk.system, mmproj=mmproj)
+        self.recorder.begin(self.KIND, name, self.talk.system, mmproj=mmproj)
         self._prepare()
 
     def take_up(self, kept: Talk | None, setup: remembering.Setup | None = None) -> None:
@@ -212,7 +241,7 @@ class Session:
         self.talk.system, self._mmproj = setup.system, setup.mmproj
         self.talk.turns += past.turns
         self.talk.staged += past.unanswered
-        remembering.begin(self.recorder, "chat", kept, self.model, setup)
+        remembering.begin(self.recorder, self.KIND, kept, self.model, setup)
         self._prepare()
 
     def restore(self, document: Any) -> None:
@@ -303,7 +332,7 @@ class Session:
 
     def _part(self) -> None:
         if self.is_person and self.recorder.talk and self.talk.turns:
-            self.note(f"`mmcli chat -c {self.recorder.talk}` goes on with this talk")
+            self.note(f"`mmcli {self.KIND} -c {self.recorder.talk}` goes on with this talk")
 
     def _facts(self) -> list[str]:
         """The status line."""

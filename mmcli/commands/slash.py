@@ -249,7 +249,7 @@ def _help(session: Session, argument: str) -> None:
     terminal.pairs([(_usage(name), command.about) for name, command in TABLE.items()])
     if session.is_person:
         terminal.aside("")
-        terminal.pairs(KEYS)
+        terminal.pairs([*KEYS, *session.own_keys])
 
 
 def _quit(session: Session, argument: str) -> None:

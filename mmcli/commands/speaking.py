@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 SYSTEM = "system"
 MOST_SECONDS = 60.0  # of a reference voice; 5 to 15 are enough, and libmtmd takes 30 at most
 OPTIONS = {"speaker": "--speaker", "voice": "--voice", "output_device": "--output-device"}
+OPTIONS |= {"half_duplex": "--half-duplex"}  # of `mmcli voice`
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,24 @@ class Voice:
                 except MmcliError as error:
                     self._trouble = error
             yield piece
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether answers are said at all."""
+        return self._aloud is not None
+
+    @property
+    def is_speaking(self) -> bool:
+        return self._aloud is not None and self._aloud.speaking
+
+    @property
+    def first_sound(self) -> float | None:
+        """When the first sound of the last answer left the loudspeaker, by the monotonic clock."""
+        return self._aloud.first_sound if self._aloud is not None else None
+
+    def saying(self, now: float, seconds: float) -> str:
+        """What was being said in the `seconds` before `now`, on the monotonic clock."""
+        return self._aloud.saying(now, seconds) if self._aloud is not None else ""
 
     def finish(self) -> None:
         """Wait until all is said; what went wrong with it is raised now."""

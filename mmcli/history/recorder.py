@@ -108,8 +108,18 @@ class Recorder:
 
     # one turn
 
-    def question(self, text: str, media: Sequence[Medium] = (), sampling: Sampling | None = None) -> None:
-        """Write down a question, before it is answered. `media`: what is new in it, not what the talk showed before."""
+    def question(
+        self,
+        text: str,
+        media: Sequence[Medium] = (),
+        sampling: Sampling | None = None,
+        *,
+        heard_by: str | None = None,
+    ) -> None:
+        """Write down a question, before it is answered. `media`: what is new in it, not what the talk showed before.
+
+        `heard_by`: the speech model that wrote it down, where it was spoken.
+        """
         self._catch_up()
         self._turn, self._said, self._thought = None, "", ""
         with self._safely() as store:
@@ -119,7 +129,7 @@ class Recorder:
                 self.talk = store.start(self._kind, self._model, self._system, mmproj=self._mmproj)
             hashes = {medium.receipt.sha256 for medium in media}
             kept = {sha256: data for sha256, data in self._collected.items() if sha256 in hashes}
-            self._turn = store.ask(self.talk, text, media, sampling=sampling, kept=kept)
+            self._turn = store.ask(self.talk, text, media, sampling=sampling, kept=kept, heard_by=heard_by)
             for sha256 in kept:
                 del self._collected[sha256]
 

@@ -44,6 +44,7 @@ class Turn:
     answer: Answer | None  # with receipts and usage; None: the process ended before the answer did
     sampling: Mapping[str, Any] | None
     is_taken_back: bool
+    heard_by: str | None = None  # the speech model that wrote the question down; None: it was typed
 
 
 @dataclass(frozen=True)

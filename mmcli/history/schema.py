@@ -65,6 +65,9 @@ MIGRATIONS = (
     CREATE INDEX media_by_hash ON media (sha256);
     CREATE VIRTUAL TABLE words USING fts5 (text, tokenize = 'unicode61 remove_diacritics 2');
     """,
+    """
+    ALTER TABLE turns ADD COLUMN heard_by TEXT;
+    """,
 )
 
 

@@ -109,10 +109,12 @@ class Store:
         *,
         sampling: Sampling | None = None,
         kept: Mapping[str, bytes] | None = None,
+        heard_by: str | None = None,
     ) -> int:
         """Add a question, before it is answered; the turn's number. Until `finish`, the turn counts as interrupted.
 
         `kept`: bytes of media by their SHA-256, to be stored beside the history unless they are there already.
+        `heard_by`: the speech model that wrote the question down; None where it was typed.
         """
         now = time.time()
         with self._writing() as database:
@@ -120,9 +122,11 @@ class Store:
             if found is None:  # deleted by another process meanwhile
                 raise InputError(f"there is no talk `{talk}` any more")
             how = None if sampling is None else json.dumps(asdict(sampling))
-            row = (talk, now, *found, _storable(question), how)
+            row = (talk, now, *found, _storable(question), how, _storable(heard_by))
             number = database.execute(
-                "INSERT INTO turns (talk, asked, model, system, question, sampling) VALUES (?, ?, ?, ?, ?, ?)", row
+                "INSERT INTO turns (talk, asked, model, system, question, sampling, heard_by)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?)",
+                row,
             ).lastrowid
             assert number is not None
             for place, medium in enumerate(media):
@@ -213,7 +217,7 @@ class Store:
             ).fetchone()
             rows = database.execute(
                 "SELECT id, asked, model, system, question, answer, reasoning, finish_reason, error, facts, sampling,"
-                " taken_back IS NOT NULL FROM turns WHERE talk = ? ORDER BY id",
+                " taken_back IS NOT NULL, heard_by FROM turns WHERE talk = ? ORDER BY id",
                 (talk,),
             ).fetchall()
             turns = tuple(self._turn(turn) for turn in rows)
@@ -295,7 +299,7 @@ class Store:
         self._database.execute("INSERT INTO words (rowid, text) VALUES (?, ?)", (turn, text))
 
     def _turn(self, row: Sequence[Any]) -> Turn:
-        number, asked, model, system, question, said, reasoning, reason, error, facts, sampling, taken = row
+        number, asked, model, system, question, said, reasoning, reason, error, facts, sampling, taken, heard_by = row
         shown = self._database.execute(
             "SELECT receipt, path, url, media_id, text FROM media WHERE turn = ? ORDER BY place", (number,)
         )
@@ -312,6 +316,7 @@ class Store:
             answer=unpack_answer(facts, said, reasoning, reason) if facts else None,
             sampling=json.loads(sampling) if sampling else None,
             is_taken_back=bool(taken),
+            heard_by=heard_by,
         )
 
     def _keep(self, sha256: str, data: bytes) -> None:

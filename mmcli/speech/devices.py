@@ -134,5 +134,10 @@ def mute_hint() -> str:
     return "is it muted?" if sys.platform == "linux" else _for_this_machine(ALLOW)
 
 
+def remedy() -> str:
+    """What to do on this platform where a device cannot be used."""
+    return _for_this_machine(ALLOW)
+
+
 def _for_this_machine(hints: dict[str, str]) -> str:
     return hints.get(sys.platform, hints["linux"])

@@ -85,6 +85,21 @@ class Utterances:
         """Seconds since the last speech, or since the beginning."""
         return self._pause * WINDOW_SECONDS
 
+    @property
+    def spoken_until(self) -> float:
+        """Where the last speech was, in seconds from the beginning of the recording."""
+        return (self._n_windows - self._pause) * WINDOW_SECONDS
+
+    @property
+    def speech(self) -> float:
+        """Seconds of speech in the utterance that is going on, its pauses not counted."""
+        return self._n_speech * WINDOW_SECONDS if self._is_speaking else 0.0
+
+    @property
+    def so_far(self) -> NDArray[np.float32]:
+        """(n_samples,) of the utterance that is going on, its pre-roll and present silence included."""
+        return np.concatenate(self._windows) if self._is_speaking else np.zeros(0, np.float32)
+
     def feed(self, block: NDArray[np.float32]) -> Iterator[Utterance]:
         """(n_samples,) mono samples at 16,000 Hz, as many as there are."""
         joined = np.concatenate([self._rest, block])

@@ -6,6 +6,7 @@
 from mmcli.talk.completing import Candidate, Wants, Words, candidates
 from mmcli.talk.conversation import Conversation, Turn, parts
 from mmcli.talk.lines import Attach, Command, Empty, Line, Question, dropped, files_in, is_open, is_quoted, read, split
+from mmcli.talk.looking import Look, look, may_look
 from mmcli.talk.saved import dump, markdown, restore
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "Conversation",
     "Empty",
     "Line",
+    "Look",
     "Question",
     "Turn",
     "Wants",
@@ -25,7 +27,9 @@ __all__ = [
     "files_in",
     "is_open",
     "is_quoted",
+    "look",
     "markdown",
+    "may_look",
     "parts",
     "read",
     "restore",

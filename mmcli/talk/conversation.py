@@ -22,7 +22,14 @@ ROOM_FOR_ANSWER = 256  # tokens that a question leaves free, or an eighth of a s
 class Recorder(Protocol):
     """Writes a talk down while it happens; never fails."""
 
-    def question(self, text: str, media: Sequence[Medium] = (), sampling: Sampling | None = None) -> None: ...
+    def question(
+        self,
+        text: str,
+        media: Sequence[Medium] = (),
+        sampling: Sampling | None = None,
+        *,
+        heard_by: str | None = None,
+    ) -> None: ...
 
     def keep(self, pieces: Iterator[Piece]) -> Iterator[Piece]: ...
 
@@ -109,15 +116,16 @@ class Conversation:
         on_progress: OnProgress | None = None,
         *,
         n_ctx_limit: int | None = None,
+        heard_by: str | None = None,
     ) -> Iterator[Piece]:
-        """Ask with all that is staged, and pass the answer on while it comes.
+        """Ask with all that is staged, and pass the answer on while it comes. `heard_by`: who wrote spoken words down.
 
         What was said stays, whatever ends it. Where nothing was said, the question is not part of the talk, its media
         are staged as before, and an error is raised again: ContextFull where not even the question alone has room.
         """
         turn = Turn(words, tuple(self.staged))
         if self._recorder is not None:
-            self._recorder.question(words, turn.media, sampling)
+            self._recorder.question(words, turn.media, sampling, heard_by=heard_by)
         left_out = self.n_left_out
         said: list[str] = []
         try:

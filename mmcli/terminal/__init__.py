@@ -6,8 +6,9 @@ from mmcli.terminal.captioning import Captions, caption_record, pair
 from mmcli.terminal.clean import Cleaner, clean, escaped, one_line
 from mmcli.terminal.copying import copy
 from mmcli.terminal.findings import finding, finding_json
-from mmcli.terminal.hearing import heard, meter, no_chatter, said, said_json, said_segment
+from mmcli.terminal.hearing import bar, heard, heard_words, meter, no_chatter, said, said_json, said_segment
 from mmcli.terminal.keyboard import Hooks, Keyboard, open_keyboard
+from mmcli.terminal.kitty import tells_key_up
 from mmcli.terminal.output import (
     answer,
     bug,
@@ -27,21 +28,26 @@ from mmcli.terminal.output import (
 from mmcli.terminal.pixels import picture
 from mmcli.terminal.report import answer_json
 from mmcli.terminal.style import Style
+from mmcli.terminal.summoning import Called, Summoned, TalkKey, open_summoned
 from mmcli.terminal.talks import hit_json, shortened, summary_json, talk, talk_json, talk_markdown, when
 from mmcli.terminal.typeahead import restore, unechoed
 from mmcli.terminal.waiting import Progress, abandon, progress
 
 __all__ = [
+    "Called",
     "Captions",
     "Cleaner",
     "Hooks",
     "Keyboard",
     "Progress",
     "Style",
+    "Summoned",
+    "TalkKey",
     "abandon",
     "answer",
     "answer_json",
     "aside",
+    "bar",
     "bug",
     "can_ask",
     "caption_record",
@@ -58,6 +64,7 @@ __all__ = [
     "finding",
     "finding_json",
     "heard",
+    "heard_words",
     "hit_json",
     "line",
     "meter",
@@ -65,6 +72,7 @@ __all__ = [
     "notice",
     "one_line",
     "open_keyboard",
+    "open_summoned",
     "pair",
     "pairs",
     "picture",
@@ -81,6 +89,7 @@ __all__ = [
     "talk",
     "talk_json",
     "talk_markdown",
+    "tells_key_up",
     "unechoed",
     "warning",
     "when",

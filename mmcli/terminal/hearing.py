@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from mmcli.terminal import streams
 from mmcli.terminal.clean import clean, json_safe, one_line, without_surrogates
+from mmcli.terminal.keyboard import PROMPT
 from mmcli.terminal.waiting import out_of_the_way
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 UNSURE = 0.5  # confidence under which a word is dim
 BAR = 40  # cells of a level meter
 ORDINARY = re.compile(r"Hz → |^the sound of a video$")  # notes of a receipt that say nothing about the words
+_is_led_away = False  # descriptor 2, already: inside one another, the inner ones do nothing
 QUIETEST = -60.0  # dBFS at the meter's left end
 
 
@@ -88,8 +90,21 @@ def heard(transcript: Transcript, kind: str, seconds: float, style: Style) -> No
 
 def meter(decibels: float) -> str:
     """A level as a bar of plain ASCII: `[########            ]  -48 dB`."""
-    cells = round(BAR * max(0.0, min(1.0, 1 - decibels / QUIETEST)))
-    return f"[{'#' * cells:<{BAR}}] {decibels:4.0f} dB"
+    return f"{bar(decibels, BAR)} {decibels:4.0f} dB"
+
+
+def bar(decibels: float, cells: int = 8) -> str:
+    """A level as a bar alone: `[###     ]`."""
+    filled = round(cells * max(0.0, min(1.0, 1 - decibels / QUIETEST)))
+    return f"[{'#' * filled:<{cells}}]"
+
+
+def heard_words(text: str) -> None:
+    """A turn that was spoken, where a typed one would stand; for a person."""
+    from rich.text import Text
+
+    with out_of_the_way():
+        streams.err().print(Text(f"\n{PROMPT}{one_line(text)}"), soft_wrap=False)
 
 
 @contextmanager
@@ -99,7 +114,8 @@ def no_chatter(style: Style) -> Iterator[None]:
     ALSA, JACK and PortAudio write there whenever they like, from threads of their own; so it is the descriptor that is
     led away, for as long as they live, and Python's stderr that moves to another one. With --debug all is shown.
     """
-    if style.debug or sys.stderr is None:
+    global _is_led_away
+    if style.debug or sys.stderr is None or _is_led_away:
         yield
         return
     try:
@@ -114,9 +130,11 @@ def no_chatter(style: Style) -> Iterator[None]:
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)
     os.close(nowhere)
+    _is_led_away = True
     try:
         yield
     finally:
+        _is_led_away = False
         moved, sys.stderr = sys.stderr, before
         with contextlib.suppress(OSError, ValueError):
             moved.flush()

@@ -71,14 +71,24 @@ class Keyboard(Protocol):
         """What the status line tells has changed; from any thread."""
 
 
-def open_keyboard(hooks: Hooks, history: Path | None) -> Keyboard:
-    """The best keyboard there is: prompt_toolkit on a terminal, plain lines elsewhere; `history` is its file."""
+def open_keyboard(
+    hooks: Hooks,
+    history: Path | None,
+    *,
+    prompt: Callable[[Hooks, Path | None], Prompt] | None = None,
+    lines: Callable[[IO[str] | None, Callable[[str], bool]], Lines] | None = None,
+) -> Keyboard:
+    """The best keyboard there is: prompt_toolkit on a terminal, plain lines elsewhere; `history` is its file.
+
+    `prompt` and `lines` make the two, where they are to be able to do more.
+    """
+    prompt, lines = prompt or Prompt, lines or Lines
     seen = [stream for stream in (sys.stdout, sys.stderr) if streams.is_terminal(stream)]
     if sys.stdin is None or not streams.is_terminal(sys.stdin) or not seen:
-        return Lines(None, hooks.is_open)
+        return lines(None, hooks.is_open)
     if os.environ.get("TERM", "").lower() in ("dumb", "unknown"):
-        return Lines(sys.stderr if streams.is_terminal(sys.stderr) else sys.stdout, hooks.is_open)
-    return Prompt(hooks, history)
+        return lines(sys.stderr if streams.is_terminal(sys.stderr) else sys.stdout, hooks.is_open)
+    return prompt(hooks, history)
 
 
 class Lines:

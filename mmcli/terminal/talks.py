@@ -40,6 +40,8 @@ def talk(found: Talk, style: Style, *, everything: bool = False) -> None:
     for turn in _turns(found, everything):
         _put("")
         taken = "(taken back) " if turn.is_taken_back else ""
+        if turn.heard_by:
+            taken += "(spoken) "
         _put("\n".join(f"> {line}" for line in (taken + turn.question).splitlines() or [""]), "bold")
         for line in _media_lines(turn):
             _put(f"  {line}", "dim")
@@ -159,6 +161,7 @@ def _turn_json(turn: Turn) -> dict[str, Any]:
     return {
         "asked": _iso(turn.asked),
         "question": turn.question,
+        "heard_by": turn.heard_by,
         "system": turn.system,
         "media": [_shown_json(shown) for shown in turn.shown],
         **answer,

@@ -1,0 +1,200 @@
+"""`mmcli voice`: a chat that listens. Speak, or type; show it pictures; interrupt it."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mmcli.commands import options as opt
+from mmcli.commands.going_on import with_optional_id
+from mmcli.errors import UsageError
+
+if TYPE_CHECKING:
+    from mmcli.models import Model, SpeechModel, Wanted
+    from mmcli.terminal import Style
+
+VOICE = "Voice"
+
+
+class TalkMode(StrEnum):
+    auto = "auto"
+    toggle = "toggle"
+    hold = "hold"
+
+
+@with_optional_id(n_words=0)
+def voice(
+    ctx: typer.Context,
+    media: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[MEDIA...]",
+            help="Pictures, sounds or text files that the first question is about: paths, quoted globs, folders, URLs.",
+            show_default=False,
+        ),
+    ] = None,
+    attach: Annotated[
+        list[str] | None,
+        typer.Option("-a", "--attach", help="One more medium; may stand anywhere.", show_default=False),
+    ] = None,
+    recursive: Annotated[bool, typer.Option("-r", "--recursive", help="Look into sub-folders too.")] = False,
+    talk_mode: Annotated[
+        TalkMode,
+        typer.Option(
+            "--talk",
+            envvar="MMCLI_TALK_MODE",
+            rich_help_panel=VOICE,
+            help="auto: silence ends what you say; toggle: Space begins and ends it; hold: Space is held meanwhile.",
+        ),
+    ] = TalkMode.auto,
+    barge_in: Annotated[
+        bool,
+        typer.Option(
+            "--barge-in/--no-barge-in",
+            envvar="MMCLI_BARGE_IN",
+            rich_help_panel=VOICE,
+            help="Speaking while it answers interrupts it.",
+        ),
+    ] = True,
+    speak: opt.SpeakOpt = False,
+    half_duplex: Annotated[
+        bool,
+        typer.Option(
+            "--half-duplex/--no-half-duplex",
+            envvar="MMCLI_HALF_DUPLEX",
+            rich_help_panel=opt.ALOUD,
+            help="With --speak: hear nothing while it speaks, so it cannot be interrupted by voice.",
+        ),
+    ] = False,
+    speaker: opt.SpeakerOpt = None,
+    voice: opt.VoiceOpt = None,
+    output_device: opt.OutputDeviceOpt = None,
+    input_device: Annotated[
+        str | None,
+        typer.Option(
+            "--device",
+            "--input-device",
+            envvar="MMCLI_INPUT_DEVICE",
+            rich_help_panel=VOICE,
+            help="The microphone: a number, or a part of a name, from `mmcli devices`.",
+        ),
+    ] = None,
+    speech_model: Annotated[
+        str | None,
+        typer.Option(
+            "--speech-model",
+            envvar="MMCLI_SPEECH_MODEL",
+            rich_help_panel=VOICE,
+            help="Writes down what you say: a speech model from `mmcli models`, ORG/REPO on the Hub, or a folder.",
+        ),
+    ] = None,
+    language: opt.LanguageOpt = None,
+    hotwords: Annotated[
+        str | None,
+        typer.Option(
+            "--hotwords", envvar="MMCLI_HOTWORDS", rich_help_panel=VOICE, help="Names and terms that may be said."
+        ),
+    ] = None,
+    speech_device: Annotated[
+        opt.SpeechDevice,
+        typer.Option(
+            "--speech-device",
+            envvar="MMCLI_SPEECH_DEVICE",
+            rich_help_panel=opt.MACHINE,
+            help="Where the speech model runs; auto: on the GPU where there is one.",
+        ),
+    ] = opt.SpeechDevice.auto,
+    compute_type: opt.ComputeTypeOpt = opt.ComputeType.auto,
+    model: opt.ModelOpt = None,
+    mmproj: opt.MmprojOpt = None,
+    yes: opt.YesOpt = False,
+    system: opt.SystemOpt = None,
+    temperature: opt.TemperatureOpt = None,
+    max_tokens: opt.MaxTokensOpt = 1024,
+    seed: opt.SeedOpt = None,
+    stop: opt.StopOpt = None,
+    think: opt.ThinkOpt = False,
+    loop_guard: opt.LoopGuardOpt = True,
+    continue_: opt.ContinueOpt = None,
+    history: opt.HistoryOpt = True,
+    keep_media: opt.KeepMediaOpt = False,
+    detail: opt.DetailOpt = opt.Detail.auto,
+    ctx_size: opt.CtxSizeOpt = None,
+    threads: opt.ThreadsOpt = None,
+    gpu_layers: opt.GpuLayersOpt = None,
+    cache: opt.CacheOpt = True,
+    cache_size: opt.CacheSizeOpt = 2.0,
+    max_megapixels: opt.MegapixelsOpt = 100.0,
+    quiet: opt.QuietOpt = False,
+    verbose: opt.VerboseOpt = False,
+    debug: opt.DebugOpt = False,
+    markdown: opt.MarkdownOpt = opt.MarkdownMode.auto,
+) -> int | None:
+    """Talk about pictures, sounds and texts: speak, and be answered. Typing works at any time.
+
+    mmcli voice photo.jpg   ·   mmcli voice --talk toggle   ·   then say: look at the screen, what is there?
+    """
+    from mmcli import terminal
+    from mmcli.commands import getting, hearing, remembering, running, speaking
+    from mmcli.commands.voicing import Manner, VoiceSession
+    from mmcli.speech import devices
+    from mmcli.speech.transcriber import Listening
+
+    style = terminal.Style(quiet=quiet, verbose=verbose, debug=debug, markdown=markdown.value)
+    if talk_mode is TalkMode.hold and not terminal.tells_key_up():
+        raise UsageError(
+            "--talk hold needs a terminal that tells when a key is released, and this one does not",
+            hint="--talk toggle: Space begins and ends what you say; kitty, Ghostty, WezTerm and foot can do hold",
+        )
+    wish = speaking.wishes(ctx, speak, speaker, voice, output_device, json=False)
+    talk = remembering.talk(continue_)
+    setup = remembering.setup(ctx, talk, model, mmproj, system)
+    found = getting.find(setup.model, setup.mmproj, yes=yes, style=style)
+    with terminal.no_chatter(style):
+        microphone = devices.choose(input_device, "input")
+        chosen = getting.here(found, yes=yes, style=style)
+        speech = listener(speech_model, found, yes=yes, style=style)
+        machine = running.Machine(ctx_size, threads, gpu_layers, detail.value, cache, cache_size)
+        wishes = {
+            "temperature": temperature,
+            "max_tokens": max_tokens,
+            "seed": seed,
+            "stop": tuple(stop or ()),
+            "think": think,
+            "loop_guard": loop_guard,
+        }
+        manner = Manner(talk_mode.value, barge_in, half_duplex)
+        recorder = remembering.recorder(history, keep_media, style)
+        limits = {"max_megapixels": max_megapixels, "yes": yes}
+        with (
+            recorder,
+            speaking.opened(wish, machine, yes=yes, style=style) as aloud,
+            VoiceSession(chosen, machine, wishes, style, recorder, manner=manner, aloud=aloud, **limits) as session,
+        ):
+            session.take_up(talk, setup)
+            session.attach([*(media or ()), *(attach or ())], recursive=recursive)
+            listening = Listening(language=language, hotwords=hotwords)
+            with session.hearing_with(
+                microphone, speech, listening, hearing.Machine(speech_device.value, compute_type.value, threads)
+            ):
+                return session.run(typed=remembering.typed_lines() if history else None)
+
+
+def listener(name: str | None, model: Model | Wanted, *, yes: bool, style: Style) -> SpeechModel:
+    """The speech model: the one that was named, or this machine's; the starter's own where nothing else is here."""
+    from mmcli import models, terminal
+    from mmcli.commands import getting
+    from mmcli.models import speech
+
+    if name is None and model.name == "starter" and speech.has_starter():
+        found = models.find_speech(None)
+        if isinstance(found, models.WantedSpeech):
+            terminal.notice(
+                "heard by the starter speech model, which knows a few hundred English words; "
+                f"`mmcli pull {found.name}` fetches one that understands people",
+                style,
+            )
+            return speech.starter()
+    return getting.speech(name, yes=yes, style=style)

@@ -1,0 +1,165 @@
+"""When a turn is over, what a spoken sentence asks to look at, and what kitty's keys mean: texts in, decisions out."""
+
+from __future__ import annotations
+
+import pytest
+
+from mmcli.speech import turns
+from mmcli.talk import look, may_look
+from mmcli.terminal.kitty import Translator
+
+# the end of a turn
+
+ENDS = {
+    "What is in this picture?": turns.COMPLETE,
+    "I see a red circle.": turns.COMPLETE,
+    "Stop!": turns.COMPLETE,
+    "No.": turns.COMPLETE,
+    "これは何ですか？": turns.COMPLETE,
+    "": turns.COMPLETE,  # a noise: nothing to wait for
+    "the red one": turns.OPEN,
+    "What is in the": turns.UNFINISHED,
+    "What is in the.": turns.UNFINISHED,  # a recogniser's full stop says nothing
+    "I want to know if the circle is red and": turns.UNFINISHED,
+    "And the blue square,": turns.UNFINISHED,
+    "So...": turns.UNFINISHED,
+    "Well": turns.UNFINISHED,
+    "Um.": turns.UNFINISHED,
+    "Is it because you’re": turns.UNFINISHED,
+}
+
+
+@pytest.mark.parametrize(("heard", "seconds"), ENDS.items())
+def test_the_words_say_how_long_to_wait(heard: str, seconds: float) -> None:
+    assert turns.patience(heard) == seconds
+    assert turns.patience(heard, after_question=True) == seconds + turns.ASKED
+
+
+def test_a_whole_sentence_waits_least_and_an_unfinished_clause_most() -> None:
+    assert turns.COMPLETE < turns.OPEN < turns.UNFINISHED
+
+
+@pytest.mark.parametrize(
+    ("heard", "language", "seconds"),
+    [
+        ("Was ist auf dem.", "de", turns.UNFINISHED),
+        ("Was ist auf dem Bild?", "de", turns.COMPLETE),
+        ("Qu'est-ce qu'il y a dans la", "fr", turns.UNFINISHED),
+        ("¿Qué hay en la", "es", turns.UNFINISHED),
+        ("Cosa c'è nella foto?", "it", turns.COMPLETE),  # a language without words here: punctuation decides
+        ("a the of", "it", turns.OPEN),
+        ("What is the", None, turns.UNFINISHED),
+    ],
+)
+def test_other_languages(heard: str, language: str | None, seconds: float) -> None:
+    assert turns.patience(heard, language=language) == seconds
+
+
+def test_words_that_whisper_invents_are_dropped_only_where_it_is_in_doubt() -> None:
+    assert turns.is_invented(" Thank you.", 0.3)
+    assert turns.is_invented("Thanks for watching!", 0.1)
+    assert not turns.is_invented("Thank you.", 0.9)
+    assert not turns.is_invented("What is in this picture?", 0.1)
+
+
+@pytest.mark.parametrize(
+    ("said", "asks"),
+    [("Which one do you mean?", True), ("**Which one?**\n", True), ("There are 3 shapes.", False), ("", False)],
+)
+def test_a_question_of_ours(said: str, asks: bool) -> None:
+    assert turns.asks(said) is asks
+
+
+# look at
+
+FILES = ["shapes.png", "beach photo.jpg", "IMG_1.jpeg", "IMG_12.jpeg", "holiday.png", "talk.wav"]
+LOOKS = {
+    "Look at the screen.": ("screen", "", ""),
+    "Look at my screen. What is there?": ("screen", "", "What is there?"),
+    "Please have a look at the display and tell me what you see.": ("screen", "", "Tell me what you see."),
+    "Take a screenshot.": ("screen", "", ""),
+    "What is on my screen?": ("screen", "", "What is on my screen?"),
+    "Look at the clipboard, what colour is it?": ("clipboard", "", "What colour is it?"),
+    "What is in the clipboard?": ("clipboard", "", "What is in the clipboard?"),
+    "Look at shapes.": ("file", "shapes.png", ""),
+    "Okay, look at shapes dot png. How many are there?": ("file", "shapes.png", "How many are there?"),
+    "Look at shapes what is in this picture?": ("file", "shapes.png", "What is in this picture?"),
+    "Can you open the beach photo, please?": ("file", "beach photo.jpg", ""),
+    "Look at img one.": ("file", "IMG_1.jpeg", ""),
+    "Look at IMG 12.": ("file", "IMG_12.jpeg", ""),
+    "Show me holidays.": ("file", "holiday.png", ""),
+}
+QUESTIONS = [
+    "What is in this picture?",
+    "Look at the picture.",
+    "Look at this.",
+    "Look at the red circle. What is beside it?",
+    "What is on the screen of the laptop?",
+    "Is there a clipboard?",
+    "Look at img.",  # two could be meant
+    "Describe the file cabinet.",
+]
+
+
+@pytest.mark.parametrize(("sentence", "wanted"), LOOKS.items())
+def test_what_a_sentence_asks_to_look_at(sentence: str, wanted: tuple[str, str, str]) -> None:
+    found = look(sentence, FILES)
+    assert found is not None and found.is_there
+    assert (found.target, found.name, found.words) == wanted
+
+
+@pytest.mark.parametrize("sentence", QUESTIONS)
+def test_what_is_a_question_like_any_other(sentence: str) -> None:
+    assert look(sentence, FILES) is None
+
+
+def test_a_file_that_is_certainly_meant_and_is_not_there() -> None:
+    found = look("Look at the file called birthday, who is it?", FILES)
+    assert found is not None and not found.is_there
+    assert (found.name, found.words) == ("birthday", "Who is it?")
+
+
+def test_the_folder_is_only_read_where_names_matter() -> None:
+    assert may_look("Please look at shapes.") and not may_look("What is in shapes?")
+
+
+# the keys
+
+
+def test_kitty_s_keys_become_the_old_ones() -> None:
+    released: list[None] = []
+    translate = Translator(lambda: released.append(None))
+    for data, keys in {
+        "\x1b[97;;97u": "a",
+        "\x1b[97;2;65u": "A",
+        "\x1b[97;1:3u": "",
+        "\x1b[97;1:2;97u": "a",
+        "\x1b[228;;228u": "ä",
+        "\x1b[99;5u": "\x03",
+        "\x1b[100;69u": "\x04",  # Ctrl-D with Caps Lock
+        "\x1b[97;3u": "\x1ba",
+        "\x1b[13u": "\r",
+        "\x1b[13;3u": "\x1b\r",
+        "\x1b[9u": "\t",
+        "\x1b[9;2u": "\x1b[Z",
+        "\x1b[127u": "\x7f",
+        "\x1b[27u": "\x1b",
+        "\x1b[A": "\x1b[A",
+        "\x1b[1;1:2A": "\x1b[A",
+        "\x1b[1;1:3A": "",
+        "\x1b[1;5C": "\x1b[1;5C",
+        "\x1b[3;1:1~": "\x1b[3~",
+        "\x1b[57441;2u": "",  # Shift alone
+        "\x1b[57400;;49u": "1",  # on the number block
+        "\x1b[200~a b\x1b[201~": "\x1b[200~a b\x1b[201~",  # a paste
+        "\x1b[12;40R": "\x1b[12;40R",  # where the cursor is
+        "plain": "plain",
+    }.items():
+        assert translate(data) == keys, repr(data)
+    assert not released
+    assert translate("\x1b[32;;32u\x1b[32;1:3u") == " " and len(released) == 1
+
+
+def test_a_key_that_comes_in_two_pieces() -> None:
+    translate = Translator(lambda: None)
+    assert [translate(piece) for piece in ("x\x1b", "[9", "7;;97", "uy")] == ["x", "", "", "ay"]
