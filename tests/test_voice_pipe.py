@@ -154,8 +154,8 @@ def test_speaking_interrupts_the_answer_and_is_the_next_turn(start: Start, mmcli
 def test_who_speaks_on_before_the_first_word_had_not_finished(
     start: Start, parrot: Random, mmcli: Run, tmp_path: Path
 ) -> None:
-    # All different, and so many that they take long enough to encode on any machine.
-    pictures = [str(draw(tmp_path / f"{i}.png", "red circle", size=(100 + i, 100))) for i in range(8)]
+    # All different: each is encoded, which takes about a second; as many as the context holds.
+    pictures = [str(draw(tmp_path / f"{i}.png", "red circle", size=(100 + i, 100))) for i in range(3)]
     voice = start(*pictures, *parrot.options, "--no-loop-guard", "--max-tokens", "1800")
     voice.listens()
     voice.play(f"{WHAT}.").wait()
