@@ -180,8 +180,11 @@ class VoiceSession(Session):
     def turn(self, spoken: Spoken) -> None:
         if not self._mouth.is_echo(spoken.text, spoken.ended - spoken.seconds):
             self._tell(spoken)
-        elif self.style.verbose:
+            return
+        if self.style.verbose:
             self._tell(_Echo(spoken.text))
+        if self._unanswered:
+            self._tell(None)
 
     def nothing(self) -> None:
         if self._unanswered or self._was_barged or self.manner.mode != "auto":  # else it is a noise like many
@@ -309,7 +312,7 @@ class VoiceSession(Session):
 
     def take(self, text: str) -> None:
         if self._heard_by is None:
-            self._times = None
+            self._times, self._unanswered = None, ""
             if not text.strip() and self.manner.mode != "auto":
                 self._switch()
             else:
