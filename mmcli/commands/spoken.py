@@ -10,7 +10,7 @@ from mmcli.commands.session import Session
 
 if TYPE_CHECKING:
     from mmcli.commands.speaking import Voice
-    from mmcli.engine import Piece
+    from mmcli.engine import Piece, Sampling
 
 
 class SpokenSession(Session):
@@ -20,9 +20,9 @@ class SpokenSession(Session):
         super().__init__(*args, **kwargs)
         self._aloud = aloud
 
-    def ask(self, words: str) -> None:
+    def ask(self, words: str, sampling: Sampling | None = None) -> None:
         try:
-            super().ask(words)
+            super().ask(words, sampling)
         except BaseException:
             self._aloud.stop()
             raise
