@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import PARROT, PICTURES, Random, Run
+from tests.conftest import PARROT, PICTURES, Random, Run, draw
 from tests.speaking import needs_espeak
 from tests.virtual_microphone import VirtualMicrophone, needs_microphone, virtual_microphone
 from tests.voices import HOW_MANY, WHAT, Voice
@@ -149,6 +149,25 @@ def test_speaking_interrupts_the_answer_and_is_the_next_turn(start: Start, mmcli
     assert (first["question"], first["heard_by"], first["finish_reason"]) == ("Hello!", None, "interrupted")
     assert PARROT in first["answer"], "what was said stays"
     assert second["heard_by"] == "starter" and heard(WHAT, second["question"])
+
+
+def test_who_speaks_on_before_the_first_word_had_not_finished(
+    start: Start, parrot: Random, mmcli: Run, tmp_path: Path
+) -> None:
+    # All different: each is encoded, which takes about a second; as many as the context holds.
+    pictures = [str(draw(tmp_path / f"{i}.png", "red circle", size=(100 + i, 100))) for i in range(3)]
+    voice = start(*pictures, *parrot.options, "--no-loop-guard", "--max-tokens", "1800")
+    voice.listens()
+    voice.play(f"{WHAT}.").wait()
+    voice.wait(lambda: "note: heard: " in voice.told, "the first part")
+    voice.play(f"{HOW_MANY}, and {HOW_MANY}?").wait()  # while the pictures are encoded
+    voice.wait(lambda: voice.told.count("note: heard: ") == 2, "the rest")
+    voice.wait(lambda: PARROT in voice.out, "the answer")
+    voice.close()
+    first, both = re.findall("note: heard: (.*)", voice.told)
+    assert both.startswith(f"{first} ") and len(both) > len(first) + 5
+    (turn,) = talk(mmcli)["turns"]
+    assert turn["question"] == both and len(turn["media"]) == len(pictures), "one question, with all that was staged"
 
 
 def test_without_barge_in_what_is_said_meanwhile_is_the_next_turn(start: Start, mmcli: Run, parrot: Random) -> None:

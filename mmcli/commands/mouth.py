@@ -34,6 +34,7 @@ class Mouth:
         self._voice, self._half_duplex, self._on_end = voice, half_duplex, on_end
         self.ears: Ears | None = None
         self._rest: threading.Thread | None = None  # says what is left of an answer that is written
+        self._is_new = threading.Event()  # another answer is about to begin
         self._is_active = False  # from an answer's first word until the room is silent again
 
     @property
@@ -76,7 +77,9 @@ class Mouth:
     def still(self) -> None:
         """Be silent, and let nothing of the last answer be going on: the next one begins."""
         self.hush()
+        self._is_new.set()
         self.wait()
+        self._is_new.clear()
         if self.is_wanted:
             self._protect(False)
 
@@ -100,7 +103,7 @@ class Mouth:
             self._voice.finish()
         except MmcliError as caught:
             error = caught
-        time.sleep(TAIL)
+        self._is_new.wait(TAIL)
         self._protect(False)
         self._on_end(error)
 

@@ -113,6 +113,7 @@ class VoiceSession(Session):
         self._is_answering = False
         self._was_barged = False  # somebody spoke while it answered
         self._unanswered = ""  # a question that was interrupted before anything was said
+        self._looks = ("", "")  # what the status line shows of the ears
         self._draft = ""  # stood on the line when somebody spoke
         if manner.mode != "auto":
             self.own_keys = (KEY,)
@@ -179,16 +180,22 @@ class VoiceSession(Session):
     def turn(self, spoken: Spoken) -> None:
         if not self._mouth.is_echo(spoken.text, spoken.ended - spoken.seconds):
             self._tell(spoken)
-        elif self.style.verbose:
+            return
+        if self.style.verbose:
             self._tell(_Echo(spoken.text))
+        if self._unanswered:
+            self._tell(None)
 
     def nothing(self) -> None:
         if self._unanswered or self._was_barged or self.manner.mode != "auto":  # else it is a noise like many
             self._tell(None)
 
     def shown(self) -> None:
-        if self._keyboard is not None:
-            self._keyboard.refresh()
+        if self._keyboard is not None and self._ears is not None:
+            looks = self._heard_facts(self._ears)
+            if looks != self._looks:  # else nothing is drawn, ten times a second
+                self._looks = looks
+                self._keyboard.refresh()
 
     def lost(self, error: BaseException, heard: str = "") -> None:
         self._tell(_Lost(error, heard))
@@ -305,7 +312,7 @@ class VoiceSession(Session):
 
     def take(self, text: str) -> None:
         if self._heard_by is None:
-            self._times = None
+            self._times, self._unanswered = None, ""
             if not text.strip() and self.manner.mode != "auto":
                 self._switch()
             else:
@@ -387,13 +394,15 @@ class VoiceSession(Session):
 
     def _facts(self) -> list[str]:
         facts = super()._facts()
-        if self._ears is None:
-            return facts
-        state = self._ears.state
+        return facts if self._ears is None else [*self._heard_facts(self._ears), *facts]
+
+    def _heard_facts(self, ears: Ears) -> tuple[str, str]:
+        """State and level, and the words so far."""
+        state = ears.state
         label = "speaking" if self._mouth.is_speaking and state in ("listening", "muted") else STATES[state]
-        words = self._ears.words
+        words = ears.words
         tail = words if len(words) <= SHOWN_WORDS else "…" + words[-SHOWN_WORDS:]
-        return [f"{label:<11} {terminal.bar(self._ears.level)}", tail, *facts]
+        return f"{label:<11} {terminal.bar(ears.level)}", tail
 
     def _tell_times(self) -> None:
         """With --verbose: how long each step took, from the last sound of speech on."""

@@ -199,7 +199,11 @@ class Prompt:
         store_typeahead(source, _unsent(keys) if held else keys)
 
     def refresh(self) -> None:
-        self._session.app.invalidate()
+        app = self._session.app
+        loop = app.loop
+        if loop is not None:  # invalidate() itself may find the loop gone, if the prompt ends at this moment
+            with contextlib.suppress(RuntimeError):
+                loop.call_soon_threadsafe(app.invalidate)
 
     def _is_command(self) -> bool:
         document = self._session.default_buffer.document

@@ -124,10 +124,10 @@ class _CalledPrompt(Prompt):
 
     def call(self) -> None:
         self._is_called = True
-        app = self._session.app
-        if app.is_running and app.loop is not None:
-            with contextlib.suppress(RuntimeError):  # its loop has just ended: the next `read` sees it
-                app.loop.call_soon_threadsafe(self._end)
+        loop = self._session.app.loop
+        if loop is not None:
+            with contextlib.suppress(RuntimeError):  # it has just ended: the next `read` sees that somebody called
+                loop.call_soon_threadsafe(self._end)
 
     def read(self, default: str = "") -> str:
         app = self._session.app
