@@ -121,6 +121,14 @@ def test_a_mistake_is_told_at_once_and_changes_nothing(start: Start, two: Path) 
     chat.wait("0/2048 tokens")
 
 
+def test_help_and_quit_need_no_slash(start: Start) -> None:
+    chat = start()
+    chat.ask("help", "/quit end the chat")
+    chat.ask('"""help"""', "starter model")
+    chat.send("Exit\r")
+    assert chat.end() == 0
+
+
 def test_a_model_that_cannot_see_refuses_the_picture_at_once(start: Start, two: Path, tiny: Random) -> None:
     blind = shutil.copy(tiny.weights, two.parent / "blind.gguf")
     chat = start("-m", str(blind), "--no-cache")

@@ -80,6 +80,13 @@ def is_sane(terminal: Terminal) -> bool:
     return bool(flags & wanted == wanted and terminal.modes[0] & termios.ICRNL and susp and not marks)
 
 
+def test_what_is_typed_before_the_chat_is_there_stands_at_its_prompt(start: Start) -> None:
+    chat = start("chat", "-m", "starter")
+    chat.send("early words")
+    chat.wait(lambda: chat.line.rstrip() == "> early words")
+    assert chat.text.splitlines()[0].startswith("starter: sees")
+
+
 def test_what_is_typed_during_an_answer_stands_at_the_next_prompt(chat: Terminal) -> None:
     chat.send("And how ")
     chat.send("are you?")

@@ -144,7 +144,7 @@ def test_ctrl_c_on_a_terminal_is_heard_while_a_picture_is_encoded(tmp_path: Path
 def test_two_ctrl_c_on_a_terminal_end_the_program(tmp_path: Path, two: Path, parrot: Random) -> None:
     child = on_terminal(tmp_path, parrot)
     child.sendintr()
-    while child.expect([pexpect.EOF, pexpect.TIMEOUT], timeout=0.2):
+    while child.expect([pexpect.EOF, pexpect.TIMEOUT], timeout=0.02):  # before the present step ends
         child.sendintr()
     child.close()
     assert child.exitstatus == 130

@@ -134,6 +134,9 @@ class Session:
 
     def take(self, text: str) -> None:
         """Do what one message asks for."""
+        bare = text.strip().lower()
+        if self.is_person and bare in slash.BARE:  # as other programs want it; a model has no use for them
+            text = f"/{bare}"
         line = talk.read(text, slash.NAMES)
         if isinstance(line, talk.Command):
             slash.run(self, line.name, line.argument)

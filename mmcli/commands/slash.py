@@ -296,6 +296,7 @@ TABLE: dict[str, Slash] = {
 }
 ALIASES = {"exit": "quit", "bye": "quit", "?": "help", "image": "attach", "images": "media", "regen": "retry"}
 NAMES = frozenset((*TABLE, *ALIASES))
+BARE = frozenset(("help", "quit", "exit"))  # a person who types nothing but this means the command
 KEYS = [
     ("Enter", "sends"),
     ("Alt-Enter", 'a new line; a message between """ and """ has many, and nothing in it is a command'),

@@ -44,6 +44,9 @@ class Silence:
         """Give the terminal back as it was."""
         self._set(self._before)
 
+    def wipe(self) -> None:
+        """What was echoed before the echo was off must not stand before what is said next."""
+
     def _quiet(self) -> list[Any]:
         attributes = self._copy()
         attributes[3] &= ~self._termios.ECHO
@@ -111,6 +114,10 @@ class TypeAhead(Silence):
         """What was typed; it is forgotten here."""
         typed, self._typed = self._typed, b""
         return typed.replace(b"\r\n", b"\r").decode("utf-8", "replace")
+
+    def wipe(self) -> None:
+        if self._typed or select.select([self._fd], [], [], 0)[0]:
+            self._tell("\r\x1b[K")  # it comes again at the prompt
 
     def _quiet(self) -> list[Any]:
         termios, attributes = self._termios, super()._quiet()
@@ -221,6 +228,7 @@ def _during(silence: Kind | None) -> Iterator[Kind | None]:
         return
     _current = silence
     silence.begin()
+    silence.wipe()
     try:
         yield silence
     finally:
