@@ -31,6 +31,7 @@ def start(folder: Path, environment: dict[str, str], *arguments: str, **how: Any
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
+        bufsize=0,  # or `communicate` would lose what `readline` had read ahead
         **how,
     )
 

@@ -67,6 +67,7 @@ def drawer(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "tables" / "a.csv").write_text("1,2\n")
     (folder / "weights.gguf").write_bytes(WEIGHTS.read_bytes())
     (folder / "mmproj.gguf").write_bytes(PROJECTOR.read_bytes())
+    (folder / "broken.gguf").write_bytes(WEIGHTS.read_bytes().replace(b"output_norm.weight", b"output_warm.weight"))
     (folder / "half.gguf").write_bytes(WEIGHTS.read_bytes()[: WEIGHTS.stat().st_size // 2])
     (folder / "half-mmproj.gguf").write_bytes(PROJECTOR.read_bytes()[: PROJECTOR.stat().st_size // 2])
     (folder / "stub.gguf").write_bytes(WEIGHTS.read_bytes()[:300])
@@ -83,13 +84,13 @@ def desk(drawer: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-# The weights of these are cut in half: were they loaded, the status would be 4.
-HALF = ("-m", "half.gguf", "--mmproj", "mmproj.gguf")
+# The weights of these lack a tensor, which only llama.cpp sees: were they loaded, the status would be 4.
+BROKEN = ("-m", "broken.gguf", "--mmproj", "mmproj.gguf")
 BEFORE_LOADING = {
-    "no question": Wrong(("ask", *HALF), 2, ("no question",), "mmcli ask"),
-    "an empty question": Wrong(("ask", "two.png", "", *HALF), 2, ("no question",), "mmcli ask"),
-    "a file where the question is": Wrong(("ask", "two.png", *HALF), 2, ("`two.png`", "question"), "mmcli ask"),
-    "a missing file for a question": Wrong(("ask", "tow.png", *HALF), 2, ("`tow.png`", "question"), "mmcli ask"),
+    "no question": Wrong(("ask", *BROKEN), 2, ("no question",), "mmcli ask"),
+    "an empty question": Wrong(("ask", "two.png", "", *BROKEN), 2, ("no question",), "mmcli ask"),
+    "a file where the question is": Wrong(("ask", "two.png", *BROKEN), 2, ("`two.png`", "question"), "mmcli ask"),
+    "a missing file for a question": Wrong(("ask", "tow.png", *BROKEN), 2, ("`tow.png`", "question"), "mmcli ask"),
     "an unknown option": Wrong(("ask", "--max-token", "5", WHAT), 2, ("--max-token", "--max-tokens"), "ask --help"),
     "an option without its value": Wrong(("ask", WHAT, "--seed"), 2, ("--seed",), "ask --help"),
     "a value that is no number": Wrong(("ask", WHAT, "--temp", "hot"), 2, ("--temp",), "ask --help"),
@@ -101,22 +102,22 @@ BEFORE_LOADING = {
     "an unknown command": Wrong(("aks", "two.png", WHAT), 2, ("'aks'", "'ask'"), "mmcli --help"),
     "a picture for a command": Wrong(("two.png", WHAT), 2, ("'two.png'",), "mmcli ask photo.jpg"),
     "a command for help": Wrong(("help",), 2, ("'help'",), "mmcli --help"),
-    "a missing file": Wrong(("ask", "tow.png", WHAT, *HALF), 3, ("`tow.png`",), "`two.png`"),
-    "a missing file beside a good one": Wrong(("ask", "two.png", "x.png", WHAT, *HALF), 3, ("`x.png`",)),
-    "a missing attachment": Wrong(("ask", WHAT, "-a", "tow.png", *HALF), 3, ("`tow.png`",), "`two.png`"),
-    "a glob that matches nothing": Wrong(("ask", "*.gif", WHAT, *HALF), 3, ("`*.gif`",)),
-    "an empty file": Wrong(("ask", "empty.png", WHAT, *HALF), 3, ("`empty.png`", "empty")),
-    "a picture cut short": Wrong(("ask", "cut.png", WHAT, *HALF), 3, ("`cut.png`", "cut short"), "again"),
-    "a photo cut short": Wrong(("ask", "cut.jpg", WHAT, *HALF), 3, ("`cut.jpg`", "cut short"), "again"),
-    "bytes of no known kind": Wrong(("ask", "random.bin", WHAT, *HALF), 3, ("`random.bin`", "no known kind")),
-    "weights for a picture": Wrong(("ask", "weights.gguf", WHAT, *HALF), 3, ("`weights.gguf`", "weights")),
-    "a PDF": Wrong(("ask", "paper.pdf", WHAT, *HALF), 3, ("`paper.pdf`", "PDF"), "pdftoppm"),
-    "a text named .png": Wrong(("ask", "text.png", WHAT, *HALF), 3, ("`text.png`", "a text file, not a picture")),
-    "a web page named .jpg": Wrong(("ask", "page.jpg", WHAT, *HALF), 3, ("`page.jpg`", "a web page"), "download"),
-    "a folder without pictures": Wrong(("ask", "tables", WHAT, *HALF), 3, ("`tables`", "no pictures"), ".csv"),
-    "a decompression bomb": Wrong(("ask", "bomb.png", WHAT, *HALF), 3, ("`bomb.png`", "3600 megapixels"), "shrink"),
-    "nothing on stdin": Wrong(("ask", "-", WHAT, *HALF), 3, ("`-`",), "cat photo.jpg"),
-    "an address that is not one": Wrong(("ask", "ftp://x.org/a.png", WHAT, *HALF), 3, ("ftp", "a.png"), "http"),
+    "a missing file": Wrong(("ask", "tow.png", WHAT, *BROKEN), 3, ("`tow.png`",), "`two.png`"),
+    "a missing file beside a good one": Wrong(("ask", "two.png", "x.png", WHAT, *BROKEN), 3, ("`x.png`",)),
+    "a missing attachment": Wrong(("ask", WHAT, "-a", "tow.png", *BROKEN), 3, ("`tow.png`",), "`two.png`"),
+    "a glob that matches nothing": Wrong(("ask", "*.gif", WHAT, *BROKEN), 3, ("`*.gif`",)),
+    "an empty file": Wrong(("ask", "empty.png", WHAT, *BROKEN), 3, ("`empty.png`", "empty")),
+    "a picture cut short": Wrong(("ask", "cut.png", WHAT, *BROKEN), 3, ("`cut.png`", "cut short"), "again"),
+    "a photo cut short": Wrong(("ask", "cut.jpg", WHAT, *BROKEN), 3, ("`cut.jpg`", "cut short"), "again"),
+    "bytes of no known kind": Wrong(("ask", "random.bin", WHAT, *BROKEN), 3, ("`random.bin`", "no known kind")),
+    "weights for a picture": Wrong(("ask", "weights.gguf", WHAT, *BROKEN), 3, ("`weights.gguf`", "weights")),
+    "a PDF": Wrong(("ask", "paper.pdf", WHAT, *BROKEN), 3, ("`paper.pdf`", "PDF"), "pdftoppm"),
+    "a text named .png": Wrong(("ask", "text.png", WHAT, *BROKEN), 3, ("`text.png`", "a text file, not a picture")),
+    "a web page named .jpg": Wrong(("ask", "page.jpg", WHAT, *BROKEN), 3, ("`page.jpg`", "a web page"), "download"),
+    "a folder without pictures": Wrong(("ask", "tables", WHAT, *BROKEN), 3, ("`tables`", "no pictures"), ".csv"),
+    "a decompression bomb": Wrong(("ask", "bomb.png", WHAT, *BROKEN), 3, ("`bomb.png`", "3600 megapixels"), "shrink"),
+    "nothing on stdin": Wrong(("ask", "-", WHAT, *BROKEN), 3, ("`-`",), "cat photo.jpg"),
+    "an address that is not one": Wrong(("ask", "ftp://x.org/a.png", WHAT, *BROKEN), 3, ("ftp", "a.png"), "http"),
     "no model": Wrong(("ask", "two.png", WHAT), 4, ("no model",), "-m starter"),
     "an unknown model": Wrong(("ask", "two.png", WHAT, "-m", "startr"), 4, ("`startr`",), "`starter`"),
     "missing weights": Wrong(("ask", WHAT, "-m", "no/such.gguf"), 4, ("`no/such.gguf`",), "check the path"),
@@ -130,7 +131,7 @@ BEFORE_LOADING = {
         ("ask", "two.png", WHAT, "-m", "mmproj.gguf"), 4, ("`mmproj.gguf`", "is a projector"), "--mmproj"
     ),
     "weights for a projector": Wrong(
-        ("ask", "two.png", WHAT, "-m", "half.gguf", "--mmproj", "weights.gguf"),
+        ("ask", "two.png", WHAT, "-m", "broken.gguf", "--mmproj", "weights.gguf"),
         4,
         ("`weights.gguf`", "not a projector"),
         "mmproj",
@@ -138,14 +139,20 @@ BEFORE_LOADING = {
     "a picture without a projector": Wrong(
         ("ask", "two.png", WHAT, "-m", "weights.gguf"), 4, ("`weights.gguf`", "no projector", "see"), "--mmproj"
     ),
+    "weights cut in half": Wrong(("ask", "two.png", WHAT, "-m", "half.gguf"), 4, ("`half.gguf`", "cut short"), "again"),
+    "a projector cut in half": Wrong(
+        ("ask", "two.png", WHAT, "-m", "weights.gguf", "--mmproj", "half-mmproj.gguf"),
+        4,
+        ("`half-mmproj.gguf`", "cut short"),
+        "again",
+    ),
     "a sound for a model that only sees": Wrong(
-        ("ask", "sound.wav", WHAT, *HALF), 4, ("`half.gguf`", "cannot hear"), "audio"
+        ("ask", "sound.wav", WHAT, *BROKEN), 4, ("`broken.gguf`", "cannot hear"), "audio"
     ),
 }  # fmt: skip
 WHILE_LOADING = {
-    "weights cut in half": Wrong(("ask", "two.png", WHAT, *HALF), 4, ("`half.gguf`", "corrupted"), "again"),
-    "a projector cut in half": Wrong(
-        ("ask", "two.png", WHAT, "-m", "weights.gguf", "--mmproj", "half-mmproj.gguf"), 4, ("`half-mmproj",), "mmproj"
+    "weights that lack a tensor": Wrong(
+        ("ask", "two.png", WHAT, *BROKEN), 4, ("`broken.gguf`", "output_norm"), "again"
     ),
     "a context that is too small": Wrong(
         ("ask", "two.png", WHAT, *STARTER, "--ctx-size", "64"), 6, ("64", "tokens"), "--ctx-size"

@@ -63,7 +63,7 @@ def test_every_setting_s_variable_is_named_after_its_option(command: str, param:
             *("media", "question", "attach", "recursive", "names", "name", "continue_"),
             *("limit", "talk", "talks", "everything", "words", "form", "older_than", "yes", "key", "values", "shell"),
             *("from_file", "null", "sidecar", "output", "overwrite", "rename", "dry_run", "jsonl", "print0"),
-            *("check", "adopt", "partial", "consent"),
+            *("check", "accept_changed", "adopt", "partial", "consent"),
             *("mic", "speech_prompt", "until_silence", "test", "seconds", "show"),
         }
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import PICTURES, Run
+from tests.conftest import PICTURES, TIMEOUT, Run
 from tests.hub import COMMIT, Hub
 from tests.random_speakers import write_pocket, write_qwen
 from tests.speaking import needs_espeak, say
@@ -163,7 +162,11 @@ def test_what_cannot_speak_so_is_told_before_anything_is_asked(
 @needs_espeak
 @needs_microphone
 def test_a_model_by_its_file_is_heard(
-    mmcli: Run, qwen: tuple[Path, Path], recording: Path, loudspeaker: VirtualMicrophone, tmp_path: Path
+    environment: dict[str, str],
+    qwen: tuple[Path, Path],
+    recording: Path,
+    loudspeaker: VirtualMicrophone,
+    tmp_path: Path,
 ) -> None:
     """Qwen's, whose random weights hardly ever come to an end: a minute of sound, so it is stopped by a limit here."""
     code = """
@@ -176,7 +179,7 @@ sys.exit(main.run(sys.argv[1:]))
     with loudspeaker.recording(tmp_path / "played.raw") as path:
         command = [sys.executable, "-c", code, "ask", *QUESTION, "--speak", "--speaker", qwen[0], "--voice", recording]
         done = subprocess.run(
-            list(map(str, command)), env=os.environ | loudspeaker.env, capture_output=True, text=True, timeout=120
+            list(map(str, command)), env=environment | loudspeaker.env, capture_output=True, text=True, timeout=TIMEOUT
         )
     assert done.returncode == 0 and "circle" in done.stdout, done.stderr
     assert 0.5 < seconds_of_sound(heard_in(path)) < 3

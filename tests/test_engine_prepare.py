@@ -116,6 +116,15 @@ def test_a_pause_waits_for_one_medium_and_no_more(running: LocalEngine, fresh: C
     assert unchanged(told, fresh(user(red, blue, "What are they?")))
 
 
+def test_a_pause_before_the_first_step_costs_nothing_of_the_talk(running: LocalEngine) -> None:
+    first = answer(running, user("Hello!"), sampling=VARIED)
+    answers = iter([False, True, True])
+    talk = [user("Hello!"), said(first)]
+    prepare(running, *talk, user(picture("red"), "?"), paused=lambda: next(answers))
+    told = answer(running, *talk, user(picture("red"), "What?"), sampling=VARIED)
+    assert told.usage.reused_tokens == first.n_past
+
+
 def test_what_is_dropped_ends_after_its_encode(running: LocalEngine, fresh: Callable[..., Answer]) -> None:
     red, blue = picture("red"), picture("blue")
     running.prepare([user(red, "?")], VARIED, paused=never, dropped=lambda: running.n_encodes > 0)

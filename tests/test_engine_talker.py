@@ -82,7 +82,9 @@ def test_the_reference_voice_reaches_the_model(make: Make, kind: str) -> None:
 
 
 def test_the_language_reaches_qwen_and_an_unknown_one_is_english(make: Make) -> None:
-    english, german, klingon = (said(make("qwen", language=code)) for code in ("en", "de", "tlh"))
+    english, german, klingon = (
+        said(make("qwen", language_of=lambda text, code=code: code)) for code in ("en", "de-AT", "tlh")
+    )
     assert not np.array_equal(english, german) and np.array_equal(english, klingon)
 
 

@@ -50,6 +50,35 @@ def said(store: Store, talk: str | None = None) -> list[tuple[str, str]]:
 # what is kept
 
 
+def test_what_was_dropped_and_left_out_is_written_down(store: Store, one: Path, two: Path) -> None:
+    red, blue = load(one), load(two)
+    talk = store.start("chat", "starter")
+    store.ask(talk, "What?", [red, blue])
+    store.ask(talk, "And this?", [red])
+    assert store.drop(talk, red.receipt.sha256)
+    assert [[each.is_dropped for each in turn.shown] for turn in store.load(talk).turns] == [[False, False], [True]]
+    assert store.drop(talk, red.receipt.sha256)
+    assert not store.drop(talk, red.receipt.sha256)
+    assert [[each.is_dropped for each in turn.shown] for turn in store.load(talk).turns] == [[True, False], [True]]
+    store.leave_out(talk, 1)
+    assert store.load(talk).n_left_out == 1
+
+
+def test_a_file_of_the_first_schema_is_brought_up_to_date(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "history.db") as database:
+        database.executescript(schema.MIGRATIONS[0])
+        database.execute("INSERT INTO talks VALUES ('222222', 'chat', 'starter', NULL, NULL, 1, 2)")
+        database.execute("INSERT INTO turns (talk, asked, model, question) VALUES ('222222', 1, 'starter', 'What?')")
+        database.execute("PRAGMA user_version = 1")
+        database.execute(f"PRAGMA application_id = {schema.APPLICATION_ID}")
+    database.close()
+    with Store(tmp_path) as store:
+        assert [turn.question for turn in store.load("222222").turns] == ["What?"]
+        assert store.load("222222").n_left_out == 0
+        store.leave_out("222222", 1)
+        assert store.load("222222").n_left_out == 1
+
+
 def test_a_talk_comes_back_as_it_was(store: Store, two: Path) -> None:
     picture = load(two)
     talk = store.start("chat", "starter", "Be brief.", mmproj="/models/mmproj.gguf")

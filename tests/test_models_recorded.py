@@ -206,9 +206,14 @@ def test_show_tells_the_record_and_whether_the_file_is_still_the_same(run: Run, 
     assert "what is here now is another file" in run("show", REPO).stdout
 
 
-def test_rm_forgets_what_was_recorded(run: Run, hub: Hub, kept: Kept) -> None:
+def test_rm_forgets_what_was_recorded(run: Run, hub: Hub, kept: Kept, tmp_path: Path) -> None:
     assert run("pull", REPO).status == 0
     assert run("rm", REPO, "--yes").status == 0
+    assert kept() == {}
+    assert run("pull", REPO).status == 0
+    (snapshot,) = (tmp_path / "hf").glob("hub/models--*/snapshots/*")
+    (snapshot / PROJECTOR).unlink()
+    assert run("rm", REPO, "--yes").status == 0  # of what is left of it
     assert kept() == {}
     change(hub, PROJECTOR)
     assert run("pull", REPO).status == 0

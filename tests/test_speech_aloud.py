@@ -272,7 +272,7 @@ class Slow:
     name, sample_rate = "slow", 16000
     def say(self, text, stop):
         for i in range(6):
-            time.sleep(0.25)
+            time.sleep(0.5)
             yield np.full(1600, 0.5, np.float32) * np.sin(np.arange(1600, dtype=np.float32))
     def close(self):
         pass
@@ -284,9 +284,8 @@ with Aloud(Slow()) as aloud:
     _, samples = spoken(code, loudspeaker, tmp_path, home)
     loud = np.flatnonzero(np.abs(samples) > 0.1)
     assert len(loud), "nothing was heard"
-    heard = samples[loud[0] : loud[-1]]
-    blocks = np.abs(heard[: len(heard) // 800 * 800].reshape(-1, 800)).max(axis=1)  # 50 ms each
-    assert 0.5 < len(heard) / RATE < 0.9 and (blocks > 0.1).mean() > 0.9, blocks
+    # 0.6 s of sound; with a gap after each piece it would be 2.6 s long, and a busy machine makes few gaps of its own
+    assert 0.3 < (loud[-1] - loud[0]) / RATE < 1.6
 
 
 @needs_espeak

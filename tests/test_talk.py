@@ -65,6 +65,12 @@ class Notes:
             yield piece
         self.told.append(f"! {said}")
 
+    def drop(self, medium: Medium) -> None:
+        self.told.append(f"x {medium.receipt.source}")
+
+    def leave_out(self, n_turns: int) -> None:
+        self.told += [f"< {n_turns}"] if n_turns else []
+
     def take_back(self, n_turns: int = 1) -> None:
         self.told.append(f"- {n_turns}")
 
@@ -162,7 +168,8 @@ def test_a_full_context_leaves_out_the_oldest_turns_but_no_picture_and_no_system
     tiny: tuple[Path, Path],
 ) -> None:
     told: list[str] = []
-    conversation = Conversation("Be brief.", on_notice=told.append)
+    notes = Notes()
+    conversation = Conversation("Be brief.", recorder=notes, on_notice=told.append)
     with engine.load(*tiny, Options(media_newline=True, n_ctx=512)) as running:
         conversation.stage(picture("red"))
         for i in range(9):
@@ -175,6 +182,7 @@ def test_a_full_context_leaves_out_the_oldest_turns_but_no_picture_and_no_system
                 conversation.drop(2)
         assert running.n_encodes == 2
     assert conversation.n_left_out > 0
+    assert f"< {conversation.n_left_out}" in notes.told and "x blue" in notes.told
     assert len(told) >= 2, "a notice each time that turns are left out"
     assert "the context is full" in told[0] and "all media stay" in told[0]
     first, second, *_ = conversation.messages()

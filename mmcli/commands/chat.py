@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Annotated
 
 import typer
@@ -39,6 +40,10 @@ def chat(
     continue_: opt.ContinueOpt = None,
     history: opt.HistoryOpt = True,
     keep_media: opt.KeepMediaOpt = False,
+    speak: opt.SpeakOpt = False,
+    speaker: opt.SpeakerOpt = None,
+    voice: opt.VoiceOpt = None,
+    output_device: opt.OutputDeviceOpt = None,
     detail: opt.DetailOpt = opt.Detail.auto,
     ctx_size: opt.CtxSizeOpt = None,
     threads: opt.ThreadsOpt = None,
@@ -56,10 +61,12 @@ def chat(
     mmcli chat photo.jpg   ·   echo "What is this?" | mmcli chat photo.jpg
     """
     from mmcli import terminal
-    from mmcli.commands import getting, remembering, running
+    from mmcli.commands import getting, remembering, running, speaking
     from mmcli.commands.session import Session
+    from mmcli.commands.spoken import SpokenSession
 
     style = terminal.Style(quiet=quiet, verbose=verbose, debug=debug, markdown=markdown.value)
+    wish = speaking.wishes(ctx, speak, speaker, voice, output_device, json=False)
     talk = remembering.talk(continue_)
     setup = remembering.setup(ctx, talk, model, mmproj, system)
     found = getting.find(setup.model, setup.mmproj, yes=yes, style=style)
@@ -74,7 +81,9 @@ def chat(
     }
     chosen = getting.here(found, yes=yes, style=style)
     recorder = remembering.recorder(history, keep_media, style)
-    with recorder, Session(chosen, machine, wishes, style, recorder, max_megapixels=max_megapixels, yes=yes) as session:
-        session.take_up(talk, setup)
-        session.attach([*(media or ()), *(attach or ())], recursive=recursive)
-        return session.run(typed=remembering.typed_lines() if history else None)
+    with recorder, speaking.opened(wish, machine, yes=yes, style=style) as aloud:
+        kind = functools.partial(SpokenSession, aloud=aloud) if aloud.is_wanted else Session
+        with kind(chosen, machine, wishes, style, recorder, max_megapixels=max_megapixels, yes=yes) as session:
+            session.take_up(talk, setup)
+            session.attach([*(media or ()), *(attach or ())], recursive=recursive)
+            return session.run(typed=remembering.typed_lines() if history else None)

@@ -90,7 +90,7 @@ Register-ArgumentCompleter -Native -CommandName mmcli -ScriptBlock {
             [System.Management.Automation.CompletionResult]::new($value, $value, 'ParameterValue', $help)
         }
     } finally {
-        Remove-Item Env:_MMCLI_COMPLETE, Env:_MMCLI_WORD -ErrorAction SilentlyContinue
+        Remove-Item 'Env:_MMCLI_COMPLETE', 'Env:_MMCLI_WORD' -ErrorAction SilentlyContinue
     }
 }
 """,

@@ -159,7 +159,9 @@ def what(download: Download) -> str:
 
 def size(name: str) -> str:
     """The download's size as far as it is known without asking the Hub."""
+    from mmcli import models
     from mmcli.models import catalogue, sizes, speech
 
     known = catalogue.load().get(name) or speech.load().get(name)
-    return sizes.words(known.n_bytes) if known and known.n_bytes else "it says how large it is"
+    found = models.file_sizes(known) if known else []
+    return "it says how large it is" if not found or None in found else sizes.words(sum(size or 0 for size in found))

@@ -5,6 +5,7 @@ An engine does one thing at a time. So who wants to answer calls `settle` first,
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ from mmcli.errors import MmcliError
 if TYPE_CHECKING:
     from mmcli.commands.running import Loading
     from mmcli.engine import Message, OnProgress, Sampling
+    from mmcli.engine.local import LocalEngine
 
 
 class Preparing:
@@ -22,29 +24,48 @@ class Preparing:
     def __init__(self, on_end: Callable[[], None]) -> None:
         self._on_end = on_end
         self._busy = threading.Lock()  # held while the engine computes
-        self._wanted = _Wanted((), ())
+        self._wanted: _Wanted | None = None
 
     @property
     def is_ready(self) -> bool:
         """Whether all that was asked for last is computed."""
-        return self._wanted.is_done
+        return self._wanted is not None and self._wanted.is_done
 
     def begin(self, loading: Loading, messages: Sequence[Message], sampling: Sampling) -> None:
-        """Prepare this from now on, as soon as the model is loaded, instead of what was begun before."""
-        wanted = _Wanted(tuple(messages), tuple(medium.id for message in messages for medium in message.media))
-        before, self._wanted = self._wanted, wanted
-        before.end(drop=wanted.ids[: len(before.ids)] != before.ids)
-        thread = threading.Thread(target=self._run, args=(loading, wanted, sampling), name="preparing", daemon=True)
-        thread.start()
+        """Prepare this from now on, as soon as the model is loaded, instead of what was begun before.
+
+        Nothing is begun where the media are the same as before: what there is to do was done.
+        """
+        wanted, before = _Wanted(loading, messages), self._wanted
+        if before is not None:
+            if wanted.key == before.key:
+                return
+            before.end(drop=wanted.key[: len(before.key)] != before.key)
+        self._wanted = wanted
+        if wanted.has_media:
+            threading.Thread(target=self._run, args=(wanted, sampling), name="preparing", daemon=True).start()
+
+    def warm(self, engine: LocalEngine) -> None:
+        """Load what a medium will need, while it is decoded itself."""
+
+        def load() -> None:
+            with self._busy, contextlib.suppress(MmcliError):  # whoever asks meets it again, and is told
+                engine.warm()
+
+        threading.Thread(target=load, name="warming", daemon=True).start()
 
     def drop(self) -> None:
         """What was begun is not wanted any more; it ends soon."""
-        self._wanted.end(drop=True)
-        self._wanted = _Wanted((), ())
+        if self._wanted is not None:
+            self._wanted.end(drop=True)
+        self._wanted = None
 
     def settle(self, on_progress: OnProgress | None = None) -> None:
         """Return when the engine is free. The step at work is waited for: the question needs it, or it is an encode."""
-        self._wanted.end(drop=False)
+        if self._wanted is not None:
+            self._wanted.end(drop=False)
+            if not self._wanted.is_done:
+                self._wanted = None  # where the answer is interrupted, `begin` goes on with it
         if on_progress is not None and self._busy.locked():
             on_progress("encode", 0, 0)
         with self._busy:
@@ -55,9 +76,9 @@ class Preparing:
         self.drop()
         return self._busy.acquire(blocking=False)
 
-    def _run(self, loading: Loading, wanted: _Wanted, sampling: Sampling) -> None:
+    def _run(self, wanted: _Wanted, sampling: Sampling) -> None:
         try:
-            engine = loading.engine()
+            engine = wanted.loading.engine()
             with self._busy:
                 engine.prepare(wanted.messages, sampling, paused=wanted.paused.is_set, dropped=wanted.dropped.is_set)
                 wanted.is_done = not wanted.paused.is_set()
@@ -67,10 +88,14 @@ class Preparing:
 
 
 class _Wanted:
-    """What to prepare, and whether that was given up."""
+    """What to prepare, by which model, and whether that was given up."""
 
-    def __init__(self, messages: Sequence[Message], ids: Sequence[str]) -> None:
-        self.messages, self.ids = messages, ids
+    def __init__(self, loading: Loading, messages: Sequence[Message]) -> None:
+        self.loading, self.messages = loading, tuple(messages)
+        media = [medium.id for message in messages for medium in message.media]
+        system = [message.parts for message in messages if message.role == "system"]
+        self.key = (loading, system, *media)
+        self.has_media = bool(media)
         self.paused, self.dropped = threading.Event(), threading.Event()
         self.is_done = False
 

@@ -39,6 +39,8 @@ class Past:
 
     turns: tuple[Turn, ...] = ()
     unanswered: tuple[Medium, ...] = ()  # shown with a question that got no answer: they belong to the next one
+    n_left_out: int = 0  # of the oldest turns: the context was full
+    n_unanswered: int = 0  # turns at the end that got no answer
 
     @property
     def messages(self) -> list[Message]:
@@ -47,6 +49,7 @@ class Past:
 
         conversation = Conversation()
         conversation.turns += self.turns
+        conversation.n_left_out = self.n_left_out
         return conversation.messages()
 
 
@@ -91,13 +94,15 @@ def setup(ctx: typer.Context, talk: Talk | None, model: str | None, mmproj: Path
     return Setup(model, mmproj, system if is_typed("system") else talk.system)
 
 
-def begin(recorder: Recorder, kind: str, talk: Talk | None, model: Model, setup: Setup) -> None:
-    """Tell the recorder whose turn comes next."""
+def begin(
+    recorder: Recorder, kind: str, talk: Talk | None, model: Model, setup: Setup, *, n_unanswered: int = 0
+) -> None:
+    """Tell the recorder whose turn comes next, and how many it stands for that got no answer, media included."""
     name, mmproj = reference(model, setup.mmproj)
     if talk is None:
         recorder.begin(kind, name, setup.system, mmproj=mmproj)
     else:
-        recorder.go_on(talk.id, kind, name, setup.system, mmproj=mmproj)
+        recorder.go_on(talk.id, kind, name, setup.system, mmproj=mmproj, n_unanswered=n_unanswered)
 
 
 def reference(model: Model, mmproj: Path | None) -> tuple[str, str | None]:
@@ -119,16 +124,19 @@ def past(talk: Talk | None, max_megapixels: float, style: Style) -> Past:
 
     turns: list[Turn] = []
     unanswered: list[Medium] = []
+    n_unanswered = 0
     with Store(create=False) as store:
         for turn in talk.live:
-            inputs = [_again(each, talk, store, max_megapixels, style) for each in turn.shown]
+            shown = [each for each in turn.shown if not each.is_dropped]
+            inputs = [_again(each, talk, store, max_megapixels, style) for each in shown]
             if not turn.said:
                 unanswered += inputs
+                n_unanswered += 1
                 continue
-            shown = (*unanswered, *inputs)
-            turns.append(Turn(turn.question, shown, turn.said, turn.finish_reason, turn.answer))
-            unanswered = []
-    return Past(tuple(turns), tuple(unanswered))
+            media = (*unanswered, *inputs)
+            turns.append(Turn(turn.question, media, turn.said, turn.finish_reason, turn.answer))
+            unanswered, n_unanswered = [], 0
+    return Past(tuple(turns), tuple(unanswered), min(talk.n_left_out, len(turns)), n_unanswered)
 
 
 def kinds(messages: Sequence[Message]) -> set[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import functools
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -17,9 +18,10 @@ from mmcli.commands import remembering, running, slash
 from mmcli.commands.preparing import Preparing
 from mmcli.errors import MmcliError
 from mmcli.media import capture
+from mmcli.media.paths import AUDIO_SUFFIXES, IMAGE_SUFFIXES
 
 if TYPE_CHECKING:
-    from mmcli.engine import Piece
+    from mmcli.engine import Piece, Sampling
     from mmcli.engine.local import LocalEngine
     from mmcli.history import Recorder, Talk
     from mmcli.media import Medium, Source
@@ -48,6 +50,7 @@ class Session:
         self.talk = talk.Conversation(recorder=recorder, on_notice=self.note)
         self.pending = ""  # stands at the next prompt
         self.saved: Path | None = None  # where /save wrote this talk
+        self._n_saved = 0  # turns that were in it
         self.is_over = False
         self.own_keys: Sequence[tuple[str, str]] = ()  # beside those of every chat, for /help
         self._machine, self._wishes, self._max_megapixels = machine, wishes, max_megapixels
@@ -86,13 +89,13 @@ class Session:
             self._keyboard = keyboard
             if self.is_person:
                 self._greet()
-            self._prepare()
-            status = self._talk(keyboard)
+            status = self._converse(keyboard)
             self._part()
         return status
 
-    def _talk(self, keyboard: terminal.Keyboard) -> int:
+    def _converse(self, keyboard: terminal.Keyboard) -> int:
         while not self.is_over:
+            self._prepare()
             try:
                 default, self.pending = self.pending, ""
                 text = self._next(keyboard, default)
@@ -145,15 +148,16 @@ class Session:
 
     # what is asked
 
-    def ask(self, words: str) -> None:
+    def ask(self, words: str, sampling: Sampling | None = None) -> None:
         """One question and its answer. The first Ctrl-C ends the answer; what was said stays in the talk."""
+        sampling = sampling or self.sampling
         engine = self.engine()
         self.pending = words  # until there is an answer
         with terminal.progress(self.style) as progress, interrupts.two_steps(self._loading.stop):
             self._loading.begin(progress)
             self._preparing.settle(progress)
             pieces = self.talk.ask(
-                engine, words, self.sampling, progress, n_ctx_limit=engine.n_ctx_limit, heard_by=self._heard_by
+                engine, words, sampling, progress, n_ctx_limit=engine.n_ctx_limit, heard_by=self._heard_by
             )
             answer = terminal.answer(self._passed_on(pieces), self.style, progress, tell_media=False)
         self.pending = words if answer.finish_reason == "interrupted" and not answer.text else ""
@@ -182,6 +186,8 @@ class Session:
 
     def stage(self, sources: Sequence[Source]) -> None:
         """Stage what the model can take of these sources: all or none; each is told."""
+        if self._loading.loaded is not None and not self.style.debug and any(map(_needs_projector, sources)):
+            self._preparing.warm(self._loading.loaded)
         loaded = [self._load_medium(source) for source in sources]
         require(self.model, loaded)
         for medium in loaded:
@@ -190,30 +196,15 @@ class Session:
                 self.note(f"staged as {number}: {slash.described(medium)}")
             for remark in medium.receipt.notes:
                 self.note(f"{medium.receipt.source}: {remark}")
-        self._prepare()
-
-    def drop(self, number: int) -> Medium:
-        """Take a medium out of the talk."""
-        medium = self.talk.drop(number)
-        self._prepare()
-        return medium
-
-    def undo(self) -> talk.Turn:
-        """Take back the last turn; its media are staged again."""
-        turn = self.talk.undo()
-        self._prepare()
-        return turn
 
     def _prepare(self) -> None:
-        """While the person types, compute what the next question will begin with. In a pipe it is here already."""
-        if not self.is_person or self.style.debug:  # two threads' debug lines would mix
+        """While the next message is typed, compute what its question will begin with."""
+        if self.style.debug:  # two threads' debug lines would mix
             return
         expected = self.talk.expected()
         if any(message.media for message in expected):
             self._loading.asks(expected, think=self.sampling.think)
-            self._preparing.begin(self._loading, expected, self.sampling)
-        else:
-            self._preparing.drop()
+        self._preparing.begin(self._loading, expected, self.sampling)
 
     def _load_medium(self, source: Source) -> Medium:
         """Decode a source; what lies nowhere is kept beside the history, or going on would miss it."""
@@ -223,13 +214,23 @@ class Session:
 
     # which talk it is
 
+    def has_saved(self, path: Path) -> None:
+        """The talk as it is now lies in that file."""
+        self.saved, self._n_saved = path.absolute(), len(self.talk.turns)
+
+    def may_lose(self) -> bool:
+        """Whether this talk may go: it is in the history or in a file, or the person says so."""
+        is_kept = self.recorder.keeps or len(self.talk.turns) <= (self._n_saved if self.saved else 0)
+        if is_kept or not self.is_person or not terminal.can_ask(self.style):
+            return True
+        return terminal.confirm("this talk is kept nowhere (/save FILE keeps it): let it go?", default=False)
+
     def begin(self) -> None:
         """A new talk, under the same system prompt; the one before stays in the history."""
         self.talk.clear()
         self.saved = None
         name, mmproj = remembering.reference(self.model, self._mmproj)
         self.recorder.begin(self.KIND, name, self.talk.system, mmproj=mmproj)
-        self._prepare()
 
     def take_up(self, kept: Talk | None, setup: remembering.Setup | None = None) -> None:
         """Go on with a talk of the history, or begin one; an error, and nothing is changed, where a medium is gone."""
@@ -240,9 +241,9 @@ class Session:
         self.saved = None
         self.talk.system, self._mmproj = setup.system, setup.mmproj
         self.talk.turns += past.turns
+        self.talk.n_left_out = past.n_left_out
         self.talk.staged += past.unanswered
-        remembering.begin(self.recorder, self.KIND, kept, self.model, setup)
-        self._prepare()
+        remembering.begin(self.recorder, self.KIND, kept, self.model, setup, n_unanswered=past.n_unanswered)
 
     def restore(self, document: Any) -> None:
         """Go on with a talk that was saved as JSON; an error, and nothing is changed, where a medium is gone."""
@@ -252,7 +253,6 @@ class Session:
         self.begin()
         self.talk.turns += turns
         self.talk.staged += staged
-        self._prepare()
 
     def _load_again(self, told: Mapping[str, Any]) -> Medium:
         if told["place"] is not None:
@@ -265,7 +265,6 @@ class Session:
         """Another model or system prompt, from the next question on."""
         name, mmproj = remembering.reference(self.model, self._mmproj)
         self.recorder.change(model=name, system=self.talk.system, mmproj=mmproj)
-        self._prepare()
 
     def note(self, text: str) -> None:
         terminal.notice(text, self.style)
@@ -273,7 +272,7 @@ class Session:
     # which model answers
 
     @property
-    def sampling(self) -> Any:
+    def sampling(self) -> Sampling:
         return running.sampling(self.model, **self._wishes)
 
     def engine(self) -> LocalEngine:
@@ -364,9 +363,16 @@ class Session:
             action()
         except MmcliError as error:
             terminal.error(error, self.style)
+        self._prepare()
 
 
 def require(model: Model, loaded: Sequence[Medium]) -> None:
     """ModelError unless the model can take these media."""
     kinds = {medium.receipt.kind for medium in loaded}
     model.require(sight="image" in kinds, hearing="audio" in kinds)
+
+
+def _needs_projector(source: Source) -> bool:
+    """Whether this looks like a picture or a sound; nothing is opened."""
+    lies_nowhere = source.name in (capture.CLIPBOARD, capture.SCREEN)
+    return lies_nowhere or os.path.splitext(source.name)[1].lower() in IMAGE_SUFFIXES | AUDIO_SUFFIXES

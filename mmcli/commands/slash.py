@@ -7,7 +7,7 @@ import json
 import os
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 
 SHOWN_TALKS = 10
+RETRY_TEMPERATURE = 0.7  # where the answer before was the likeliest one
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,7 @@ def _media(session: Session, argument: str) -> None:
 
 
 def _drop(session: Session, argument: str) -> None:
-    medium = session.drop(_number(session, argument))
+    medium = session.talk.drop(_number(session, argument))
     session.note(f"dropped {described(medium)}")
 
 
@@ -164,13 +165,21 @@ def _installed() -> list[str]:
 
 
 def _undo(session: Session, argument: str) -> None:
-    turn = session.undo()
+    turn = session.talk.undo()
     again = "; its media are staged again" if turn.media else ""
     session.note(f"taken back: {_short(turn.words)}{again}")
 
 
 def _retry(session: Session, argument: str) -> None:
-    session.ask(session.talk.undo().words)
+    wish = session.sampling
+    # The same seed, or none of chance at all, would lead to the same words.
+    again = replace(wish, seed=None, temperature=wish.temperature if wish.temperature > 0 else RETRY_TEMPERATURE)
+    turn = session.talk.undo()
+    if wish.temperature <= 0:
+        session.note(f"asked again at temperature {RETRY_TEMPERATURE}: at 0 the answer would be the same")
+    elif wish.seed is not None:
+        session.note(f"asked again with another seed than {wish.seed}: with it the answer would be the same")
+    session.ask(turn.words, again)
 
 
 def _edit(session: Session, argument: str) -> None:
@@ -180,10 +189,12 @@ def _edit(session: Session, argument: str) -> None:
     elif not session.is_person:
         raise UsageError("/edit needs the new question here", hint="/edit What is on the left?")
     else:
-        session.pending = session.undo().words
+        session.pending = session.talk.undo().words
 
 
 def _clear(session: Session, argument: str) -> None:
+    if not session.may_lose():
+        return
     session.begin()
     session.note("a new talk begins")
 
@@ -200,7 +211,7 @@ def _save(session: Session, argument: str) -> None:
     else:
         text = json.dumps(talk.dump(session.talk, name, packing.pack), ensure_ascii=False, indent=1) + "\n"
     _write(path, text)
-    session.saved = path.absolute()
+    session.has_saved(path)
     session.note(f"saved {_questions(session)} with the answers as {path}")
 
 
@@ -212,8 +223,10 @@ def _load(session: Session, argument: str) -> None:
         raise InputError(f"cannot read `{path}`: {error.strerror}") from error
     except ValueError as error:
         raise InputError(f"`{path}` is no talk that mmcli saved", hint="/save FILE.json makes one") from error
+    if not session.may_lose():
+        return
     session.restore(document)
-    session.saved = path.absolute()
+    session.has_saved(path)
     session.note(f"loaded {_questions(session)} with the answers; the talk goes on with {session.model.name}")
 
 
@@ -228,7 +241,10 @@ def _history(session: Session, argument: str) -> None:
     from mmcli.history import Store
 
     if argument:
-        session.take_up(remembering.talk(argument))
+        kept = remembering.talk(argument)
+        if not session.may_lose():
+            return
+        session.take_up(kept)
         session.note(going_on(session))
         return
     with Store(create=False) as store:

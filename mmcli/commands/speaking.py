@@ -165,7 +165,7 @@ def _talker(found: Model | Wanted, wishes: Wishes, machine: Machine, *, yes: boo
     """The model, ready to speak, fetched if need be; what can be wrong with the voice is told first."""
     from mmcli import models, terminal
     from mmcli.commands import getting
-    from mmcli.speech.speaker import own_language
+    from mmcli.speech.speaker import own_language, reader
 
     if wishes.voice and not wishes.recording:
         raise UsageError(
@@ -188,7 +188,7 @@ def _talker(found: Model | Wanted, wishes: Wishes, machine: Machine, *, yes: boo
         model.projector,
         name=model.name,
         voice=voice,
-        language=own_language(),
+        language_of=lambda text: reader(text, own_language() or "en"),
         threads=machine.threads,
         gpu_layers=machine.gpu_layers,
     )

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from mmcli.commands.speaking import Voice
-    from mmcli.engine import Piece
+    from mmcli.engine import Piece, Sampling
     from mmcli.models import SpeechModel
     from mmcli.speech.devices import Device
     from mmcli.speech.transcriber import Listening, Transcriber
@@ -344,11 +344,11 @@ class VoiceSession(Session):
             for medium in self.talk.staged[before:]:
                 self.note(f"looking at {slash.described(medium)}")
 
-    def ask(self, words: str) -> None:
+    def ask(self, words: str, sampling: Sampling | None = None) -> None:
         self._mouth.still()
         self._was_barged = False
         try:
-            super().ask(words)
+            super().ask(words, sampling)
         except BaseException:
             self._mouth.still()
             raise

@@ -58,10 +58,17 @@ class Book:
         """Remember the cells of a prompt up to its last medium, with what always follows that."""
         self._known.append(Known(prompt.segments, tuple(media_ids), tuple(cells), is_open=True))
 
-    def look_up(self, prompt: Prompt, media_ids: Sequence[str]) -> Beginning | None:
-        """The longest known beginning of this prompt."""
+    def look_up(self, prompt: Prompt, media_ids: Sequence[str], cached: Sequence[kv.Cell] = ()) -> Beginning | None:
+        """The longest known beginning of this prompt whose media are all in what is `cached`.
+
+        For a medium that must be computed its chunk is needed, so that its part of the prompt is tokenized anyway.
+        """
         found = [beginning for known in self._known if (beginning := self._match(known, prompt, tuple(media_ids)))]
-        return max(found, key=lambda beginning: len(beginning.cells), default=None)
+        for beginning in sorted(found, key=lambda beginning: len(beginning.cells), reverse=True):
+            media = [place for place, cell in enumerate(beginning.cells) if not isinstance(cell, int)]
+            if not media or media[-1] < kv.common_prefix(beginning.cells, cached):
+                return beginning
+        return None
 
     def _match(self, known: Known, prompt: Prompt, media_ids: tuple[str, ...]) -> Beginning | None:
         n = len(known.media_ids)

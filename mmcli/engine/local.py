@@ -161,6 +161,10 @@ class LocalEngine:
                 if isinstance(cell, kv.MediaCells) and place in fresh:
                     self._prepared[cell.media_id] = current.origin(place)
 
+    def warm(self) -> None:
+        """Load the projector now, not with the first medium. In any thread, while nobody else uses this engine."""
+        self._model.ready_projector((), Usage(), self._threads)
+
     def _begun(
         self,
         prompt: Prompt,
@@ -173,7 +177,7 @@ class LocalEngine:
         """The prompt as cells, in a context with room for it that holds the first of them already."""
         # 2 tokenize; or recall what was computed in this talk, or from disk what was in another
         key, ids = self._model.key(prompt, media, self._weights.device), [medium.id for medium in media]
-        beginning = self._book.look_up(prompt, ids)
+        beginning = self._book.look_up(prompt, ids, self._cache.cells)
         with usage.timed("restore"):
             record = self._cache.load(key) if media else None
         if record is not None:

@@ -11,7 +11,7 @@ import contextlib
 import ctypes
 import random
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,7 +36,8 @@ QWEN, POCKET = 1, 2  # mtmd_gen_audio_type
 WINDOW = {QWEN: 72, POCKET: 8}
 NO_TOKEN = -1
 VOICE_RATE = 24_000  # Hz, what both kinds want the reference voice in
-LANGUAGES = frozenset("zh en de it pt es ja ko fr ru".split())  # Qwen's; Pocket TTS speaks one, that of its weights
+# Codes -> Qwen's own; Pocket TTS speaks one language, that of its weights.
+LANGUAGES = {code: code for code in "zh en de it pt es ja ko fr ru".split()} | {"cmn": "zh", "yue": "zh"}
 SAMPLING: dict[str, Any] = {
     "temperature": 0.9,
     "top_k": 50,
@@ -56,14 +57,14 @@ class Talker:
         *,
         name: str | None = None,
         voice: Audio | None = None,
-        language: str | None = None,
+        language_of: Callable[[str], str] | None = None,
         seed: int | None = None,
         threads: int | None = None,
         gpu_layers: int | None = None,
         most_seconds: float = MOST_SECONDS,
     ) -> None:
-        """`voice` is somebody speaking, at `VOICE_RATE` Hz, whose voice it takes; `language` a code: English is
-        spoken where it is none of LANGUAGES.
+        """`voice` is somebody speaking, at `VOICE_RATE` Hz, whose voice it takes; `language_of` tells a sentence's
+        language: one of LANGUAGES, else English is spoken.
 
         ModelError where the model cannot speak. With the same seed the same sentences, in the same order, sound alike.
         """
@@ -93,7 +94,7 @@ class Talker:
             self._handle = mtmd.mtmd_helper_gen_audio_init(self._context.handle, encoder.handle)
             stack.callback(mtmd.mtmd_helper_gen_audio_free, self._handle)
             self._voice = stack.enter_context(bitmaps_of([voice] if voice is not None else []))
-            self._language = language.encode() if language in LANGUAGES else b""
+            self._language_of = language_of or (lambda text: "en")
             self._seed = random.randrange(2**31) if seed is None else seed
             self._most_frames = round(most_seconds * FRAME_RATE)
             self._n_said = 0
@@ -122,7 +123,8 @@ class Talker:
         asked = mtmd.mtmd_helper_gen_audio_inp()
         asked.prompt, asked.prompt_len = data, len(data)
         asked.speaker_ref = self._voice[0] if self._voice else None
-        asked.lang = self._language or None
+        language = self._language_of(text).split("-")[0]
+        asked.lang = LANGUAGES.get(language, "en").encode()
         asked.seed, asked.out_type = seed, mtmd.MTMD_HELPER_GEN_AUDIO_OUTTYPE_PCM
         self._context.clear()
         mtmd.mtmd_helper_gen_audio_reset(self._handle)

@@ -13,6 +13,7 @@ from mmcli import config
 from mmcli.engine import machine
 from mmcli.errors import MmcliError
 from mmcli.health.findings import Finding
+from mmcli.models import cache
 from mmcli.models.sizes import GB, words
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def memory() -> Finding:
 def disks() -> Iterator[Finding]:
     """mmcli's cache and the Hub's: what they take and what is left beside them."""
     yield _cache("cache", config.cache_dir(), "may be deleted at any time")
-    yield _cache("models", hub_cache(), "the Hugging Face cache, shared with other programs")
+    yield _cache("models", cache.root(), "the Hugging Face cache, shared with other programs")
 
 
 def _cache(check: str, folder: Path, about: str) -> Finding:
@@ -56,14 +57,6 @@ def _cache(check: str, folder: Path, about: str) -> Finding:
     if free < LITTLE_DISK:
         return Finding(check, "warning", message, "free some space: a model takes 1 to 10 GB", facts)
     return Finding(check, "ok", message, facts=facts)
-
-
-def hub_cache() -> Path:
-    """Where huggingface_hub keeps what it fetched: HF_HUB_CACHE, HF_HOME, or the usual place."""
-    if named := os.environ.get("HF_HUB_CACHE"):
-        return Path(os.path.expanduser(named))
-    home = os.environ.get("HF_HOME") or os.path.join(os.environ.get("XDG_CACHE_HOME") or "~/.cache", "huggingface")
-    return Path(os.path.expanduser(home)) / "hub"
 
 
 def config_file(bad: MmcliError | None) -> Finding:

@@ -29,6 +29,8 @@ class Recorder:
             recorder.question("What is this?", [medium])
             for piece in recorder.keep(engine.generate(…)): …
             recorder.take_back()                                 # /undo, and /retry before it asks again
+            recorder.drop(medium)                                # /drop, of what a question showed
+            recorder.leave_out(2)                                # the context was full
 
     A talk gets its id, `talk`, with its first question: one without any leaves no trace. No method raises an
     MmcliError of its own; the first trouble goes to `on_trouble` as a sentence, and nothing is recorded from then on.
@@ -48,6 +50,7 @@ class Recorder:
         self._store: Store | None = None
         self._collected: dict[str, bytes] = {}
         self._turn: int | None = None  # the one that is being answered
+        self._n_unanswered = 0  # turns at the talk's end whose media the next question shows again
         self._kind, self._model = "ask", ""
         self._mmproj: str | None = None
         self._system: str | None = None
@@ -82,12 +85,24 @@ class Recorder:
     def begin(self, kind: str, model: str, system: str | None = None, *, mmproj: str | None = None) -> None:
         """The next question begins a new talk (as after /clear). `model` is what `-m` takes to find it again."""
         self._kind, self._model, self._system, self._mmproj = kind, model, system, mmproj
-        self.talk = None
+        self.talk, self._n_unanswered = None, 0
 
-    def go_on(self, talk: str, kind: str, model: str, system: str | None = None, *, mmproj: str | None = None) -> None:
-        """The next question belongs to a talk that is in the history; it is asked with this model and system."""
+    def go_on(
+        self,
+        talk: str,
+        kind: str,
+        model: str,
+        system: str | None = None,
+        *,
+        mmproj: str | None = None,
+        n_unanswered: int = 0,
+    ) -> None:
+        """The next question belongs to a talk that is in the history; it is asked with this model and system.
+
+        `n_unanswered` turns at its end got no answer, and the next question stands for them, media included.
+        """
         self.begin(kind, model, system, mmproj=mmproj)
-        self.talk = talk
+        self.talk, self._n_unanswered = talk, n_unanswered
         self.change(model=model, system=system, mmproj=mmproj)
 
     def change(self, *, model: str, system: str | None, mmproj: str | None = None) -> None:
@@ -127,6 +142,9 @@ class Recorder:
                 return
             if self.talk is None:
                 self.talk = store.start(self._kind, self._model, self._system, mmproj=self._mmproj)
+            if self._n_unanswered:
+                store.take_back(self.talk, self._n_unanswered)
+                self._n_unanswered = 0
             hashes = {medium.receipt.sha256 for medium in media}
             kept = {sha256: data for sha256, data in self._collected.items() if sha256 in hashes}
             self._turn = store.ask(self.talk, text, media, sampling=sampling, kept=kept, heard_by=heard_by)
@@ -164,6 +182,25 @@ class Recorder:
             with self._safely() as store:
                 if store is not None:
                     store.take_back(self.talk, n_turns)
+
+    def drop(self, medium: Medium) -> None:
+        """A medium that a question showed is no longer in the talk."""
+        if self.talk is not None:
+            with self._safely() as store:
+                if store is not None:
+                    store.drop(self.talk, medium.receipt.sha256)
+
+    def leave_out(self, n_turns: int) -> None:
+        """So many of the oldest turns go to the model no more."""
+        if self.talk is not None:
+            with self._safely() as store:
+                if store is not None:
+                    store.leave_out(self.talk, n_turns)
+
+    @property
+    def keeps(self) -> bool:
+        """Whether what is said now can be found again."""
+        return self._wanted
 
     def _finish(self, piece: Piece) -> None:
         self._is_behind = False

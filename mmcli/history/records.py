@@ -26,6 +26,7 @@ class Shown:
     url: str | None  # without user and password
     media_id: str | None  # None: a text
     text: str | None  # of a piped text: it is part of what was asked
+    is_dropped: bool = False  # taken out of the talk later
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,7 @@ class Talk:
     started: float
     changed: float
     turns: tuple[Turn, ...]  # in order; those taken back are among them
+    n_left_out: int = 0  # of the oldest answered turns: the context was full, and the model got their words no more
 
     @property
     def live(self) -> tuple[Turn, ...]:

@@ -68,6 +68,10 @@ MIGRATIONS = (
     """
     ALTER TABLE turns ADD COLUMN heard_by TEXT;
     """,
+    """
+    ALTER TABLE talks ADD COLUMN left_out INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE media ADD COLUMN dropped REAL;
+    """,
 )
 
 

@@ -39,6 +39,12 @@ from mmcli.media.types import Medium, Receipt, Text
 FIRST, REST = "23456789", "23456789abcdefghjkmnpqrstvwxyz"  # no character that is taken for another
 ID_LENGTH = 6
 
+START = """
+    INSERT OR IGNORE INTO talks (id, kind, model, mmproj, system, started, changed) VALUES (?, ?, ?, ?, ?, ?, ?)
+"""
+SHOW = """
+    INSERT INTO media (turn, place, sha256, path, url, media_id, text, receipt) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+"""
 LIST = """
     SELECT id, kind, model, started, changed,
         (SELECT count(*) FROM turns WHERE talk = talks.id AND taken_back IS NULL),
@@ -91,7 +97,7 @@ class Store:
             talk = secrets.choice(FIRST) + "".join(secrets.choice(REST) for _ in range(ID_LENGTH - 1))
             row = (talk, kind, _storable(model), _storable(mmproj), _storable(system), now, now)
             with self._writing() as database:
-                made = database.execute("INSERT OR IGNORE INTO talks VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+                made = database.execute(START, row)
                 if made.rowcount:
                     return talk
 
@@ -130,7 +136,7 @@ class Store:
             ).lastrowid
             assert number is not None
             for place, medium in enumerate(media):
-                database.execute("INSERT INTO media VALUES (?, ?, ?, ?, ?, ?, ?, ?)", (number, place, *_shown(medium)))
+                database.execute(SHOW, (number, place, *_shown(medium)))
             database.execute("UPDATE talks SET changed = ? WHERE id = ?", (now, talk))
             self._index(number)
             for sha256, data in (kept or {}).items():
@@ -188,6 +194,25 @@ class Store:
                 (time.time(), talk, n_turns),
             ).rowcount
 
+    def drop(self, talk: str, sha256: str) -> bool:
+        """Mark a medium as taken out of the talk, the last one of these bytes; False where none is in it."""
+        with self._writing() as database:
+            found = database.execute(
+                "SELECT turn, place FROM media JOIN turns ON turn = turns.id"
+                " WHERE talk = ? AND sha256 = ? AND taken_back IS NULL AND dropped IS NULL"
+                " ORDER BY turn DESC, place DESC LIMIT 1",
+                (talk, sha256),
+            ).fetchone()
+            if found is not None:
+                row = (time.time(), *found)
+                database.execute("UPDATE media SET dropped = ? WHERE turn = ? AND place = ?", row)
+            return found is not None
+
+    def leave_out(self, talk: str, n_turns: int) -> None:
+        """So many of the oldest answered turns go to the model no more."""
+        with self._writing() as database:
+            database.execute("UPDATE talks SET left_out = ? WHERE id = ?", (n_turns, talk))
+
     # 2 · finding it again
 
     def find(self, name: str | None = None) -> str:
@@ -212,8 +237,8 @@ class Store:
         """The talk whose id begins with `name`, or the last one, with all its turns."""
         talk = self.find(name)
         with self._reading() as database:
-            kind, model, mmproj, system, started, changed = database.execute(
-                "SELECT kind, model, mmproj, system, started, changed FROM talks WHERE id = ?", (talk,)
+            kind, model, mmproj, system, started, changed, left_out = database.execute(
+                "SELECT kind, model, mmproj, system, started, changed, left_out FROM talks WHERE id = ?", (talk,)
             ).fetchone()
             rows = database.execute(
                 "SELECT id, asked, model, system, question, answer, reasoning, finish_reason, error, facts, sampling,"
@@ -221,7 +246,7 @@ class Store:
                 (talk,),
             ).fetchall()
             turns = tuple(self._turn(turn) for turn in rows)
-            return Talk(talk, kind, model, mmproj, system, started, changed, turns)
+            return Talk(talk, kind, model, mmproj, system, started, changed, turns, left_out)
 
     def talks(self, limit: int | None = None) -> list[Summary]:
         """All talks, the last one first."""
@@ -301,7 +326,7 @@ class Store:
     def _turn(self, row: Sequence[Any]) -> Turn:
         number, asked, model, system, question, said, reasoning, reason, error, facts, sampling, taken, heard_by = row
         shown = self._database.execute(
-            "SELECT receipt, path, url, media_id, text FROM media WHERE turn = ? ORDER BY place", (number,)
+            "SELECT receipt, path, url, media_id, text, dropped FROM media WHERE turn = ? ORDER BY place", (number,)
         )
         return Turn(
             number=number,
@@ -309,7 +334,10 @@ class Store:
             model=model,
             system=system,
             question=question,
-            shown=tuple(Shown(unpack_receipt(receipt), _path(path), *rest) for receipt, path, *rest in shown),
+            shown=tuple(
+                Shown(unpack_receipt(receipt), _path(path), url, media_id, text, dropped is not None)
+                for receipt, path, url, media_id, text, dropped in shown
+            ),
             said=said,
             finish_reason=reason,
             error=error,

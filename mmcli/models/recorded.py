@@ -139,10 +139,12 @@ def keep(remote: Remote, path: Path, *, replace: bool = False) -> None:
     _change(add)
 
 
-def forget(repo: str, revision: str, names: Iterable[str]) -> None:
-    """Let go of what was recorded of these files."""
-    keys = {(repo, revision, name) for name in names}
-    if keys & load().keys():
+def forget(repo: str, revision: str, names: Iterable[str] | None = None) -> None:
+    """Let go of what was recorded of these files; None: of all files of that revision."""
+    known = load()
+    wanted = known.keys() if names is None else {(repo, revision, name) for name in names}
+    keys = {key for key in wanted if key in known and key[:2] == (repo, revision)}
+    if keys:
         _change(lambda records: {key: record for key, record in records.items() if key not in keys})
 
 

@@ -78,7 +78,8 @@ def remove(removal: Removal) -> None:
                 hint="is it in use, or somebody else's? see its permissions",
             )
         _tidy(target.snapshot)
-        recorded.forget(target.repo, target.revision, target.files)
+        # With the last file of a revision goes what an interrupted download had recorded, too.
+        recorded.forget(target.repo, target.revision, target.files if target.snapshot.is_dir() else None)
 
 
 def partials() -> tuple[list[Partial], list[Partial]]:

@@ -35,6 +35,10 @@ class Recorder(Protocol):
 
     def take_back(self, n_turns: int = 1) -> None: ...
 
+    def drop(self, medium: Medium) -> None: ...
+
+    def leave_out(self, n_turns: int) -> None: ...
+
 
 @dataclass(frozen=True)
 class Turn:
@@ -102,6 +106,8 @@ class Conversation:
             if number <= len(turn.media):
                 rest = (*turn.media[: number - 1], *turn.media[number:])
                 self.turns[i] = replace(turn, media=rest)
+                if self._recorder is not None:
+                    self._recorder.drop(medium)
                 return medium
             number -= len(turn.media)
         return self.staged.pop(number - 1)
@@ -139,6 +145,8 @@ class Conversation:
             turn = replace(turn, said="".join(said))
             if turn.said or turn.finish_reason != "interrupted":
                 self.turns.append(turn)
+                if self._recorder is not None and self.n_left_out != left_out:
+                    self._recorder.leave_out(self.n_left_out)
                 self.staged.clear()
             else:
                 self.n_left_out = left_out
@@ -154,6 +162,7 @@ class Conversation:
         self.staged[:0] = turn.media
         if self._recorder is not None:
             self._recorder.take_back()
+            self._recorder.leave_out(self.n_left_out)
         return turn
 
     def clear(self) -> None:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 ORIGINS = {
     "encoded": "encoded",
-    "ahead": "encoded while you typed",
+    "ahead": "encoded ahead",
     "memory": "reused from memory",
     "disk": "reused from disk",
     "text": "in the prompt",

@@ -133,7 +133,8 @@ def _media_lines(turn: Turn) -> Iterator[str]:
     for shown in turn.shown:
         receipt = shown.receipt
         found = seen.get(receipt.sha256)
-        yield report.seen_line(found) if found else f"{one_line(receipt.source)}: {one_line(receipt.format)}"
+        line = report.seen_line(found) if found else f"{one_line(receipt.source)}: {one_line(receipt.format)}"
+        yield f"{line} (dropped later)" if shown.is_dropped else line
 
 
 def _ending(turn: Turn) -> str | None:
@@ -180,6 +181,7 @@ def _shown_json(shown: Shown) -> dict[str, Any]:
         "path": shown.path,
         "url": shown.url,
         "text": shown.text,
+        "dropped": shown.is_dropped,
     }
 
 

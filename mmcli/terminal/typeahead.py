@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 from mmcli.terminal import streams
 
 PAUSE = 0.2  # seconds between two looks whether the shell has given the terminal back
+SOON = 0.3  # seconds in which a signal has surely come to all threads
 REST = 0.2  # seconds that the rest of a paste may keep us waiting
 PASTES, NO_PASTES = "\x1b[?2004h", "\x1b[?2004l"  # whether a paste comes between marks, so that it is seen as one
 PASTE, PASTE_END = b"\x1b[200~", b"\x1b[201~"
@@ -70,17 +71,21 @@ class TypeAhead(Silence):
         self._signals = {self._before[6][slot]: wanted[slot] for slot in self._slots}
         self._typed = b""
         self._thread: threading.Thread | None = None
+        self._continued = threading.Event()
         self._wake: tuple[int, int] = (-1, -1)
 
     def begin(self) -> None:
-        self._set(self._quiet())
-        self._tell(PASTES)
+        self._take_over()
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGCONT, self._go_on)
         self._wake = os.pipe()
         self._thread = threading.Thread(target=self._collect, args=(self._wake[0],), name="typeahead", daemon=True)
         self._thread.start()
 
     def end(self) -> None:
         self.stop()
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGCONT, signal.SIG_DFL)
         super().end()
 
     def abandon(self) -> None:
@@ -145,10 +150,21 @@ class TypeAhead(Silence):
     def _obey(self, number: int) -> None:
         """Stop or end, and all that the shell started with us, as if the driver had said so."""
         self.abandon()
+        self._continued.clear()
         os.killpg(os.getpgrp(), number)
-        signal.pthread_kill(threading.get_ident(), number)  # this thread, too, does no more before we are continued
+        # Any thread may be the first to stop; before this one does, it must not take the terminal again.
+        self._continued.wait(SOON)
         while not _is_ours(self._fd) and not select.select([self._wake[0]], [], [], PAUSE)[0]:
             pass
+        self._take_over()
+
+    def _go_on(self, *_: object) -> None:
+        """SIGCONT: the shell has put the terminal back to what it likes."""
+        self._continued.set()
+        if self._thread is not None:
+            self._take_over()
+
+    def _take_over(self) -> None:
         self._set(self._quiet())
         self._tell(PASTES)
 
