@@ -53,7 +53,7 @@ def test_things_are_told_from_left_to_right_and_a_column_from_the_top() -> None:
     ("skill", "expected"),
     [
         ("count", {"There are 2 shapes."}),
-        ("colors", {"The colors are blue and red."}),
+        ("colors", {"I see a blue circle and a red star. The colors are blue and red."}),
         ("read", {questions.NO_TEXT}),
         ("all_same", {"The colors are blue and red, so no.", "The colors are blue and red, so yes."}),
         ("relation", {"The {} is to the left of the {}.", "The {} is to the right of the {}.", "There is no {}."}),

@@ -145,6 +145,7 @@ def test_speaking_interrupts_and_goes_on(start: Start, play: Play, parrot: Rando
 
 def test_space_begins_and_ends_a_turn(start: Start, play: Play) -> None:
     voice = start("shapes.png", "--talk", "toggle")
+    voice.wait("between two presses of Space; or type")
     voice.wait(lambda: status(voice).startswith("Space to talk"))
     for _ in range(TRIES):
         voice.send(" ")

@@ -19,10 +19,10 @@ def data(out: Path, seed: int) -> None:
     samples.write_sheet(out / "samples.png", seed)
 
 
-def train(out: Path, seed: int) -> None:
+def train(out: Path, seed: int, at_most: int | None) -> None:
     from training import train as trainer
 
-    trainer.train(out, seed)
+    trainer.train(out, seed, at_most=at_most)
 
 
 def export(out: Path, file_type: str) -> tuple[Path, Path]:
@@ -46,6 +46,7 @@ def main() -> None:
         command = commands.add_parser(name)
         command.add_argument("--out", type=Path, default=Path("training-out"), help="where checkpoints and files go")
         command.add_argument("--seed", type=int, default=0)
+        command.add_argument("--at-most", type=int, metavar="STEPS", help="of each stage: to try the way, not to train")
         command.add_argument("--file-type", choices=("f16", "q8_0", "f32"), default="q8_0")
     command = commands.add_parser("evaluate")
     command.add_argument("weights", type=Path)
@@ -66,11 +67,12 @@ def main() -> None:
     if arguments.command in ("data", "all"):
         data(arguments.out, arguments.seed)
     if arguments.command in ("train", "all"):
-        train(arguments.out, arguments.seed)
+        train(arguments.out, arguments.seed, arguments.at_most)
     if arguments.command in ("export", "all"):
         export(arguments.out, arguments.file_type)
     if arguments.command == "all":
-        evaluate(arguments.out / "starter.gguf", arguments.out / "starter-mmproj.gguf", 20261122, 100, None)
+        n = 100 if arguments.at_most is None else 1
+        evaluate(arguments.out / "starter.gguf", arguments.out / "starter-mmproj.gguf", 20261122, n, None)
 
 
 if __name__ == "__main__":

@@ -141,8 +141,9 @@ def about_colors(rng: random.Random, picture: Picture, held: bool) -> Asked:
     colors = distinct([t.color for t in picture.things])
     if not colors:
         return ask(rng, "colors", held), NO_SHAPES
-    answer = f"The color is {colors[0]}." if len(colors) == 1 else f"The colors are {joined(colors)}."
-    return ask(rng, "colors", held), answer
+    # The shapes first: said at once, a color was now and then forgotten, or told twice.
+    told = f"The color is {colors[0]}." if len(colors) == 1 else f"The colors are {joined(colors)}."
+    return ask(rng, "colors", held), f"{describe(picture)} {told}"
 
 
 def about_exist(rng: random.Random, picture: Picture, held: bool) -> Asked:

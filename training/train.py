@@ -11,7 +11,7 @@ import math
 import os
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -56,6 +56,11 @@ LAST_MIX = {
     "exist_color": 0.6, "read": 0.2, "differ_alone": 0.12, "off_topic": 2.2, "small_talk": 0.5, "same": 2.5,
     "differ": 6.0, "pair_describe": 0.6, "pair_which": 2.5, "pair_count": 0.5, "extreme": 1.1,
 }  # fmt: skip
+MORE_MIX = LAST_MIX | {
+    "place": 1.3, "relation": 6.0, "is_background": 1.3, "is_shape": 3.0, "all_same": 2.0, "beside": 7.0, "color": 3.0,
+    "shape": 2.8, "colors": 3.5, "is_one": 1.1, "is_count": 1.2, "describe": 5.0, "same": 3.5, "pair_which": 3.5,
+    "pair_one": 1.0, "pair_color": 1.0,
+}  # fmt: skip
 STAGES = (
     Stage("vision", steps=5000, peak=3e-3, end=6e-4, warmup=100, decay_from=0.3),
     Stage("joint", steps=4800, peak=1.6e-3, end=2e-5, warmup=150, decay_from=0.72, vision_scale=0.3, aux_weight=0.25),
@@ -70,6 +75,36 @@ STAGES = (
         vision_scale=0.5,
         aux_weight=0.25,
         mix=((0, LAST_MIX),),
+    ),
+    Stage(
+        "more",
+        steps=4200,
+        peak=9e-4,
+        end=1e-5,
+        warmup=100,
+        vision_scale=0.7,
+        aux_weight=0.25,
+        mix=((0, MORE_MIX),),
+    ),
+    Stage(
+        "even",
+        steps=1000,
+        peak=4e-4,
+        end=1e-5,
+        warmup=40,
+        vision_scale=0.5,
+        aux_weight=0.25,
+        mix=((0, MORE_MIX | {"differ": 9.0}),),
+    ),
+    Stage(
+        "colors",
+        steps=800,
+        peak=4e-4,
+        end=1e-5,
+        warmup=40,
+        vision_scale=0.5,
+        aux_weight=0.25,
+        mix=((0, MORE_MIX | {"differ": 9.0, "colors": 10.0, "exist_color": 1.5}),),
     ),
 )
 DECISIVE = (
@@ -206,14 +241,18 @@ def visible(segments: torch.Tensor) -> torch.Tensor:
     return ((segments[:, None, :] == 0) | (segments[:, None, :] == segments[:, :, None]))[:, None] & earlier
 
 
-def train(out: Path, seed: int, only: str | None = None, mix_file: str | None = None) -> Path:
-    """Run all stages, going on from the newest checkpoint in `out`; return the last one's path."""
+def train(
+    out: Path, seed: int, only: str | None = None, mix_file: str | None = None, at_most: int | None = None
+) -> Path:
+    """Run all stages, of `at_most` steps each, going on from the newest checkpoint in `out`; return the last's path."""
     torch.set_num_threads(1)
     torch.manual_seed(seed)
     out.mkdir(parents=True, exist_ok=True)
     model = StarterModel(Config())
     path = out / "vision.pt"
     for stage in STAGES:
+        if at_most is not None:
+            stage = replace(stage, steps=min(stage.steps, at_most))
         previous, path = path, out / f"{stage.name}.pt"
         if only and stage.name != only:
             continue

@@ -156,13 +156,14 @@ class Session:
         sampling = sampling or self.sampling
         engine = self.engine()
         self.pending = words  # until there is an answer
-        with terminal.progress(self.style) as progress, interrupts.two_steps(self._loading.stop):
-            self._loading.begin(progress)
-            self._preparing.settle(progress)
-            pieces = self.talk.ask(
-                engine, words, sampling, progress, n_ctx_limit=engine.n_ctx_limit, heard_by=self._heard_by
-            )
-            answer = terminal.answer(self._passed_on(pieces), self.style, progress, tell_media=False)
+        with terminal.progress(self.style) as progress:
+            self._loading.begin(progress)  # first: it forgets what stopped the answer before
+            with interrupts.two_steps(self._loading.stop):
+                self._preparing.settle(progress)
+                pieces = self.talk.ask(
+                    engine, words, sampling, progress, n_ctx_limit=engine.n_ctx_limit, heard_by=self._heard_by
+                )
+                answer = terminal.answer(self._passed_on(pieces), self.style, progress, tell_media=False)
         self.pending = words if answer.finish_reason == "interrupted" and not answer.text else ""
         terminal.receipts(answer, self.style)
         if answer.finish_reason == "interrupted":

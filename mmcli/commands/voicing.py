@@ -43,6 +43,11 @@ SURE = 0.8  # confidence with which a language is heard once and for all
 SHOWN_WORDS = 48  # characters of what is being said, in the status line
 MOST_FILES = 2000  # names in the working folder that "look at FILE" is compared with
 KEY = ("Space", "where nothing is typed: begins what you say, and ends it")
+GREETINGS: dict[Mode, str] = {
+    "auto": ": speak, or type",
+    "toggle": " between two presses of Space; or type",
+    "hold": " while Space is held down; or type",
+}
 STATES = {
     "listening": "listening",
     "hearing": "hearing you",
@@ -372,7 +377,7 @@ class VoiceSession(Session):
 
     def _greet(self) -> None:
         super()._greet()
-        self.note(f"listening to {self._device}: speak, or type")
+        self.note(f"listening to {self._device}{GREETINGS[self.manner.mode]}")
 
     def _patient(self, typed: str) -> str:
         """What was typed; in a pipe, only when what was asked before is said."""
@@ -399,7 +404,7 @@ class VoiceSession(Session):
     def _heard_facts(self, ears: Ears) -> tuple[str, str]:
         """State and level, and the words so far."""
         state = ears.state
-        label = "speaking" if self._mouth.is_speaking and state in ("listening", "muted") else STATES[state]
+        label = "speaking" if self._mouth.is_speaking and state in ("listening", "muted", "off") else STATES[state]
         words = ears.words
         tail = words if len(words) <= SHOWN_WORDS else "…" + words[-SHOWN_WORDS:]
         return f"{label:<11} {terminal.bar(ears.level)}", tail
