@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -53,7 +52,7 @@ def loads(monkeypatch: pytest.MonkeyPatch) -> Iterator[Loads]:
 
 
 def known(*messages: engine.Message) -> First:
-    first: First = Future()
+    first = First()
     first.set_result((messages, False))
     return first
 
@@ -96,9 +95,9 @@ def test_media_that_are_on_disk_computed_need_none(tiny: tuple[Path, Path], tmp_
 
 
 def test_who_never_tells_keeps_nobody_waiting(tiny: tuple[Path, Path], loads: Loads) -> None:
-    with engine.load(*tiny, first=Future()) as running:
+    with engine.load(*tiny, first=First()) as running:
         assert answer(running, user(picture("red"), "what is this?")).text
-    with engine.load(*tiny, first=Future()):
+    with engine.load(*tiny, first=First()):
         pass
     assert (loads.beside, loads.after) == (0, 1)
 
@@ -119,3 +118,25 @@ def test_weights_that_do_not_load_are_told_as_ever(tiny: tuple[Path, Path], tmp_
     broken.write_bytes(tiny[0].read_bytes()[:4000])
     with pytest.raises(ModelError, match="cannot load the weights"):
         engine.load(broken, tiny[1], first=known(user(picture("red"), "what is this?")))
+
+
+def test_a_picture_that_is_sure_to_come_is_not_waited_for(tiny: tuple[Path, Path], loads: Loads) -> None:
+    first = First(has_media=True)
+    with engine.load(*tiny, first=first) as running:
+        assert answer(running, user(picture("red"), "what is this?")).text
+    assert (loads.beside, loads.after) == (1, 0)
+    assert not first.cancelled()
+
+
+def test_where_something_is_on_disk_a_picture_that_is_sure_to_come_is_waited_for(
+    tiny: tuple[Path, Path], tmp_path: Path, loads: Loads
+) -> None:
+    settings, question = Options(cache=tmp_path / "kv", worth_saving=0.0), user(picture("red"), "what is this?")
+    with engine.load(*tiny, settings, first=First(has_media=True)) as running:
+        answer(running, question)
+    assert (loads.beside, loads.after) == (1, 0)
+    first = First(has_media=True)
+    first.set_result(((question,), False))
+    with engine.load(*tiny, settings, first=first) as running:
+        assert answer(running, question).usage.n_encodes == 0
+    assert (loads.beside, loads.after) == (1, 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import TYPE_CHECKING, Annotated
 
@@ -89,7 +90,7 @@ def ask(
     recorder = remembering.recorder(history, keep_media, style)
     with (
         recorder,
-        running.ahead(found, machine, style) as begun,
+        running.ahead(found, machine, style, has_media=_has_picture(sources)) as begun,
         speaking.opened(wish, machine, yes=yes, style=style) as aloud,
     ):
         inputs = _inputs(sources, max_megapixels, recorder.collect)
@@ -179,6 +180,13 @@ def _sources(arguments: list[str], recursive: bool, style: Style) -> list[tuple[
     if data and not wanted:
         sources.append((media.find(["-"], stdin=data)[0], True))
     return sources
+
+
+def _has_picture(sources: Sequence[tuple[Source, bool]]) -> bool:
+    """Whether one is a picture by its name; what the others are, their bytes will tell."""
+    from mmcli.media.paths import IMAGE_SUFFIXES
+
+    return any(os.path.splitext(source.name)[1].lower() in IMAGE_SUFFIXES for source, _ in sources)
 
 
 def _inputs(

@@ -7,7 +7,7 @@ import json
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, InvalidStateError
+from concurrent.futures import InvalidStateError
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -46,15 +46,23 @@ class Loading:
         self.on_end: Callable[[], None] = lambda: None  # of the thread: what shows that it loads may be drawn anew
         self._machine = machine
         self._first: First | None = None
+        self._is_under_way = threading.Event()
         self._stop = threading.Event()
         self._engine: LocalEngine | None = None
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._load_and_tell, name="loading", daemon=True)
 
-    def start(self) -> None:
-        """Load in the background from now on; `asks` or `give_up` follows."""
-        self._first = Future()
+    def start(self, *, has_media: bool = False) -> None:
+        """Load in the background from now on; `asks` or `give_up` follows.
+
+        `has_media`: there will be some in what is asked first. Returns when llama.cpp is at work: until then, whatever
+        the caller did in Python would hold it up.
+        """
+        from mmcli.engine import First
+
+        self._first = First(has_media=has_media)
         self._thread.start()
+        self._is_under_way.wait()
 
     def asks(self, messages: Sequence[Message], *, think: bool) -> None:
         """Tell what will be asked first: what its media need can load beside the weights then. Later, nothing."""
@@ -99,7 +107,10 @@ class Loading:
             self._engine.close()
 
     def _load_and_tell(self) -> None:
-        self._load()
+        try:
+            self._load()
+        finally:
+            self._is_under_way.set()
         self.on_end()
 
     def _load(self) -> None:
@@ -143,12 +154,15 @@ class Loading:
         )
 
     def _progress(self, phase: str, done: int, total: int) -> None:
+        self._is_under_way.set()
         if self.on_progress is not None:
             self.on_progress(phase, done, total)
 
 
 @contextmanager
-def ahead(found: Model | Wanted, machine: Machine, style: Style) -> Iterator[Loading | None]:
+def ahead(
+    found: Model | Wanted, machine: Machine, style: Style, *, has_media: bool = False
+) -> Iterator[Loading | None]:
     """Begin to load a model that is on this machine while the body reads media; None where that must wait."""
     from mmcli import models
 
@@ -158,7 +172,7 @@ def ahead(found: Model | Wanted, machine: Machine, style: Style) -> Iterator[Loa
     loading = Loading(found, machine, style)
     interval = sys.getswitchinterval()
     sys.setswitchinterval(SWITCH_INTERVAL)
-    loading.start()
+    loading.start(has_media=has_media)
     try:
         yield loading
     finally:

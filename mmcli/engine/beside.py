@@ -18,15 +18,16 @@ from mmcli.errors import MmcliError
 
 
 class Beside:
-    """Waits for what is asked `first`, then calls `load(header, messages, think)`: None where none is needed."""
+    """Loads at once, or, where `first` is given, once `needs(header, *first)` says that this question needs it."""
 
     def __init__(
         self,
         weights: Path,
-        first: First,
-        load: Callable[[mtmd.Weights, Sequence[Message], bool], mtmd.Projector | None],
+        first: First | None,
+        needs: Callable[[mtmd.Weights, Sequence[Message], bool], bool],
+        load: Callable[[mtmd.Weights], mtmd.Projector],
     ) -> None:
-        self._path, self._first, self._load = weights, first, load
+        self._path, self._first, self._needs, self._load = weights, first, needs, load
         self._header: mtmd.Weights | None = None
         self._projector: mtmd.Projector | None = None
         self._thread = threading.Thread(target=self._run, name="projector", daemon=True)
@@ -34,7 +35,8 @@ class Beside:
 
     def take(self) -> mtmd.Projector | None:
         """The projector, waited for; whoever takes it closes it. None where it was not needed, or did not load."""
-        self._first.cancel()  # nobody told what is asked first, and now it is asked
+        if self._first is not None:
+            self._first.cancel()  # nobody told what is asked first, and now it is asked
         self._thread.join()
         projector, self._projector = self._projector, None
         return projector
@@ -50,6 +52,7 @@ class Beside:
     def _run(self) -> None:
         try:
             self._header = mtmd.Weights.header(self._path)
-            self._projector = self._load(self._header, *self._first.result())
+            if self._first is None or self._needs(self._header, *self._first.result()):
+                self._projector = self._load(self._header)
         except (CancelledError, MmcliError):
             pass  # whoever needs the projector loads it then, and is told what is wrong with it

@@ -85,6 +85,10 @@ class Store:
         """The name of a prefix: what computes it (weights, projector, versions) and the text and media in it."""
         return hashlib.sha256(json.dumps([list(engine), list(segments), list(media_ids)]).encode()).hexdigest()
 
+    def has_any(self, beginning: str) -> bool:
+        """Whether a prefix whose name begins so is there."""
+        return any(self._folder.glob(beginning + "*" + SUFFIX))
+
     def has(self, key: str) -> bool:
         """Whether a prefix of this name is there, sound or not."""
         return (self._folder / (key + SUFFIX)).exists()

@@ -5,6 +5,7 @@ Knows files and llama.cpp's objects; knows no conversations.
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import threading
 import time
@@ -73,6 +74,7 @@ class Loaded:
         self.threads = options.threads or machine.cores()
         parts = (weights, *options.other_parts)
         self.identity = (kv.identity(*parts), kv.identity(projector) if projector else None)
+        self._pair = hashlib.sha256(repr(self.identity).encode()).hexdigest()[:12]
         self.store = kv.Store(options.cache, options.cache_bytes) if options.cache else None
         self.projector: mtmd.Projector | None = None
         self._beside: Beside | None = None
@@ -87,7 +89,8 @@ class Loaded:
         part = choose(free_gpu) if choose is not None else None
         # On a GPU the two would fight for its memory while llama.cpp reckons how much of it is free.
         if projector is not None and first is not None and not mtmd.can_offload():
-            self._beside = Beside(weights, first, self._load_beside)
+            is_sure = first.has_media and not (self.store is not None and self.store.has_any(self._pair))
+            self._beside = Beside(weights, None if is_sure else first, self._needs_projector, self._load_beside)
             self._close.callback(self._beside.close)
         try:
             self.weights = self._load_weights(weights, part[0] if part else options.gpu_layers, on_progress)
@@ -115,7 +118,7 @@ class Loaded:
         """The name on disk of everything up to the last medium: whatever could change its KV cells is in it."""
         weights, projector = self.identity
         engine = (weights, str(projector), mtmd.version(), device, "f16", self._options.detail)
-        return kv.Store.key(engine, prompt.segments[: len(media)], [medium.id for medium in media])
+        return f"{self._pair}-{kv.Store.key(engine, prompt.segments[: len(media)], [medium.id for medium in media])}"
 
     def ready_projector(self, media: Sequence[Image | Audio], usage: Usage, threads: int) -> mtmd.Projector:
         """The projector, loaded when the first medium needs it, and able to take these media."""
@@ -149,13 +152,16 @@ class Loaded:
         on_gpu = weights.device != "CPU"
         return mtmd.Projector(self._path, weights, threads=threads, use_gpu=on_gpu, min_tokens=low, max_tokens=high)
 
-    def _load_beside(self, header: mtmd.Weights, messages: Sequence[Message], think: bool) -> mtmd.Projector | None:
-        """The projector, if what is asked first needs it: not if it has no media, or these are on disk, computed."""
-        media = [medium for message in messages for medium in message.media]
-        prompt = self._make_template(header).render(messages, think=think)
-        if not media or (self.store is not None and self.store.has(self.key(prompt, media, header.device))):
-            return None
+    def _load_beside(self, header: mtmd.Weights) -> mtmd.Projector:
         return self._load_projector(header, self.threads)
+
+    def _needs_projector(self, header: mtmd.Weights, messages: Sequence[Message], think: bool) -> bool:
+        """Not where there are no media, or where they are on disk, computed."""
+        media = [medium for message in messages for medium in message.media]
+        if not media or self.store is None:
+            return bool(media)
+        prompt = self._make_template(header).render(messages, think=think)
+        return not self.store.has(self.key(prompt, media, header.device))
 
     def _affordable(self, free: int, files: int, *, mapped: bool) -> int:
         """Tokens of context that `free` bytes hold beside files of `files` bytes; models/fit.py tells people the same.
@@ -179,6 +185,7 @@ class Loaded:
             return not self._options.stop.is_set()
 
         mtmd.native()
+        report(0, 100)
         mtmd.log.listener = self._options.on_debug
         layers = mtmd.ALL_LAYERS if gpu_layers is None else gpu_layers
         if not mtmd.can_offload():

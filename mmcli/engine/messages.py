@@ -34,8 +34,13 @@ class Message:
         return tuple(part for part in self.parts if isinstance(part, Image | Audio))
 
 
-# what is asked first, and whether the template may let the model think: set while the model is still loading
-First: TypeAlias = Future[tuple[Sequence[Message], bool]]
+class First(Future[tuple[Sequence[Message], bool]]):
+    """What is asked first, and whether the template may let the model think: told while the model still loads."""
+
+    def __init__(self, *, has_media: bool = False) -> None:
+        """`has_media`: it is known from the start that there will be media in it."""
+        super().__init__()
+        self.has_media = has_media
 
 
 @dataclass(frozen=True)
