@@ -29,6 +29,16 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("filterwarnings", "ignore:.*use of forkpty:DeprecationWarning")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Two processes share the tests: a file stays in one, and so does all that plays or records sound in real time."""
+    for item in items:
+        module = getattr(item, "module", None)
+        uses_sound = any(
+            name in vars(module) for name in ("virtual_microphone", "VirtualMicrophone", "needs_microphone")
+        )
+        item.add_marker(pytest.mark.xdist_group("sound" if uses_sound else item.path.stem))
+
+
 @dataclass(frozen=True)
 class Completed:
     """How one run of mmcli ended."""
