@@ -100,8 +100,8 @@ STYLES: Mapping[str, Style] = {
         "Describe this picture in detail: what is in it, where, its colors, and any text that can be read.", 400, plain
     ),
     "alt-text": Style(
-        "Write alt text for this picture, for a person who cannot see it: one or two plain sentences, at most 125 "
-        'characters, without "picture of".',
+        "Write a short alt text for this picture, one or two plain sentences, at most 125 characters, without "
+        '"picture of".',
         96,
         plain,
     ),
@@ -111,7 +111,7 @@ STYLES: Mapping[str, Style] = {
         tags,
     ),
     "filename": Style(
-        "Describe this picture in three to six words that would make a good file name, and write nothing else.",
+        "Write a short title for this picture, at most six words.",
         24,
         file_name,
     ),

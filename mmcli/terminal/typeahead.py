@@ -73,6 +73,7 @@ class TypeAhead(Silence):
         self._slots = [slot for slot in wanted if self._before[6][slot] != self._off]
         self._signals = {self._before[6][slot]: wanted[slot] for slot in self._slots}
         self._typed = b""
+        self._was_early = False  # keys were pressed before the echo was off
         self._thread: threading.Thread | None = None
         self._continued = threading.Event()
         self._wake: tuple[int, int] = (-1, -1)
@@ -81,6 +82,7 @@ class TypeAhead(Silence):
         self._take_over()
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGCONT, self._go_on)
+        self._was_early = bool(select.select([self._fd], [], [], 0)[0])  # now: soon the thread has it, or half of it
         self._wake = os.pipe()
         self._thread = threading.Thread(target=self._collect, args=(self._wake[0],), name="typeahead", daemon=True)
         self._thread.start()
@@ -116,7 +118,7 @@ class TypeAhead(Silence):
         return typed.replace(b"\r\n", b"\r").decode("utf-8", "replace")
 
     def wipe(self) -> None:
-        if self._typed or select.select([self._fd], [], [], 0)[0]:
+        if self._was_early:
             self._tell("\r\x1b[K")  # it comes again at the prompt
 
     def _quiet(self) -> list[Any]:
