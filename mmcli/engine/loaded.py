@@ -70,6 +70,7 @@ class Loaded:
         first: First | None,
     ) -> None:
         """ModelError where the files are damaged."""
+        machine.calm_threads()  # first: threads of ours that come and go would be taken for others, or hide them
         self._options, self._name, self._path = options, name, projector
         self.threads = options.threads or machine.cores()
         parts = (weights, *options.other_parts)

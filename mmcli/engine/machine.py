@@ -42,10 +42,10 @@ def calm_threads() -> None:
 def spin_count() -> int:
     """How often an OpenMP thread that waits for the others looks again before it sleeps.
 
-    Threads that only spin lose 80 to 99 % of the speed on a busy machine, those that sleep early 2 to 5 % on an idle
+    Threads that only spin lose 80 to 99 % of the speed on a busy machine, those that sleep early 2 to 7 % on an idle
     one (docs/performance.md). The count is fixed for a process, so the machine as it is at the start decides.
     """
-    return 400 if is_busy() else 2000
+    return 100 if is_busy() else 2000
 
 
 def is_busy() -> bool:
