@@ -148,9 +148,9 @@ def _prepare(path: Path) -> None:
 
 def _check(connection: sqlite3.Connection, path: Path | None) -> None:
     """InputError unless the file is empty, or a history that this version understands."""
-    version = _pragma(connection, "user_version")
-    owner = _pragma(connection, "application_id")
     n_tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+    version = _pragma(connection, "user_version")
+    owner = _pragma(connection, "application_id")  # last: another process may have just made all three
     if owner != APPLICATION_ID and (owner or version or n_tables):
         raise InputError(f"`{path}` is a database, but not mmcli's history", hint="nothing was changed; move it away")
     if version > len(MIGRATIONS):
