@@ -17,6 +17,7 @@ from PIL import Image, ImageDraw
 
 import mmcli as package
 from tests import random_llava
+from tests.virtual_microphone import VirtualMicrophone, virtual_microphone
 
 STARTER = Path(package.__file__).parent / "models" / "starter"
 WEIGHTS, PROJECTOR = STARTER / "starter.gguf", STARTER / "starter-mmproj.gguf"
@@ -32,10 +33,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Two processes share the tests: a file stays in one, and so does all that plays or records sound in real time."""
     for item in items:
-        module = getattr(item, "module", None)
-        uses_sound = any(
-            name in vars(module) for name in ("virtual_microphone", "VirtualMicrophone", "needs_microphone")
-        )
+        uses_sound = "needs_microphone" in vars(getattr(item, "module", object))
         item.add_marker(pytest.mark.xdist_group("sound" if uses_sound else item.path.stem))
 
 
@@ -215,6 +213,18 @@ def parrot(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Random]:
     yield model
     for path in (model.weights, model.projector):  # 60 MB: pytest keeps the last three folders
         path.unlink()
+
+
+@pytest.fixture
+def microphone() -> Iterator[VirtualMicrophone]:
+    with virtual_microphone() as found:
+        yield found
+
+
+@pytest.fixture
+def loudspeaker(microphone: VirtualMicrophone) -> VirtualMicrophone:
+    """The same sound server: what is played is what the microphone hears."""
+    return microphone
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,7 +16,7 @@ from tests.conftest import PICTURES, Run  # noqa: E402
 from tests.speaking import needs_espeak  # noqa: E402
 from tests.terminals import Terminal  # noqa: E402
 from tests.test_speech_aloud import heard_in, seconds_of_sound  # noqa: E402
-from tests.virtual_microphone import VirtualMicrophone, needs_microphone, virtual_microphone  # noqa: E402
+from tests.virtual_microphone import VirtualMicrophone, needs_microphone  # noqa: E402
 
 # A child is forked while other tests' libraries have threads running; it executes Python anew at once.
 pytestmark = [
@@ -29,12 +28,6 @@ pytestmark = [
 SPEAKING = "speaking; Ctrl-C ends it"
 CTRL_C, CTRL_D = "\x03", "\x04"
 MODEL = ("-m", "starter", "--temp", "0")
-
-
-@pytest.fixture
-def loudspeaker() -> Iterator[VirtualMicrophone]:
-    with virtual_microphone() as found:
-        yield found
 
 
 def test_every_answer_of_a_pipe_is_said(mmcli: Run, loudspeaker: VirtualMicrophone, tmp_path: Path) -> None:

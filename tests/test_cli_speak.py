@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,15 +15,9 @@ from mmcli.speech.echo import resembles
 from tests.conftest import PICTURES, TIMEOUT, Random, Run
 from tests.speaking import needs_espeak
 from tests.test_speech_aloud import heard_in, seconds_of_sound
-from tests.virtual_microphone import VirtualMicrophone, needs_microphone, virtual_microphone
+from tests.virtual_microphone import VirtualMicrophone, needs_microphone
 
 QUESTION = (PICTURES / "shapes.png", "What is in this picture?")
-
-
-@pytest.fixture
-def loudspeaker() -> Iterator[VirtualMicrophone]:
-    with virtual_microphone() as found:
-        yield found
 
 
 @needs_espeak

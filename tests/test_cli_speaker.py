@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,7 +13,7 @@ from tests.hub import COMMIT, Hub
 from tests.random_speakers import write_pocket, write_qwen
 from tests.speaking import needs_espeak, say
 from tests.test_speech_aloud import heard_in, seconds_of_sound
-from tests.virtual_microphone import VirtualMicrophone, needs_microphone, virtual_microphone
+from tests.virtual_microphone import VirtualMicrophone, needs_microphone
 
 QUESTION = (PICTURES / "shapes.png", "What is in this picture?", "-m", "starter", "--temp", "0", "--threads", "1")
 ENTRIES = f"""
@@ -37,12 +36,6 @@ weights = {{ file = "qwen.gguf" }}
 projector = {{ file = "qwen-mmproj.gguf" }}
 speaks = true
 """
-
-
-@pytest.fixture
-def loudspeaker() -> Iterator[VirtualMicrophone]:
-    with virtual_microphone() as found:
-        yield found
 
 
 @pytest.fixture(scope="module")

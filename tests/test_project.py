@@ -148,7 +148,7 @@ def test_only_one_file_loads_llama_cpp(path: Path) -> None:
 def test_few_files_call_llama_cpp(path: Path) -> None:
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         if isinstance(node, ast.Call) and ast.unparse(node.func) in ("native", "mtmd.native"):
-            callers = ("mtmd", "context", "devices", "probe", "loaded", "talker")
+            callers = ("mtmd", "context", "devices", "probe", "talker")
             assert named(path) in {f"engine/{name}.py" for name in callers}
 
 

@@ -11,7 +11,6 @@ import stat
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +23,7 @@ from mmcli.speech import speaker as speakers
 from mmcli.speech.echo import resembles
 from tests.conftest import TIMEOUT, clean_environment
 from tests.speaking import needs_espeak
-from tests.virtual_microphone import VirtualMicrophone, needs_microphone, virtual_microphone
+from tests.virtual_microphone import VirtualMicrophone, needs_microphone
 
 RATE = 16_000  # Hz, of what is recorded
 BEGIN = """
@@ -33,12 +32,6 @@ from mmcli.errors import MmcliError
 from mmcli.speech.aloud import Aloud
 from mmcli.speech.speaker import system_voice
 """
-
-
-@pytest.fixture
-def loudspeaker() -> Iterator[VirtualMicrophone]:
-    with virtual_microphone() as found:
-        yield found
 
 
 def spoken(code: str, loudspeaker: VirtualMicrophone, tmp_path: Path, home: Path) -> tuple[Any, NDArray[np.float32]]:

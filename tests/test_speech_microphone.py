@@ -7,7 +7,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -42,12 +42,6 @@ texts = [" ".join(one.text for one in transcriber.transcribe(utterance.samples))
 told = [microphone.rate, microphone.channels, microphone.overflows, [one.seconds for one in found], texts]
 print(json.dumps(told))
 """
-
-
-@pytest.fixture
-def microphone() -> Iterator[VirtualMicrophone]:
-    with virtual_microphone() as found:
-        yield found
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ import pytest
 
 from tests.conftest import PARROT, PICTURES, Random, Run, draw
 from tests.speaking import needs_espeak
-from tests.virtual_microphone import VirtualMicrophone, needs_microphone, virtual_microphone
+from tests.virtual_microphone import VirtualMicrophone, needs_microphone
 from tests.voices import HOW_MANY, WHAT, Voice
 
 CAPTION = "I see a red circle, a blue square and a yellow star."
@@ -24,12 +24,6 @@ CHATTER = re.compile(r"ALSA|pcm|jack|PaUtil|Expression", re.IGNORECASE)
 pytestmark = [needs_espeak, needs_microphone]
 
 Start = Callable[..., Voice]
-
-
-@pytest.fixture
-def microphone() -> Iterator[VirtualMicrophone]:
-    with virtual_microphone() as found:
-        yield found
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ if sys.platform == "win32":
 from tests.conftest import PARROT, PICTURES, Random, Run  # noqa: E402
 from tests.speaking import needs_espeak, say  # noqa: E402
 from tests.terminals import Terminal  # noqa: E402
-from tests.virtual_microphone import VirtualMicrophone, needs_microphone, virtual_microphone  # noqa: E402
+from tests.virtual_microphone import VirtualMicrophone, needs_microphone  # noqa: E402
 from tests.voices import HOW_MANY, TRIES, WHAT  # noqa: E402
 
 # A child is forked while other tests' libraries have threads running; it executes Python anew at once.
@@ -34,12 +34,6 @@ CTRL_C, CTRL_D = "\x03", "\x04"
 KEY_DOWN, KEY_UP = "\x1b[32;;32u", "\x1b[32;1:3u"  # Space, as kitty's protocol has it
 
 Start = Callable[..., Terminal]
-
-
-@pytest.fixture
-def microphone() -> Iterator[VirtualMicrophone]:
-    with virtual_microphone() as found:
-        yield found
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pytest
 
 from tests.conftest import PARROT, PICTURES, Random, Run
 from tests.speaking import needs_espeak
-from tests.virtual_microphone import VirtualMicrophone, needs_microphone, virtual_microphone
+from tests.virtual_microphone import VirtualMicrophone, needs_microphone
 from tests.voices import HOW_MANY, WHAT, Voice
 
 pytestmark = [needs_espeak, needs_microphone]
@@ -20,12 +20,6 @@ ANSWERS = {"How many shapes are there?": "There are 3 shapes.", "Is there a star
 ECHOES = 20
 
 Start = Callable[..., Voice]
-
-
-@pytest.fixture
-def microphone() -> Iterator[VirtualMicrophone]:
-    with virtual_microphone() as found:
-        yield found
 
 
 @pytest.fixture

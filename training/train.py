@@ -10,9 +10,9 @@ import json
 import math
 import os
 import time
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
-from functools import cache
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +39,7 @@ class Stage:
     decay_from: float = 0.0  # share of the steps
     vision_scale: float = 1.0  # the encoder's rate against the decoder's
     aux_weight: float = 1.0
-    mix: tuple[tuple[int, dict[str, float]], ...] = ()  # from step n on: weights of the question types
+    mix: Mapping[str, float] = field(default_factory=dict)  # weights of the question types
 
     def rate(self, step: int) -> float:
         if step < self.warmup:
@@ -61,51 +61,17 @@ MORE_MIX = LAST_MIX | {
     "shape": 2.8, "colors": 3.5, "is_one": 1.1, "is_count": 1.2, "describe": 5.0, "same": 3.5, "pair_which": 3.5,
     "pair_one": 1.0, "pair_color": 1.0,
 }  # fmt: skip
+EVEN_MIX = MORE_MIX | {"differ": 9.0}
+restart = partial(Stage, end=1e-5, vision_scale=0.5, aux_weight=0.25)  # a warm one, of everything
 STAGES = (
     Stage("vision", steps=5000, peak=3e-3, end=6e-4, warmup=100, decay_from=0.3),
     Stage("joint", steps=4800, peak=1.6e-3, end=2e-5, warmup=150, decay_from=0.72, vision_scale=0.3, aux_weight=0.25),
-    Stage("polish", steps=700, peak=8e-4, end=1e-5, warmup=40, vision_scale=0.3, aux_weight=0.25),
-    Stage("finish", steps=520, peak=6e-4, end=1e-5, warmup=20, vision_scale=0.3, aux_weight=0.25),
-    Stage(
-        "last",
-        steps=5000,
-        peak=1.2e-3,
-        end=1e-5,
-        warmup=100,
-        vision_scale=0.5,
-        aux_weight=0.25,
-        mix=((0, LAST_MIX),),
-    ),
-    Stage(
-        "more",
-        steps=4200,
-        peak=9e-4,
-        end=1e-5,
-        warmup=100,
-        vision_scale=0.7,
-        aux_weight=0.25,
-        mix=((0, MORE_MIX),),
-    ),
-    Stage(
-        "even",
-        steps=1000,
-        peak=4e-4,
-        end=1e-5,
-        warmup=40,
-        vision_scale=0.5,
-        aux_weight=0.25,
-        mix=((0, MORE_MIX | {"differ": 9.0}),),
-    ),
-    Stage(
-        "colors",
-        steps=800,
-        peak=4e-4,
-        end=1e-5,
-        warmup=40,
-        vision_scale=0.5,
-        aux_weight=0.25,
-        mix=((0, MORE_MIX | {"differ": 9.0, "colors": 10.0, "exist_color": 1.5}),),
-    ),
+    restart("polish", 700, 8e-4, warmup=40, vision_scale=0.3),
+    restart("finish", 520, 6e-4, warmup=20, vision_scale=0.3),
+    restart("last", 5000, 1.2e-3, warmup=100, mix=LAST_MIX),
+    restart("more", 4200, 9e-4, warmup=100, vision_scale=0.7, mix=MORE_MIX),
+    restart("even", 1000, 4e-4, warmup=40, mix=EVEN_MIX),
+    restart("colors", 800, 4e-4, warmup=40, mix=EVEN_MIX | {"colors": 10.0, "exist_color": 1.5}),
 )
 DECISIVE = (
     " Yes", " No", " left", " right", " above", " below", " Nothing", " Only", " Both", " yes", " no",
@@ -115,16 +81,13 @@ SAVE_EVERY = 200  # steps
 LOG_EVERY = 50  # steps
 
 
-def feed(queue: Any, stage: str, seed: int, first: int, mix_file: str | None, mixes: tuple[Any, ...]) -> None:
+def feed(queue: Any, stage: str, seed: int, first: int, mix_file: str | None, mix: Mapping[str, float]) -> None:
     """Make batch after batch, for ever. Runs in its own process."""
     torch.set_num_threads(1)
     os.nice(5)
     number = first
     while True:
-        weights: dict[str, float] = {}
-        for start, mix in mixes:
-            if number >= start:
-                weights = mix
+        weights = mix
         if mix_file and Path(mix_file).exists():  # retuning a running job by hand
             weights = json.loads(Path(mix_file).read_text())
         queue.put(batches.make(stage, seed, number, weights))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from typing import TYPE_CHECKING, Annotated
 
@@ -33,11 +32,8 @@ def ask(
     question: Annotated[
         str, typer.Argument(metavar="QUESTION", help="What you want to know: the last argument.", show_default=False)
     ] = "",
-    attach: Annotated[
-        list[str] | None,
-        typer.Option("-a", "--attach", help="One more medium; may stand anywhere.", show_default=False),
-    ] = None,
-    recursive: Annotated[bool, typer.Option("-r", "--recursive", help="Look into sub-folders too.")] = False,
+    attach: opt.AttachOpt = None,
+    recursive: opt.RecursiveOpt = False,
     show: Annotated[bool, typer.Option("--show", help="Draw the pictures in the terminal first.")] = False,
     model: opt.ModelOpt = None,
     mmproj: opt.MmprojOpt = None,
@@ -133,9 +129,7 @@ def ask(
             pieces = aloud.told(recorder.keep(ready.generate(messages, sampling, progress)))
             answer = terminal.answer(pieces, style, progress, talk=recorder.talk)
             terminal.receipts(answer, style)
-            with terminal.progress(style) as waiting:
-                waiting("speaking; Ctrl-C ends it", 0, -1)
-                aloud.finish()
+            speaking.finish(aloud, style)
     return running.status(answer)
 
 
@@ -186,7 +180,7 @@ def _has_picture(sources: Sequence[tuple[Source, bool]]) -> bool:
     """Whether one is a picture by its name; what the others are, their bytes will tell."""
     from mmcli.media.paths import IMAGE_SUFFIXES
 
-    return any(os.path.splitext(source.name)[1].lower() in IMAGE_SUFFIXES for source, _ in sources)
+    return any(source.suffix in IMAGE_SUFFIXES for source, _ in sources)
 
 
 def _inputs(

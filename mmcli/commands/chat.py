@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-from typing import Annotated
 
 import typer
 
@@ -14,19 +13,9 @@ from mmcli.commands.going_on import with_optional_id
 @with_optional_id(n_words=0)
 def chat(
     ctx: typer.Context,
-    media: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="[MEDIA...]",
-            help="Pictures, sounds or text files that the first question is about: paths, quoted globs, folders, URLs.",
-            show_default=False,
-        ),
-    ] = None,
-    attach: Annotated[
-        list[str] | None,
-        typer.Option("-a", "--attach", help="One more medium; may stand anywhere.", show_default=False),
-    ] = None,
-    recursive: Annotated[bool, typer.Option("-r", "--recursive", help="Look into sub-folders too.")] = False,
+    media: opt.TalkMediaArg = None,
+    attach: opt.AttachOpt = None,
+    recursive: opt.RecursiveOpt = False,
     model: opt.ModelOpt = None,
     mmproj: opt.MmprojOpt = None,
     yes: opt.YesOpt = False,

@@ -53,6 +53,19 @@ def _number(value: float | None) -> float | None:
 MODEL, ANSWER, TALK, MACHINE, OUTPUT = "Model", "Answer", "Talk", "Machine", "Output"
 ALOUD = "Aloud"
 
+TalkMediaArg = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[MEDIA...]",
+        help="Pictures, sounds or text files that the first question is about: paths, quoted globs, folders, URLs.",
+        show_default=False,
+    ),
+]
+AttachOpt = Annotated[
+    list[str] | None,
+    typer.Option("-a", "--attach", help="One more medium; may stand anywhere.", show_default=False),
+]
+RecursiveOpt = Annotated[bool, typer.Option("-r", "--recursive", help="Look into sub-folders too.")]
 ModelOpt = Annotated[
     str | None,
     typer.Option(

@@ -55,13 +55,15 @@ class Loading:
     def start(self, *, has_media: bool = False) -> None:
         """Load in the background from now on; `asks` or `give_up` follows.
 
-        `has_media`: there will be some in what is asked first. Returns when llama.cpp is at work: until then, whatever
-        the caller did in Python would hold it up.
+        `has_media`: there will be some in what is asked first.
         """
         from mmcli.engine import First
 
         self._first = First(has_media=has_media)
         self._thread.start()
+
+    def let_begin(self) -> None:
+        """Wait until llama.cpp is at work: until then, whatever the caller did in Python would hold it up."""
         self._is_under_way.wait()
 
     def asks(self, messages: Sequence[Message], *, think: bool) -> None:
@@ -174,6 +176,7 @@ def ahead(
     sys.setswitchinterval(SWITCH_INTERVAL)
     loading.start(has_media=has_media)
     try:
+        loading.let_begin()
         yield loading
     finally:
         sys.setswitchinterval(interval)

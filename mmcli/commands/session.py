@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import functools
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -379,4 +378,4 @@ def require(model: Model, loaded: Sequence[Medium]) -> None:
 def _needs_projector(source: Source) -> bool:
     """Whether this looks like a picture or a sound; nothing is opened."""
     lies_nowhere = source.name in (capture.CLIPBOARD, capture.SCREEN)
-    return lies_nowhere or os.path.splitext(source.name)[1].lower() in IMAGE_SUFFIXES | AUDIO_SUFFIXES
+    return lies_nowhere or source.suffix in IMAGE_SUFFIXES | AUDIO_SUFFIXES

@@ -94,10 +94,6 @@ class Voice:
         return self._aloud is not None
 
     @property
-    def is_speaking(self) -> bool:
-        return self._aloud is not None and self._aloud.speaking
-
-    @property
     def first_sound(self) -> float | None:
         """When the first sound of the last answer left the loudspeaker, by the monotonic clock."""
         return self._aloud.first_sound if self._aloud is not None else None
@@ -118,6 +114,16 @@ class Voice:
         if self._aloud is not None:
             self._is_silenced = True
             self._aloud.stop()
+
+
+def finish(voice: Voice, style: Style) -> None:
+    """Wait until the answer is said, if it is to be, and show on a terminal why nothing else happens."""
+    from mmcli import terminal
+
+    if voice.is_wanted:
+        with terminal.progress(style) as progress:
+            progress("speaking; Ctrl-C ends it", 0, -1)
+            voice.finish()
 
 
 @contextmanager

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from mmcli import interrupts, terminal
+from mmcli import interrupts
+from mmcli.commands import speaking
 from mmcli.commands.session import Session
 
 if TYPE_CHECKING:
@@ -26,9 +27,8 @@ class SpokenSession(Session):
         except BaseException:
             self._aloud.stop()
             raise
-        with terminal.progress(self.style) as progress, interrupts.two_steps(self._aloud.stop):
-            progress("speaking; Ctrl-C ends it", 0, -1)
-            self._aloud.finish()
+        with interrupts.two_steps(self._aloud.stop):
+            speaking.finish(self._aloud, self.style)
 
     def _passed_on(self, pieces: Iterator[Piece]) -> Iterator[Piece]:
         return self._aloud.told(super()._passed_on(pieces))

@@ -52,7 +52,7 @@ def transcribe(
         ),
     ] = None,
     mic: Annotated[bool, typer.Option("--mic", help="Listen to the microphone, until Ctrl-C.")] = False,
-    recursive: Annotated[bool, typer.Option("-r", "--recursive", help="Look into sub-folders too.")] = False,
+    recursive: opt.RecursiveOpt = False,
     transcript_format: Annotated[
         FormatName | None,
         typer.Option(

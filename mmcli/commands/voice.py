@@ -27,19 +27,9 @@ class TalkMode(StrEnum):
 @with_optional_id(n_words=0)
 def voice(
     ctx: typer.Context,
-    media: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="[MEDIA...]",
-            help="Pictures, sounds or text files that the first question is about: paths, quoted globs, folders, URLs.",
-            show_default=False,
-        ),
-    ] = None,
-    attach: Annotated[
-        list[str] | None,
-        typer.Option("-a", "--attach", help="One more medium; may stand anywhere.", show_default=False),
-    ] = None,
-    recursive: Annotated[bool, typer.Option("-r", "--recursive", help="Look into sub-folders too.")] = False,
+    media: opt.TalkMediaArg = None,
+    attach: opt.AttachOpt = None,
+    recursive: opt.RecursiveOpt = False,
     talk_mode: Annotated[
         TalkMode,
         typer.Option(

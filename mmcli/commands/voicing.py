@@ -22,7 +22,6 @@ from mmcli.commands.mouth import Mouth
 from mmcli.commands.session import Session
 from mmcli.errors import AudioDeviceError, InputError, MmcliError
 from mmcli.media import capture
-from mmcli.media.paths import AUDIO_SUFFIXES, IMAGE_SUFFIXES
 from mmcli.speech import turns
 from mmcli.speech.ears import Ears, Mode, Spoken
 
@@ -427,7 +426,7 @@ def _files() -> list[str]:
     try:
         with os.scandir() as entries:
             for entry in entries:
-                if os.path.splitext(entry.name)[1].lower() in IMAGE_SUFFIXES | AUDIO_SUFFIXES:
+                if talk.looks_like_medium(entry.name):
                     found.append(entry.name)
                 if len(found) >= MOST_FILES:
                     break

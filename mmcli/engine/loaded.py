@@ -185,7 +185,6 @@ class Loaded:
                 on_progress("load", done, total)
             return not self._options.stop.is_set()
 
-        mtmd.native()
         report(0, 100)
         mtmd.log.listener = self._options.on_debug
         layers = mtmd.ALL_LAYERS if gpu_layers is None else gpu_layers

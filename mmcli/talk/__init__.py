@@ -5,7 +5,20 @@
 
 from mmcli.talk.completing import Candidate, Wants, Words, candidates
 from mmcli.talk.conversation import Conversation, Turn, parts
-from mmcli.talk.lines import Attach, Command, Empty, Line, Question, dropped, files_in, is_open, is_quoted, read, split
+from mmcli.talk.lines import (
+    Attach,
+    Command,
+    Empty,
+    Line,
+    Question,
+    dropped,
+    files_in,
+    is_open,
+    is_quoted,
+    looks_like_medium,
+    read,
+    split,
+)
 from mmcli.talk.looking import Look, look, may_look
 from mmcli.talk.saved import dump, markdown, restore
 
@@ -28,6 +41,7 @@ __all__ = [
     "is_open",
     "is_quoted",
     "look",
+    "looks_like_medium",
     "markdown",
     "may_look",
     "parts",

@@ -71,11 +71,13 @@ def read(text: str, commands: Collection[str] = ()) -> Line:
         name = text.split(maxsplit=1)[0][1:]
         if name in commands or (re.fullmatch(r"[A-Za-z?!]+", name) and not _exists(first)):
             return Command(name, text[len(name) + 1 :].strip())
-    if _exists(text) and (_ROOTED.match(text) or _has_suffix(text)):
+    if _exists(text) and (_ROOTED.match(text) or looks_like_medium(text)):
         return Attach((text,), "")
     if _FIXED.match(first):
         return _files_first(text, found)
-    if all(_exists(word) and (_ROOTED.match(word) or _has_suffix(word)) for word, _ in found) or _SCHEME.match(text):
+    if all(_exists(word) and (_ROOTED.match(word) or looks_like_medium(word)) for word, _ in found) or _SCHEME.match(
+        text
+    ):
         return Attach(tuple(word for word, _ in found), "")
     paths, _ = files_in(text)
     return Attach(paths, "") if paths and not _AT.sub("", text).strip() else Question(text)
@@ -95,9 +97,9 @@ def files_in(words: str) -> tuple[tuple[str, ...], str]:
         ending = ""
         if not _exists(path) and whole[-1] in _ENDINGS:
             bare = path.rstrip(_ENDINGS)
-            if _exists(bare) or _has_suffix(bare):
+            if _exists(bare) or looks_like_medium(bare):
                 path, ending = bare, path[len(bare) :]
-        if not (os.path.isfile(os.path.expanduser(path)) or _ROOTED.match(path) or _has_suffix(path)):
+        if not (os.path.isfile(os.path.expanduser(path)) or _ROOTED.match(path) or looks_like_medium(path)):
             return match[0]
         paths.append(path)
         return os.path.basename(path) + ending
@@ -115,7 +117,7 @@ def dropped(text: str) -> tuple[str, ...]:
     """The files that a paste names, if it is nothing but the whole paths of pictures or sounds that exist."""
     text = text.strip()
     words = [text] if _FIXED.match(text) and _exists(text) else split(text)
-    return tuple(words) if words and all(_FIXED.match(w) and _exists(w) and _has_suffix(w) for w in words) else ()
+    return tuple(words) if words and all(_FIXED.match(w) and _exists(w) and looks_like_medium(w) for w in words) else ()
 
 
 def unfold(word: str) -> str:
@@ -169,5 +171,6 @@ def _exists(path: str) -> bool:
         return False
 
 
-def _has_suffix(path: str) -> bool:
+def looks_like_medium(path: str) -> bool:
+    """Whether a name ends as those of pictures and sounds do."""
     return os.path.splitext(path)[1].lower() in IMAGE_SUFFIXES | AUDIO_SUFFIXES
