@@ -182,7 +182,7 @@ def run(
             dry_run=job.dry_run,
         )
         job = replace(job, obstacle=after.obstacle)
-        loading = running.Loading(model, machine, style)
+        loading = running.Loading(model, machine, style, lasting=True)
         loading.on_progress = progress
         captions = jobs.Run(wanted, job, results, loading.engine)  # loaded for the first picture that needs it
 

@@ -40,8 +40,10 @@ class Machine:
 class Loading:
     """A model on its way: a thread loads it while the caller decodes media. Take it with `load`, or give it up."""
 
-    def __init__(self, model: Model, machine: Machine, style: Style) -> None:
+    def __init__(self, model: Model, machine: Machine, style: Style, *, lasting: bool = False) -> None:
+        """`lasting`: it may be asked for hours."""
         self.model, self.style = model, style
+        self._lasting = lasting
         self.on_progress: Callable[[str, int, int], None] | None = None
         self.on_end: Callable[[], None] = lambda: None  # of the thread: what shows that it loads may be drawn anew
         self._machine = machine
@@ -148,6 +150,7 @@ class Loading:
             token_bytes=needs.per_token if needs else None,
             part_for_gpu=needs.on_gpu if needs else None,
             other_parts=model.parts[1:],
+            lasting=self._lasting,
             media_newline=model.media_newline,
             template_kwargs=dict(model.advice.template_kwargs),
             stop=self._stop,

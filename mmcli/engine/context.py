@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from mmcli.engine.mtmd import Chunk, Projector, Weights, log, native
+from mmcli.engine.placement import placement
 from mmcli.errors import ResourceError
 
 
@@ -58,7 +59,7 @@ class Context:
         # Logits of one token a sequence at a time: by default there is room for n_batch rows of the vocabulary.
         params.n_outputs_max = n_ubatch if embeddings else n_seq
         params.embeddings = embeddings
-        params.n_threads = params.n_threads_batch = threads
+        params.n_threads = params.n_threads_batch = self._threads = threads
         params.offload_kqv = params.op_offload = offload
         params.no_perf = True
         self.handle = llama.llama_init_from_model(weights.handle, params)
@@ -97,6 +98,7 @@ class Context:
         for i, (token, pos, seq, logits) in enumerate(rows):
             batch.token[i], batch.pos[i], batch.seq_id[i][0], batch.logits[i] = token, pos, seq, logits
         batch.n_tokens = len(rows)
+        placement.look(self._threads)
         self._check(self._llama.llama_decode(self.handle, batch))
 
     def decode_media(self, projector: Projector, chunk: Chunk, embeddings: Any, pos: int, seq: int = 0) -> None:
@@ -104,6 +106,7 @@ class Context:
         _, mtmd = native()
         after = self._llama.llama_pos(pos)
         no_callback = mtmd.mtmd_helper_post_decode_callback()
+        placement.look(self._threads)
         status = mtmd.mtmd_helper_decode_image_chunk(
             projector.handle,
             self.handle,

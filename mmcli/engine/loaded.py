@@ -41,6 +41,7 @@ class Options:
     encoder_threads: int = 0  # of those, so many encode beside the answers of generate_many; 0: in turns with them
     gpu_layers: int | None = None  # None: all of them where the build can
     detail: Literal["low", "auto", "high"] = "auto"
+    lasting: bool = False  # for hours, perhaps: the machine will be idle now and busy then
     cache: Path | None = None  # folder of saved prefixes; None: none are kept
     cache_bytes: int = 2 << 30
     fixed_bytes: int | None = None  # what all but the KV cache takes; None: an upper bound by the files' sizes
@@ -70,7 +71,8 @@ class Loaded:
         first: First | None,
     ) -> None:
         """ModelError where the files are damaged."""
-        machine.calm_threads()  # first: threads of ours that come and go would be taken for others, or hide them
+        # First: threads of ours that come and go would be taken for others, or hide them.
+        machine.calm_threads(lasting=options.lasting)
         self._options, self._name, self._path = options, name, projector
         self.threads = options.threads or machine.cores()
         parts = (weights, *options.other_parts)

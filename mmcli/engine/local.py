@@ -16,6 +16,7 @@ from mmcli.engine.known import Beginning, Book
 from mmcli.engine.loaded import Loaded, Options
 from mmcli.engine.many import Many, Request, bearable
 from mmcli.engine.messages import Answer, First, Message, OnProgress, Origin, Piece, Sampling, Usage
+from mmcli.engine.placement import placement
 from mmcli.engine.template import Prompt
 from mmcli.errors import MmcliError
 from mmcli.media.types import Audio, Image
@@ -108,6 +109,7 @@ class LocalEngine:
         encoded = self.n_encodes
         media = [medium for message in messages for medium in message.media]
         with ExitStack() as close:
+            close.enter_context(placement.computing())
             # 1 render the template: text, with a medium between each two segments
             prompt = self._model.template.render(messages, think=sampling.think)
             voice = Voice(self._weights, prompt, sampling, _seed(sampling), usage)
@@ -152,6 +154,7 @@ class LocalEngine:
             return
         usage = Usage()
         with ExitStack() as close:
+            close.enter_context(placement.computing())
             prompt = self._model.template.render(messages, think=sampling.think)
             current = self._begun(prompt, media, usage, close, sampling.max_tokens + ROOM_FOR_WORDS, 1)
             fresh = range(current.reused, current.after_media)
@@ -232,7 +235,8 @@ class LocalEngine:
         def conclude(request: Request, voice: Voice, n_ctx: int, n_past: int) -> Answer:
             return self._answer(request.messages, request.plan, voice, request.usage, n_ctx, n_past)
 
-        yield from many.run(requests, partial(self._prepare, sampling, cores), conclude)
+        with placement.computing():
+            yield from many.run(requests, partial(self._prepare, sampling, cores), conclude)
         self._stop.clear()
 
     def bearable(self, n_tokens: int) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import time
 from pathlib import Path
@@ -14,9 +15,15 @@ def cores() -> int:
 
     physical = psutil.cpu_count(logical=False) or os.cpu_count() or 1
     logical = psutil.cpu_count(logical=True) or physical
-    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else logical
-    limit = min(physical, max(1, allowed * physical // logical))
+    usable = len(allowed()) if hasattr(os, "sched_getaffinity") else logical
+    limit = min(physical, max(1, usable * physical // logical))
     return max(1, min(limit, _quota() or limit))
+
+
+@functools.cache
+def allowed() -> frozenset[int]:
+    """The CPUs this process was given; later it may keep to some of them (placement.py)."""
+    return frozenset(os.sched_getaffinity(0))
 
 
 def _quota() -> int | None:
@@ -28,24 +35,35 @@ def _quota() -> int | None:
         return None
 
 
-def calm_threads() -> None:
+SPINS_ALONE, SPINS_BESIDE_OTHERS = 2000, 100
+
+
+def calm_threads(*, lasting: bool = False) -> None:
     """Let OpenMP's threads sleep when they wait long; a person's own settings stay.
+
+    `lasting`: for work that may go on for hours, beside whatever comes.
 
     libgomp reads GOMP_SPINCOUNT, other runtimes the policy, both once, when they are loaded. Usually llama.cpp loads
     them; but PortAudio's ALSA plugins do too (through libsoxr), so whoever starts PortAudio first calls this before.
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     if "GOMP_SPINCOUNT" not in os.environ:
-        os.environ["GOMP_SPINCOUNT"] = str(spin_count())
+        os.environ["GOMP_SPINCOUNT"] = str(spin_count(lasting=lasting))
 
 
-def spin_count() -> int:
+def spin_count(*, lasting: bool = False) -> int:
     """How often an OpenMP thread that waits for the others looks again before it sleeps.
 
-    Threads that only spin lose 80 to 99 % of the speed on a busy machine, those that sleep early 2 to 7 % on an idle
-    one (docs/performance.md). The count is fixed for a process, so the machine as it is at the start decides.
+    Threads that only spin lose 80 to 99 % of the speed on a busy machine; those that sleep early lose 2 to 7 % on an
+    idle one, but nothing where many answers share a pass (docs/performance.md). The count is fixed for a process, so
+    the machine as it is at the start decides.
     """
-    return 100 if is_busy() else 2000
+    return SPINS_BESIDE_OTHERS if lasting or is_busy() else SPINS_ALONE
+
+
+def sleeps_soon() -> bool:
+    """Whether a thread of ours that waits leaves its CPU to others before long."""
+    return int(os.environ.get("GOMP_SPINCOUNT", SPINS_ALONE)) < SPINS_ALONE
 
 
 def is_busy() -> bool:
@@ -54,20 +72,32 @@ def is_busy() -> bool:
     The least of three looks, since what runs for a moment only does no harm.
     """
     try:
-        return min(_others_running() for _ in range(3)) + cores() > len(os.sched_getaffinity(0))
+        looks = []
+        for _ in range(3):
+            looks.append(others_running())
+            time.sleep(0.0005)
+        return min(looks) + cores() > len(allowed())
     except (OSError, ValueError, IndexError, AttributeError):
         return False
 
 
-def _others_running() -> int:
+def others_running() -> int:
     """Threads of other processes that run or wait for a CPU. /proc/loadavg counts all, `R` in our own stat ours."""
     ours = 0
     for task in Path("/proc/self/task").iterdir():
         with contextlib.suppress(OSError):  # a thread that has just ended
-            ours += (task / "stat").read_text().rpartition(")")[2].split()[0] == "R"
-    running = int(Path("/proc/loadavg").read_text().split()[3].partition("/")[0])
-    time.sleep(0.0005)
-    return max(0, running - ours)
+            ours += stat(task)[0] == "R"
+    return max(0, running() - ours)
+
+
+def running() -> int:
+    """Threads of all processes that run or wait for a CPU."""
+    return int(Path("/proc/loadavg").read_text().split()[3].partition("/")[0])
+
+
+def stat(task: Path) -> list[str]:
+    """What /proc tells of a thread after its name, the state first (proc_pid_stat(5), from field 3 on)."""
+    return (task / "stat").read_text().rpartition(")")[2].split()
 
 
 def total_memory() -> int:

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mmcli.engine import machine
+from mmcli.engine.placement import placement
 from mmcli.engine.template import Run, Segment
 from mmcli.errors import ModelError, ResourceError
 
@@ -296,6 +297,7 @@ class Projector:
         """Media → embeddings: a pointer to (n_tokens, n_embd) float32, valid until the next call."""
         _, mtmd = native()
         self.n_encodes += 1
+        placement.look(self.threads)
         if mtmd.mtmd_encode_chunk(self.handle, chunk.handle) != 0:
             raise ResourceError(
                 f"cannot encode the {chunk.kind}: {log.last_error() or 'libmtmd gave no reason'}",

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from mmcli.engine import machine
 from mmcli.engine.context import Context, Sampler
 from mmcli.engine.mtmd import ALL_LAYERS, Projector, Weights, bitmaps_of, can_offload, log, native
+from mmcli.engine.placement import placement
 from mmcli.errors import ModelError, ResourceError
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ class Talker:
         llama, mtmd = native()
         self._llama, self._mtmd = llama, mtmd
         offload = can_offload() and gpu_layers != 0
-        threads = threads or machine.cores()
+        self._threads = threads = threads or machine.cores()
         with contextlib.ExitStack() as stack:
             self._weights = Weights(weights, gpu_layers=ALL_LAYERS if offload else 0, on_progress=lambda done, n: True)
             stack.callback(self._weights.close)
@@ -109,6 +110,7 @@ class Talker:
         seed = (self._seed + self._n_said) % (2**32 - 1)  # libmtmd begins anew only where the seed is another
         self._n_said += 1
         with contextlib.ExitStack() as stack:
+            stack.enter_context(placement.computing())
             sampler = None
             if self._kind == QWEN:
                 sampler = Sampler(self._weights, **SAMPLING, seed=seed, banned=self._weights.suppressed())
@@ -148,6 +150,7 @@ class Talker:
         for n_frames in range(1, self._most_frames + 1):
             if stop.is_set():
                 return
+            placement.look(self._threads)
             token = sampler.sample(self._context) if sampler else NO_TOKEN
             following = ctypes.POINTER(ctypes.c_float)()
             if self._mtmd.mtmd_helper_gen_audio_step_gen(

@@ -34,7 +34,13 @@ def main() -> None:
     options.add_argument("--prompt", default="Describe the picture.")
     given = options.parse_args()
     started = time.perf_counter()
-    how = Options(threads=given.threads, encoder_threads=given.encoder_threads, media_newline=True, on_notice=print)
+    how = Options(
+        threads=given.threads,
+        encoder_threads=given.encoder_threads,
+        lasting=True,
+        media_newline=True,
+        on_notice=print,
+    )
     with engine.load(given.weights, given.projector, how) as running:
         loaded = time.perf_counter()
         sampling = Sampling(temperature=0, max_tokens=given.tokens, loop_guard=False)
