@@ -77,7 +77,10 @@ class _Writer:
         self.gguf.add_tensor(name, np.tile(turned, (-(-rows // 64), 1))[:rows], raw_dtype=kind)
 
     def half(self, name: str, *shape: int) -> None:
-        self.gguf.add_tensor(name, (self._random.standard_normal(shape) * 0.05).astype(np.float16))
+        self.whole(name, *shape, kind=np.float16)
+
+    def whole(self, name: str, *shape: int, kind: type = np.float32) -> None:
+        self.gguf.add_tensor(name, (self._random.standard_normal(shape) * 0.05).astype(kind))
 
     def vector(self, name: str, size: int, value: float) -> None:
         self.gguf.add_tensor(name, np.full(size, value, np.float32))
@@ -202,6 +205,28 @@ def write_mrope(folder: Path, shape: Shape | None = None) -> tuple[Path, Path]:
     for i, rows in ((0, 4 * width), (2, shape.width)):
         out.half(f"mm.{i}.weight", rows, 4 * width)
         out.vector(f"mm.{i}.bias", rows, 0.0)
+    out.close()
+    return weights, projector
+
+
+def write_tiled(folder: Path, shape: Shape | None = None) -> tuple[Path, Path]:
+    """An InternVL: pictures in tiles, which its encoder takes several of at once."""
+    shape = shape or Shape()
+    folder.mkdir(parents=True, exist_ok=True)
+    weights, projector = folder / "tiled.gguf", folder / "tiled-mmproj.gguf"
+    _write_weights(weights, "tiled", shape, VICUNA, {}, 0)
+    out = _projector(projector, "tiled", "internvl", "vision", shape)
+    width, merged = shape.vision_width, 4 * shape.vision_width
+    out.gguf.add_uint32("clip.vision.projector.scale_factor", 2)
+    out.gguf.add_uint32("clip.vision.preproc_max_tiles", 4)
+    out.half("v.patch_embd.weight", width, 3, shape.patch, shape.patch)
+    out.vector("v.class_embd", width, 0.1)
+    out.whole("v.position_embd.weight", shape.image_tokens + 1, width)
+    _add_blocks(out, "v", shape, key_bias=True)
+    _add_norms(out, "mm.model.mlp.0", width=merged)
+    for i, columns in ((1, merged), (3, shape.width)):
+        out.half(f"mm.model.mlp.{i}.weight", shape.width, columns)
+        out.vector(f"mm.model.mlp.{i}.bias", shape.width, 0.0)
     out.close()
     return weights, projector
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from mmcli import engine
-from mmcli.engine import Answer, Message, Sampling
+from mmcli.engine import Answer, Message, Sampling, mtmd
 from mmcli.engine.loaded import Options
 from mmcli.engine.local import LocalEngine
 from mmcli.engine.many import bearable
@@ -114,6 +114,7 @@ WRITERS: dict[str, Writer] = {
     "long": lambda folder: random_llava.write(folder, "tiny", random_llava.Shape(side=224)),
     "mrope": random_llava.write_mrope,
     "recurrent": random_llava.write_recurrent,
+    "tiled": random_llava.write_tiled,  # several pictures in one pass of the encoder
 }
 
 
@@ -128,6 +129,55 @@ def test_the_words_do_not_depend_on_the_company(kind: str, threads: int, how: Sa
             assert len(set(alone)) > 1, "all pictures get one answer: this would prove nothing"
         for parallel in (2, 3, 8):
             assert texts(many(loaded, asked, parallel, how)) == alone, parallel
+
+
+@pytest.mark.parametrize(("kind", "several"), [("tiled", True), ("llava", False)])
+def test_pictures_that_wait_are_encoded_together_where_the_model_can(
+    kind: str, several: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first two come alone: how large the places must be is known only then."""
+    _, native = mtmd.native()
+    sizes: list[int] = []
+    add, encode = native.mtmd_batch_add_chunk, native.mtmd_batch_encode
+    monkeypatch.setattr(native, "mtmd_batch_add_chunk", lambda *args: _counted(add(*args), sizes))
+    passes: list[int] = []
+
+    def encoded(batch: object) -> int:
+        passes.append(sum(sizes))
+        return int(encode(batch))
+
+    def begun(*args: object) -> object:
+        sizes.clear()
+        return init(*args)
+
+    init = native.mtmd_batch_init
+    monkeypatch.setattr(native, "mtmd_batch_init", begun)
+    monkeypatch.setattr(native, "mtmd_batch_encode", encoded)
+    asked = conversations(9)
+    with engine.load(*WRITERS[kind](tmp_path), Options(media_newline=True)) as loaded:
+        alone = [answer(loaded, *messages) for messages in asked]
+        n_encodes = loaded.n_encodes
+        ended = many(loaded, asked, 4, VARIED)
+        assert texts(ended) == [said.text for said in alone]
+        assert loaded.n_encodes == 2 * n_encodes
+        told = [end.usage.n_encodes for _, end in sorted(ended.items()) if isinstance(end, Answer)]
+        assert told == [said.usage.n_encodes for said in alone]
+    assert bool(passes) is several
+    assert all(size > 1 for size in passes)
+
+
+def _counted(status: int, sizes: list[int]) -> int:
+    sizes.append(status == 0)
+    return status
+
+
+def test_what_waits_with_the_same_picture_is_not_encoded_again(tmp_path: Path) -> None:
+    asked = [[user(picture("red"), question)] for question in ("What?", "How many?", "Where?", "Which?")]
+    with engine.load(*random_llava.write_tiled(tmp_path), Options(media_newline=True)) as loaded:
+        answer(loaded, *asked[0])
+        once = loaded.n_encodes
+        many(loaded, asked, 4, VARIED)
+        assert loaded.n_encodes == 2 * once
 
 
 @pytest.mark.parametrize("kind", ["llava", "mrope"])

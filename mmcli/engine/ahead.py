@@ -94,6 +94,11 @@ class Ahead(Generic[Request, Ready]):
                 self._changed.wait(LOOK_UP)
             return self._ready.popleft() if self._ready else None
 
+    def waiting(self) -> list[Ready]:
+        """Those that are ready now, the next one first; they stay."""
+        with self._changed:
+            return list(self._ready)
+
     def close(self) -> list[Ready]:
         """Take no more, wait for the `prepare` that runs, and return what nobody got."""
         with self._changed:

@@ -93,6 +93,7 @@ class Many:
         self._context: Context | None = None
         self._places: list[Place] = []
         self._next: Request | None = None  # ready, but not in a place yet
+        self._waiting: Callable[[], list[Request]] = list  # those that are ready after it
 
     @property
     def _running(self) -> list[Place]:
@@ -106,6 +107,7 @@ class Many:
     ) -> Iterator[tuple[int, Piece]]:
         """Answer all requests; `conclude(request, voice, n_ctx, n_past)` makes the Answer at the end of each."""
         ahead = Ahead(requests, prepare)
+        self._waiting = ahead.waiting
         ahead.allow(2)  # one place until the first request shows how large they must be, and one ahead
         try:
             yield from self._answer(ahead, conclude)
@@ -245,17 +247,34 @@ class Many:
             return
         projector = self._projector()
         assert projector is not None
-        embeddings = request.embeddings.pop(start, None)
-        if embeddings is None:
+        if start not in request.embeddings:
             self._report("encode", done, plan.n_tokens)
-            with usage.timed("encode"):
-                embeddings = projector.encode(plan.chunks[start])
-            usage.n_encodes += 1
+            self._encode(projector, request, start)
         self._report("prefill", done, plan.n_tokens)
         with usage.timed("prefill"), self._cores.decoding() as threads:
             context.use_threads(threads)
-            context.decode_media(projector, plan.chunks[start], embeddings, position, place.seq)
+            context.decode_media(projector, plan.chunks[start], request.embeddings[start], position, place.seq)
+        del request.embeddings[start]
         place.cells.append(plan.cells[start])
+
+    def _encode(self, projector: mtmd.Projector, request: Request, start: int) -> None:
+        """The medium at this cell; with it those that come next, of those who wait too, if the model takes several."""
+        wanted = [(request, cell) for cell in sorted(request.plan.chunks) if cell >= start]
+        known = {cell for place in self._places for cell in place.cells} | {
+            request.plan.cells[cell] for _, cell in wanted
+        }
+        for other in self._waiting():
+            theirs = sorted(other.plan.chunks)
+            wanted += [(other, cell) for cell in theirs if other.plan.cells[cell] not in known]
+            known |= {other.plan.cells[cell] for cell in theirs}
+        wanted = [(owner, cell) for owner, cell in wanted if cell not in owner.embeddings]
+        started = time.perf_counter()
+        made = projector.encode_together([owner.plan.chunks[cell] for owner, cell in wanted])
+        share = (time.perf_counter() - started) / len(made)
+        for (owner, cell), embeddings in zip(wanted, made, strict=False):
+            owner.embeddings[cell] = embeddings
+            owner.usage.add("encode", share)
+            owner.usage.n_encodes += 1
 
     # ── steps ──
 

@@ -299,10 +299,7 @@ class Projector:
         self.n_encodes += 1
         placement.look(self.threads)
         if mtmd.mtmd_encode_chunk(self.handle, chunk.handle) != 0:
-            raise ResourceError(
-                f"cannot encode the {chunk.kind}: {log.last_error() or 'libmtmd gave no reason'}",
-                hint="it may be too large for this machine's memory: try --detail low",
-            )
+            raise self._cannot_encode(chunk)
         return mtmd.mtmd_get_output_embd(self.handle)
 
     def size(self, chunk: Chunk) -> int:
@@ -311,10 +308,41 @@ class Projector:
 
     def encode_apart(self, chunk: Chunk) -> Any:
         """The same as `encode`, in memory of its own: valid for as long as it is kept."""
-        embeddings = self.encode(chunk)
+        return self._copy(self.encode(chunk), chunk)
+
+    def encode_together(self, chunks: Sequence[Chunk]) -> list[Any]:
+        """`encode_apart` of the first chunk, and of as many of those after it as the model takes in the same pass.
+
+        Most take one. Others (InternVL, Gemma 4) take pictures of one size, up to libmtmd's 1024 tokens in all.
+        """
+        _, mtmd = native()
+        batch = mtmd.mtmd_batch_init(self.handle)
+        try:
+            taken: list[Chunk] = []
+            for chunk in chunks:
+                if mtmd.mtmd_batch_add_chunk(batch, chunk.handle) != 0:
+                    break
+                taken.append(chunk)
+            if len(taken) < 2:
+                return [self.encode_apart(chunks[0])]
+            self.n_encodes += len(taken)
+            placement.look(self.threads)
+            if mtmd.mtmd_batch_encode(batch) != 0:
+                raise self._cannot_encode(taken[0])
+            return [self._copy(mtmd.mtmd_batch_get_output_embd(batch, chunk.handle), chunk) for chunk in taken]
+        finally:
+            mtmd.mtmd_batch_free(batch)
+
+    def _copy(self, embeddings: Any, chunk: Chunk) -> Any:
         kept = (ctypes.c_float * (chunk.n_tokens * self._n_embd))()  # (n_tokens, n_embd) float32
         ctypes.memmove(kept, embeddings, ctypes.sizeof(kept))
         return ctypes.cast(kept, ctypes.POINTER(ctypes.c_float))
+
+    def _cannot_encode(self, chunk: Chunk) -> ResourceError:
+        return ResourceError(
+            f"cannot encode the {chunk.kind}: {log.last_error() or 'libmtmd gave no reason'}",
+            hint="it may be too large for this machine's memory: try --detail low",
+        )
 
 
 @contextmanager
