@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,8 +12,9 @@ import pytest
 from mmcli import engine
 from mmcli.engine import First, beside, loaded, mtmd
 from mmcli.engine.loaded import Options
-from mmcli.errors import ModelError
+from mmcli.errors import ModelError, ResourceError
 from tests import random_llava
+from tests.conftest import TIMEOUT
 from tests.test_engine_local import VARIED, answer, picture, user
 
 
@@ -123,9 +125,8 @@ def test_weights_that_do_not_load_are_told_as_ever(tiny: tuple[Path, Path], tmp_
 def test_a_picture_that_is_sure_to_come_is_not_waited_for(tiny: tuple[Path, Path], loads: Loads) -> None:
     first = First(has_media=True)
     with engine.load(*tiny, first=first) as running:
-        assert answer(running, user(picture("red"), "what is this?")).text
-    assert (loads.beside, loads.after) == (1, 0)
-    assert not first.cancelled()
+        assert answer(running, user(picture("red"), "what is this?")).usage.n_encodes == 1
+    assert (loads.beside, loads.after) == (1, 0)  # though nobody ever told what is asked first
 
 
 def test_where_something_is_on_disk_a_picture_that_is_sure_to_come_is_waited_for(
@@ -140,3 +141,85 @@ def test_where_something_is_on_disk_a_picture_that_is_sure_to_come_is_waited_for
     with engine.load(*tiny, settings, first=first) as running:
         assert answer(running, question).usage.n_encodes == 0
     assert (loads.beside, loads.after) == (1, 0)
+
+
+@pytest.fixture
+def encoders(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The threads that encoded, each time they did."""
+    names: list[str] = []
+    real = mtmd.Projector.encode
+
+    def encode(self: mtmd.Projector, chunk: mtmd.Chunk) -> object:
+        names.append(threading.current_thread().name)
+        return real(self, chunk)
+
+    monkeypatch.setattr(mtmd.Projector, "encode", encode)
+    return names
+
+
+def test_what_is_asked_first_is_encoded_beside_the_weights(tiny: tuple[Path, Path], encoders: list[str]) -> None:
+    pictures = picture("red", "blue"), picture("green")
+    question, other = user(*pictures, "what is this?"), user(picture("black"), "and this?")
+    with engine.load(*tiny) as running:
+        plain = [answer(running, asked) for asked in (question, other)]
+    assert encoders == ["MainThread"] * 3
+    encoders.clear()
+    with engine.load(*tiny, first=known(question)) as running:
+        said = [answer(running, asked) for asked in (question, other)]
+    assert encoders == ["projector", "projector", "MainThread"]
+    assert [end.text for end in said] == [end.text for end in plain]
+    assert [end.usage.n_encodes for end in said] == [2, 1]
+    assert [[seen.origin for seen in end.seen] for end in said] == [["encoded", "encoded"], ["encoded"]]
+
+
+def test_it_encodes_nothing_more_once_it_is_stopped(tiny: tuple[Path, Path], encoders: list[str]) -> None:
+    options, question = Options(), user(picture("red"), picture("blue"), "what is this?")
+    real = mtmd.Projector.encode_apart
+
+    def encode_then_stop(self: mtmd.Projector, chunk: mtmd.Chunk) -> object:
+        options.stop.set()
+        return real(self, chunk)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(mtmd.Projector, "encode_apart", encode_then_stop)
+        with pytest.raises(KeyboardInterrupt), engine.load(*tiny, options, first=slow_weights(patch, question)):
+            pass
+    assert encoders == ["projector"]
+
+
+def slow_weights(patch: pytest.MonkeyPatch, question: engine.Message) -> First:
+    """What is asked first; and the weights do not load before it is being encoded."""
+    real = loaded.Loaded._load_weights
+
+    def load(self: loaded.Loaded, *args: object) -> object:
+        assert self._options.stop.wait(TIMEOUT)
+        return real(self, *args)  # type: ignore[arg-type]
+
+    patch.setattr(loaded.Loaded, "_load_weights", load)
+    return known(question)
+
+
+def test_what_could_not_be_encoded_beside_is_tried_again(
+    tiny: tuple[Path, Path], encoders: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    question, real = user(picture("red"), "what is this?"), mtmd.Projector.encode
+
+    def fail_beside(self: mtmd.Projector, chunk: mtmd.Chunk) -> object:
+        if threading.current_thread().name == "projector":
+            raise ResourceError("no memory")
+        return real(self, chunk)
+
+    with engine.load(*tiny) as running:
+        plain = answer(running, question).text
+    monkeypatch.setattr(mtmd.Projector, "encode", fail_beside)
+    with engine.load(*tiny, first=known(question)) as running:
+        assert answer(running, question).text == plain
+    assert encoders == ["MainThread", "MainThread"]
+
+
+def test_whoever_never_asks_what_was_told_frees_it(tiny: tuple[Path, Path], encoders: list[str]) -> None:
+    with engine.load(*tiny, first=known(user(picture("red"), "what is this?"))) as running:
+        assert answer(running, user("hello")).usage.n_encodes == 0
+    with engine.load(*tiny, first=known(user(picture("red"), "what is this?"))):
+        pass
+    assert encoders == ["projector", "projector"]

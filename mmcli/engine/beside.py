@@ -1,8 +1,8 @@
-"""The projector, loaded in a thread of its own while the weights load. Knows neither messages nor media.
+"""The projector, loaded in a thread of its own while the weights load; what is asked about first, encoded there.
 
 libmtmd asks the language model only for its vocabulary and its sizes, which llama.cpp reads from the GGUF's header in
-a few hundredths of a second: it need not wait for the weights. It keeps pointing at them, so the header lives as long
-as the projector.
+a few hundredths of a second: neither loading nor encoding waits for the weights. The projector keeps pointing at the
+header, which therefore lives as long. Knows neither messages nor media.
 """
 
 from __future__ import annotations
@@ -11,38 +11,63 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from mmcli.engine import mtmd
 from mmcli.engine.messages import First, Message
 from mmcli.errors import MmcliError
 
 
+class Encoded(NamedTuple):
+    """One slice of a medium: media ID and number among its slices, bytes, and a pointer to the embeddings."""
+
+    key: tuple[str, int]
+    n_bytes: int
+    embeddings: Any
+
+
 class Beside:
-    """Loads at once, or, where `first` is given, once `needs(header, *first)` says that this question needs it."""
+    """Loads at once where that `is_sure` to be needed, else once `needs(header, *first)` says so; then encodes."""
 
     def __init__(
         self,
         weights: Path,
-        first: First | None,
+        first: First,
+        *,
+        is_sure: bool,
         needs: Callable[[mtmd.Weights, Sequence[Message], bool], bool],
         load: Callable[[mtmd.Weights], mtmd.Projector],
+        encode: Callable[[mtmd.Weights, mtmd.Projector, Sequence[Message], bool], list[Encoded]],
     ) -> None:
-        self._path, self._first, self._needs, self._load = weights, first, needs, load
+        self._path, self._first, self._is_sure = weights, first, is_sure
+        self._needs, self._load, self._encode = needs, load, encode
         self._header: mtmd.Weights | None = None
         self._projector: mtmd.Projector | None = None
+        self._is_loaded = threading.Event()
+        self._encoded: list[Encoded] = []
         self._thread = threading.Thread(target=self._run, name="projector", daemon=True)
         self._thread.start()
 
     def take(self) -> mtmd.Projector | None:
-        """The projector, waited for; whoever takes it closes it. None where it was not needed, or did not load."""
-        if self._first is not None:
-            self._first.cancel()  # nobody told what is asked first, and now it is asked
-        self._thread.join()
+        """The projector, waited for; whoever takes it closes it. None where it was not needed, or did not load.
+
+        Until `encoded` returns, it may still be encoding: it can tokenize meanwhile, but not be closed.
+        """
+        self._first.cancel()  # if nobody told what is asked first: now it is asked
+        self._is_loaded.wait()
         projector, self._projector = self._projector, None
         return projector
 
+    def encoded(self) -> list[Encoded]:
+        """What was encoded, waited for, and told once."""
+        self._first.cancel()
+        self._thread.join()
+        encoded, self._encoded = self._encoded, []
+        return encoded
+
     def close(self) -> None:
         """Free what was not taken, and the header; what was taken must be closed by now."""
+        self.encoded()
         projector = self.take()
         if projector is not None:
             projector.close()
@@ -51,8 +76,12 @@ class Beside:
 
     def _run(self) -> None:
         try:
-            self._header = mtmd.Weights.header(self._path)
-            if self._first is None or self._needs(self._header, *self._first.result()):
-                self._projector = self._load(self._header)
+            header = self._header = mtmd.Weights.header(self._path)
+            if self._is_sure or self._needs(header, *self._first.result()):
+                projector = self._projector = self._load(header)
+                self._is_loaded.set()
+                self._encoded = self._encode(header, projector, *self._first.result())
         except (CancelledError, MmcliError):
-            pass  # whoever needs the projector loads it then, and is told what is wrong with it
+            pass  # whoever needs it loads or encodes it then, and is told what is wrong with it
+        finally:
+            self._is_loaded.set()

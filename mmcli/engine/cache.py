@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mmcli.engine import kv, mtmd
+from mmcli.engine.beside import Encoded
 from mmcli.engine.context import Context, Interrupted
 from mmcli.engine.messages import OnProgress, Usage
 from mmcli.engine.plan import Plan
@@ -66,10 +67,13 @@ class Cache:
         threads: int,
         store: kv.Store | None,
         worth_saving: float,
+        encoded: Callable[[], list[Encoded]],
         on_notice: Callable[[str], None],
     ) -> None:
+        """`encoded` tells once, and waits for, what was encoded before there was a cache."""
         self._weights, self._room, self._threads = weights, room, threads
         self._store, self._worth_saving, self._on_notice = store, worth_saving, on_notice
+        self._encoded = encoded
         self._context: Context | None = None
         self._embeddings: OrderedDict[tuple[str, int], tuple[int, Any]] = OrderedDict()  # bytes, of media used last
         self.cells: list[kv.Cell] = []
@@ -160,6 +164,11 @@ class Cache:
         An interruption gives up a forward pass in the middle, a pause waits for the step to be done.
         """
         end = len(plan.cells) if end is None else end
+        if plan.chunks:
+            report("encode", self.n_tokens, plan.n_tokens)
+            with usage.timed("encode"):
+                for key, n_bytes, embeddings in self._encoded():
+                    self._keep(key, n_bytes, embeddings)
         started, unsaved = time.perf_counter(), len(self.cells) < plan.after_media
         try:
             with self.context.abort_when(interrupted):
@@ -191,7 +200,7 @@ class Cache:
                 report("encode", done, n_prompt)
                 with usage.timed("encode"):
                     embeddings = projector.encode_apart(plan.chunks[place])
-                self._keep(plan, place, projector.size(plan.chunks[place]), embeddings)
+                self._keep(plan.slice_at(place), projector.size(plan.chunks[place]), embeddings)
             report("prefill", done, n_prompt)
             with usage.timed("prefill"):
                 self.context.decode_media(projector, plan.chunks[place], embeddings, kv.n_pos(self.cells))
@@ -209,8 +218,8 @@ class Cache:
         self._embeddings.move_to_end(key)
         return self._embeddings[key][1]
 
-    def _keep(self, plan: Plan, place: int, n_bytes: int, embeddings: Any) -> None:
-        self._embeddings[plan.slice_at(place)] = n_bytes, embeddings
+    def _keep(self, key: tuple[str, int], n_bytes: int, embeddings: Any) -> None:
+        self._embeddings[key] = n_bytes, embeddings
         while sum(size for size, _ in self._embeddings.values()) > EMBEDDINGS_BYTES:
             self._embeddings.popitem(last=False)
 

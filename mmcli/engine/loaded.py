@@ -10,15 +10,17 @@ import importlib
 import threading
 import time
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from mmcli.engine import devices, kv, machine, mtmd
-from mmcli.engine.beside import Beside
+from mmcli.engine import devices, kv, machine, mtmd, plan
+from mmcli.engine.beside import Beside, Encoded
 from mmcli.engine.cache import WORTH_SAVING, Room
 from mmcli.engine.messages import First, Message, OnProgress, Usage
+from mmcli.engine.placement import placement
 from mmcli.engine.template import Prompt, Template
 from mmcli.errors import ModelError
 from mmcli.media.types import Audio, Image
@@ -93,7 +95,14 @@ class Loaded:
         # On a GPU the two would fight for its memory while llama.cpp reckons how much of it is free.
         if projector is not None and first is not None and not mtmd.can_offload():
             is_sure = first.has_media and not (self.store is not None and self.store.has_any(self._pair))
-            self._beside = Beside(weights, None if is_sure else first, self._needs_projector, self._load_beside)
+            self._beside = Beside(
+                weights,
+                first,
+                is_sure=is_sure,
+                needs=self._needs_projector,
+                load=partial(self._load_projector, threads=self.threads),
+                encode=self._encode_beside,
+            )
             self._close.callback(self._beside.close)
         try:
             self.weights = self._load_weights(weights, part[0] if part else options.gpu_layers, on_progress)
@@ -139,7 +148,11 @@ class Loaded:
             with usage.timed("load"):
                 self.projector = self._load_projector(self.weights, threads)
             self.projector.n_encodes = encoded
-        projector = self.projector
+        self._check(self.projector, media)
+        return self.projector
+
+    def _check(self, projector: mtmd.Projector, media: Sequence[Image | Audio]) -> None:
+        """ModelError for what this projector cannot take."""
         for medium in media:
             if isinstance(medium, Image) and not projector.sees:
                 raise ModelError(f"`{self._name}` hears but cannot see", hint="choose a model with vision")
@@ -147,7 +160,6 @@ class Loaded:
                 raise ModelError(f"`{self._name}` sees but cannot hear", hint="choose a model with audio")
             if isinstance(medium, Audio) and medium.sample_rate != projector.sample_rate:
                 raise ModelError(f"`{self._name}` hears at {projector.sample_rate} Hz, not at {medium.sample_rate}")
-        return projector
 
     def _load_projector(self, weights: mtmd.Weights, threads: int) -> mtmd.Projector:
         assert self._path is not None
@@ -155,8 +167,25 @@ class Loaded:
         on_gpu = weights.device != "CPU"
         return mtmd.Projector(self._path, weights, threads=threads, use_gpu=on_gpu, min_tokens=low, max_tokens=high)
 
-    def _load_beside(self, header: mtmd.Weights) -> mtmd.Projector:
-        return self._load_projector(header, self.threads)
+    def encoded(self) -> list[Encoded]:
+        """What of the media asked about first was encoded while the weights were loading: waited for, and told once."""
+        return self._beside.encoded() if self._beside is not None else []
+
+    def _encode_beside(
+        self, header: mtmd.Weights, projector: mtmd.Projector, messages: Sequence[Message], think: bool
+    ) -> list[Encoded]:
+        media = [medium for message in messages for medium in message.media]
+        self._check(projector, media)
+        prompt = self._make_template(header).render(messages, think=think)
+        encoded = []
+        with placement.computing(), closing(projector.tokenize(prompt.segments, media, add_special=True)) as chunks:
+            current = plan.from_chunks(chunks, prompt, media, header, key=None)
+            for place, chunk in current.chunks.items():
+                if self._options.stop.is_set():
+                    break
+                embeddings = projector.encode_apart(chunk)
+                encoded.append(Encoded(current.slice_at(place), projector.size(chunk), embeddings))
+        return encoded
 
     def _needs_projector(self, header: mtmd.Weights, messages: Sequence[Message], think: bool) -> bool:
         """Not where there are no media, or where they are on disk, computed."""
@@ -178,6 +207,7 @@ class Loaded:
 
     def _close_projector(self) -> None:
         if self.projector is not None:
+            self.encoded()  # it must be done before what it is done with is gone
             self.projector.close()
         self.projector = None
 

@@ -57,6 +57,7 @@ class LocalEngine:
             threads=self._threads,
             store=self._model.store,
             worth_saving=self._options.worth_saving,
+            encoded=self._model.encoded,
             on_notice=self._options.on_notice,
         )
         self._book = Book(self._opens_apart)
