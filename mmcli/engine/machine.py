@@ -35,7 +35,7 @@ def _quota() -> int | None:
         return None
 
 
-SPINS_ALONE, SPINS_BESIDE_OTHERS = 2000, 100
+SPINS_ALONE, SPINS_LASTING, SPINS_BESIDE_OTHERS = 2000, 400, 100
 
 
 def calm_threads(*, lasting: bool = False) -> None:
@@ -58,12 +58,12 @@ def spin_count(*, lasting: bool = False) -> int:
     idle one, but nothing where many answers share a pass (docs/performance.md). The count is fixed for a process, so
     the machine as it is at the start decides.
     """
-    return SPINS_BESIDE_OTHERS if lasting or is_busy() else SPINS_ALONE
+    return SPINS_BESIDE_OTHERS if is_busy() else SPINS_LASTING if lasting else SPINS_ALONE
 
 
 def sleeps_soon() -> bool:
     """Whether a thread of ours that waits leaves its CPU to others before long."""
-    return int(os.environ.get("GOMP_SPINCOUNT", SPINS_ALONE)) < SPINS_ALONE
+    return int(os.environ.get("GOMP_SPINCOUNT", SPINS_ALONE)) <= SPINS_LASTING
 
 
 def is_busy() -> bool:
