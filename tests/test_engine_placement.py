@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -149,6 +150,17 @@ def test_all_threads_go_and_come_back(kernel: Kernel) -> None:
     for thread in threads:
         thread.join()
     assert told[2:] == [ALL, ALL]
+
+
+def test_they_take_one_cpu_of_each_core_before_the_second_of_any(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Eight CPUs of four cores; our threads, which ran on three of them, keep those that are of different cores."""
+    tasks = {"11": (0, 90), "12": (4, 80), "13": (1, 70)}  # thread → the CPU it ran on, and how long
+    monkeypatch.setattr(module, "TASKS", SimpleNamespace(iterdir=lambda: [Path(name) for name in tasks]))
+    monkeypatch.setattr(machine, "stat", lambda task: [""] * 36 + [str(tasks[task.name][0])])
+    monkeypatch.setattr(module, "_ran_and_waited", lambda task: (tasks[task.name][1], 0))
+    monkeypatch.setattr(module, "_core_of", lambda cpu: str(cpu % 4))
+    assert module._most_used(range(8))[:2] == [0, 1]
+    assert sorted(cpu % 4 for cpu in module._most_used(range(8))[:4]) == [0, 1, 2, 3]
 
 
 def test_the_next_computation_begins_where_the_last_one_ended(kernel: Kernel) -> None:

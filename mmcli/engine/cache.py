@@ -164,7 +164,7 @@ class Cache:
         An interruption gives up a forward pass in the middle, a pause waits for the step to be done.
         """
         end = len(plan.cells) if end is None else end
-        if plan.chunks:
+        if any(place >= len(self.cells) for place in plan.chunks):
             report("encode", self.n_tokens, plan.n_tokens)
             with usage.timed("encode"):
                 for key, n_bytes, embeddings in self._encoded():

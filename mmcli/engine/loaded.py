@@ -174,6 +174,7 @@ class Loaded:
     def _encode_beside(
         self, header: mtmd.Weights, projector: mtmd.Projector, messages: Sequence[Message], think: bool
     ) -> list[Encoded]:
+        """The media of what is asked first, slice by slice, until all is stopped."""
         media = [medium for message in messages for medium in message.media]
         self._check(projector, media)
         prompt = self._make_template(header).render(messages, think=think)

@@ -126,13 +126,26 @@ def _ran_and_waited(task: Path) -> tuple[int, int]:
 
 
 def _most_used(cpus: Collection[int]) -> list[int]:
-    """These CPUs, those first on which our threads have run longest, counting each thread where it ran last."""
+    """These CPUs, those first on which our threads have run longest, counting each thread where it ran last.
+
+    One of each physical core before the second of any: hyper-threads share the units that matrix products need.
+    """
     ran = dict.fromkeys(cpus, 0)
     for task in TASKS.iterdir():
         with contextlib.suppress(OSError):
             cpu = int(machine.stat(task)[36])
             ran[cpu] = ran.get(cpu, 0) + _ran_and_waited(task)[0]
-    return sorted(cpus, key=lambda cpu: -ran[cpu])
+    ordered = sorted(cpus, key=lambda cpu: -ran[cpu])
+    first_of_core = {_core_of(cpu): cpu for cpu in reversed(ordered)}
+    return sorted(ordered, key=lambda cpu: first_of_core[_core_of(cpu)] != cpu)
+
+
+def _core_of(cpu: int) -> str:
+    """The CPUs of its physical core, as Linux lists them (cputopology.rst)."""
+    try:
+        return Path(f"/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list").read_text()
+    except OSError:
+        return str(cpu)
 
 
 def _place(cpus: Collection[int]) -> None:
