@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -28,6 +29,15 @@ TIMEOUT = 120  # seconds: only a hang takes that long
 def pytest_configure(config: pytest.Config) -> None:
     # Python 3.12 warns where a process with threads opens a pseudo-terminal; llama.cpp's threads are such, and idle.
     config.addinivalue_line("filterwarnings", "ignore:.*use of forkpty:DeprecationWarning")
+    # A script's background jobs, and what nohup starts, ignore these, and so would every program that we test.
+    for name, usual in (
+        ("SIGINT", signal.default_int_handler),
+        ("SIGQUIT", signal.SIG_DFL),
+        ("SIGHUP", signal.SIG_DFL),
+    ):
+        number = getattr(signal, name, None)  # Windows has the first alone
+        if number is not None and signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, usual)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
