@@ -135,24 +135,15 @@ def test_the_words_do_not_depend_on_the_company(kind: str, threads: int, how: Sa
 def test_pictures_that_wait_are_encoded_together_where_the_model_can(
     kind: str, several: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The first two come alone: how large the places must be is known only then."""
-    _, native = mtmd.native()
-    sizes: list[int] = []
-    add, encode = native.mtmd_batch_add_chunk, native.mtmd_batch_encode
-    monkeypatch.setattr(native, "mtmd_batch_add_chunk", lambda *args: _counted(add(*args), sizes))
     passes: list[int] = []
+    together = mtmd.Projector.encode_together
 
-    def encoded(batch: object) -> int:
-        passes.append(sum(sizes))
-        return int(encode(batch))
+    def counted(self: mtmd.Projector, chunks: Sequence[mtmd.Chunk]) -> list[object]:
+        made = together(self, chunks)
+        passes.append(len(made))
+        return made
 
-    def begun(*args: object) -> object:
-        sizes.clear()
-        return init(*args)
-
-    init = native.mtmd_batch_init
-    monkeypatch.setattr(native, "mtmd_batch_init", begun)
-    monkeypatch.setattr(native, "mtmd_batch_encode", encoded)
+    monkeypatch.setattr(mtmd.Projector, "encode_together", counted)
     asked = conversations(9)
     with engine.load(*WRITERS[kind](tmp_path), Options(media_newline=True)) as loaded:
         alone = [answer(loaded, *messages) for messages in asked]
@@ -162,13 +153,8 @@ def test_pictures_that_wait_are_encoded_together_where_the_model_can(
         assert loaded.n_encodes == 2 * n_encodes
         told = [end.usage.n_encodes for _, end in sorted(ended.items()) if isinstance(end, Answer)]
         assert told == [said.usage.n_encodes for said in alone]
-    assert bool(passes) is several
-    assert all(size > 1 for size in passes)
-
-
-def _counted(status: int, sizes: list[int]) -> int:
-    sizes.append(status == 0)
-    return status
+    assert sum(passes) == n_encodes
+    assert any(size > 1 for size in passes) is several
 
 
 def test_what_waits_with_the_same_picture_is_not_encoded_again(tmp_path: Path) -> None:
