@@ -15,6 +15,8 @@
 Anything that is not an MmcliError is a bug of ours and keeps its traceback.
 """
 
+from collections.abc import Callable
+
 
 class MmcliError(Exception):
     """A message to the person: one sentence naming the value in backticks, and what to do next.
@@ -74,6 +76,10 @@ class AudioDeviceError(MmcliError):
     status = 9
     code = "audio_device"
 
+
+# Native code that aborts takes the process with it, and cannot be caught: its error is handed to this instead of being
+# raised. main.py, the only place that exits, puts here what tells it and ends with its status; with None it aborts.
+last_words: Callable[[MmcliError], None] | None = None
 
 INTERRUPTED = 130
 CLOSED_PIPE = 141

@@ -192,6 +192,16 @@ def _leave_now(status: int) -> None:
     os._exit(status)
 
 
+def _give_up(style: terminal.Style, error: errors.MmcliError) -> None:
+    """llama.cpp is about to abort, in whatever thread: tell why as any other error is told, and end before it does."""
+    terminal.abandon()
+    with contextlib.suppress(OSError, ValueError):  # what was said so far
+        sys.stdout.flush()
+    terminal.error(error, style)
+    terminal.restore()
+    _leave(error.status)
+
+
 def run(arguments: list[str]) -> int:
     """Run one command line; return its exit status after telling what went wrong."""
     style = terminal.Style(
@@ -216,6 +226,7 @@ def run(arguments: list[str]) -> int:
                 bad_config = error  # one of the doctor's findings, and what `mmcli config edit` mends
         style = replace(style, json=style.json or bool(chosen.get("json")))
         style = replace(style, debug=style.debug or bool(chosen.get("debug")))
+        errors.last_words = functools.partial(_give_up, style)
         defaults = _for_each(command, chosen)
         how: dict[str, Any] = {"prog_name": "mmcli", "standalone_mode": False, "default_map": defaults}
         return command(arguments or ["--help"], obj=bad_config, **how) or 0

@@ -271,9 +271,9 @@ def write_recurrent(folder: Path, shape: Shape | None = None) -> tuple[Path, Pat
     return weights, projector
 
 
-def write_hearing(folder: Path, shape: Shape | None = None) -> tuple[Path, Path]:
-    """An Ultravox: a Whisper encoder and a projector, sound in, no pictures."""
-    shape, stack, mels = shape or Shape(), 4, 80
+def write_hearing(folder: Path, shape: Shape | None = None, *, stack: int = 4) -> tuple[Path, Path]:
+    """An Ultravox: a Whisper encoder and a projector that takes `stack` frames as one, sound in, no pictures."""
+    shape, mels = shape or Shape(), 80
     folder.mkdir(parents=True, exist_ok=True)
     weights, projector = folder / "hearing.gguf", folder / "hearing-mmproj.gguf"
     _write_weights(weights, "hearing", shape, VICUNA, {}, 0)

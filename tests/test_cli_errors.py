@@ -7,7 +7,9 @@ import json
 import os
 import re
 import shutil
+import signal
 import struct
+import subprocess
 import sys
 import wave
 from dataclasses import dataclass
@@ -16,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from mmcli import main
+from tests import random_llava
 from tests.conftest import PARROT, PROJECTOR, WEIGHTS, Completed, Random, Run, draw
 from tests.pictures import chunk, encoded, noise
 
@@ -257,9 +260,35 @@ def test_a_model_that_repeats_itself_ends_with_status_8(mmcli: Run, parrot: Rand
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a disk that is always full")
-def test_a_full_disk_is_no_bug_of_ours(environment: dict[str, str]) -> None:
-    import subprocess
+def test_an_abort_of_llama_cpp_is_told_as_an_error(mmcli: Run, tmp_path: Path) -> None:
+    stacking = Random(*random_llava.write_hearing(tmp_path, stack=8))  # libmtmd miscounts what comes out, and aborts
+    (tmp_path / "tone.wav").write_bytes(sound())
+    for style in ((), ("--json",)):
+        done = mmcli("ask", "tone.wav", WHAT, *stacking.options, *style)
+        assert (done.status, done.stdout) == (4, "")
+        error = done.json_error if style else done.stderr
+        assert "Invalid number of output tokens (clip.cpp:" in str(error)
+        assert str(Path(sys.prefix)) not in str(error) and "/vendor/" not in str(error)
 
+
+def test_what_only_uses_the_engine_is_left_to_its_abort(tmp_path: Path, environment: dict[str, str]) -> None:
+    files = random_llava.write_hearing(tmp_path, stack=8)
+    (tmp_path / "tone.wav").write_bytes(sound())
+    program = (
+        "import sys; from pathlib import Path; from mmcli import engine, media\n"
+        "from mmcli.engine import Message, Sampling\n"
+        "weights, projector, tone = map(Path, sys.argv[1:])\n"
+        "(source,) = media.find([str(tone)])\n"
+        "with engine.load(weights, projector) as running:\n"
+        "    list(running.generate([Message('user', (media.load(source), 'What?'))], Sampling(max_tokens=1)))\n"
+    )
+    command = [sys.executable, "-c", program, *map(str, files), str(tmp_path / "tone.wav")]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+    assert done.returncode == -signal.SIGABRT
+    assert "Invalid number of output tokens" in done.stderr
+
+
+def test_a_full_disk_is_no_bug_of_ours(environment: dict[str, str]) -> None:
     with open("/dev/full", "wb") as full:
         done = subprocess.run(
             [sys.executable, "-m", "mmcli", "--version"],

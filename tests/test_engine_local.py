@@ -18,7 +18,7 @@ from PIL import ImageDraw
 
 import mmcli
 from mmcli import engine
-from mmcli.engine import Answer, Message, Sampling, mtmd
+from mmcli.engine import Answer, Message, Sampling, library
 from mmcli.engine.loaded import Options
 from mmcli.engine.local import LocalEngine
 from mmcli.errors import ModelError, ResourceError
@@ -54,7 +54,7 @@ def answer(running: LocalEngine, *messages: Message, sampling: Sampling = VARIED
 def outlook(running: LocalEngine, *messages: Message) -> np.ndarray:
     """The logits of the answer's first token, (n_vocab,): what the model thinks after all it has read."""
     answer(running, *messages, sampling=Sampling(temperature=0, max_tokens=1))
-    llama, _ = mtmd.native()
+    llama, _ = library.native()
     n_vocab = llama.llama_vocab_n_tokens(running._weights.vocab)
     return np.ctypeslib.as_array(llama.llama_get_logits_ith(running._cache.context.handle, -1), (n_vocab,)).copy()
 
@@ -395,7 +395,7 @@ def test_a_recurrent_model_that_cannot_roll_back_starts_over_and_says_the_same(t
 
 def reference(files: tuple[Path, Path], shown: Image, prompt: str) -> list[int]:
     """24 greedy tokens by libmtmd's own one-call helpers, with one thread and the marker in the prompt."""
-    llama, mt = mtmd.native()
+    llama, mt = library.native()
     with ExitStack() as close:
         params = llama.llama_model_default_params()
         model = llama.llama_model_load_from_file(str(files[0]).encode(), params)

@@ -49,7 +49,7 @@ MAY_IMPORT = {
 }
 # Heavy or native libraries -> the files that may name them. Whoever starts mmcli waits for none of them.
 MAY_NAME = {
-    "llama_cpp": {"engine/mtmd.py"},
+    "llama_cpp": {"engine/library.py"},
     "rich": {"terminal/"},
     "markdown_it": {"terminal/"},
     "av": {"media/audio.py"},
@@ -141,14 +141,14 @@ def test_only_one_file_loads_llama_cpp(path: Path) -> None:
     tree = ast.parse(path.read_text("utf-8"))
     texts = [node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)]
     if any(re.fullmatch(r"llama_cpp(\.\w+)?", text) for text in texts):  # importlib.import_module("llama_cpp…")
-        assert named(path) == "engine/mtmd.py"
+        assert named(path) == "engine/library.py"
 
 
 @by_name
 def test_few_files_call_llama_cpp(path: Path) -> None:
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-        if isinstance(node, ast.Call) and ast.unparse(node.func) in ("native", "mtmd.native"):
-            callers = ("mtmd", "context", "devices", "probe", "talker")
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in ("native", "library.native"):
+            callers = ("library", "mtmd", "context", "devices", "probe", "talker")
             assert named(path) in {f"engine/{name}.py" for name in callers}
 
 

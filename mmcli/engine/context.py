@@ -1,4 +1,4 @@
-"""The forward pass: llama.cpp's context with its KV cache, and the sampler. Beside mtmd.py alone in calling llama.cpp.
+"""The forward pass: llama.cpp's context with its KV cache, and the sampler.
 
 Positions, and what the cells of a sequence mean, are the caller's business.
 """
@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-from mmcli.engine.mtmd import Chunk, Projector, Weights, log, native
+from mmcli.engine.library import log, native
+from mmcli.engine.mtmd import Chunk, Projector, Weights
 from mmcli.engine.placement import placement
 from mmcli.errors import ResourceError
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from mmcli.engine import mtmd
+from mmcli.engine import library
 
 PACKAGE = "llama-cpp-python"
 TYPES = ("CPU", "GPU", "integrated GPU", "accelerator")  # ggml_backend_dev_type
@@ -60,40 +60,28 @@ def free_in(found: Sequence[dict[str, Any]]) -> int:
 
 
 def told() -> dict[str, Any]:
-    """Version, commit and devices of the ggml beside llama.cpp, loaded by now; empty where it is elsewhere."""
-    folder = Path(mtmd.native()[0].__file__).parent / "lib"
-    ggml, base = (_open(folder, name) for name in ("ggml", "ggml-base"))
-    if ggml is None or base is None:
+    """Version, commit and devices of the ggml that llama.cpp uses; empty where its library tells nothing."""
+    library.native()
+    text, size, pointer = ctypes.c_char_p, ctypes.c_size_t, ctypes.c_void_p
+    results: dict[str, Any] = {"dev_count": size, "dev_get": pointer, "dev_name": text, "dev_description": text}
+    results |= {"dev_type": ctypes.c_int, "dev_memory": None}
+    ggml = {name: library.function(f"ggml_backend_{name}", result) for name, result in results.items()}
+    version, commit = (library.function(f"ggml_{name}", text) for name in ("version", "commit"))
+    if version is None or commit is None or None in ggml.values():
         return {}
-    for name in ("ggml_version", "ggml_commit", "ggml_backend_dev_name", "ggml_backend_dev_description"):
-        getattr(base, name).restype = ctypes.c_char_p
-    ggml.ggml_backend_dev_count.restype = ctypes.c_size_t
-    ggml.ggml_backend_dev_get.restype = ctypes.c_void_p
-    return {
-        "ggml": base.ggml_version().decode(),
-        "commit": base.ggml_commit().decode(),
-        "devices": list(_devices(ggml, base)),
-    }
+    return {"ggml": version().decode(), "commit": commit().decode(), "devices": list(_devices(ggml))}
 
 
-def _devices(ggml: ctypes.CDLL, base: ctypes.CDLL) -> Iterator[dict[str, Any]]:
-    for i in range(ggml.ggml_backend_dev_count()):
-        device = ctypes.c_void_p(ggml.ggml_backend_dev_get(ctypes.c_size_t(i)))
+def _devices(ggml: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    for i in range(ggml["dev_count"]()):
+        device = ctypes.c_void_p(ggml["dev_get"](ctypes.c_size_t(i)))
         free, total = ctypes.c_size_t(), ctypes.c_size_t()
-        base.ggml_backend_dev_memory(device, ctypes.byref(free), ctypes.byref(total))
-        kind = base.ggml_backend_dev_type(device)
+        ggml["dev_memory"](device, ctypes.byref(free), ctypes.byref(total))
+        kind = ggml["dev_type"](device)
         yield {
-            "name": base.ggml_backend_dev_name(device).decode("utf-8", "replace"),
-            "description": base.ggml_backend_dev_description(device).decode("utf-8", "replace"),
+            "name": ggml["dev_name"](device).decode("utf-8", "replace"),
+            "description": ggml["dev_description"](device).decode("utf-8", "replace"),
             "type": TYPES[kind] if 0 <= kind < len(TYPES) else f"type {kind}",
             "free": free.value,
             "total": total.value,
         }
-
-
-def _open(folder: Path, name: str) -> ctypes.CDLL | None:
-    """One of ggml's libraries, already loaded by llama.cpp; None where it is not in the folder."""
-    for file in (f"lib{name}.so", f"lib{name}.dylib", f"{name}.dll"):
-        if (folder / file).exists():
-            return ctypes.CDLL(str(folder / file))
-    return None

@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from mmcli.engine import devices, kv, machine, mtmd, plan
+from mmcli.engine import devices, kv, library, machine, mtmd, plan
 from mmcli.engine.beside import Beside, Encoded
 from mmcli.engine.cache import WORTH_SAVING, Room
 from mmcli.engine.messages import First, Message, OnProgress, Usage
@@ -89,11 +89,11 @@ class Loaded:
         threading.Thread(target=importlib.import_module, args=("jinja2.sandbox",), daemon=True).start()
         files = sum(path.stat().st_size for path in (*parts, projector) if path is not None)
         free = machine.free_memory()
-        free_gpu = devices.free_in(devices.told().get("devices", ())) if mtmd.can_offload() else 0
+        free_gpu = devices.free_in(devices.told().get("devices", ())) if library.can_offload() else 0
         choose = options.part_for_gpu if options.gpu_layers is None and free_gpu else None
         part = choose(free_gpu) if choose is not None else None
         # On a GPU the two would fight for its memory while llama.cpp reckons how much of it is free.
-        if projector is not None and first is not None and not mtmd.can_offload():
+        if projector is not None and first is not None and not library.can_offload():
             is_sure = first.has_media and not (self.store is not None and self.store.has_any(self._pair))
             self._beside = Beside(
                 weights,
@@ -129,7 +129,7 @@ class Loaded:
     def key(self, prompt: Prompt, media: Sequence[Image | Audio], device: str) -> str:
         """The name on disk of everything up to the last medium: whatever could change its KV cells is in it."""
         weights, projector = self.identity
-        engine = (weights, str(projector), mtmd.version(), device, "f16", self._options.detail)
+        engine = (weights, str(projector), library.version(), device, "f16", self._options.detail)
         return f"{self._pair}-{kv.Store.key(engine, prompt.segments[: len(media)], [medium.id for medium in media])}"
 
     def ready_projector(self, media: Sequence[Image | Audio], usage: Usage, threads: int) -> mtmd.Projector:
@@ -219,9 +219,9 @@ class Loaded:
             return not self._options.stop.is_set()
 
         report(0, 100)
-        mtmd.log.listener = self._options.on_debug
+        library.log.listener = self._options.on_debug
         layers = mtmd.ALL_LAYERS if gpu_layers is None else gpu_layers
-        if not mtmd.can_offload():
+        if not library.can_offload():
             if self._options.gpu_layers:
                 self._options.on_notice("this llama-cpp-python was built without a GPU backend: running on the CPU")
             layers = 0

@@ -6,6 +6,7 @@ import contextlib
 import functools
 import os
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 
@@ -98,6 +99,33 @@ def running() -> int:
 def stat(task: Path) -> list[str]:
     """What /proc tells of a thread after its name, the state first (proc_pid_stat(5), from field 3 on)."""
     return (task / "stat").read_text().rpartition(")")[2].split()
+
+
+CPUINFO = Path("/proc/cpuinfo")
+# What llama.cpp may be compiled to use, in ggml's words -> the flag of /proc/cpuinfo, or of macOS's sysctl
+X86 = {
+    "AVX": "avx",
+    "AVX2": "avx2",
+    "FMA": "fma",
+    "F16C": "f16c",
+    "BMI2": "bmi2",
+    "AVX512": "avx512f",
+    "AVX512_VBMI": "avx512vbmi",
+    "AVX512_VNNI": "avx512_vnni",
+    "AVX512_BF16": "avx512_bf16",
+    "AMX_INT8": "amx_int8",
+}
+
+
+def lacks(features: Iterable[str]) -> list[str]:
+    """Those of `X86` among `features` that this CPU does not have; none where the system does not say."""
+    try:
+        with open(CPUINFO, "rb", buffering=0) as file:
+            first = file.read(16_384).decode("utf-8", "replace")  # the first core's; with hundreds, all take a while
+    except OSError:
+        return []
+    lines = [line.partition(":")[2].split() for line in first.splitlines() if line.startswith("flags")]
+    return [feature for feature in features if lines and X86[feature] not in lines[0]]
 
 
 def total_memory() -> int:

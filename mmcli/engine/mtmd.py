@@ -1,4 +1,4 @@
-"""llama.cpp and libmtmd as a few Python objects. Alone in loading llama_cpp; knows no messages and no caches.
+"""llama.cpp and libmtmd as a few Python objects; knows no messages and no caches.
 
 Names follow `llama.h` and `mtmd.h`. Every object frees its native handle in `close()`; the owner keeps them on one
 ExitStack, so that a context goes before its weights.
@@ -7,19 +7,13 @@ ExitStack, so that a context goes before its weights.
 from __future__ import annotations
 
 import ctypes
-import functools
-import importlib
-import importlib.util
 import os
-import sys
-import threading
-import types
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mmcli.engine import machine
+from mmcli.engine.library import log, native
 from mmcli.engine.placement import placement
 from mmcli.engine.template import Run, Segment
 from mmcli.errors import ModelError, ResourceError
@@ -29,89 +23,6 @@ if TYPE_CHECKING:
 
 GGML_TYPE_F16 = 1
 ALL_LAYERS = 999  # more than any model has: everything that can go to the GPU does
-LOG_LINES = 400  # the last lines of llama.cpp's log are kept to explain a failure
-
-
-class Log:
-    """llama.cpp's log: kept for explanations, and handed on line by line when someone listens."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-        self.listener: Callable[[str], None] | None = None
-        self._partial = ""
-        self._lock = threading.RLock()  # one thread may scale or encode a picture while another decodes
-
-    def feed(self, text: bytes) -> None:
-        with self._lock:
-            self._feed(text)
-
-    def _feed(self, text: bytes) -> None:
-        self._partial += text.decode("utf-8", "replace")
-        *whole, self._partial = self._partial.split("\n")
-        for line in whole:
-            self.lines.append(line)
-            if self.listener is not None:
-                self.listener(line)
-        del self.lines[:-LOG_LINES]
-
-    def last_error(self) -> str:
-        """The last line that looks like a reason, or an empty string."""
-        reasons = [line for line in self.lines if "error" in line.lower() or "failed" in line.lower()]
-        telling = [line for line in reasons if "failed to load model" not in line]
-        return (telling or reasons or [""])[-1].strip()
-
-
-log = Log()
-
-
-@functools.cache
-def native() -> tuple[Any, Any]:
-    """The binding modules (llama_cpp.llama_cpp, llama_cpp.mtmd_cpp), with logging tied to `log`."""
-    machine.calm_threads()
-    # When llama.cpp aborts, its reason is enough: a debugger's backtrace would bury it.
-    os.environ.setdefault("GGML_NO_BACKTRACE", "1")
-    if "llama_cpp" not in sys.modules:
-        # The package's __init__ also imports its high-level half (numpy, jinja2, diskcache): 0.24 s we have no use for.
-        spec = importlib.util.find_spec("llama_cpp")
-        if spec is None or spec.submodule_search_locations is None:
-            raise ModelError(
-                "llama-cpp-python is not installed",
-                hint="pip install llama-cpp-python  (see docs/install.md)",
-            )
-        package = types.ModuleType("llama_cpp")
-        package.__path__ = list(spec.submodule_search_locations)
-        package.__spec__ = spec
-        sys.modules["llama_cpp"] = package
-    try:
-        llama = importlib.import_module("llama_cpp.llama_cpp")
-        mtmd = importlib.import_module("llama_cpp.mtmd_cpp")
-    except (OSError, RuntimeError, FileNotFoundError) as error:
-        raise ModelError(
-            f"llama.cpp's library cannot be loaded: {error}",
-            hint="reinstall llama-cpp-python for this machine (see docs/install.md)",
-        ) from error
-    callback = llama.llama_log_callback(lambda level, text, user_data: log.feed(text))
-    native_callbacks.append(callback)
-    llama.llama_log_set(callback, None)
-    mtmd.mtmd_helper_log_set(callback, None)  # sets libmtmd's own log too
-    llama.llama_backend_init()
-    return llama, mtmd
-
-
-native_callbacks: list[Any] = []  # C keeps only the pointer: the Python objects must live as long as the process
-
-
-def version() -> str:
-    """The version of llama-cpp-python and the CPU features llama.cpp was built with: part of a KV file's key."""
-    llama, _ = native()
-    features = llama.llama_print_system_info().decode()
-    source = (Path(llama.__file__).parent / "__init__.py").read_text()  # importlib.metadata would take 15 ms
-    return f"{source.rpartition('__version__ = ')[2].strip()} | {features}"
-
-
-def can_offload() -> bool:
-    llama, _ = native()
-    return bool(llama.llama_supports_gpu_offload())
 
 
 class Weights:

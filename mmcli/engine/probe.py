@@ -1,7 +1,7 @@
 """What the native build is and which devices it finds, as JSON lines: a program of its own, for a child process.
 
 A library made for another CPU ends its process where it stands. So `mmcli doctor` runs `python -m mmcli.engine.probe`
-and reads what it managed to tell. Knows the package's files; llama.cpp itself is in mtmd.py.
+and reads what it managed to tell. Knows the package's files; llama.cpp itself is in library.py.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from mmcli.engine import devices, mtmd
+from mmcli.engine import devices, library
 from mmcli.errors import ModelError
 
 COMPILERS = ((rb"clang version (\d+)", "clang"), (rb"GCC: \([^)]*\) (\d+)", "GCC"))  # clang links GCC's start files
@@ -25,12 +25,13 @@ def main() -> None:
         libraries = devices.libraries()
         tell({"package": importlib.metadata.version(devices.PACKAGE), "compiler": _compiler(libraries)})
         tell({"backends": devices.backends()})
-        llama, _ = mtmd.native()
+        tell({"lacking": library.lacking()})
+        llama, _ = library.native()
         tell(
             {
                 "version": llama.llama_version().decode(),
                 "system": llama.llama_print_system_info().decode(),
-                "offload": mtmd.can_offload(),
+                "offload": library.can_offload(),
             }
         )
         tell(devices.told())
@@ -48,10 +49,10 @@ def tell(fact: dict[str, Any]) -> None:
 
 def _compiler(libraries: list[Path]) -> str | None:
     """What compiled ggml's CPU code, such as "GCC 12", from the note compilers leave; None where there is none."""
-    for library in libraries:
-        if devices.backend(library) != "cpu":
+    for path in libraries:
+        if devices.backend(path) != "cpu":
             continue
-        data = library.read_bytes()
+        data = path.read_bytes()
         for pattern, name in COMPILERS:
             if found := re.search(pattern, data):
                 return f"{name} {found[1].decode()}"

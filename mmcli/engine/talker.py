@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 
 from mmcli.engine import machine
 from mmcli.engine.context import Context, Sampler
-from mmcli.engine.mtmd import ALL_LAYERS, Projector, Weights, bitmaps_of, can_offload, log, native
+from mmcli.engine.library import can_offload, log, native
+from mmcli.engine.mtmd import ALL_LAYERS, Projector, Weights, bitmaps_of
 from mmcli.engine.placement import placement
 from mmcli.errors import ModelError, ResourceError
 

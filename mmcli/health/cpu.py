@@ -10,19 +10,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-# ggml's names, as llama_print_system_info tells them -> the flag of /proc/cpuinfo, or of macOS's sysctl
-X86 = {
-    "AVX": "avx",
-    "AVX2": "avx2",
-    "FMA": "fma",
-    "F16C": "f16c",
-    "BMI2": "bmi2",
-    "AVX512": "avx512f",
-    "AVX512_VBMI": "avx512vbmi",
-    "AVX512_VNNI": "avx512_vnni",
-    "AVX512_BF16": "avx512_bf16",
-    "AMX_INT8": "amx_int8",
-}
+from mmcli.engine.machine import X86
+
+# As llama_print_system_info tells them; the same for x86 is in engine/machine.py
 ARM = {"NEON": "asimd", "DOTPROD": "asimddp", "FP16_VA": "asimdhp", "MATMUL_INT8": "i8mm", "SVE": "sve"}
 MACOS = {"advsimd": "asimd", "feat_dotprod": "asimddp", "feat_fp16": "asimdhp", "feat_i8mm": "i8mm", "avx1.0": "avx"}
 # What is worth a new build, the best first. Measured: 2 threads, LLaVA's shape with a billion weights in Q4_0, a

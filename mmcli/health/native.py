@@ -27,7 +27,10 @@ def build(probe: Ended) -> Finding:
     told = probe.merged()
     check = "llama.cpp"
     if "error" in told:
-        return Finding(check, "problem", told["error"], told.get("hint") or INSTALL, told)
+        hint = told.get("hint") or INSTALL
+        if told.get("lacking"):
+            hint = f"build it for any CPU: {rebuild.advice(rebuild.SAFE)}"
+        return Finding(check, "problem", told["error"], hint, told)
     if not is_loaded(probe):
         return Finding(
             check,
