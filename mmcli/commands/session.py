@@ -312,7 +312,7 @@ class Session:
             self._loading.start()
 
     def _new_loading(self) -> running.Loading:
-        loading = running.Loading(self.model, self._machine, self.style)
+        loading = running.Loading(self.model, self._machine, self.style, lasting=True)
         loading.on_end = self._refresh
         return loading
 

@@ -54,7 +54,8 @@ class Device:
 
 def portaudio() -> Any:
     """The sounddevice module, with PortAudio started; AudioDeviceError where that fails."""
-    machine.calm_threads()  # ALSA's plugins load libgomp: a model that runs beside the sound would be ruined
+    # ALSA's plugins load libgomp, which reads once how long threads spin: a model beside the sound would be ruined.
+    machine.calm_threads(lasting=True)
     try:
         import sounddevice
     except ImportError as error:
