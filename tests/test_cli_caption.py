@@ -16,6 +16,8 @@ from typing import Any
 import pexpect
 import pytest
 
+from mmcli.engine import library, machine
+from mmcli.health import cpu
 from tests import captioning
 from tests.captioning import Caption, lines
 from tests.conftest import PICTURES, PROJECTOR, TIMEOUT, Completed, Random, Run, draw
@@ -433,10 +435,32 @@ def test_a_model_that_cannot_be_loaded_ends_the_run_at_once(mmcli: Run, two: Pat
     assert done.stderr.splitlines()[-2].startswith("error: ") and "Traceback" not in done.stderr
 
 
-def on_terminal(folder: Path, environment: dict[str, str], *arguments: str) -> Any:
+def test_who_waits_long_is_told_how_long_and_of_the_faster_build(tmp_path: Path, environment: dict[str, str]) -> None:
+    captioning.many(tmp_path / "many", 40)
+    flags = f"flags\t: {' '.join(machine.X86.values())}\n"  # a CPU that has it all
+    (tmp_path / "cpuinfo").write_text(flags)
+    program = (
+        "import sys; from pathlib import Path; from mmcli import main; from mmcli.engine import machine\n"
+        "from mmcli.terminal import captioning\n"
+        "machine.CPUINFO, captioning.LONG = Path('cpuinfo'), 0.1; main.main()"
+    )
+    child = on_terminal(tmp_path, environment, "many", program=("-c", program))
+    child.expect(r"\d+ pictures to go: about .* on this machine, measured on the first \d+")
+    unused = cpu.unused(cpu.from_cpuinfo(flags), cpu.used(library.version()))
+    if unused and not library.can_offload():
+        child.expect(f"this CPU has {', '.join(unused)}, which llama.cpp's build here leaves unused")
+    child.expect(pexpect.EOF)
+    child.close()
+    assert child.exitstatus == 0
+    assert child.before.count(b"pictures to go") == child.before.count(b"leaves unused") == 0  # told once
+
+
+def on_terminal(
+    folder: Path, environment: dict[str, str], *arguments: str, program: tuple[str, str] = ("-m", "mmcli")
+) -> Any:
     return pexpect.spawn(
         sys.executable,
-        ["-m", "mmcli", "caption", "-m", "starter", *arguments],
+        [*program, "caption", "-m", "starter", *arguments],
         cwd=str(folder),
         env=environment | {"TERM": "xterm-256color"},
         timeout=TIMEOUT,

@@ -195,7 +195,7 @@ def run(
         close.enter_context(captions)
         shown = terminal.Captions(form, style, progress, dry_run=job.dry_run)
         try:
-            status = _show(captions, after, shown, form, single=wanted.names is None)
+            status = _show(captions, after, shown, form, style, single=wanted.names is None)
         except MmcliError:
             if shown.done:
                 _tell_how_far(captions, shown, style, keep)
@@ -203,7 +203,7 @@ def run(
     return _conclude(captions, shown, status, writing, style, interrupted=interrupted.is_set(), keep=keep)
 
 
-def _show(captions: jobs.Run, after: After, shown: Captions, form: Form, *, single: bool) -> int:
+def _show(captions: jobs.Run, after: After, shown: Captions, form: Form, style: Style, *, single: bool) -> int:
     """Each outcome written and told; the status. `single`: there may be but one, whose own error is more exact."""
     status = 0
     try:
@@ -216,11 +216,28 @@ def _show(captions: jobs.Run, after: After, shown: Captions, form: Form, *, sing
                 status = outcome.error.status if is_only else BatchError.status
             shown(outcome)
             total = captions.listing.n if captions.listing.complete else 0
-            shown.estimate(total, captions.pace())
+            if shown.estimate(total, captions.pace()):
+                _tell_of_a_faster_build(style)
             shown.report(total, captions.pace())
     finally:
         shown.close()
     return status
+
+
+def _tell_of_a_faster_build(style: Style) -> None:
+    """To who waits long for a CPU: what it has and llama.cpp's build does not use."""
+    from mmcli import terminal
+    from mmcli.engine import library
+    from mmcli.health import cpu
+
+    if library.can_offload():
+        return
+    if unused := cpu.unused(cpu.this(), cpu.used(library.version())):
+        terminal.notice(
+            f"this CPU has {', '.join(unused)}, which llama.cpp's build here leaves unused: `mmcli doctor` prints the "
+            "command that makes it faster",
+            style,
+        )
 
 
 def _tell_how_far(captions: jobs.Run, shown: Captions, style: Style, keep: bool) -> None:

@@ -8,8 +8,8 @@ import re
 import subprocess
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
+from mmcli.engine import machine
 from mmcli.engine.machine import X86
 
 # As llama_print_system_info tells them; the same for x86 is in engine/machine.py
@@ -43,7 +43,7 @@ def this() -> Cpu:
     if platform.system() == "Darwin":
         return _from_sysctl(_output("sysctl", "-a"))
     try:
-        return from_cpuinfo(Path("/proc/cpuinfo").read_text("utf-8", "replace"))
+        return from_cpuinfo(machine.CPUINFO.read_text("utf-8", "replace"))
     except OSError:
         return Cpu(platform.processor() or platform.machine(), frozenset())
 

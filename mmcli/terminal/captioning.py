@@ -66,19 +66,20 @@ class Captions:
         self._progress.note = "  ".join(words)
         self._progress("caption", self.done, total)
 
-    def estimate(self, total: int, pace: tuple[float, int] | None) -> None:
-        """Before a long run, say once how long it will take: on a terminal, where somebody waits."""
+    def estimate(self, total: int, pace: tuple[float, int] | None) -> bool:
+        """Before a long run, say once how long it will take, on a terminal, where somebody waits. True: it was said."""
         if self._is_estimated or not total or pace is None or not streams.is_terminal(sys.stderr):
-            return
+            return False
         self._is_estimated = True
         seconds, n_measured = pace
         if seconds * (total - self.done) < LONG:
-            return
+            return False
         basis = f"the first {n_measured}" if n_measured else "earlier runs"
         left = duration(seconds * (total - self.done))
         output.notice(
             f"{total - self.done} pictures to go: about {left} on this machine, measured on {basis}", self._style
         )
+        return not self._style.quiet
 
     def plan(self, pace: float | None) -> None:
         """What a dry run comes to; `pace` in seconds a picture, if it is known."""
