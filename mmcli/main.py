@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import faulthandler
 import functools
 import inspect
 import os
@@ -152,6 +153,7 @@ _group(history.history, history.show, history.search, history.export, history.de
 def main() -> NoReturn:
     """Run the command line and leave with its status."""
     _open_closed_streams()
+    _tell_of_crashes()
     interrupts.leave_now = _leave_now
     try:
         status = run(sys.argv[1:])
@@ -176,6 +178,12 @@ def _open_closed_streams() -> None:
         sys.stdout = open(1, "w", closefd=False)
     if sys.stderr is None:
         sys.stderr = open(2, "w", closefd=False)
+
+
+def _tell_of_crashes() -> None:
+    """Where native code dies of a signal (a wrong memory access), say so, and where: it would be silent in a pipe."""
+    with contextlib.suppress(OSError, ValueError, RuntimeError):  # no real file is stderr
+        faulthandler.enable(all_threads=False)
 
 
 def _leave(status: int) -> NoReturn:

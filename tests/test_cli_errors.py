@@ -74,6 +74,8 @@ def drawer(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "half.gguf").write_bytes(WEIGHTS.read_bytes()[: WEIGHTS.stat().st_size // 2])
     (folder / "half-mmproj.gguf").write_bytes(PROJECTOR.read_bytes()[: PROJECTOR.stat().st_size // 2])
     (folder / "stub.gguf").write_bytes(WEIGHTS.read_bytes()[:300])
+    array = struct.pack("<Q3sIIQ", 3, b"key", 9, 4, 1 << 61)  # of more 32-bit numbers than a file can hold
+    (folder / "endless.gguf").write_bytes(b"GGUF" + struct.pack("<IQQ", 3, 0, 1) + array)
     (folder / "fake.gguf").write_bytes(b"no GGUF at all" * 100)
     (folder / "empty.gguf").write_bytes(b"")
     return folder
@@ -129,6 +131,9 @@ BEFORE_LOADING = {
     "empty weights": Wrong(("ask", WHAT, "-m", "empty.gguf"), 4, ("`empty.gguf`", "GGUF")),
     "a picture for weights": Wrong(("ask", WHAT, "-m", "two.png"), 4, ("`two.png`", "not a GGUF")),
     "a folder for weights": Wrong(("ask", WHAT, "-m", "tables"), 4, ("`tables`",)),
+    "a header of endless arrays": Wrong(
+        ("ask", WHAT, "-m", "endless.gguf"), 4, ("`endless.gguf`", "damaged"), "again"
+    ),
     "a header cut short": Wrong(("ask", WHAT, "-m", "stub.gguf"), 4, ("`stub.gguf`", "damaged"), "again"),
     "a projector for weights": Wrong(
         ("ask", "two.png", WHAT, "-m", "mmproj.gguf"), 4, ("`mmproj.gguf`", "is a projector"), "--mmproj"
@@ -286,6 +291,17 @@ def test_what_only_uses_the_engine_is_left_to_its_abort(tmp_path: Path, environm
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
     assert done.returncode == -signal.SIGABRT
     assert "Invalid number of output tokens" in done.stderr
+
+
+def test_a_crash_of_native_code_is_not_silent(environment: dict[str, str]) -> None:
+    program = (
+        "import os, signal, sys; from mmcli import main, terminal\n"
+        "terminal.line = lambda text: os.kill(os.getpid(), signal.SIGSEGV)\n"
+        "sys.argv = ['mmcli', '--version']; main.main()"
+    )
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout) == (-signal.SIGSEGV, "")
+    assert done.stderr.startswith("Fatal Python error: Segmentation fault")
 
 
 def test_a_full_disk_is_no_bug_of_ours(environment: dict[str, str]) -> None:

@@ -114,7 +114,8 @@ def function(name: str, result: Any = ctypes.c_int) -> Any:
     libraries = [llama._lib]
     if sys.platform == "win32":
         folder = Path(llama.__file__).parent / "lib"
-        libraries += [ctypes.CDLL(str(path)) for path in sorted(folder.glob("ggml*.dll"))]
+        paths = [folder / f"{name}.dll" for name in ("ggml", "ggml-base", "ggml-cpu")]
+        libraries += [ctypes.CDLL(str(path)) for path in paths if path.exists()]
     for library in libraries:
         if hasattr(library, name):
             found = library[name]  # an object of our own: types set on it change nobody else's

@@ -22,6 +22,7 @@ SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "
 STRING, ARRAY = 8, 9
 KEPT_ITEMS = 256  # longer arrays are skipped; those with an item a layer are kept
 MAX_STRING = 16 << 20  # bytes; a longer one means a damaged file
+MAX_SKIP = 1 << 40  # bytes, of one value
 MAX_TENSORS, MAX_DIMS = 1 << 17, 4
 ALIGNMENT = 32  # bytes, where `general.alignment` does not say otherwise
 # ggml_type → (numbers in a block, bytes of a block), as in gguf-py's GGML_QUANT_SIZES; others are not reckoned.
@@ -169,6 +170,11 @@ class _Reader:
             raise Incomplete
         return data
 
+    def _skip(self, size: int) -> None:
+        if size > MAX_SKIP:  # seek refuses some of these, and an OSError would tell of the disk
+            raise ValueError(f"{size} bytes of one value")
+        self._file.seek(size, 1)
+
     def _unpack(self, form: str) -> tuple[int, ...]:
         return struct.unpack(form, self._take(struct.calcsize(form)))
 
@@ -194,11 +200,11 @@ class _Reader:
         if count <= KEPT_ITEMS:
             return [self._value(item) for _ in range(count)]
         if item in SCALARS:
-            self._file.seek(count * struct.calcsize("<" + SCALARS[item]), 1)
+            self._skip(count * struct.calcsize("<" + SCALARS[item]))
         elif item == STRING:
             for _ in range(count):
                 (size,) = self._unpack("<Q")
-                self._file.seek(size, 1)
+                self._skip(size)
         else:
             raise ValueError(f"a long array of type {item}")
         return None
