@@ -10,7 +10,7 @@ import pytest
 
 from mmcli import engine
 from mmcli.commands import fitting
-from mmcli.engine import devices, machine, mtmd
+from mmcli.engine import devices, library, machine, mtmd
 from mmcli.engine.loaded import Options
 from mmcli.errors import ResourceError
 from mmcli.models import Room, catalogue, fit, gguf
@@ -308,7 +308,7 @@ def test_the_engine_asks_for_as_many_layers_as_the_gpu_holds(
 
     record = {"devices": [{"name": "CUDA0", "type": "GPU", "free": free, "total": free}]}
     monkeypatch.setattr(mtmd, "Weights", weights)
-    monkeypatch.setattr(mtmd, "can_offload", lambda: True)
+    monkeypatch.setattr(library, "can_offload", lambda: True)
     monkeypatch.setattr(devices, "told", lambda: record)
 
     def part(free: int) -> tuple[int, int] | None:
