@@ -91,10 +91,14 @@ class Terminal:
 
         return termios.tcgetattr(self.child.child_fd)
 
-    def rest(self) -> None:
-        """Draw what comes until the program ends."""
+    def rest(self, *, until: str | None = None) -> bool:
+        """Draw what comes until the program ends, or `until` is on the screen; whether it is."""
+        end = time.monotonic() + TIMEOUT
         while self.draw():
-            pass
+            if until is not None and until in self.flat:
+                return True
+            assert time.monotonic() < end, f"it does not end; the screen is:\n{self.text}"
+        return False
 
     def end(self) -> int:
         """Draw the rest; the exit status (minus the signal where one ended it)."""

@@ -6,6 +6,7 @@ import re
 import shlex
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -157,14 +158,17 @@ def test_a_signal_at_the_prompt_leaves_the_terminal_as_it_was(start: Start, parr
 
 
 def test_two_ctrl_c_leave_the_terminal_as_it_was(start: Start, two: Path, parrot: Random) -> None:
-    chat = start("chat", "two.png", "two.png", "two.png", *parrot.options)
-    chat.prompt()
-    chat.send("Hello!\r")
-    chat.wait("ing the ")  # encoding the media, reading the prompt
-    while chat.child.isalive() and "is back at the prompt" not in chat.flat:
+    for _ in range(10):  # where the step that runs ends before the second comes, the question is given back
+        chat = start("chat", "two.png", "two.png", "two.png", *parrot.options)
+        chat.prompt()
+        chat.send("Hello!\r")
+        chat.wait("ing the ")  # encoding the media, reading the prompt
         chat.send(CTRL_C)
-        chat.draw()
-    chat.rest()
+        time.sleep(0.01)  # two at once would be one signal
+        chat.send(CTRL_C)
+        given_back = chat.rest(until="is back at the prompt")
+        if not given_back:
+            break
     assert is_sane(chat)
     assert chat.end() == 130
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import os
 import subprocess
@@ -123,33 +124,37 @@ def test_otherwise_they_stay_apart(kernel: Kernel, others: int, ran: float, wait
         assert os.sched_getaffinity(0) == ALL
 
 
-def test_all_threads_go_and_come_back(kernel: Kernel) -> None:
-    """And one that was started meanwhile."""
+def test_those_that_compute_go_and_come_back(kernel: Kernel) -> None:
+    """A thread as OpenMP makes them goes along; a sound server's and Python's own, and what these start, do not."""
     placement = Placement()
-    asked, over = threading.Event(), threading.Event()
-    told: list[set[int]] = []
-
-    def other() -> None:
-        asked.wait(TIMEOUT)
-        told.append(os.sched_getaffinity(0))
-        over.wait(TIMEOUT)
-        told.append(os.sched_getaffinity(0))
-
-    threads = [threading.Thread(target=other) for _ in range(2)]
-    threads[0].start()
+    over = threading.Event()
+    python = [threading.Thread(target=over.wait, args=(TIMEOUT,)) for _ in range(2)]
+    openmp, sound = native_thread(), native_thread("threaded-ml")
+    python[0].start()
     with placement.computing():
         kernel.others = len(ALL)
         kernel.go_on(ran=1, waited=1)
         placement.look(2)
-        threads[1].start()
-        asked.set()
-        while len(told) < 2:
-            time.sleep(0.001)
-        assert told == [os.sched_getaffinity(0)] * 2 != [ALL] * 2
+        python[1].start()  # by a thread that computes
+        together = os.sched_getaffinity(0)
+        assert together < ALL
+        where = [openmp, python[1].native_id, sound, python[0].native_id]
+        assert [os.sched_getaffinity(task) for task in where if task] == [together, together, ALL, ALL]
+    assert [os.sched_getaffinity(task) for task in where if task] == [ALL] * 4
     over.set()
-    for thread in threads:
+    for thread in python:
         thread.join()
-    assert told[2:] == [ALL, ALL]
+
+
+def native_thread(name: str | None = None) -> int:
+    """A thread that Python does not know of, for some seconds; its number."""
+    before = set(os.listdir("/proc/self/task"))
+    libc = ctypes.CDLL(None)
+    assert libc.pthread_create(ctypes.byref(ctypes.c_void_p()), None, libc.sleep, ctypes.c_void_p(5)) == 0
+    (task,) = set(os.listdir("/proc/self/task")) - before
+    if name is not None:
+        Path(f"/proc/self/task/{task}/comm").write_text(name)
+    return int(task)
 
 
 def test_they_take_one_cpu_of_each_core_before_the_second_of_any(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -59,9 +59,17 @@ log = Log()
 callbacks: list[Any] = []  # C keeps only the pointer: the Python objects must live as long as the process
 
 
-@functools.cache
+_starting = threading.RLock()  # weights and projector may be loaded by two threads at once
+
+
 def native() -> tuple[Any, Any]:
     """The binding modules (llama_cpp.llama_cpp, llama_cpp.mtmd_cpp), ready, with logging tied to `log`."""
+    with _starting:
+        return _started()
+
+
+@functools.cache
+def _started() -> tuple[Any, Any]:
     llama, mtmd = _bindings()
     if features := lacking():
         raise ModelError(

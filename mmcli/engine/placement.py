@@ -12,7 +12,7 @@ import contextlib
 import os
 import threading
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -101,11 +101,11 @@ class Placement:
 
     def _draw_together(self, cpus: Collection[int]) -> None:
         self._all = self._all or os.sched_getaffinity(0)
-        _place(cpus)
+        _place(_computing(), cpus)
 
     def _spread(self) -> None:
         if self._all is not None:
-            _place(self._all)
+            _place(TASKS.iterdir(), self._all)  # those too that were started by one of them meanwhile
             self._all = None
             self._used()  # while together, they waited for each other: that says nothing of strangers
 
@@ -148,8 +148,28 @@ def _core_of(cpu: int) -> str:
         return str(cpu)
 
 
-def _place(cpus: Collection[int]) -> None:
-    for task in TASKS.iterdir():
+def _computing() -> list[Path]:
+    """The threads of a forward pass: the one that asks, and those that OpenMP made.
+
+    Python's other threads have other work, and what they start (a voice, a player of sound) inherits where they run: on
+    the CPU of the forward pass, a voice was not heard before the answer's end. The same goes for the threads of sound
+    servers, which have names of their own; OpenMP's are called as the one that made them.
+    """
+    me = threading.get_native_id()
+    others = {thread.native_id for thread in threading.enumerate()} - {me}
+    names = {task: _name(task) for task in TASKS.iterdir() if int(task.name) not in others}
+    return [task for task, name in names.items() if name == _name(TASKS / str(me))]
+
+
+def _name(task: Path) -> str:
+    try:
+        return (task / "comm").read_text()
+    except OSError:  # it has just ended
+        return ""
+
+
+def _place(tasks: Iterable[Path], cpus: Collection[int]) -> None:
+    for task in tasks:
         with contextlib.suppress(OSError):
             os.sched_setaffinity(int(task.name), cpus)
 
