@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import re
 import threading
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import nullcontext
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
 from mmcli import media
+from mmcli.captions import job as jobs
 from mmcli.captions import results, styles, xmp
 from mmcli.captions.channel import Channel
 from mmcli.captions.listing import Listing, Wanted, split
 from mmcli.captions.renaming import Namer
 from mmcli.captions.sidecars import Plan
-from mmcli.engine import Answer, Seen, Usage
+from mmcli.engine import Answer, Message, Piece, Sampling, Seen, Usage
+from mmcli.engine.local import LocalEngine
 from mmcli.errors import InputError
 from mmcli.media import facts
 from tests import pictures
+from tests.conftest import TIMEOUT, draw
 
 
 @pytest.mark.parametrize(
@@ -98,11 +104,65 @@ def test_a_stopped_listing_lets_go_of_whoever_waits() -> None:
 
 
 def test_a_closed_channel_gives_what_it_holds_and_takes_nothing() -> None:
-    channel: Channel[int] = Channel(2)
+    channel: Channel[int] = Channel(2, rank=int)
     channel.put(1)
     channel.close()
     channel.put(2)
-    assert (channel.get(), channel.get()) == (1, None)
+    assert (channel.wait(), channel.get()) == (True, 1)
+    assert (channel.wait(), channel.get()) == (False, None)
+
+
+def test_what_comes_first_leaves_a_channel_first() -> None:
+    channel: Channel[int] = Channel(3, rank=int)
+    for number in (3, 1, 2):
+        channel.put(number)
+    assert channel.least == 1
+    channel.put(0)  # waits for no place: it comes before the others
+    assert [channel.get() for _ in range(4)] == [0, 1, 2, 3]
+    assert channel.least is None
+
+
+class Asked:
+    """In place of an engine: notes in which order it was asked."""
+
+    def __init__(self) -> None:
+        self.sources: list[str] = []
+
+    def generate_many(
+        self, requests: Iterable[Sequence[Message]], *how: Any, **more: Any
+    ) -> Iterator[tuple[int, Piece]]:
+        for index, messages in enumerate(requests):
+            self.sources.append(Path(messages[0].media[0].receipt.source).name)
+            yield index, Piece("", error=InputError("not today"))
+
+    def stop(self) -> None: ...
+
+
+def test_the_engine_is_asked_about_the_first_picture_first_though_it_takes_long_to_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number, colour in enumerate(("red", "green", "blue")):
+        draw(tmp_path / f"{number}.png", f"{colour} circle")
+    real, others = media.load, threading.Semaphore(0)
+
+    def load(source: media.Source, **how: Any) -> Any:
+        first = source.name.endswith("0.png")
+        assert not first or (others.acquire(timeout=TIMEOUT) and others.acquire(timeout=TIMEOUT))
+        loaded = real(source, **how)
+        if not first:
+            others.release()
+        return loaded
+
+    monkeypatch.setattr(media, "load", load)
+    engine = Asked()
+    with jobs.Run(
+        Wanted([str(tmp_path)]),
+        jobs.Job("What?", styles.STYLES["short"], Sampling()),
+        results.Results(None),
+        lambda: nullcontext(cast(LocalEngine, engine)),
+    ) as run:
+        assert [type(outcome.error) for outcome in run] == [InputError] * 3
+    assert engine.sources[0] == "0.png" and sorted(engine.sources) == ["0.png", "1.png", "2.png"]
 
 
 def answer(text: str, number: int) -> Answer:

@@ -157,6 +157,23 @@ def test_pictures_that_wait_are_encoded_together_where_the_model_can(
     assert any(size > 1 for size in passes) is several
 
 
+@pytest.mark.parametrize(("patience", "is_first"), [(0.0, True), (60.0, False)])
+def test_where_filling_the_places_takes_long_the_first_answer_comes_before_it(
+    running: LocalEngine, monkeypatch: pytest.MonkeyPatch, patience: float, is_first: bool
+) -> None:
+    monkeypatch.setattr("mmcli.engine.many.PATIENCE", patience)
+    asked = [[user(picture(colour), "What?")] for colour in COLOURS]
+    alone = [answer(running, *messages).text for messages in asked]
+    began, encoded = running.n_encodes, []
+    ended: dict[int, str] = {}
+    for index, piece in running.generate_many(asked, VARIED, parallel=4):
+        if piece.answer is not None:
+            encoded.append(running.n_encodes - began)
+            ended[index] = piece.answer.text
+    assert (encoded[0] == 1) is is_first
+    assert [ended[i] for i in range(len(asked))] == alone
+
+
 def test_what_waits_with_the_same_picture_is_not_encoded_again(tmp_path: Path) -> None:
     asked = [[user(picture("red"), question)] for question in ("What?", "How many?", "Where?", "Which?")]
     with engine.load(*random_llava.write_tiled(tmp_path), Options(media_newline=True)) as loaded:

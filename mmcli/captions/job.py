@@ -17,7 +17,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 READERS = 3  # threads that read and decode
 AHEAD = 2  # decoded pictures that wait for the engine, which reads ahead itself: a photo takes 36 MB
+LOOK_UP = 0.1  # seconds between two looks whether the run is stopped
 ENOUGH = 8  # pictures that make a measurement
 WINDOW = 256  # pictures that may be finished before an earlier one is
 
@@ -115,7 +116,9 @@ class Run:
         self._job, self._results, self._open_engine = job, results, open_engine
         self._setup = job.key
         self.listing = Listing(wanted)
-        self._ready: Channel[_Asked] = Channel(AHEAD)
+        self._being_read: set[int] = set()  # indices of pictures
+        self._read_one = threading.Condition()
+        self._ready: Channel[_Asked] = Channel(AHEAD, lambda asked: asked.named.index)
         self._done: queue.SimpleQueue[Outcome | _End] = queue.SimpleQueue()
         self._window = threading.Semaphore(WINDOW)
         self._lock = threading.Lock()
@@ -192,7 +195,8 @@ class Run:
                 self._window.acquire()
                 if self.stopped.is_set() or (named := self.listing.take()) is None:
                     break
-                self._read(named)
+                with self._reading(named.index):
+                    self._read(named)
         except BaseException as error:
             self._failure = self._failure or error
             self.stop()
@@ -201,6 +205,25 @@ class Run:
             is_last = self._readers_left == 0
         if is_last:
             self._ready.close()
+
+    @contextmanager
+    def _reading(self, index: int) -> Iterator[None]:
+        with self._read_one:
+            self._being_read.add(index)
+        try:
+            yield
+        finally:
+            with self._read_one:
+                self._being_read.remove(index)
+                self._read_one.notify_all()
+
+    def _wait_for_those_before(self) -> None:
+        """Several are read at once: the first caption to be computed shall be the first to be shown."""
+        with self._read_one:
+            while not self.stopped.is_set() and (least := self._ready.least) is not None:
+                if all(least < index for index in self._being_read - {least}):
+                    break
+                self._read_one.wait(LOOK_UP)
 
     def _read(self, named: Named) -> None:
         try:
@@ -253,13 +276,12 @@ class Run:
     def _compute(self) -> None:
         """Everything that needs the engine; it is loaded for the first picture that does. Ends after all readers."""
         try:
-            first = self._ready.get()
-            if first is not None:
+            if self._ready.wait():
                 with self._open_engine() as engine:
                     self._engine = engine
                     if self.stopped.is_set():
                         engine.stop()
-                    self._answer_all(engine, first)
+                    self._answer_all(engine)
         except BaseException as error:
             if not (self.stopped.is_set() and isinstance(error, KeyboardInterrupt)):  # so ends an interrupted loading
                 self._failure = self._failure or error
@@ -267,17 +289,17 @@ class Run:
         self._engine = None
         self._done.put(_End())
 
-    def _answer_all(self, engine: LocalEngine, first: _Asked) -> None:
+    def _answer_all(self, engine: LocalEngine) -> None:
         asked: dict[int, _Asked] = {}  # by the place in which the engine was asked
 
         def requests() -> Iterator[Sequence[Message]]:
-            item: _Asked | None = first
+            self._wait_for_those_before()
             for place in itertools.count():
+                item = self._ready.get()
                 if item is None or self.stopped.is_set():
                     return
                 asked[place] = item
                 yield self._messages(item)
-                item = self._ready.get()
 
         since = time.monotonic()
         expected = self.listing.n if self.listing.complete else None  # one picture needs no sixteen places

@@ -26,6 +26,7 @@ from mmcli.errors import MmcliError
 MOST = 256  # sequences llama.cpp can hold in one context (LLAMA_MAX_SEQ)
 WORTH_COPYING = 8  # tokens: a shorter beginning is computed again rather than copied from another place
 ALONE = 256  # cells: past them, llama.cpp cuts the attention of a lone token into one piece for each thread
+PATIENCE = 5.0  # seconds: where all places take longer to fill, the first answer is given before the others begin
 TOGETHER = 64  # tokens: from here on llama.cpp's attention works in tiles; shorter texts may share a forward pass
 
 
@@ -92,6 +93,8 @@ class Many:
         self._on_notice, self._report = on_notice, report
         self._context: Context | None = None
         self._places: list[Place] = []
+        self._open: int | None = None  # places to fill for now; None: all
+        self._begun = False
         self._next: Request | None = None  # ready, but not in a place yet
         self._waiting: Callable[[], list[Request]] = list  # those that are ready after it
 
@@ -124,7 +127,7 @@ class Many:
             while not self._interrupted():
                 # 1 give the free places to those who wait
                 newcomers: list[Place] = []
-                while not self._places or len(self._running) < len(self._places):
+                while not self._places or len(self._running) < (self._open or len(self._places)):
                     self._next = self._next or ahead.get(wait=not self._running, given_up=self._interrupted)
                     if self._next is None:
                         break
@@ -134,6 +137,8 @@ class Many:
                         if not self._fit(self._next, ahead):
                             break  # it needs larger places: when the others have finished
                         newcomers.append(self._start(self._next))
+                        if not self._begun:
+                            self._begun, self._open = True, self._open_first(self._next.usage)
                     except MmcliError as error:
                         yield self._next.index, Piece("", error=error)
                         ahead.allow(1)
@@ -154,6 +159,11 @@ class Many:
             pass
 
     # ── places ──
+
+    def _open_first(self, usage: Usage) -> int | None:
+        """How many places to fill at first: one where the others would hold up its answer for long."""
+        seconds = usage.seconds.get("encode", 0.0) + usage.seconds.get("prefill", 0.0)
+        return 1 if seconds * (len(self._places) - 1) > PATIENCE else None
 
     def _fit(self, request: Request, ahead: Ahead[Any, Any]) -> bool:
         """Whether the places are large enough for a request; they are made, or made larger, when all are free."""
@@ -373,6 +383,7 @@ class Many:
         if voice is None:  # interrupted before the first word
             voice = Voice(self._weights, request.prompt, self._sampling, request.seed, request.usage)
         place.request = place.voice = None
+        self._open = None
         try:
             for piece in voice.finish():
                 yield request.index, piece
