@@ -135,7 +135,7 @@ def function(name: str, result: Any = ctypes.c_int) -> Any:
 def lacking() -> list[str]:
     """What llama.cpp was compiled to use and this CPU does not have: its first computation would end the process."""
     uses = {feature: function(f"ggml_cpu_has_{feature.lower()}") for feature in machine.X86}
-    return machine.lacks([feature for feature, has in uses.items() if has is not None and has()])
+    return machine.lacks(machine.cpu_flags(), [feature for feature, has in uses.items() if has is not None and has()])
 
 
 def _load_backends() -> None:

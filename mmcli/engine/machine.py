@@ -6,7 +6,7 @@ import contextlib
 import functools
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 
@@ -117,15 +117,20 @@ X86 = {
 }
 
 
-def lacks(features: Iterable[str]) -> list[str]:
-    """Those of `X86` among `features` that this CPU does not have; none where the system does not say."""
+def cpu_flags() -> frozenset[str]:
+    """What this x86 CPU can do, in Linux' words; nothing where the system does not say."""
     try:
         with open(CPUINFO, "rb", buffering=0) as file:
             first = file.read(16_384).decode("utf-8", "replace")  # the first core's; with hundreds, all take a while
     except OSError:
-        return []
-    lines = [line.partition(":")[2].split() for line in first.splitlines() if line.startswith("flags")]
-    return [feature for feature in features if lines and X86[feature] not in lines[0]]
+        return frozenset()
+    lines = (line.partition(":")[2].split() for line in first.splitlines() if line.startswith("flags"))
+    return frozenset(next(lines, ()))
+
+
+def lacks(flags: Collection[str], features: Iterable[str]) -> list[str]:
+    """Those of `X86` among `features` that a CPU with these flags does not have; none where there are no flags."""
+    return [feature for feature in features if flags and feature in X86 and X86[feature] not in flags]
 
 
 def total_memory() -> int:

@@ -157,8 +157,8 @@ def _computing() -> list[Path]:
     """
     me = threading.get_native_id()
     others = {thread.native_id for thread in threading.enumerate()} - {me}
-    names = {task: _name(task) for task in TASKS.iterdir() if int(task.name) not in others}
-    return [task for task, name in names.items() if name == _name(TASKS / str(me))]
+    name = _name(TASKS / str(me))
+    return [task for task in TASKS.iterdir() if int(task.name) not in others and _name(task) == name]
 
 
 def _name(task: Path) -> str:

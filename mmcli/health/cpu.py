@@ -90,11 +90,6 @@ def unused(cpu: Cpu, build: Iterable[str]) -> list[str]:
     return [feature for feature in WORTH if cpu.has(feature) and feature not in build]
 
 
-def missing(cpu: Cpu, build: Iterable[str]) -> list[str]:
-    """What the build uses and the CPU does not have: it can end with an illegal instruction."""
-    return [feature for feature in build if feature in X86 and cpu.flags and not cpu.has(feature)]
-
-
 def is_risky(build: Iterable[str], compiler: str | None) -> bool:
     """Whether GCC 12 compiled AMX code: without -fno-dse it dies at the first quantized matrix (docs/install.md)."""
     return "AMX_INT8" in build and compiler == "GCC 12"

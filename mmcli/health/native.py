@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mmcli.engine import machine
 from mmcli.health import cpu, rebuild
 from mmcli.health.findings import Finding
 from mmcli.models.sizes import GB
@@ -85,7 +86,7 @@ def processor(told: dict[str, Any], *, computes: bool, here: cpu.Cpu | None = No
     """The CPU's features against the build's."""
     check = "cpu"
     here, build = here or cpu.this(), cpu.used(told["system"])
-    unused, missing = cpu.unused(here, build), cpu.missing(here, build)
+    unused, missing = cpu.unused(here, build), machine.lacks(here.flags, build)
     facts = {"cpu": here.name, "used": build, "unused": unused, "missing": missing}
     if missing:
         return Finding(
