@@ -76,7 +76,8 @@ def _running(function: Callable[..., int | None]) -> Callable[..., int]:
     @functools.wraps(function)
     def run(*args: Any, offline: bool = False, **kwargs: Any) -> int:
         is_offline = _go_offline(offline)
-        style = terminal.Style(json=bool(kwargs.get("json")), quiet=bool(kwargs.get("quiet")))
+        is_json = bool(kwargs.get("json") or kwargs.get("jsonl"))
+        style = terminal.Style(json=is_json, quiet=bool(kwargs.get("quiet")))
         for note in spelling.notes(kwargs):
             terminal.notice(note, style)
         try:
@@ -287,4 +288,4 @@ def _usage(error: typer.TyperException, arguments: list[str]) -> errors.UsageErr
     hint = f"see `{path} --help`"
     if not command and "Did you mean" not in message and not arguments[0].startswith("-"):
         hint += ', or ask: mmcli ask photo.jpg "What is this?"'
-    return errors.UsageError(message.rstrip("."), hint=hint)
+    return errors.UsageError(settings.clipped(message.rstrip(".")), hint=hint)

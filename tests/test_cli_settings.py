@@ -216,6 +216,15 @@ def test_a_value_from_a_variable_is_checked_and_the_variable_named(mmcli: Run) -
     assert "MMCLI_MAX_TOKENS" in done.stderr
 
 
+def test_a_value_of_thousands_of_characters_is_not_repeated(mmcli: Run, config: Path) -> None:
+    many = "9" * 5000
+    for arguments in (("ask", WHAT, "--seed", many), ("ask", WHAT, "--detail", many), ("config", "set", "seed", many)):
+        done = mmcli(*arguments)
+        assert done.status == 2 and len(done.stderr) < 400, done.stderr[:400]
+    config.write_text(f'detail = "{many}"')
+    assert len(mmcli("models").stderr) < 600
+
+
 # mmcli config
 
 

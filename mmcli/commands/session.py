@@ -194,7 +194,11 @@ class Session:
 
     def stage(self, sources: Sequence[Source]) -> None:
         """Stage what the model can take of these sources: all or none; each is told."""
-        if self._loading.loaded is not None and not self.style.debug and any(map(_needs_projector, sources)):
+        if (
+            self._loading.loaded is not None
+            and not self.style.debug
+            and any(_needs_projector(source, self.model) for source in sources)
+        ):
             self._preparing.warm(self._loading.loaded)
         loaded = [self._load_medium(source) for source in sources]
         self._require(self.model, loaded)
@@ -400,6 +404,8 @@ class Session:
             action()
         except MmcliError as error:
             terminal.error(error, self.style)
+        except KeyboardInterrupt:  # of the speech model: the line that is being typed stays
+            self.note("interrupted")
         self._prepare()
 
 
@@ -407,7 +413,7 @@ def _key(sound: Audio) -> tuple[str, str]:
     return sound.id, sound.receipt.source
 
 
-def _needs_projector(source: Source) -> bool:
-    """Whether this looks like a picture or a sound; nothing is opened."""
+def _needs_projector(source: Source, model: Model) -> bool:
+    """Whether this looks like a picture, or a sound that the model hears; nothing is opened."""
     lies_nowhere = source.name in (capture.CLIPBOARD, capture.SCREEN)
-    return lies_nowhere or source.suffix in IMAGE_SUFFIXES | AUDIO_SUFFIXES
+    return lies_nowhere or source.suffix in IMAGE_SUFFIXES or (model.hears and source.suffix in AUDIO_SUFFIXES)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -53,7 +54,7 @@ class Setting:
         try:
             self.option.process_value(typer.Context(typer.core.TyperCommand(name=self.name)), value)
         except typer.TyperException as error:
-            return str(getattr(error, "message", error)).rstrip(".")
+            return clipped(str(getattr(error, "message", error)).rstrip("."))
         return None
 
 
@@ -61,7 +62,7 @@ def _wrong_type(value: Any, wanted: str) -> str | None:
     """Typer takes the texts of a command line, whose words and numbers look alike; TOML has types."""
     if isinstance(value, int) and abs(value) > LARGEST:
         return "the number is too large"
-    shown = f"`{str(value).lower() if isinstance(value, bool) else value}`"
+    shown = f"`{clipped(str(value).lower() if isinstance(value, bool) else str(value))}`"
     is_number = wanted.startswith(("int", "float"))
     if isinstance(value, str) and "\0" in value:
         return "the text holds a NUL character"
@@ -76,6 +77,11 @@ def _wrong_type(value: Any, wanted: str) -> str | None:
     if wanted.startswith("int") and not isinstance(_number(str(value)), int):
         return f"{shown} is no whole number"
     return None
+
+
+def clipped(text: str) -> str:
+    """A message without the middle of words that are hundreds of characters long."""
+    return re.sub(r"(\S{40})\S{160,}(\S{10})", r"\1…\2", text)
 
 
 def _number(text: str) -> int | float | None:

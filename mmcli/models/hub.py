@@ -137,7 +137,7 @@ def header(remote: Remote) -> gguf.Header | None:
 def _range(hub: Any, remote: Remote, start: int, end: int, deadline: float) -> bytes:
     """The bytes of a file from `start` up to `end`; empty where the server would send others, or takes too long."""
     request = {"Range": f"bytes={start}-{end - 1}"}
-    with _opened(hub, remote, request) as response:
+    with _opened(hub, remote, request, max(deadline - time.monotonic(), 0.1)) as response:
         if response.status_code != 206:
             return b""  # leaving closes the stream: a server without ranges has begun to send the whole file
         data: bytes = b""
@@ -151,13 +151,13 @@ def _range(hub: Any, remote: Remote, start: int, end: int, deadline: float) -> b
 
 
 @contextmanager
-def _opened(hub: Any, remote: Remote, request: dict[str, str]) -> Iterator[Any]:
-    """The answer to a request for a file, after the redirects the Hub sends for large ones."""
+def _opened(hub: Any, remote: Remote, request: dict[str, str], seconds: float | None = None) -> Iterator[Any]:
+    """The answer to a request for a file, after the redirects the Hub sends for large ones; its body is yet to come."""
     url = hub.hf_hub_url(remote.repo, remote.file, revision=remote.commit)
     headers = {**hub.utils.build_hf_headers(token=hub_errors.token(hub)), "Accept-Encoding": "identity", **request}
     session = hub.utils.get_session()
     asked = session.build_request("GET", url, headers=headers, timeout=_timeout())
-    response = _in_time(lambda: session.send(asked, stream=True, follow_redirects=True))
+    response = _in_time(lambda: session.send(asked, stream=True, follow_redirects=True), seconds)
     try:
         if response.status_code >= 400:
             _in_time(response.read)
@@ -167,9 +167,9 @@ def _opened(hub: Any, remote: Remote, request: dict[str, str]) -> Iterator[Any]:
         response.close()
 
 
-def _in_time(ask: Callable[[], T]) -> T:
+def _in_time(ask: Callable[[], T], seconds: float | None = None) -> T:
     """What the Hub answers, but for the body of a file, in a time that a trickling answer cannot stretch."""
-    return network.within(TOTAL_SECONDS, lambda connections: ask())
+    return network.within(seconds or TOTAL_SECONDS, lambda connections: ask())
 
 
 def _timeout() -> float:
