@@ -54,6 +54,11 @@ _ADJECTIVES = frozenset(
     "current new old left right top bottom upper lower middle big small large little red orange "
     "yellow green blue purple pink brown black white grey gray".split()
 )
+# Where a name ends and something else is said.
+_NEXT = (
+    r"and|then|please|what(?:'s)?|where|when|how|why|who(?:'s| is| are) (?:it|this|that|these|those|they|there|he|she)|"
+    r"which (?:one )?is|(?:is|are) there|tell|describe|can you|could you|do you"
+)
 LONGEST_GUESS = 4  # words: what is longer describes something
 _DIGITS = dict(zip("zero one two three four five six seven eight nine ten".split(), map(str, range(11)), strict=True))
 _ENDINGS = dict(jay="j", pee="p", gee="g", jpg="jpg", jpeg="jpeg", png="png")
@@ -117,8 +122,11 @@ def _look_at_file(text: str, files: list[str], n_media: int) -> Look | None:
 
 
 def _name(text: str) -> str:
-    """What may be a name at the beginning of a text: all before a comma, the end of the sentence, or another order."""
-    return re.split(r"[,;?!]|\.(?=\s|$)|\s(?:and|then)\s", text, maxsplit=1)[0].strip()
+    """What may be a name at the beginning of a text: all before a comma, the end of the sentence, or a question.
+
+    Speech models leave out commas: "look at sunset what is there".
+    """
+    return re.split(rf"[,;?!]|\.(?=\s|$)|\s(?:{_NEXT})\b", text, maxsplit=1, flags=re.IGNORECASE)[0].strip()
 
 
 def _named(heard: str, n_media: int, *, is_open: bool) -> str:
