@@ -12,7 +12,6 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from mmcli import media
-from mmcli.media import images
 from mmcli.media.types import Receipt
 from tests.fuzz.case import Case, Limits, Ran
 from tests.fuzz.damage import Damaged, damage, several
@@ -40,7 +39,9 @@ def scene() -> Image.Image:
 
 def _heif(kind: str) -> Callable[[], bytes]:
     def make() -> bytes:
-        images.know_heif()
+        import pillow_heif
+
+        pillow_heif.register_heif_opener()
         return encoded(scene(), kind, quality=70)
 
     return make
