@@ -61,6 +61,25 @@ def test_names_are_heard_as_they_are_spelt_where_hotwords_say_so(transcribe: Run
     assert "ComfyUI" in transcribe(sound, "--hotwords", "ComfyUI")["text"]
 
 
+@needs_espeak
+def test_a_name_that_nobody_could_spell_is_spelt_as_the_hotword(transcribe: Run, tmp_path: Path) -> None:
+    sound = say(tmp_path / "talk.wav", "Please send the letter to Mister Kowalczyk today.")
+    assert "Kowalczyk" not in transcribe(sound)["text"]
+    assert "Kowalczyk" in transcribe(sound, "--hotwords", "Kowalczyk")["text"]
+
+
+@needs_espeak
+def test_what_is_said_on_either_channel_is_heard(transcribe: Run, tmp_path: Path) -> None:
+    """One person on the left, then another on the right."""
+    sentences = ("Good morning and welcome to the city.", "The train to London leaves in the evening.")
+    left, right = (samples(say(tmp_path / "part.wav", text)) for text in sentences)
+    pause = np.zeros((11_025, 2), np.int16)  # half a second
+    silence = [np.zeros_like(sound[0]) for sound in (left, right)]
+    both = np.concatenate([np.hstack([left[0], silence[0]]), pause, np.hstack([silence[1], right[0]])])
+    told = transcribe(write(tmp_path / "talk.wav", both, left[1]))
+    assert words(told["text"]) == words(" ".join(sentences))
+
+
 def test_two_people_on_two_channels_are_both_heard(transcribe: Run, speech: Speech) -> None:
     told = transcribe(speech("stereo_diarization"))
     left, right = "if he seemed to complain", "the wizard who would vanish behind the curtain on the left"
