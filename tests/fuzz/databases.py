@@ -187,7 +187,7 @@ def _list(chance: random.Random, folder: Path) -> Case:
         data, what = done.data, str(done)
     else:
         document = json.loads(_other_json(chance, whole))
-        if document.get(key):
+        if isinstance(document.get(key), list) and document[key]:
             document[key][0] = chance.choice((5, None, [], json.loads(_other_json(chance, json.dumps(row)))))
         data = json.dumps(document).encode()
         what = data.decode()[:200]
