@@ -45,6 +45,10 @@ class After:
             return "it is a sidecar that mmcli wrote"  # `photos/*` names those too, the second time
         return self._sidecars.obstacle(source.path)
 
+    def objection(self, source: Source, data: bytes) -> str | None:
+        """The same once the picture's bytes are there."""
+        return None if source.path is None else self._sidecars.objection(source.path, data)
+
     def __call__(self, outcome: Outcome) -> Outcome:
         picture = outcome.source.path
         if picture is None or outcome.error is not None or outcome.kept is not None:
