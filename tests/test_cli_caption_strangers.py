@@ -23,6 +23,7 @@ from mmcli import media
 from mmcli.captions import xmp
 from mmcli.captions.listing import LONGEST, split
 from mmcli.captions.results import Results
+from mmcli.captions.sidecars import Plan, Sidecars
 from mmcli.engine import Answer, Seen, Usage
 from mmcli.errors import InputError, MmcliError
 from tests import captioning
@@ -158,6 +159,22 @@ def test_links_in_the_folder_of_sidecars_do_not_lead_out_of_it(caption: Caption,
     done = caption("p", "--sidecar", "txt", "-o", "out")
     assert (done.status, done.stdout, os.listdir(tmp_path / "elsewhere")) == (7, "", [])
     assert "`out/p` leads out of `out`" in done.stderr
+
+
+def test_a_walked_folder_that_becomes_a_link_meanwhile_leads_nowhere(tmp_path: Path) -> None:
+    (tmp_path / "p" / "sub").mkdir(parents=True)
+    (tmp_path / "elsewhere").mkdir()
+    draw(tmp_path / "p" / "sub" / "a.png", "red circle")
+    (source,) = media.each(str(tmp_path / "p"), recursive=True)
+    assert source.path is not None and source.within == tmp_path / "p"
+    sidecars = Sidecars(Plan(("txt",)), results := Results(None))
+    assert sidecars.obstacle(source.path, source.within) is None
+    (tmp_path / "p" / "sub").rename(tmp_path / "p" / "was")
+    (tmp_path / "p" / "sub").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(InputError, match="leads out of"):
+        sidecars.write(source.path, "a caption", {}, source.within)
+    assert os.listdir(tmp_path / "elsewhere") == []
+    results.close()
 
 
 def test_overwrite_spares_pictures_and_the_list_of_names(caption: Caption, folder: Path, tmp_path: Path) -> None:

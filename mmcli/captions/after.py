@@ -43,21 +43,21 @@ class After:
             raise InputError(f"{source.shown} is no file, so it has no name to change", hint="leave out --rename")
         if source.path is not None and self._sidecars.is_one(source.path):
             return "it is a sidecar that mmcli wrote"  # `photos/*` names those too, the second time
-        return self._sidecars.obstacle(source.path)
+        return self._sidecars.obstacle(source.path, source.within)
 
     def objection(self, source: Source, data: bytes) -> str | None:
         """The same once the picture's bytes are there."""
-        return None if source.path is None else self._sidecars.objection(source.path, data)
+        return None if source.path is None else self._sidecars.objection(source.path, data, source.within)
 
     def __call__(self, outcome: Outcome) -> Outcome:
-        picture = outcome.source.path
+        picture, within = outcome.source.path, outcome.source.within
         if picture is None or outcome.error is not None or outcome.kept is not None:
             return outcome
         try:
             if self._dry_run:
-                outcome = replace(outcome, sidecars=self._sidecars.places(picture))
+                outcome = replace(outcome, sidecars=self._sidecars.places(picture, within))
             elif outcome.answer is not None:
-                written = self._sidecars.write(picture, outcome.caption, self._record(outcome))
+                written = self._sidecars.write(picture, outcome.caption, self._record(outcome), within)
                 outcome = replace(outcome, sidecars=written)
             return self._named(outcome, picture) if self._rename and outcome.answer is not None else outcome
         except InputError as error:

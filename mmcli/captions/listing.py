@@ -108,7 +108,8 @@ class Listing:
             return Named(index, media.Source("-", data=self._wanted.picture))
         if entry.get("url"):
             return Named(index, media.Source(name, url=entry["url"]))
-        return Named(index, media.Source(name, Path(entry["path"])))
+        within = Path(entry["within"]) if entry.get("within") else None
+        return Named(index, media.Source(name, Path(entry["path"]), within=within))
 
     # the thread that lists
 
@@ -211,7 +212,8 @@ def _name(name: bytes, separator: bytes) -> str:
 def _entry(source: media.Source) -> dict[str, Any]:
     if source.url is not None:
         return {"name": source.name, "url": source.url}
-    return {"name": source.name, "path": os.fspath(source.path or "")}
+    entry = {"name": source.name, "path": os.fspath(source.path or "")}
+    return entry | ({"within": os.fspath(source.within)} if source.within else {})
 
 
 def _refused(argument: str, error: MmcliError) -> dict[str, Any]:

@@ -53,13 +53,17 @@ class Plan:
 
 
 class Sidecars:
-    """Asks before the work what would stand in its way; writes after it."""
+    """Asks before the work what would stand in its way; writes after it.
+
+    `within` is the folder that was named, where walking it found the picture: no link, also none that somebody puts
+    there meanwhile, leads a sidecar out of it (or, with `-o DIR`, out of DIR).
+    """
 
     def __init__(self, plan: Plan, results: Results) -> None:
         self._plan, self._results = plan, results
         self._described: set[Path] = set()  # pictures on their way that hold a person's description themselves
 
-    def obstacle(self, picture: Path | None) -> str | None:
+    def obstacle(self, picture: Path | None, within: Path | None = None) -> str | None:
         """Whose words would be replaced, if there is nothing to do for this picture; InputError where none can be."""
         if not self._plan.kinds:
             return None
@@ -71,21 +75,21 @@ class Sidecars:
             if not files.writable(place.parent):
                 raise InputError(f"cannot write `{place}`: its folder refuses", hint="-o DIR writes somewhere else")
             self._check_owner(place, picture)
-        kept = [foreign for kind in self._plan.kinds if (foreign := self._foreign(picture, kind)) is not None]
+        kept = [foreign for kind in self._plan.kinds if (foreign := self._foreign(picture, kind, within)) is not None]
         if kept and len(kept) == len(self._plan.kinds):
             return f"{' and '.join(f'`{place}`' for place in kept)} was not written by mmcli (--overwrite replaces it)"
         return None
 
-    def objection(self, picture: Path, data: bytes) -> str | None:
+    def objection(self, picture: Path, data: bytes, within: Path | None = None) -> str | None:
         """The same as `obstacle`, of what the picture's own bytes say: words of a person in it are not contradicted."""
         if "xmp" not in self._plan.kinds or self._plan.tags or self._plan.overwrite:
             return None
         place = self._plan.place(picture, "xmp")
-        beside = files.read(place, max_bytes=MAX_BYTES, within=self._plan.folder)
+        beside = files.read(place, max_bytes=MAX_BYTES, within=self._plan.folder or within)
         if not embedded.has_words(data, beside):
             return None
         self._described.add(picture)
-        if any(self._foreign(picture, kind) is None for kind in self._plan.kinds):
+        if any(self._foreign(picture, kind, within) is None for kind in self._plan.kinds):
             return None
         self._described.discard(picture)
         return f"`{picture}` itself holds a description that mmcli did not write (--overwrite writes another beside it)"
@@ -94,13 +98,13 @@ class Sidecars:
         """Whether this is no picture, but a sidecar of an earlier run."""
         return path.suffix[1:] in NAMING and self._results.owner(path) is not None
 
-    def places(self, picture: Path) -> tuple[str, ...]:
+    def places(self, picture: Path, within: Path | None = None) -> tuple[str, ...]:
         """Where a picture's sidecars would be written."""
-        free = [kind for kind in self._plan.kinds if self._foreign(picture, kind) is None]
+        free = [kind for kind in self._plan.kinds if self._foreign(picture, kind, within) is None]
         self._described.discard(picture)
         return tuple(str(self._plan.place(picture, kind)) for kind in free)
 
-    def write(self, picture: Path, caption: str, record: dict[str, Any]) -> tuple[str, ...]:
+    def write(self, picture: Path, caption: str, record: dict[str, Any], within: Path | None = None) -> tuple[str, ...]:
         """Write what the plan asks for, and return where; somebody else's words stay as they are.
 
         A sidecar that says the same already is not touched. MmcliError as `files.update` raises it.
@@ -109,7 +113,7 @@ class Sidecars:
         for kind in self._plan.kinds:
             place = self._plan.place(picture, kind)
             self._check_owner(place, picture)  # again: another picture's may have been written since
-            if self._foreign(picture, kind) is not None:
+            if self._foreign(picture, kind, within) is not None:
                 continue
             if self._plan.folder is not None:
                 files.make_folder(place.parent, within=self._plan.folder)
@@ -125,7 +129,7 @@ class Sidecars:
                     self._results.wrote(place, picture, data, before)
                 return data
 
-            files.update(place, change, max_bytes=MAX_BYTES, within=self._plan.folder)
+            files.update(place, change, max_bytes=MAX_BYTES, within=self._plan.folder or within)
             written.append(str(place))
         self._described.discard(picture)
         return tuple(written)
@@ -146,12 +150,12 @@ class Sidecars:
             return xmp.with_tags(before, caption.split(", "), model=model, date=now, cut=cut)
         return xmp.with_description(before, caption, model=model, date=now, cut=cut)
 
-    def _foreign(self, picture: Path, kind: Kind) -> Path | None:
+    def _foreign(self, picture: Path, kind: Kind, within: Path | None) -> Path | None:
         """The sidecar's place if words stand there that mmcli did not write, and may not replace, or in the picture."""
         place = self._plan.place(picture, kind)
         if kind == "xmp" and picture in self._described:
             return place
-        data = files.read(place, max_bytes=MAX_BYTES, within=self._plan.folder)
+        data = files.read(place, max_bytes=MAX_BYTES, within=self._plan.folder or within)
         return place if data is not None and self._is_foreign(place, kind, data) else None
 
     def _is_foreign(self, place: Path, kind: Kind, data: bytes) -> bool:

@@ -50,6 +50,7 @@ class Source:
     path: Path | None = None
     url: str | None = field(default=None, repr=False)  # may hold a password
     data: bytes | None = field(default=None, repr=False)
+    within: Path | None = None  # the folder that was named, where walking it found this
 
     @property
     def shown(self) -> str:
@@ -99,7 +100,7 @@ def each(
     n_found = 0
     for name in _streamed(os.fspath(path), recursive, _suffixes(kinds), on_error):
         n_found += 1
-        yield Source(os.path.join(argument, name), path / name)
+        yield Source(os.path.join(argument, name), path / name, within=path)
     if not n_found:
         _folder(argument, path, recursive, kinds)  # raises, and says what is there instead
 
