@@ -112,11 +112,11 @@ def writable(folder: Path) -> bool:
 def check_name(path: Path) -> None:
     """InputError for a name that no file can have: one with a NUL character, or with halves of characters."""
     try:
-        is_possible = b"\0" not in os.fsencode(path)
+        wrong = "a NUL character" if b"\0" in os.fsencode(path) else None
     except UnicodeEncodeError:
-        is_possible = False
-    if not is_possible:
-        raise InputError(f"no file can be named `{path}`")
+        wrong = "half a character"
+    if wrong is not None:
+        raise InputError(f"`{path}` cannot be a file's name: it holds {wrong}")
 
 
 @contextmanager

@@ -278,10 +278,10 @@ def test_a_list_that_is_none_is_an_error_at_once(caption: Caption, folder: Path)
 
 def test_a_list_may_name_a_file_like_an_option_and_what_can_be_none(caption: Caption, folder: Path) -> None:
     shutil.copy(folder / "a.png", folder.parent / "-")
-    (folder.parent / "list").write_bytes(b"-\np/a\0b.png\np\n-0\np/a.png\n")
+    (folder.parent / "list").write_bytes(b"-\np/a\0b.png\np/a\0b.txt\np\n-0\np/a.png\n")
     done = caption("--from-file", "list", "--sidecar", "txt")
     assert (done.status, [name for name, _ in lines(done)]) == (7, ["-", "p/a.png"])
-    assert "no file can be named" in done.stderr and "`p` is a folder" in done.stderr and "bug" not in done.stderr
+    assert "it holds a NUL character" in done.stderr and "`p` is a folder" in done.stderr and "bug" not in done.stderr
 
 
 def test_what_mmcli_makes_first_is_for_this_user_alone(caption: Caption, folder: Path, home: Path) -> None:

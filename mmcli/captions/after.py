@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from mmcli import files
 from mmcli.captions import renaming, styles
 from mmcli.captions.job import Outcome
 from mmcli.captions.results import Results
@@ -41,6 +42,8 @@ class After:
         """Asked before a picture is read: why there is nothing to do; InputError where nothing can be done."""
         if self._rename and source.path is None:
             raise InputError(f"{source.shown} is no file, so it has no name to change", hint="leave out --rename")
+        if source.path is not None:
+            files.check_name(source.path)
         if source.path is not None and self._sidecars.is_one(source.path):
             return "it is a sidecar that mmcli wrote"  # `photos/*` names those too, the second time
         return self._sidecars.obstacle(source.path, source.within)

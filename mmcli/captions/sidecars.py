@@ -69,7 +69,6 @@ class Sidecars:
             return None
         if picture is None:
             raise InputError("only a picture in a file has a place for a sidecar", hint="leave out --sidecar")
-        files.check_name(picture)
         for kind in self._plan.kinds:
             place = self._plan.place(picture, kind)
             if not files.writable(place.parent):
