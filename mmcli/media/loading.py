@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from mmcli.errors import InputError
+from mmcli.errors import InputError, releasing
 from mmcli.media.kinds import A_KIND, HEAD, guess, is_lfs_pointer, is_web_page, sniff
 from mmcli.media.paths import AUDIO_SUFFIXES, IMAGE_SUFFIXES, UNMARKED_FORMATS, Source, quoted
 
@@ -21,6 +21,7 @@ MAX_DOWNLOAD_BYTES = 64_000_000
 MAX_TEXT_BYTES = 1_000_000
 
 
+@releasing
 def load(
     source: Source,
     *,
