@@ -187,6 +187,8 @@ class Cache:
             return False
         except BaseException:
             self._clear()  # nobody knows which cells were written
+            if plan.restored and self._store is not None and plan.key is not None:
+                self._store.remove(plan.key)  # whole, but what it says does not fit what it holds
             raise
         return True
 
