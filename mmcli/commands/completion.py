@@ -228,6 +228,13 @@ def model_names(incomplete: str) -> list[Reply]:
     return names.all_names()
 
 
+def template_names(incomplete: str) -> list[Reply]:
+    """The forms that --template knows."""
+    from mmcli.engine import forms
+
+    return [(name, "") for name in (*forms.FORMS, forms.NONE)]
+
+
 def talk_ids(incomplete: str) -> list[Reply]:
     """The last talks' ids, with their first questions."""
     from mmcli import terminal
