@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import difflib
 import json
 import os
 import sys
@@ -250,6 +249,8 @@ def template(wanted: str | None) -> Chosen | None:
         return chosen
     path = Path(os.path.expanduser(wanted))
     if not path.exists():
+        import difflib
+
         close = difflib.get_close_matches(wanted, [*forms.FORMS, forms.NONE], n=1)
         known = ", ".join([*forms.FORMS, forms.NONE])
         raise errors.UsageError(

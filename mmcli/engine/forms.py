@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import NamedTuple
 
 EOS = "\0"  # in the data below: the text of the model's own end token
@@ -21,8 +20,7 @@ class Turn(NamedTuple):
     behind: str = ""
 
 
-@dataclass(frozen=True)
-class Form:
+class Form(NamedTuple):
     """One form. A vocabulary that has every one of `marks` as a token of its own is of this form."""
 
     name: str

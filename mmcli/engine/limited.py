@@ -9,18 +9,18 @@ from __future__ import annotations
 import functools
 import json
 import os
-import signal
-import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mmcli.engine import machine
 from mmcli.engine.sandbox import Program, Refused, TooMuch, Uncounted
+
+if TYPE_CHECKING:
+    import subprocess
 
 SECONDS = 5  # of CPU in a process of its own
 PATIENCE = 60.0  # seconds in all: other programs may want the CPUs
@@ -68,6 +68,10 @@ def _compiled(source: str) -> Compiled:
 
 
 def _run_apart(source: str, variables: Mapping[str, object], n_given: int) -> str:
+    import signal
+    import subprocess
+    import tempfile
+
     request = json.dumps({"source": source, "variables": variables, "most": MOST_TEXT + 8 * n_given})
     home = str(Path(__file__).parents[2])
     start = f"import sys; sys.path.insert(0, {home!r}); from mmcli.engine.limited import main; main()"
@@ -95,6 +99,8 @@ def _run_apart(source: str, variables: Mapping[str, object], n_given: int) -> st
 
 def _wait(child: subprocess.Popen[bytes]) -> bytes:
     """What the child writes; it is killed when it takes too long, or too much where the system sets no limit."""
+    import subprocess
+
     until = time.monotonic() + PATIENCE
     try:
         while True:
@@ -113,6 +119,8 @@ def _wait(child: subprocess.Popen[bytes]) -> bytes:
 
 def main() -> None:
     """The process: limits first, then the template."""
+    import signal
+
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever started it decides
     _limit()
     answer: dict[str, str]

@@ -67,7 +67,7 @@ NODES = (
     *(nodes.Add, nodes.Sub, nodes.Mul, nodes.Div, nodes.FloorDiv, nodes.Mod, nodes.Pow),
 )
 OF_JINJA = frozenset(("_loop_vars", "_block_vars", "caller"))  # arguments that Jinja itself gives with a call
-FORMATS = re.compile(r"%[-#0 +]*(\*|\d{3,}|\d*\.(\*|\d{3,}))")  # `%` formats that pad to more than a hundred characters
+FORMATS = r"%[-#0 +]*(\*|\d{3,}|\d*\.(\*|\d{3,}))"  # `%` formats that pad to more than a hundred characters
 
 
 class Uncounted(Exception):
@@ -351,7 +351,7 @@ class _Counting(_Plain):
             if operator == "*":
                 values, times = (right, left) if isinstance(left, int) else (left, right)
                 _meter.spend(weight(values, most) * max(0, times) if isinstance(times, int) else 0)
-            elif operator == "%" and (not isinstance(left, str) or FORMATS.search(left)):
+            elif operator == "%" and (not isinstance(left, str) or re.search(FORMATS, left)):
                 raise Uncounted("a format")
             elif isinstance(left, str):
                 _meter.spend(len(left) + weight(right, most))

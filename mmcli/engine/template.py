@@ -14,7 +14,6 @@ the template; it takes its marker's place as plain words.
 from __future__ import annotations
 
 import itertools
-import re
 import secrets
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -27,6 +26,9 @@ from mmcli.media.types import Audio, Image, Text
 
 CHATML, VICUNA = forms.CHATML.source, forms.VICUNA.source
 OTHER = "--template NAME chooses another form, `--template none` none at all"
+
+PRIVATE, N_PRIVATE = 0xF0000, 0xFFFE  # letters that no text and no vocabulary has a use for
+REPR = tuple(f"{quote}text{quote}:{space}{quote}" for quote in "'\"" for space in ("", " "))
 
 Shape: TypeAlias = Literal["text", "parts"]  # what `content` is: a text, or a list with a part of type text
 
@@ -206,7 +208,7 @@ class _Draft:
         self, messages: Sequence[Message], template: str, newline: str, is_special: Callable[[str], bool]
     ) -> None:
         """`template` is what an error calls it."""
-        self._secret = secrets.token_hex(8)
+        self._medium = f"<media {secrets.token_hex(8)} "  # then its number
         self._messages, self._template, self._newline = messages, template, newline
         self.roles = tuple(dict.fromkeys(message.role for message in messages))
         self._n_media = sum(len(message.media) for message in messages)
@@ -215,9 +217,9 @@ class _Draft:
             self._texts += [(message, _words(part)) for part in message.parts if not isinstance(part, Image | Audio)]
         # A marker of a text is a number between two letters for private use that are nowhere else: so that what a
         # template may leave of one is seen, too.
-        used = set("".join(words for _, words in self._texts))
-        free = [letter for letter in map(chr, range(0xE000, 0xF900)) if letter not in used]
-        self._open, self._close = secrets.SystemRandom().sample(free, 2)
+        every = "".join(words for _, words in self._texts)
+        self._open = _letter_outside(every)
+        self._close = _letter_outside(every + self._open)
         self._controlled = {i for i, (_, words) in enumerate(self._texts) if is_special(words)}
 
     @property
@@ -233,7 +235,7 @@ class _Draft:
             text, after_words = "", False
             for part in message.parts:
                 if isinstance(part, Image | Audio):
-                    text, after_words = f"{text}<media {self._secret} {next(media)}>{self._newline}", False
+                    text, after_words = f"{text}{self._medium}{next(media)}>{self._newline}", False
                     continue
                 i = next(texts)
                 words = self._marker(i) if self._is_marked(i, every) else self._texts[i][1]
@@ -247,7 +249,7 @@ class _Draft:
 
         Of what the model said before, a template may take the reasoning out: only its marker must be there.
         """
-        found = [int(number) for number in re.findall(rf"<media {self._secret} (\d+)>", text)]
+        found = [int(number) for number, _ in self._cut(text)]
         if found != list(range(self._n_media)):
             kept = len(set(found))
             raise _LeftOut(
@@ -258,7 +260,8 @@ class _Draft:
             )
         for i, (message, words) in enumerate(self._texts):
             if self._is_marked(i, every):
-                is_there = self._marker(i) in text and not re.search(rf"""['"]text['"]: ?['"]{self._marker(i)}""", text)
+                before, found_it, _ = text.partition(self._marker(i))
+                is_there = bool(found_it) and not before.endswith(REPR)  # a list was printed, and not its text
             else:
                 is_there = message.role == "assistant" or words.strip() in text
             if not is_there:
@@ -266,14 +269,26 @@ class _Draft:
 
     def split(self, text: str) -> list[str]:
         """The text between the media."""
-        return re.split(rf"<media {self._secret} \d+>", text)
+        return [text.partition(self._medium)[0], *(behind for _, behind in self._cut(text))]
+
+    def _cut(self, text: str) -> list[tuple[str, str]]:
+        """The number of each medium in what the template made, and the text behind it."""
+        parts = [part.partition(">") for part in text.split(self._medium)[1:]]
+        return [(number, behind) for number, _, behind in parts if number.isdecimal()]
 
     def runs(self, segment: str) -> list[Run]:
         """A segment with the texts in their markers' places; those with control tokens are plain words."""
+        begin, *rest = segment.split(self._open)
+        found = [Run(begin)]
+        for part in rest:
+            number, closed, behind = part.partition(self._close)
+            i = int(number) if closed and number.isdecimal() else len(self._texts)
+            if i >= len(self._texts):
+                raise _LeftOut(f"{self._template} cuts a text in two that must stay whole", hint=OTHER)
+            found += [Run(self._texts[i][1], i not in self._controlled), Run(behind)]
         runs: list[Run] = []
-        for n, part in enumerate(re.split(f"{self._open}(\\d+){self._close}", segment)):
-            run = Run(part) if n % 2 == 0 else Run(self._texts[int(part)][1], int(part) not in self._controlled)
-            if self._open in run.text or self._close in run.text:
+        for run in found:
+            if self._close in run.text:
                 raise _LeftOut(f"{self._template} cuts a text in two that must stay whole", hint=OTHER)
             if runs and runs[-1].special == run.special:
                 run = Run(runs.pop().text + run.text, run.special)
@@ -299,6 +314,13 @@ class _Draft:
         if of_question:
             return f"`{of_question[0].name}`"
         return "the question" if message is self._messages[-1] else "a question that was asked before"
+
+
+def _letter_outside(text: str) -> str:
+    """A letter for private use that is not in `text`."""
+    while (letter := chr(PRIVATE + secrets.randbelow(N_PRIVATE))) in text:
+        pass
+    return letter
 
 
 def _words(part: str | Text | Image | Audio) -> str:
