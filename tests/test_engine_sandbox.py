@@ -186,6 +186,11 @@ def test_nothing_of_a_rendering_is_left_for_the_next() -> None:
         assert len(program.run({"messages": [{"content": "a" * 100_000}]}, 100_000)) == 10_000_000
 
 
+def test_what_python_remarks_on_a_template_is_not_printed() -> None:
+    """Warnings are errors in these tests; a person would see them on stderr."""
+    assert run("{% if false %}{{ 1[0] }}{{ none[1:] }}{% endif %}x") == "x"
+
+
 def test_a_source_that_is_no_template_is_refused() -> None:
     for source in ("{% for %}", "{{ .System }}", "{{ " + "(" * 5000, "{% if 1 %}" * 2000, "x" * (2 << 20)):
         with pytest.raises(Refused):

@@ -251,6 +251,11 @@ class Cache:
             raise
         self.cells.append(token)
 
+    def forget_behind(self, n_cells: int) -> None:
+        """Drop the cells behind so many, where the model lets them go."""
+        if n_cells < len(self.cells) and self.context.forget_from(kv.n_pos(self.cells[:n_cells])):
+            del self.cells[n_cells:]
+
     def _clear(self) -> None:
         self.context.clear()
         self.cells = []

@@ -73,8 +73,14 @@ class Voice:
     def finish(self) -> Iterator[Piece]:
         """What was held back until it was certain that no more comes."""
         if self.finish_reason != "stop":
-            self._reader.cut()
+            self._drop(self._reader.cut())
         yield from self._take(self._reader.feed(b"", final=True))
+
+    def _drop(self, n_bytes: int) -> None:
+        """Take the tokens back that are nothing but the last bytes of the answer, half a character."""
+        while n_bytes and self.tokens and (size := len(self._weights.piece(self.tokens[-1]))) <= n_bytes:
+            self.tokens.pop()
+            n_bytes -= size
 
     def close(self) -> None:
         self._sampler.close()

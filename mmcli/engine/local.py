@@ -136,6 +136,7 @@ class LocalEngine:
             # 6 decode
             if ready:
                 yield from decode(self._cache, voice, usage, self._stop.is_set)
+                self._cache.forget_behind(len(current.cells) + len(voice.tokens))  # half a character
                 self._book.add(prompt, ids, [*current.cells, *voice.tokens], answer=self._text(voice.tokens))
             self._stop.clear()
         n_ctx, n_past = self._cache.context.n_ctx, self._cache.n_tokens

@@ -18,6 +18,7 @@ import json
 import re
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any
@@ -328,6 +329,12 @@ class _Plain(ImmutableSandboxedEnvironment):
         self.filters["tojson"] = _tojson
         self.globals["raise_exception"] = _raise_exception
         self.globals["strftime_now"] = _strftime_now
+
+    def _compile(self, source: str, filename: str) -> Any:
+        """Python code; what Python remarks on it (`1[0]`) would be printed, and is nobody's to mend."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return super()._compile(source, filename)
 
 
 class _Counting(_Plain):

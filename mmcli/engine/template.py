@@ -174,7 +174,8 @@ class Template:
             "enable_thinking": think,  # Qwen 3, SmolLM 3, GLM, Gemma 4
             "thinking": think,  # DeepSeek, Granite
         }
-        n_given = sum(len(str(message["content"])) for message in messages)
+        contents = (message["content"] for message in messages)
+        n_given = sum(len(content if isinstance(content, str) else content[0]["text"]) for content in contents)
         try:
             return self._compiled.run(variables, n_given)
         except TooMuch as error:

@@ -59,9 +59,11 @@ class Reader:
             pass
         return out
 
-    def cut(self) -> None:
-        """The answer was ended from outside: half a character at its end is nobody's word."""
+    def cut(self) -> int:
+        """The answer was ended from outside: drop half a character at its end; how many bytes it has."""
+        pending: bytes = self._decoder.getstate()[0]
         self._decoder.reset()
+        return len(pending)
 
     def _step(self, out: list[tuple[PieceKind, str]], final: bool) -> bool:
         """Handle the next mark in what is pending; False when only more input can help."""
