@@ -53,6 +53,15 @@ TOO_MUCH = {
     "{% set n.l = n.l + [s[i:]] %}{% endfor %}",
     "words kept": "{% set n = namespace(l=[]) %}{% set s = 'a b ' * 100000 %}{% for i in range(100000) %}"
     "{% set n.l = n.l + s.split(' ') %}{% endfor %}",
+    "views of tables": DOUBLE.format("{'a': 1}", "{'a': n.x.items(), 'b': n.x.items()}", "{{ n.x }}"),
+    "one text for every item": "{% set a = 'ab' * 4000000 %}{% set b = 'ab' * 3999999 ~ 'ac' %}"
+    "{{ b in range(100000) | map(attribute='no', default=a) }}",
+    "one text for every item, kept": "{% set a = 'ab' * 4000000 %}"
+    "{% set x = range(100000) | map(attribute='no', default=a) | list %}",
+    "a test for every item": "{% set a = 'ab' * 4000000 %}{% set b = 'ab' * 3999999 ~ 'ac' %}"
+    "{{ range(100000) | map(attribute='no', default=a) | select('equalto', b) | list }}",
+    "a format by name": "{{ " + repr("%(a)s" * 5000) + " % {'a': 'x' * 1000000} }}",
+    "constants": "{{ 'aaaaaaaaaa'" + " | replace('a', 'aaaaaaaaaa')" * 8 + " }}",
     "a power": "{{ 9 ** (9 ** 9) }}",
     "a negative power": "{{ 2 ** -99999999999 }}",
     "squares of squares": DOUBLE.format("9", "n.x * n.x", ""),
@@ -153,6 +162,10 @@ def test_what_chat_templates_are_made_of_says_the_same_counted_and_not() -> None
         "{%- endfor -%}"
         "{{ show({'a': 1, 'b': [1, 'x'], 'c': none}) }}{{ ns.system | trim }}{{ ns.seen | join(', ') }}{{ ns.last }}"
         "{%- set text %}[{{ 'a-b'.split('-')[-1].strip().replace('b', 'cc') }}]{% endset -%}{{ text | upper }}"
+        "{{ 'a\nb' | indent(width=2, first=true) }}{{ [1, 2] | join(d='-') }}"
+        "{{ messages | join(', ', attribute='role') }}"
+        "{{ 'aaa' | replace('a', 'b', count=2) }}{{ 2.25 | round(precision=1, method='floor') }}"
+        "{{ [1, 2, 3] | batch(linecount=2, fill_with=0) | list }}{{ [1, 2] | sum(start=1) }}{{ 'x' is in ['x'] }}"
         "{{ messages[::-1][0]['content'][1:] }}{{ '%s/%s' % ('x', 2) }}{{ 7 // 2 * 3 % 4 }}{{ 2 ** 10 }}{{ 1 / 4 }}"
         "{{ messages | selectattr('role', 'equalto', 'user') | map(attribute='content') | list }}{{ (1, 2) + (3,) }}"
         "{{ 'y' if 'user' in messages | map(attribute='role') else 'n' }}{{ {'k': 'v'} | dictsort }}{{ 'ab' | list }}"
