@@ -12,6 +12,7 @@ import functools
 import inspect
 import os
 import sys
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Annotated, Any, NoReturn
@@ -222,6 +223,24 @@ def _give_up(style: terminal.Style, error: errors.MmcliError) -> None:
     _leave(error.status)
 
 
+def _watch_threads(style: terminal.Style) -> list[int]:
+    """From now on, an error that ends a thread is told in a sentence like any other; the list gets its status."""
+    lost: list[int] = []
+
+    def tell(args: threading.ExceptHookArgs) -> None:
+        error = args.exc_value
+        if error is None or isinstance(error, SystemExit | KeyboardInterrupt):
+            return
+        lost.append(error.status if isinstance(error, errors.MmcliError) else errors.MmcliError.status)
+        if isinstance(error, errors.MmcliError):
+            terminal.error(error, style)
+        else:
+            terminal.bug(error, style)
+
+    threading.excepthook = tell
+    return lost
+
+
 def run(arguments: list[str]) -> int:
     """Run one command line; return its exit status after telling what went wrong."""
     style = terminal.Style(
@@ -249,9 +268,10 @@ def run(arguments: list[str]) -> int:
         style = replace(style, json=style.json or bool(chosen.get("json")))
         style = replace(style, debug=style.debug or bool(chosen.get("debug")))
         errors.last_words = functools.partial(_give_up, style)
+        lost = _watch_threads(style)
         defaults = _for_each(command, chosen)
         how: dict[str, Any] = {"prog_name": "mmcli", "standalone_mode": False, "default_map": defaults}
-        return command(arguments or ["--help"], obj=bad_config, **how) or 0
+        return command(arguments or ["--help"], obj=bad_config, **how) or max(lost, default=0)
     except errors.MmcliError as error:
         terminal.error(error, style)
         return error.status

@@ -11,6 +11,7 @@ import signal
 import struct
 import subprocess
 import sys
+import threading
 import wave
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,8 @@ from pathlib import Path
 import pytest
 
 from mmcli import main
+from mmcli.errors import ModelError
+from mmcli.terminal import Style
 from tests import random_llava
 from tests.conftest import PARROT, PROJECTOR, WEIGHTS, Completed, Random, Run, draw
 from tests.pictures import chunk, encoded, noise
@@ -333,3 +336,22 @@ def test_a_bug_keeps_its_traceback_for_debug(
     assert "Traceback" in err
     assert "in broken" in err
     assert "\x1b" not in err
+
+
+def test_an_error_that_ends_a_thread_is_told_in_a_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+    def fail() -> None:
+        raise ModelError("`x.gguf` is broken", hint="fetch it again")
+
+    before = threading.excepthook
+    try:
+        lost = main._watch_threads(Style())
+        for work in (lambda: 1 // 0, fail, sys.exit):
+            thread = threading.Thread(target=work)
+            thread.start()
+            thread.join()
+    finally:
+        threading.excepthook = before
+    said = capsys.readouterr().err
+    assert lost == [1, 4]
+    assert "error: a bug in mmcli: ZeroDivisionError" in said and "error: `x.gguf` is broken" in said
+    assert "Traceback" not in said and "hint: fetch it again" in said

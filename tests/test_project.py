@@ -64,7 +64,7 @@ MAY_NAME = {
     "httpx2": {"media/web.py", "models/hub.py", "models/hub_errors.py"},
     "huggingface_hub": {"models/hub.py", "models/hub_errors.py", "models/removing.py"},
     "filelock": {"models/recorded.py", "models/removing.py"},
-    "jinja2": {"engine/template.py"},
+    "jinja2": {"engine/sandbox.py"},
     "psutil": {"engine/machine.py"},
     "prompt_toolkit": {"terminal/keyboard.py", "terminal/summoning.py"},
     "PIL": {"media/", "terminal/pixels.py", "terminal/graphics.py", "health/canary.py"},

@@ -37,6 +37,7 @@ def ask(
     show: Annotated[bool, typer.Option("--show", help="Draw the pictures in the terminal first.")] = False,
     model: opt.ModelOpt = None,
     mmproj: opt.MmprojOpt = None,
+    template: opt.TemplateOpt = None,
     speech_model: opt.WriterOpt = None,
     yes: opt.YesOpt = False,
     system: opt.SystemOpt = None,
@@ -80,8 +81,9 @@ def ask(
     wish = speaking.wishes(ctx, speak, voice_model, voice, output_device, json=json)
     talk = remembering.talk(continue_)
     setup = remembering.setup(ctx, talk, model, mmproj, system)
+    form = running.template(template)
     found = getting.find(setup.model, setup.mmproj, yes=yes, style=style)
-    machine = running.Machine(ctx_size, threads, gpu_layers, detail.value, cache, cache_size)
+    machine = running.Machine(ctx_size, threads, gpu_layers, detail.value, cache, cache_size, form)
     sources = _sources([*(media or ()), *(attach or ())], recursive, style)
     recorder = remembering.recorder(history, keep_media, style)
     with (

@@ -150,6 +150,7 @@ def caption(
     ] = False,
     model: opt.ModelOpt = None,
     mmproj: opt.MmprojOpt = None,
+    template: opt.TemplateOpt = None,
     system: opt.SystemOpt = None,
     temperature: Annotated[
         float,
@@ -211,12 +212,13 @@ def caption(
     naming = str(sidecar_name) if sidecar_name else None
     lists = (Path(os.path.expanduser(from_file)),) if from_file and from_file != "-" else ()
     sidecars = captioning.checked(Plan(kinds, output, naming, overwrite, str(style) == "tags", lists))
+    form = running.template(template)
     found = getting.find(model, mmproj, yes=yes, style=how)
     found.require(sight=True, hearing=False)
     chosen = getting.here(found, yes=yes, style=how)
     chosen.require(sight=True, hearing=False)
     # say what is asked of it
-    machine = running.Machine(ctx_size, threads, gpu_layers, detail.value, cache=False)
+    machine = running.Machine(ctx_size, threads, gpu_layers, detail.value, cache=False, template=form)
     asking = captioning.Asking(
         style=str(style) if style else "filename" if rename else "short",
         prompt=prompt,

@@ -19,6 +19,7 @@ def chat(
     model: opt.ModelOpt = None,
     mmproj: opt.MmprojOpt = None,
     speech_model: opt.WriterOpt = None,
+    template: opt.TemplateOpt = None,
     yes: opt.YesOpt = False,
     system: opt.SystemOpt = None,
     temperature: opt.TemperatureOpt = None,
@@ -59,8 +60,9 @@ def chat(
     wish = speaking.wishes(ctx, speak, voice_model, voice, output_device, json=False)
     talk = remembering.talk(continue_)
     setup = remembering.setup(ctx, talk, model, mmproj, system)
+    form = running.template(template)
     found = getting.find(setup.model, setup.mmproj, yes=yes, style=style)
-    machine = running.Machine(ctx_size, threads, gpu_layers, detail.value, cache, cache_size)
+    machine = running.Machine(ctx_size, threads, gpu_layers, detail.value, cache, cache_size, form)
     wishes = {
         "temperature": temperature,
         "max_tokens": max_tokens,

@@ -255,6 +255,13 @@ def languages(incomplete: str) -> list[Reply]:
     return list(NAMES.items())
 
 
+def template_names(incomplete: str) -> list[Reply]:
+    """The forms that --template knows."""
+    from mmcli.engine import forms
+
+    return [(name, "") for name in (*forms.FORMS, forms.NONE)]
+
+
 def talk_ids(incomplete: str) -> list[Reply]:
     """The last talks' ids, with their first questions."""
     from mmcli import terminal

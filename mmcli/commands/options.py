@@ -10,7 +10,14 @@ from typing import Annotated
 
 import typer
 
-from mmcli.commands.completion import languages, model_names, speech_model_names, talk_ids, voice_model_names
+from mmcli.commands.completion import (
+    languages,
+    model_names,
+    speech_model_names,
+    talk_ids,
+    template_names,
+    voice_model_names,
+)
 from mmcli.errors import UsageError
 
 
@@ -84,6 +91,18 @@ MmprojOpt = Annotated[
         envvar="MMCLI_MMPROJ",
         rich_help_panel=MODEL,
         help="The projector (GGUF) that belongs to the weights: without it a model neither sees nor hears.",
+    ),
+]
+TemplateOpt = Annotated[
+    str | None,
+    typer.Option(
+        "--template",
+        envvar="MMCLI_TEMPLATE",
+        metavar="NAME|FILE|none",
+        autocompletion=template_names,
+        rich_help_panel=MODEL,
+        help="The form of the conversation: a name (`chatml`, `gemma`), a Jinja file, or `none` for the bare words."
+        " Default: the model's own.",
     ),
 ]
 YesOpt = Annotated[

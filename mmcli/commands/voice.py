@@ -92,6 +92,7 @@ def voice(
     compute_type: opt.ComputeTypeOpt = opt.ComputeType.auto,
     model: opt.ModelOpt = None,
     mmproj: opt.MmprojOpt = None,
+    template: opt.TemplateOpt = None,
     yes: opt.YesOpt = False,
     system: opt.SystemOpt = None,
     temperature: opt.TemperatureOpt = None,
@@ -134,12 +135,13 @@ def voice(
     wish = speaking.wishes(ctx, speak, voice_model, voice, output_device, json=False)
     talk = remembering.talk(continue_)
     setup = remembering.setup(ctx, talk, model, mmproj, system)
+    form = running.template(template)
     found = getting.find(setup.model, setup.mmproj, yes=yes, style=style)
     with terminal.no_chatter(style):
         microphone = devices.choose(input_device, "input")
         chosen = getting.here(found, yes=yes, style=style)
         speech = listener(speech_model, found, yes=yes, style=style)
-        machine = running.Machine(ctx_size, threads, gpu_layers, detail.value, cache, cache_size)
+        machine = running.Machine(ctx_size, threads, gpu_layers, detail.value, cache, cache_size, form)
         wishes = {
             "temperature": temperature,
             "max_tokens": max_tokens,

@@ -145,6 +145,16 @@ def total_memory() -> int:
         return total
 
 
+def resident(pid: int) -> int:
+    """Bytes of memory that a process holds; 0 where it has ended."""
+    import psutil
+
+    try:
+        return int(psutil.Process(pid).memory_info().rss)
+    except psutil.Error:
+        return 0
+
+
 def free_memory() -> int:
     """Bytes that can be taken without swapping, the cgroup's limit included."""
     import psutil
