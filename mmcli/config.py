@@ -55,7 +55,7 @@ def load(known: Mapping[str, bool], complain: Callable[[str, Any], str | None]) 
     try:
         table: Mapping[str, Any] = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"`{path}` is not valid TOML: {error}", hint="mend it: `mmcli config edit`") from error
+        raise UsageError(f"`{path}` is not valid TOML: {error}", hint="fix it: `mmcli config edit`") from error
     settings: dict[str, Any] = {}
     for key, value in table.items():
         name = key.replace("-", "_")
@@ -68,7 +68,7 @@ def load(known: Mapping[str, bool], complain: Callable[[str, Any], str | None]) 
             raise UsageError(f"{where} sets `{key}` to more than one value")
         settings[name] = [value] if known[name] and not isinstance(value, list) else value
         if complaint := complain(name, settings[name]):
-            raise UsageError(f"{where} sets `{key}` to a bad value: {complaint}", hint="mend it: `mmcli config edit`")
+            raise UsageError(f"{where} sets `{key}` to a bad value: {complaint}", hint="fix it: `mmcli config edit`")
     return settings
 
 
@@ -81,7 +81,7 @@ def read(path: Path) -> str | None:
             raise UsageError(f"there is no file `{path}`", hint="MMCLI_CONFIG names it") from error
         return None
     except UnicodeDecodeError as error:
-        raise UsageError(f"`{path}` is not valid UTF-8, so it is no TOML", hint="mend it, or move it away") from error
+        raise UsageError(f"`{path}` is not valid UTF-8, so it is no TOML", hint="fix it, or move it away") from error
     except OSError as error:
         raise UsageError(f"cannot read `{path}`: {error.strerror}") from error
 

@@ -107,7 +107,7 @@ def _parsed(data: bytes) -> ET.Element:
                 ET.register_namespace(prefix, uri)
         root = ET.XML(data, ET.XMLParser(target=ET.TreeBuilder(insert_comments=True, insert_pis=True)))
     except (ET.ParseError, ValueError, LookupError) as error:
-        raise InputError(f"is no XMP: {error}", hint="move it away, or mend it") from error
+        raise InputError(f"is no XMP: {error}", hint="fix it, or move it away") from error
     if next(_descriptions(root), None) is None:
         ET.SubElement(_rdf(root), f"{{{RDF}}}Description", {f"{{{RDF}}}about": ""})
     return root
@@ -150,7 +150,7 @@ def _descriptions(root: ET.Element) -> Iterator[ET.Element]:
 def _rdf(root: ET.Element) -> ET.Element:
     found = root if root.tag == f"{{{RDF}}}RDF" else root.find(f"{{{RDF}}}RDF")
     if found is None:
-        raise InputError("is no XMP: it has no rdf:RDF", hint="move it away, or mend it")
+        raise InputError("is no XMP: it has no rdf:RDF", hint="fix it, or move it away")
     return found
 
 

@@ -25,12 +25,14 @@ def ask(
         list[str] | None,
         typer.Argument(
             metavar="[MEDIA...]",
-            help="Pictures, sounds or text files: paths, quoted globs, folders, URLs, or - for standard input.",
+            help="Picture, sound or text files; - reads stdin. Also folders and URLs, in the order in which the model "
+            'is to see them. Patterns in quotation marks ("photos/*.jpg") are expanded; what is piped in needs no -.',
             show_default=False,
         ),
     ] = None,
     question: Annotated[
-        str, typer.Argument(metavar="QUESTION", help="What you want to know: the last argument.", show_default=False)
+        str,
+        typer.Argument(metavar="QUESTION", help="What you want to know, in quotation marks, last.", show_default=False),
     ] = "",
     attach: opt.AttachOpt = None,
     recursive: opt.RecursiveOpt = False,
@@ -66,9 +68,11 @@ def ask(
     debug: opt.DebugOpt = False,
     markdown: opt.MarkdownOpt = opt.MarkdownMode.auto,
 ) -> int | None:
-    """Ask a question about pictures, sounds or texts.
+    """Ask a question about pictures, sounds or text files.
 
-    mmcli ask photo.jpg "What is this?"   ·   cat photo.jpg | mmcli ask "What is this?"
+    mmcli ask docs/pictures/shapes.png "What is in this picture?" -m starter
+    cat docs/pictures/phone.jpg | mmcli ask "How many shapes?" -m starter
+    mmcli ask -c "What color is the star?"
     """
     from mmcli import engine, interrupts, terminal
     from mmcli.commands import getting, hearing, remembering, running, speaking

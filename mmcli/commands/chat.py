@@ -45,9 +45,11 @@ def chat(
     debug: opt.DebugOpt = False,
     markdown: opt.MarkdownOpt = opt.MarkdownMode.auto,
 ) -> int | None:
-    """Talk about pictures, sounds and texts; /help in it tells all it can do.
+    """Have a conversation about pictures, sounds and text files. Type /help in it to see what it can do.
 
-    mmcli chat photo.jpg   ·   echo "What is this?" | mmcli chat photo.jpg
+    mmcli chat docs/pictures/shapes.png -m starter
+    echo "What is this?" | mmcli chat docs/pictures/shapes.png -m starter
+    mmcli chat -c
     """
     from mmcli import terminal
     from mmcli.commands import getting, remembering, running, speaking

@@ -16,14 +16,13 @@ CardSeedOpt = Annotated[
         max=2**32 - 1,
         envvar="MMCLI_SEED",
         rich_help_panel=opt.MODEL,
-        help="The same seed draws the same card.",
+        help="Draw the same test card again.",
+        show_default="random",
     ),
 ]
 JsonOpt = Annotated[
     bool,
-    typer.Option(
-        "--json", envvar="MMCLI_JSON", rich_help_panel=opt.OUTPUT, help="One JSON object: the status and all findings."
-    ),
+    typer.Option("--json", envvar="MMCLI_JSON", rich_help_panel=opt.OUTPUT, help="Print all findings as JSON."),
 ]
 
 
@@ -37,9 +36,11 @@ def doctor(
     json: JsonOpt = False,
     debug: opt.DebugOpt = False,
 ) -> int:
-    """Look at this machine, the build of llama.cpp and the settings; with -m, show a model a card and ask what it sees.
+    """Check this machine, the build, the settings, a model. With -m, find out whether a model really sees.
 
-    mmcli doctor   ·   mmcli doctor -m WEIGHTS.gguf --mmproj PROJECTOR.gguf
+    mmcli doctor
+    mmcli doctor -m starter
+    mmcli doctor --json
     """
     from mmcli import health, terminal
 

@@ -1,4 +1,8 @@
-"""The options that several commands share, each with its help and its MMCLI_* variable. Import, don't repeat."""
+"""The options that several commands share, each with its help and its MMCLI_* variable. Import, don't repeat.
+
+The first sentence of a help text is its line in `--help`, the rest is for `--help-all`. RARE beside an option keeps it
+out of `--help`; `Annotated[ThreadsOpt, COMMON]` takes that back for one command.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +15,7 @@ from typing import Annotated
 import typer
 
 from mmcli.commands.completion import model_names, talk_ids
+from mmcli.commands.pages import RARE
 from mmcli.errors import UsageError
 
 
@@ -46,35 +51,39 @@ class ComputeType(StrEnum):
 def _number(value: float | None) -> float | None:
     """A float that is within its range; NaN compares as if it were within any."""
     if value is not None and math.isnan(value):
-        raise typer.BadParameter("nan is no number")
+        raise typer.BadParameter("nan is not a number")
     return value
 
 
-MODEL, ANSWER, TALK, MACHINE, OUTPUT = "Model", "Answer", "Talk", "Machine", "Output"
-ALOUD = "Aloud"
+MODEL, ANSWER, TALK, MACHINE, OUTPUT = "Model", "Answer", "Conversation", "Machine", "Output"
+ALOUD = "Speech output"
 
 TalkMediaArg = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="[MEDIA...]",
-        help="Pictures, sounds or text files that the first question is about: paths, quoted globs, folders, URLs.",
+        help="Picture, sound or text files to talk about. Also folders and URLs.",
         show_default=False,
     ),
 ]
 AttachOpt = Annotated[
     list[str] | None,
-    typer.Option("-a", "--attach", help="One more medium; may stand anywhere.", show_default=False),
+    typer.Option(
+        "-a", "--attach", metavar="FILE", help="Add a file, anywhere on the line. Can be repeated.", show_default=False
+    ),
 ]
-RecursiveOpt = Annotated[bool, typer.Option("-r", "--recursive", help="Look into sub-folders too.")]
+RecursiveOpt = Annotated[bool, typer.Option("-r", "--recursive", help="Include sub-folders.")]
 ModelOpt = Annotated[
     str | None,
     typer.Option(
         "-m",
         "--model",
+        metavar="NAME",
         envvar="MMCLI_MODEL",
         autocompletion=model_names,
         rich_help_panel=MODEL,
-        help="A name from `mmcli models`, ORG/REPO[:QUANT] on the Hub, or the path of a .gguf file.",
+        help="A name from `mmcli models`, or a .gguf file. Also ORG/REPO[:QUANT] on the Hugging Face Hub. "
+        "Without it, the largest recommended model that is here and fits this machine.",
     ),
 ]
 MmprojOpt = Annotated[
@@ -83,12 +92,15 @@ MmprojOpt = Annotated[
         "--mmproj",
         envvar="MMCLI_MMPROJ",
         rich_help_panel=MODEL,
-        help="The projector (GGUF) that belongs to the weights: without it a model neither sees nor hears.",
+        help="Projector (GGUF) for weights given as a file. A model neither sees nor hears without its projector; "
+        "one that lies beside the weights is found by itself.",
     ),
 ]
 YesOpt = Annotated[
     bool,
-    typer.Option("-y", "--yes", envvar="MMCLI_YES", rich_help_panel=MODEL, help="Fetch what is missing, don't ask."),
+    typer.Option(
+        "-y", "--yes", envvar="MMCLI_YES", rich_help_panel=MODEL, help="Download a missing model without asking."
+    ),
 ]
 SpeechModelOpt = Annotated[
     str | None,
@@ -96,37 +108,43 @@ SpeechModelOpt = Annotated[
         "-m",
         "--model",
         "--speech-model",
+        metavar="NAME",
         envvar="MMCLI_SPEECH_MODEL",
         rich_help_panel=MODEL,
-        help="A speech model from `mmcli models`, ORG/REPO on the Hub, or a folder that holds one.",
+        help="A speech model from `mmcli models`, or a folder. Also ORG/REPO on the Hugging Face Hub.",
     ),
 ]
 WriterOpt = Annotated[
     str | None,
     typer.Option(
         "--speech-model",
+        metavar="NAME",
         envvar="MMCLI_SPEECH_MODEL",
         rich_help_panel=MODEL,
-        help="Writes down what is said in a sound, for a model that cannot hear.",
+        help="Transcribes sounds for a model that cannot hear.",
     ),
+    RARE,
 ]
 LanguageOpt = Annotated[
     str | None,
     typer.Option(
         "--language",
         "-l",
+        metavar="CODE",
         envvar="MMCLI_LANGUAGE",
         rich_help_panel="Words",
-        help="What is spoken: `en`, `de`, … Default: it is heard from the sound.",
+        help="Spoken language: en, de, …",
+        show_default="detected",
     ),
 ]
 InputDeviceOpt = Annotated[
     str | None,
     typer.Option(
         "--input-device",
+        metavar="NAME",
         envvar="MMCLI_INPUT_DEVICE",
         rich_help_panel=MACHINE,
-        help="The microphone: a number, or a part of a name, from `mmcli devices`.",
+        help="Microphone. A number, or part of a name, from `mmcli devices`.",
     ),
 ]
 SpeakOpt = Annotated[
@@ -135,36 +153,43 @@ SpeakOpt = Annotated[
         "--speak/--no-speak",
         envvar="MMCLI_SPEAK",
         rich_help_panel=ALOUD,
-        help="Say the answer aloud too, sentence by sentence, while it is written.",
+        help="Read the answer aloud as well. Sentence by sentence, while it is written.",
     ),
 ]
 SpeakerOpt = Annotated[
     str | None,
     typer.Option(
         "--speaker",
+        metavar="NAME",
         envvar="MMCLI_SPEAKER",
         autocompletion=model_names,
         rich_help_panel=ALOUD,
-        help="Who says it: a model that speaks, or `system`. Default: such a model if one is here, else the system.",
+        help="Who reads: a model that speaks, or `system`. Without it, such a model if one is here, else the system.",
     ),
+    RARE,
 ]
 VoiceOpt = Annotated[
     str | None,
     typer.Option(
         "--voice",
+        metavar="NAME",
         envvar="MMCLI_VOICE",
         rich_help_panel=ALOUD,
-        help="A voice of the system by its name (`de`, `en-us`, `Anna`), or a recording whose voice a model takes.",
+        help="A voice of the system, or a recording to imitate. "
+        "The system's voices go by names such as `de`, `en-us` or `Anna`; a model that speaks imitates the recording.",
     ),
+    RARE,
 ]
 OutputDeviceOpt = Annotated[
     str | None,
     typer.Option(
         "--output-device",
+        metavar="NAME",
         envvar="MMCLI_OUTPUT_DEVICE",
         rich_help_panel=ALOUD,
-        help="The loudspeaker: a number, or a part of a name, from `mmcli devices`.",
+        help="Loudspeaker. A number, or part of a name, from `mmcli devices`.",
     ),
+    RARE,
 ]
 SpeechDeviceOpt = Annotated[
     SpeechDevice,
@@ -172,29 +197,39 @@ SpeechDeviceOpt = Annotated[
         "--device",
         envvar="MMCLI_SPEECH_DEVICE",
         rich_help_panel=MACHINE,
-        help="Where the speech model runs; auto: on the GPU where there is one.",
+        help="Where the speech model runs. auto: on the GPU if there is one.",
     ),
+    RARE,
 ]
 ComputeTypeOpt = Annotated[
     ComputeType,
     typer.Option(
         "--compute-type",
+        metavar="TYPE",
         envvar="MMCLI_COMPUTE_TYPE",
         rich_help_panel=MACHINE,
-        help="The numbers it computes with; auto: float16 on a GPU, int8 on a CPU.",
+        help="Precision of the speech model. auto: float16 on a GPU, int8 on a CPU.",
     ),
+    RARE,
 ]
 OfflineOpt = Annotated[
     bool,
     typer.Option(
         "--offline",
         envvar="MMCLI_OFFLINE",
-        help="Make no connection but to this machine itself; what would need one fails (status 5).",
+        help="Make no network connection. What needs one fails with status 5.",
     ),
+    RARE,
 ]
 SystemOpt = Annotated[
     str | None,
-    typer.Option("-s", "--system", envvar="MMCLI_SYSTEM", rich_help_panel=ANSWER, help="System prompt."),
+    typer.Option(
+        "-s",
+        "--system",
+        envvar="MMCLI_SYSTEM",
+        rich_help_panel=ANSWER,
+        help="System prompt: instructions for the model.",
+    ),
 ]
 TemperatureOpt = Annotated[
     float | None,
@@ -206,13 +241,19 @@ TemperatureOpt = Annotated[
         callback=_number,
         envvar="MMCLI_TEMPERATURE",
         rich_help_panel=ANSWER,
-        help="0 always takes the likeliest word; more is freer. Default: the model's own advice, or 0.2.",
+        help="Randomness, 0 for none. 0 always takes the likeliest word. "
+        "Where the model's makers recommend nothing, the default is 0.2.",
+        show_default="the model's",
     ),
 ]
 MaxTokensOpt = Annotated[
     int,
     typer.Option(
-        "--max-tokens", min=1, envvar="MMCLI_MAX_TOKENS", rich_help_panel=ANSWER, help="Longest answer, in tokens."
+        "--max-tokens",
+        min=1,
+        envvar="MMCLI_MAX_TOKENS",
+        rich_help_panel=ANSWER,
+        help="Longest answer, in tokens. A token is about three quarters of an English word.",
     ),
 ]
 SeedOpt = Annotated[
@@ -223,7 +264,8 @@ SeedOpt = Annotated[
         max=2**32 - 1,
         envvar="MMCLI_SEED",
         rich_help_panel=ANSWER,
-        help="The same seed gives the same answer on the same machine.",
+        help="Repeat an answer. The same seed gives the same answer on the same machine.",
+        show_default="random",
     ),
 ]
 
@@ -240,20 +282,30 @@ def _stop(ctx: typer.Context, value: list[str] | None) -> list[str] | None:
     except tomllib.TOMLDecodeError:
         texts = None
     if not isinstance(texts, list) or not all(isinstance(item, str) for item in texts):
-        raise UsageError("MMCLI_STOP begins as a list of texts and is none", hint='as in: ["###", " and so on"]')
+        raise UsageError(
+            "MMCLI_STOP starts like a list of texts, but is not a valid one", hint='as in: ["###", " and so on"]'
+        )
     return texts
 
 
 StopOpt = Annotated[
     list[str] | None,
     typer.Option(
-        "--stop", envvar="MMCLI_STOP", callback=_stop, rich_help_panel=ANSWER, help="End the answer before this text."
+        "--stop",
+        envvar="MMCLI_STOP",
+        callback=_stop,
+        rich_help_panel=ANSWER,
+        help="End the answer before this text. Can be repeated.",
     ),
+    RARE,
 ]
 ThinkOpt = Annotated[
     bool,
     typer.Option(
-        "--think/--no-think", envvar="MMCLI_THINK", rich_help_panel=ANSWER, help="Let a model that can think do so."
+        "--think/--no-think",
+        envvar="MMCLI_THINK",
+        rich_help_panel=ANSWER,
+        help="Let the model reason before it answers. Only some models can.",
     ),
 ]
 LoopGuardOpt = Annotated[
@@ -262,8 +314,9 @@ LoopGuardOpt = Annotated[
         "--loop-guard/--no-loop-guard",
         envvar="MMCLI_LOOP_GUARD",
         rich_help_panel=ANSWER,
-        help="Stop (status 8) when the answer only repeats itself.",
+        help="Stop when the answer only repeats itself. The exit status is 8 then.",
     ),
+    RARE,
 ]
 DetailOpt = Annotated[
     Detail,
@@ -271,8 +324,9 @@ DetailOpt = Annotated[
         "--detail",
         envvar="MMCLI_DETAIL",
         rich_help_panel=ANSWER,
-        help="How many tokens a picture gets, where the model leaves a choice.",
+        help="Tokens for each picture. Only where the model leaves a choice.",
     ),
+    RARE,
 ]
 ContinueOpt = Annotated[
     str | None,
@@ -282,7 +336,8 @@ ContinueOpt = Annotated[
         metavar="[ID]",
         autocompletion=talk_ids,
         rich_help_panel=TALK,
-        help="Go on with the last talk, or with that one of `mmcli history`, media included.",
+        help="Continue the last conversation, or the one named. "
+        "`mmcli history` lists the IDs; the files it is about are loaded again.",
     ),
 ]
 HistoryOpt = Annotated[
@@ -291,7 +346,7 @@ HistoryOpt = Annotated[
         "--history/--no-history",
         envvar="MMCLI_HISTORY",
         rich_help_panel=TALK,
-        help="Keep questions and answers on this machine, for `mmcli history` and --continue.",
+        help="Save this in `mmcli history`. On this machine only; --continue needs it.",
     ),
 ]
 KeepMediaOpt = Annotated[
@@ -300,8 +355,9 @@ KeepMediaOpt = Annotated[
         "--keep-media/--no-keep-media",
         envvar="MMCLI_KEEP_MEDIA",
         rich_help_panel=TALK,
-        help="Keep a copy of the media too, not only where they lie.",
+        help="Save copies of the files too. Otherwise only where they are.",
     ),
+    RARE,
 ]
 CtxSizeOpt = Annotated[
     int | None,
@@ -311,14 +367,23 @@ CtxSizeOpt = Annotated[
         max=2**31 - 1,
         envvar="MMCLI_CTX_SIZE",
         rich_help_panel=MACHINE,
-        help="Context in tokens. Default: what the prompt needs.",
+        help="Context in tokens.",
+        show_default="as needed",
     ),
+    RARE,
 ]
 ThreadsOpt = Annotated[
     int | None,
     typer.Option(
-        "--threads", min=1, max=512, envvar="MMCLI_THREADS", rich_help_panel=MACHINE, help="Default: physical cores."
+        "--threads",
+        min=1,
+        max=512,
+        envvar="MMCLI_THREADS",
+        rich_help_panel=MACHINE,
+        help="Threads on the CPU.",
+        show_default="physical cores",
     ),
+    RARE,
 ]
 GpuLayersOpt = Annotated[
     int | None,
@@ -327,8 +392,10 @@ GpuLayersOpt = Annotated[
         min=0,
         envvar="MMCLI_GPU_LAYERS",
         rich_help_panel=MACHINE,
-        help="Layers to put on the GPU; 0 for none. Default: all, where llama.cpp was built for one.",
+        help="Layers on the GPU, 0 for none. A GPU is used where llama.cpp was built for one.",
+        show_default="all that fit",
     ),
+    RARE,
 ]
 CacheOpt = Annotated[
     bool,
@@ -336,20 +403,23 @@ CacheOpt = Annotated[
         "--cache/--no-cache",
         envvar="MMCLI_CACHE",
         rich_help_panel=MACHINE,
-        help="Keep what the model computed of a picture on disk, for the next question about it.",
+        help="Keep what was computed of a picture. On disk, for the next question about it.",
     ),
+    RARE,
 ]
 CacheSizeOpt = Annotated[
     float,
     typer.Option(
         "--cache-size",
+        metavar="GB",
         min=0,
         max=1_000_000,
         callback=_number,
         envvar="MMCLI_CACHE_SIZE",
         rich_help_panel=MACHINE,
-        help="Most of it to keep, in GB.",
+        help="Most of it to keep.",
     ),
+    RARE,
 ]
 MegapixelsOpt = Annotated[
     float,
@@ -360,19 +430,28 @@ MegapixelsOpt = Annotated[
         callback=_number,
         envvar="MMCLI_MAX_MEGAPIXELS",
         rich_help_panel=MACHINE,
-        help="Refuse larger pictures: a small file can unpack to more than the memory holds.",
+        help="Refuse larger pictures. A small file can unpack to more than the memory holds.",
     ),
+    RARE,
 ]
 JsonOpt = Annotated[
     bool,
     typer.Option(
-        "--json", envvar="MMCLI_JSON", rich_help_panel=OUTPUT, help="One JSON object: answer, receipts, usage."
+        "--json",
+        envvar="MMCLI_JSON",
+        rich_help_panel=OUTPUT,
+        help="Print answer, receipts and usage as JSON. "
+        "A receipt for each file: what was read, changed and handed to the model.",
     ),
 ]
-JsonListOpt = Annotated[bool, typer.Option("--json", envvar="MMCLI_JSON", help="JSON instead of a table.")]
+JsonListOpt = Annotated[
+    bool, typer.Option("--json", envvar="MMCLI_JSON", rich_help_panel=OUTPUT, help="Print JSON instead of text.")
+]
 QuietOpt = Annotated[
     bool,
-    typer.Option("-q", "--quiet", envvar="MMCLI_QUIET", rich_help_panel=OUTPUT, help="The answer and errors only."),
+    typer.Option(
+        "-q", "--quiet", envvar="MMCLI_QUIET", rich_help_panel=OUTPUT, help="Print only the result and errors."
+    ),
 ]
 VerboseOpt = Annotated[
     bool,
@@ -381,7 +460,7 @@ VerboseOpt = Annotated[
         "--verbose",
         envvar="MMCLI_VERBOSE",
         rich_help_panel=OUTPUT,
-        help="Also what the model got of each input (stderr).",
+        help="Show receipts: what the model got of each file. On stderr.",
     ),
 ]
 DebugOpt = Annotated[
@@ -390,12 +469,18 @@ DebugOpt = Annotated[
         "--debug",
         envvar="MMCLI_DEBUG",
         rich_help_panel=OUTPUT,
-        help="Also the rendered prompt, the chunk table, llama.cpp's log and tracebacks (stderr).",
+        help="Show what happens inside. On stderr: the rendered prompt, the chunk table, llama.cpp's log, tracebacks.",
     ),
+    RARE,
 ]
 MarkdownOpt = Annotated[
     MarkdownMode,
     typer.Option(
-        "--markdown", envvar="MMCLI_MARKDOWN", rich_help_panel=OUTPUT, help="Render Markdown; auto: on a terminal."
+        "--markdown",
+        metavar="WHEN",
+        envvar="MMCLI_MARKDOWN",
+        rich_help_panel=OUTPUT,
+        help="Render Markdown. auto: on a terminal.",
     ),
+    RARE,
 ]

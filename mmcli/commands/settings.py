@@ -14,6 +14,7 @@ import typer
 
 from mmcli import config as files
 from mmcli.commands import options as opt
+from mmcli.commands import parsing
 from mmcli.commands.completion import setting_names
 from mmcli.errors import UsageError
 
@@ -50,11 +51,7 @@ class Setting:
         for item in value if self.takes_list else [value]:
             if complaint := _wrong_type(item, self.option.type.name):
                 return complaint
-        try:
-            self.option.process_value(typer.Context(typer.core.TyperCommand(name=self.name)), value)
-        except typer.TyperException as error:
-            return str(getattr(error, "message", error)).rstrip(".")
-        return None
+        return parsing.complaint(self.option, value)
 
 
 def _wrong_type(value: Any, wanted: str) -> str | None:
@@ -83,18 +80,10 @@ def _number(text: str) -> int | float | None:
     return None
 
 
-def commands(root: Any, above: str = "") -> dict[str, Any]:
-    """Every command below `root` by what a person types: `ask`, `history`, `history show`."""
-    found: dict[str, Any] = {}
-    for name, command in getattr(root, "commands", {}).items():
-        found |= {above + name: command} | commands(command, f"{above}{name} ")
-    return found
-
-
 def known(root: Any) -> dict[str, Setting]:
     """All settings by name, in the order of the commands' options."""
     found: dict[str, Setting] = {}
-    for name, command in commands(root).items():
+    for name, command in parsing.commands(root).items():
         for param in command.params:
             if param.envvar:
                 found.setdefault(param.name, Setting(param.name, {})).options[name] = param
@@ -109,9 +98,11 @@ def load(root: Any) -> dict[str, Any]:
 
 
 def config(ctx: typer.Context, json: opt.JsonListOpt = False) -> int | None:
-    """Show every setting with its value and where it comes from, and where files live; change settings.
+    """Show and change settings, such as the default model. Also shows where files live.
 
-    mmcli config   ·   mmcli config set model qwen3-vl-2b   ·   mmcli config edit
+    mmcli config
+    mmcli config set model starter
+    mmcli config unset model
     """
     from mmcli import terminal
 
@@ -138,7 +129,10 @@ def config(ctx: typer.Context, json: opt.JsonListOpt = False) -> int | None:
 
 
 def path() -> int | None:
-    """Print where config.toml is, or would be."""
+    """Print where the settings file is, or would be.
+
+    mmcli config path
+    """
     from mmcli import terminal
 
     terminal.line(str(files.config_file()))
@@ -160,10 +154,15 @@ def set_(
     ctx: typer.Context,
     key: KeyArg,
     values: Annotated[
-        list[str], typer.Argument(metavar="VALUE...", help="One; several for a list.", show_default=False)
+        list[str], typer.Argument(metavar="VALUE...", help="Its value; several for a list.", show_default=False)
     ],
 ) -> int | None:
-    """Set one setting in config.toml, whose comments and order stay as they are."""
+    """Change one setting. The comments and the order of config.toml stay as they are.
+
+    mmcli config set model starter
+    mmcli config set max-tokens 200
+    mmcli config set history false
+    """
     setting = _setting(ctx, key)
     if len(values) > 1 and not setting.takes_list:
         raise UsageError(f"`{key}` takes one value, not {len(values)}", hint="put it in quotation marks")
@@ -178,7 +177,10 @@ def set_(
 
 
 def unset(ctx: typer.Context, key: KeyArg) -> int | None:
-    """Take one setting out of config.toml: its default counts again."""
+    """Go back to the default of one setting.
+
+    mmcli config unset model
+    """
     from mmcli import terminal
 
     document = _document()
@@ -194,7 +196,10 @@ def unset(ctx: typer.Context, key: KeyArg) -> int | None:
 
 
 def edit(ctx: typer.Context) -> int | None:
-    """Open config.toml in $VISUAL or $EDITOR, and check it afterwards."""
+    """Open the settings file in your editor. $VISUAL or $EDITOR names it; the file is checked afterwards.
+
+    mmcli config edit
+    """
     import subprocess
 
     from mmcli import terminal
@@ -278,7 +283,7 @@ def _document() -> Any:
     try:
         return tomlkit.parse((files.read(file) if file.exists() else None) or "")
     except ParseError as error:
-        raise UsageError(f"`{file}` is not valid TOML: {error}", hint="mend it: `mmcli config edit`") from error
+        raise UsageError(f"`{file}` is not valid TOML: {error}", hint="fix it: `mmcli config edit`") from error
 
 
 def _spelling(document: Any, key: str) -> str:

@@ -9,6 +9,7 @@ import typer
 
 from mmcli.commands import options as opt
 from mmcli.commands.going_on import with_optional_id
+from mmcli.commands.pages import COMMON, RARE
 from mmcli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -36,7 +37,8 @@ def voice(
             "--talk",
             envvar="MMCLI_TALK_MODE",
             rich_help_panel=VOICE,
-            help="auto: silence ends what you say; toggle: Space begins and ends it; hold: Space is held meanwhile.",
+            help="When you are done speaking. auto: a pause ends your turn; toggle: Space starts and ends it; "
+            "hold: hold Space while you speak.",
         ),
     ] = TalkMode.auto,
     barge_in: Annotated[
@@ -45,7 +47,7 @@ def voice(
             "--barge-in/--no-barge-in",
             envvar="MMCLI_BARGE_IN",
             rich_help_panel=VOICE,
-            help="Speaking while it answers interrupts it.",
+            help="Let your voice interrupt an answer.",
         ),
     ] = True,
     speak: opt.SpeakOpt = False,
@@ -55,37 +57,39 @@ def voice(
             "--half-duplex/--no-half-duplex",
             envvar="MMCLI_HALF_DUPLEX",
             rich_help_panel=opt.ALOUD,
-            help="With --speak: hear nothing while it speaks, so it cannot be interrupted by voice.",
+            help="Do not listen while it speaks. With --speak, so that it cannot interrupt itself.",
         ),
     ] = False,
-    speaker: opt.SpeakerOpt = None,
-    voice: opt.VoiceOpt = None,
-    output_device: opt.OutputDeviceOpt = None,
+    speaker: Annotated[opt.SpeakerOpt, COMMON] = None,
+    voice: Annotated[opt.VoiceOpt, COMMON] = None,
+    output_device: Annotated[opt.OutputDeviceOpt, COMMON] = None,
     input_device: Annotated[
         str | None,
         typer.Option(
             "--device",
             "--input-device",
+            metavar="NAME",
             envvar="MMCLI_INPUT_DEVICE",
             rich_help_panel=VOICE,
-            help="The microphone: a number, or a part of a name, from `mmcli devices`.",
+            help="Microphone. A number, or part of a name, from `mmcli devices`.",
         ),
     ] = None,
     speech_model: Annotated[
         str | None,
         typer.Option(
             "--speech-model",
+            metavar="NAME",
             envvar="MMCLI_SPEECH_MODEL",
             rich_help_panel=VOICE,
-            help="Writes down what you say: a speech model from `mmcli models`, ORG/REPO on the Hub, or a folder.",
+            help="Speech model from `mmcli models`, or a folder. It transcribes what you say; "
+            "also ORG/REPO on the Hugging Face Hub.",
         ),
     ] = None,
     language: opt.LanguageOpt = None,
     hotwords: Annotated[
         str | None,
-        typer.Option(
-            "--hotwords", envvar="MMCLI_HOTWORDS", rich_help_panel=VOICE, help="Names and terms that may be said."
-        ),
+        typer.Option("--hotwords", envvar="MMCLI_HOTWORDS", rich_help_panel=VOICE, help="Names and terms you may say."),
+        RARE,
     ] = None,
     speech_device: Annotated[
         opt.SpeechDevice,
@@ -93,8 +97,9 @@ def voice(
             "--speech-device",
             envvar="MMCLI_SPEECH_DEVICE",
             rich_help_panel=opt.MACHINE,
-            help="Where the speech model runs; auto: on the GPU where there is one.",
+            help="Where the speech model runs. auto: on the GPU if there is one.",
         ),
+        RARE,
     ] = opt.SpeechDevice.auto,
     compute_type: opt.ComputeTypeOpt = opt.ComputeType.auto,
     model: opt.ModelOpt = None,
@@ -122,9 +127,13 @@ def voice(
     debug: opt.DebugOpt = False,
     markdown: opt.MarkdownOpt = opt.MarkdownMode.auto,
 ) -> int | None:
-    """Talk about pictures, sounds and texts: speak, and be answered. Typing works at any time.
+    """Have a conversation by voice. Speak, and it answers; typing works at any time.
 
-    mmcli voice photo.jpg   ·   mmcli voice --talk toggle   ·   then say: look at the screen, what is there?
+    Say "look at the screen, what is there?" and it does; speak while it answers, and it stops.
+
+    mmcli voice docs/pictures/shapes.png -m starter
+    mmcli voice docs/pictures/shapes.png -m starter --speak
+    mmcli voice --talk toggle -m starter
     """
     from mmcli import terminal
     from mmcli.commands import getting, hearing, remembering, running, speaking

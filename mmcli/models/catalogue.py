@@ -143,7 +143,7 @@ def tables(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         return {}
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"`{path}` is not valid TOML: {error}", hint="mend it, or move it away") from error
+        raise UsageError(f"`{path}` is not valid TOML: {error}", hint="fix it, or move it away") from error
     except OSError as error:
         raise UsageError(f"cannot read `{path}`: {error.strerror}") from error
 
