@@ -41,8 +41,8 @@ app = typer.Typer(
     help="""Ask about pictures and sounds, with a model that runs on your own machine.
 
     mmcli ask docs/pictures/phone.jpg "How many?" -m starter  # a file
-    cat docs/pictures/phone.jpg | mmcli ask "How many?" -m starter  # stdin
     mmcli ask -c "What color is the star?"  # continue
+    cat docs/pictures/phone.jpg | mmcli ask "How many?" -m starter  # stdin
     mmcli transcribe docs/sounds -f srt -m starter  # subtitles
     mmcli config set model starter  # default model
     mmcli help temperature  # search

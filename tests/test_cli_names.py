@@ -21,7 +21,9 @@ def hint(done: Completed) -> str:
 
 @pytest.mark.parametrize(("alias", "name"), names.ALIASES.items())
 def test_an_alias_does_the_same(mmcli: Run, alias: str, name: str) -> None:
-    assert mmcli(alias, "--json").stdout == mmcli(name, "--json").stdout
+    mine, its = mmcli(alias, "--json"), mmcli(name, "--json")
+    assert mine.status == its.status == 0
+    assert [row["name"] for row in mine.json] == [row["name"] for row in its.json]  # what is free in memory differs
     assert mmcli(alias, "--help").stdout == mmcli(name, "--help").stdout == mmcli("help", alias).stdout
 
 
@@ -97,7 +99,6 @@ def test_an_unknown_option_gets_a_near_one_or_none(mmcli: Run, arguments: tuple[
     ("word", "near"),
     [
         ("--schema", []),
-        ("--speed", []),
         ("--stream", []),
         ("--size", []),
         ("--cpu", []),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -19,16 +20,19 @@ from mmcli.commands import parsing
 from mmcli.models import catalogue
 from tests import random_llava
 from tests.conftest import TIMEOUT
-from tests.hub import Hub
+from tests.hub import Hub, Repo
 from tests.speaking import needs_espeak
 from tests.virtual_microphone import VirtualMicrophone, needs_microphone
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
-SPEECH_REPO = "tests/Whisper"
 REPO = "tests/Tiny-GGUF"
 LISTENS = re.compile(r"mmcli (voice|transcribe --mic|devices .*--test)")  # until Ctrl-C: they need a microphone
 # What sets up the clone itself or installs it anew takes minutes: .ci/run is the first, docs/install.md has the others.
+OTHER_SHELLS = {
+    "zsh": "printf 'autoload -Uz compinit; compinit -u -D\\n%s\\n' {} | zsh -f",
+    "fish": "fish --no-config -c {}",
+}
 BUILDS = ("scripts/test", "uv tool install", "CMAKE_ARGS=")
 
 
@@ -73,10 +77,10 @@ def hub(tmp_path: Path, home: Path) -> Iterator[Hub]:
     """A Hub that has tiny models under the names that the pages pull."""
     with Hub() as running:
         running.add(REPO, *random_llava.write(tmp_path / "files", "tiny"))
-        speech = ROOT / "mmcli" / "models" / "starter" / "speech"
-        running.add(SPEECH_REPO, *(path for path in speech.iterdir() if path.is_file()))
-        running.repos["Qwen/Qwen3-VL-4B-Instruct-GGUF"] = running.repos[REPO]
-        sizes = [len(data) for data in running.repos[REPO].files.values()]
+        weights, projector = running.repos[REPO].files.values()
+        files = {"Qwen3VL-4B-Instruct-Q8_0.gguf": weights, "mmproj-Qwen3VL-4B-Instruct-F16.gguf": projector}
+        running.repos["Qwen/Qwen3-VL-4B-Instruct-GGUF"] = Repo(files)
+        sizes = [len(weights), len(projector)]
         lines = [
             f'["{name}"]\nabout = "tiny"\nrepo = "{REPO}"\nlicence = "MIT"\nsees = true\ndefault = true\n'
             f'weights = {{ file = "tiny.gguf", bytes = {sizes[0]} }}\n'
@@ -165,12 +169,17 @@ def test_what_listens_works_as_printed(
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
     )
-    microphone.wait_for_listener()
-    assert process.poll() is None
+    assert process.stdout is not None
+    said = []
+    for line in process.stdout:
+        said.append(line.decode())
+        if "listening to" in said[-1]:
+            break
     process.send_signal(signal.SIGINT)
-    printed, _ = process.communicate(timeout=TIMEOUT)
-    assert process.returncode in (0, 130), printed.decode()
-    assert b"error" not in printed
+    rest, _ = process.communicate(timeout=TIMEOUT)
+    printed = "".join(said) + rest.decode()
+    assert process.returncode in (0, 130), printed
+    assert "listening to" in printed and "error" not in printed
 
 
 def test_no_command_between_the_lines_is_unknown() -> None:
@@ -205,10 +214,12 @@ def test_every_example_works_when_copied(path: str, clone: Path, shell: dict[str
         run("mmcli pull qwen3-vl-2b", clone, shell)
         wanted = [f"{example} --yes" for example in wanted]  # on a terminal it asks
     for example in wanted:
-        if shutil.which(example.split()[-1]) is None and "fish" in example:
+        other = next((name for name in OTHER_SHELLS if f"completion {name}" in example), None)
+        if other is not None and shutil.which(other) is None:
             continue
+        example = OTHER_SHELLS.get(other or "", "{}").format(shlex.quote(example) if other else example)
         if path == "mmcli pull" and "whisper" in example:
             continue  # of fixed sizes and hashes
         status, printed = run(example, clone, shell)
-        may_find_nothing = path == "mmcli devices" or (path == "mmcli doctor" and status in (2, 9))
-        assert status == 0 or may_find_nothing, f"{example}\n{printed}"
+        may_find_fault = path in ("mmcli devices", "mmcli doctor")  # with this machine, which is not ours
+        assert status == 0 or (may_find_fault and "a bug in mmcli" not in printed), f"{example}\n{printed}"

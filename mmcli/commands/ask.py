@@ -71,8 +71,8 @@ def ask(
     """Ask a question about pictures, sounds or text files.
 
     mmcli ask docs/pictures/shapes.png "What is in this picture?" -m starter
-    cat docs/pictures/phone.jpg | mmcli ask "How many shapes?" -m starter
     mmcli ask -c "What color is the star?"
+    cat docs/pictures/phone.jpg | mmcli ask "How many shapes?" -m starter
     """
     from mmcli import engine, interrupts, terminal
     from mmcli.commands import getting, hearing, remembering, running, speaking

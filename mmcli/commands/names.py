@@ -106,7 +106,7 @@ def unknown_option(word: str, known: Sequence[str], path: str, elsewhere: Sequen
 def nearest(word: str, known: Iterable[str]) -> list[str]:
     """The names that `word` is likely to mean, the likeliest first: none rather than one that only looks a bit alike.
 
-    A name is near if it differs in dashes or capitals only, begins with all of `word`, or is a slip or two away.
+    A name is near if it differs in dashes or capitals only, is the beginning of the word or begins with it, or is a slip or two away.
     """
     plain = _plain(word)
     ranked = []
@@ -116,7 +116,7 @@ def nearest(word: str, known: Iterable[str]) -> list[str]:
             continue
         if other == plain:
             rank = 0.0
-        elif len(plain) >= 3 and other.startswith(plain):
+        elif len(plain) >= 3 and other.startswith(plain) or len(other) >= 5 and plain.startswith(other):
             rank = 0.5
         else:
             rank = _slips(plain, other)
