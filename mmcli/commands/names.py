@@ -106,7 +106,8 @@ def unknown_option(word: str, known: Sequence[str], path: str, elsewhere: Sequen
 def nearest(word: str, known: Iterable[str]) -> list[str]:
     """The names that `word` is likely to mean, the likeliest first: none rather than one that only looks a bit alike.
 
-    A name is near if it differs in dashes or capitals only, is the beginning of the word or begins with it, or is a slip or two away.
+    A name is near if it differs in dashes or capitals only, if one of the two begins with the other, or if it is a slip
+    or two away.
     """
     plain = _plain(word)
     ranked = []
