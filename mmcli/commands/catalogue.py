@@ -23,12 +23,22 @@ SPARE = ("licence", "needs_gb", "abilities", "about", "size_gb")  # what a narro
 
 def models(
     adopt: Annotated[
-        bool, typer.Option("--adopt", help="Find pairs of GGUF files that other tools have here, to use them in place.")
+        bool,
+        typer.Option(
+            "--adopt",
+            help="Find models that other programs downloaded. "
+            "LM Studio, Ollama, llama.cpp and others; they are used where they are.",
+        ),
     ] = False,
     json: opt.JsonListOpt = False,
     quiet: opt.QuietOpt = False,
 ) -> int | None:
-    """List the models of the catalogue: which are here, how large they are, which fit, what they can do."""
+    """List models: what is here, what fits this machine.
+
+    mmcli models
+    mmcli models --json
+    mmcli models --adopt
+    """
     from mmcli import models as known
     from mmcli import terminal
     from mmcli.commands import fitting
@@ -57,7 +67,7 @@ def models(
         if missing := terminal.tables(COLUMNS, shown, terminal.Style(), spare=SPARE):
             named = ", ".join(column.replace("_", " ") for column in missing)
             terminal.notice(
-                f"not shown for want of width: {named}; `mmcli show NAME` tells them", terminal.Style(quiet=quiet)
+                f"this terminal is too narrow for {named}; see `mmcli show NAME`", terminal.Style(quiet=quiet)
             )
     return None
 
@@ -163,13 +173,18 @@ def show(
         typer.Argument(
             metavar="NAME",
             autocompletion=any_names,
-            help="A model's name, ORG/REPO[:QUANT], or a path: of a .gguf file, or of a speech model's folder.",
+            help="A name from `mmcli models`, ORG/REPO[:QUANT], or a path. Of a .gguf file or a speech model.",
         ),
     ],
     template: opt.TemplateOpt = None,
     json: opt.JsonListOpt = False,
 ) -> int | None:
-    """Tell all that is known of one model; of one that is here, also what its files say about themselves."""
+    """Show everything known about one model. If it is here, also what its files say about themselves.
+
+    mmcli show starter
+    mmcli show qwen3-vl-4b
+    mmcli show starter --json
+    """
     from mmcli import models as known
     from mmcli import terminal
     from mmcli.commands import fitting, running

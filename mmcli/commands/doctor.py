@@ -17,7 +17,8 @@ CardSeedOpt = Annotated[
         max=2**32 - 1,
         envvar="MMCLI_SEED",
         rich_help_panel=opt.MODEL,
-        help="The same seed draws the same card.",
+        help="Draw the same test card again.",
+        show_default="random",
     ),
 ]
 SpeechModelOpt = Annotated[
@@ -42,9 +43,7 @@ VoiceModelOpt = Annotated[
 ]
 JsonOpt = Annotated[
     bool,
-    typer.Option(
-        "--json", envvar="MMCLI_JSON", rich_help_panel=opt.OUTPUT, help="One JSON object: the status and all findings."
-    ),
+    typer.Option("--json", envvar="MMCLI_JSON", rich_help_panel=opt.OUTPUT, help="Print all findings as JSON."),
 ]
 
 
@@ -60,9 +59,11 @@ def doctor(
     json: JsonOpt = False,
     debug: opt.DebugOpt = False,
 ) -> int:
-    """Look at this machine, the build of llama.cpp and the settings; with -m, show a model a card and ask what it sees.
+    """Check this machine, the build, the settings, a model. With -m, find out whether a model really sees.
 
-    mmcli doctor   ·   mmcli doctor -m WEIGHTS.gguf --mmproj PROJECTOR.gguf   ·   mmcli doctor --speech-model small
+    mmcli doctor
+    mmcli doctor -m starter
+    mmcli doctor --speech-model starter
     """
     from mmcli import health, terminal
 
