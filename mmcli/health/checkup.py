@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from mmcli import __version__, models
 from mmcli.errors import MmcliError, ModelError
-from mmcli.health import child, kept, native, surroundings
+from mmcli.health import child, kept, native, own_build, surroundings
 from mmcli.health.findings import Finding
 from mmcli.health.sight import BLIND, Request
 from mmcli.models import gguf
+from mmcli.models.sizes import GB
 
 if TYPE_CHECKING:
     from mmcli.health.canary import Kind
@@ -47,6 +48,7 @@ def examine(bad_config: MmcliError | None = None) -> Iterator[Finding]:
         yield native.computes(starter, probe.merged())
         yield native.processor(probe.merged(), computes=starter.crash is None)
         yield from native.gpus(probe.merged())
+    yield from own_build.examine()
     # what is around it
     yield surroundings.memory()
     yield from surroundings.disks()
@@ -94,6 +96,8 @@ def judge(name: str, shown: child.Ended, seed: int) -> Iterator[Finding]:
             "run `mmcli doctor` without a model: if that is well, fetch these files again or try another quantization",
         )
     else:
+        if "memory" in told:
+            yield _memory(told["memory"])
         sees = bool(items) and all(item["passed"] for item in items if item["essential"])
         again = f"(`--seed {seed}` draws this card again)"
         facts = {"name": name, "seed": seed, "sees": sees}
@@ -102,6 +106,16 @@ def judge(name: str, shown: child.Ended, seed: int) -> Iterator[Finding]:
         else:
             message = f"`{name}` does not see what it is shown {again}"
             yield Finding("model", "problem", message, "do not trust what it says about pictures until it does", facts)
+
+
+def _memory(told: dict[str, int]) -> Finding:
+    """What the model took, and what of that is weights in another order than in the file."""
+    message = f"it took {told['peak'] / GB:.1f} GB at most"
+    if told["repacked"]:
+        message += (
+            f", with {told['repacked'] / GB:.1f} GB of weights copied into the order this CPU computes fastest in"
+        )
+    return Finding("model memory", "ok", message, facts=told)
 
 
 def _about(item: dict[str, Any], seed: int) -> Finding:
