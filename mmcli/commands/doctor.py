@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mmcli.commands import options as opt
+from mmcli.errors import UsageError
+
+if TYPE_CHECKING:
+    from mmcli.health import Finding
+    from mmcli.terminal import Style
 
 CardSeedOpt = Annotated[
     int | None,
@@ -18,6 +24,19 @@ CardSeedOpt = Annotated[
         rich_help_panel=opt.MODEL,
         help="The same seed draws the same card.",
     ),
+]
+RebuildOpt = Annotated[
+    bool,
+    typer.Option(
+        "--rebuild",
+        rich_help_panel=opt.MACHINE,
+        help="Build llama.cpp for this machine's GPU or CPU, try it, and use it if it is right and faster: "
+        "5 minutes or more.",
+    ),
+]
+UndoOpt = Annotated[
+    bool,
+    typer.Option("--undo", rich_help_panel=opt.MACHINE, help="Go back to the installed llama.cpp, and leave."),
 ]
 JsonOpt = Annotated[
     bool,
@@ -34,15 +53,19 @@ def doctor(
     seed: CardSeedOpt = None,
     threads: opt.ThreadsOpt = None,
     gpu_layers: opt.GpuLayersOpt = None,
+    rebuild: RebuildOpt = False,
+    undo: UndoOpt = False,
     json: JsonOpt = False,
     debug: opt.DebugOpt = False,
 ) -> int:
     """Look at this machine, the build of llama.cpp and the settings; with -m, show a model a card and ask what it sees.
 
-    mmcli doctor   ·   mmcli doctor -m WEIGHTS.gguf --mmproj PROJECTOR.gguf
+    mmcli doctor   ·   mmcli doctor -m WEIGHTS.gguf --mmproj PROJECTOR.gguf   ·   mmcli doctor --rebuild
     """
     from mmcli import health, terminal
 
+    if rebuild and undo:
+        raise UsageError("--rebuild and --undo contradict each other")
     style = terminal.Style(json=json, debug=debug)
     findings: list[health.Finding] = []
 
@@ -52,6 +75,10 @@ def doctor(
             terminal.finding(finding)
 
     with terminal.progress(style) as progress:
+        if rebuild or undo:
+            for finding in health.remake(progress) if rebuild else [health.undo()]:
+                show(finding)
+            return _conclude(findings, style, is_examined=False)
         progress("examining this machine", 0, 0)
         for finding in health.examine(bad_config=context.obj):
             show(finding)
@@ -61,9 +88,16 @@ def doctor(
             )
             for finding in looking:
                 show(finding)
+    return _conclude(findings, style)
+
+
+def _conclude(findings: Sequence[Finding], style: Style, *, is_examined: bool = True) -> int:
+    """The status of all that was found, and what is left to say."""
+    from mmcli import health, terminal
+
     status = health.status(findings)
-    if json:
+    if style.json:
         terminal.data({"status": status, "findings": [terminal.finding_json(finding) for finding in findings]})
-    elif not any(finding.level != "ok" for finding in findings):
+    elif is_examined and all(finding.level == "ok" for finding in findings):
         terminal.notice("all is well", style)
     return status
