@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import importlib.util
 import json
 import os
+import platform
 import re
 import shlex
 import shutil
@@ -223,6 +225,24 @@ def tags() -> list[str]:
     """The variants that are installed here, the slowest first."""
     names = {path.name for path in devices.libraries()}
     return [tag for tag in VARIANTS if any(re.fullmatch(rf"libggml-cpu-{tag}\.so", name) for name in names)]
+
+
+def is_uv_s(distribution: importlib.metadata.Distribution) -> bool:
+    """Whether uv compiled it as uv.toml says: it writes down what it was told."""
+    told = json.loads(distribution.read_text("uv_build.json") or "{}")
+    requires = [wanted["requirement"]["name"] for wanted in told.get("extra_build_requires", ())]
+    return "mmcli-native-build" in requires and told.get("extra_build_variables") == {"CMAKE_ARGS": variants.SAFE}
+
+
+def test_what_uv_compiled_here_has_the_variants() -> None:
+    """Whatever goes wrong in choosing leaves the safe build: nobody would notice."""
+    if not is_uv_s(importlib.metadata.distribution("llama-cpp-python")):
+        pytest.skip("llama.cpp was built in another way")
+    system, machine, libc = platform.system(), platform.machine(), platform.libc_ver()[0]
+    if variants.choose(system, machine, libc, variants.compiler_here(), variants.cpu_flags()):
+        assert {"haswell"} < set(tags())  # and one for older CPUs; the best for this one may be neither
+    else:
+        assert tags() == []
 
 
 chosen = pytest.mark.skipif(not tags(), reason="llama.cpp was built in another way")

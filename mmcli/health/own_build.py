@@ -114,7 +114,11 @@ def examine() -> Iterator[Finding]:
     if kept is None:
         return
     facts = asdict(kept)
-    if (reason := builds.why_not(kept, library.package())) is not None:
+    try:
+        reason = builds.why_not(kept, library.package())
+    except ModelError as error:
+        reason = error.message
+    if reason is not None:
         message = f"the llama.cpp built on {kept.made} for {kept.kind} is not used: {reason}"
         yield Finding(check, "warning", message, "mmcli doctor --rebuild makes it anew, --undo removes it", facts)
         return
