@@ -27,6 +27,7 @@ from mmcli.errors import ModelError
 from mmcli.media.types import Audio, Image
 
 SPARE_MEMORY = 512 << 20  # bytes for compute buffers and the rest of the process, where nobody reckoned them
+LARGE = 4  # weights of more than this part of the free memory are loaded with care
 # --detail as libmtmd's (least, most) tokens a picture; -1: what the model's own metadata says
 DETAIL = {"low": (-1, 256), "auto": (-1, -1), "high": (1024, 4096)}
 
@@ -107,7 +108,8 @@ class Loaded:
             )
             self._close.callback(self._beside.close)
         try:
-            self.weights = self._load_weights(weights, part[0] if part else options.gpu_layers, on_progress)
+            layers = part[0] if part else options.gpu_layers
+            self.weights = self._load_weights(parts, layers, on_progress, free)
         except BaseException:
             self.close()
             raise
@@ -214,7 +216,11 @@ class Loaded:
             self.projector.close()
         self.projector = None
 
-    def _load_weights(self, path: Path, gpu_layers: int | None, on_progress: OnProgress | None) -> mtmd.Weights:
+    def _load_weights(
+        self, parts: Sequence[Path], gpu_layers: int | None, on_progress: OnProgress | None, free: int
+    ) -> mtmd.Weights:
+        """`free` bytes of memory decide how much of it loading takes."""
+
         def report(done: int, total: int) -> bool:
             if on_progress is not None:
                 on_progress("load", done, total)
@@ -223,20 +229,28 @@ class Loaded:
         report(0, 100)
         library.log.listener = self._options.on_debug
         layers = mtmd.ALL_LAYERS if gpu_layers is None else gpu_layers
+        n_bytes = sum(path.stat().st_size for path in parts)
+        is_large, fits = n_bytes > free // LARGE, n_bytes + SPARE_MEMORY <= free
+        load = partial(mtmd.Weights, parts[0], on_progress=report, repack=fits, release=parts if is_large else ())
         if not library.can_offload():
             if self._options.gpu_layers:
                 self._options.on_notice("this llama-cpp-python was built without a GPU backend: running on the CPU")
             layers = 0
         try:
-            weights = mtmd.Weights(path, gpu_layers=layers, on_progress=report)
+            weights = load(gpu_layers=layers)
         except ModelError:
             if self._options.stop.is_set():
                 raise KeyboardInterrupt from None
             if layers == 0:
                 raise
             self._options.on_notice("the GPU could not take the model: running on the CPU")
-            weights = mtmd.Weights(path, gpu_layers=0, on_progress=report)
+            weights = load(gpu_layers=0)
         self._close.callback(weights.close)
+        if not fits and weights.device == "CPU":
+            self._options.on_notice(
+                f"the weights ({n_bytes / 1e9:.1f} GB) do not fit the memory that is free ({free / 1e9:.1f} GB): "
+                "they stay in the file and are read again and again, which is slow"
+            )
         return weights
 
     def _make_prompts(self, weights: mtmd.Weights, on_notice: Callable[[str], None] = _silent) -> Prompts:

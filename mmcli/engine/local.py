@@ -84,6 +84,11 @@ class LocalEngine:
         return self._model.n_encodes
 
     @property
+    def repacked(self) -> int:
+        """Bytes of weights that are in memory once more, in the order this CPU computes fastest with."""
+        return self._model.weights.repacked
+
+    @property
     def _projector(self) -> mtmd.Projector | None:
         return self._model.projector
 
