@@ -59,6 +59,10 @@ def unknown_command(words: Sequence[str], known: Iterable[str], path: str) -> Us
     message = f"unknown command `{f'{below} {word}'.strip()}`"
     if below:
         close = nearest(word, known)
+        if below == "history" and re.fullmatch(r"[2-9][2-9a-z]{3,5}", word) and not rest:  # an ID
+            return UsageError(message, hint=f"to see a conversation: `mmcli history show {word}`")
+        if below == "history" and (rest or not close):
+            return UsageError(message, hint=f"to find words: `mmcli history search {shlex.join(words)}`")
         hint = f"did you mean `{path} {close[0]}`?" if close else f"see `{path} --help`"
         return UsageError(message, hint=hint)
     if word == "run":

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 
 SHOWN_TALKS = 10
+TITLE = 60  # characters of a question in a list of talks
 READABLE = (".md", ".markdown")  # what a talk is saved as to be read; else it can be loaded again
 SAVED_AS = ("", ".json", *READABLE)
 RETRY_TEMPERATURE = 0.7  # where the answer before was the likeliest one
@@ -256,7 +257,7 @@ def _history(session: Session, argument: str) -> None:
         session.note("nothing is kept yet")
         return
     here = session.recorder.talk
-    rows = [(one.id, f"{terminal.when(one.changed)}  {terminal.shortened(one.title)}") for one in found]
+    rows = [(one.id, f"{terminal.when(one.changed)}  {terminal.flat(one.title, TITLE)}") for one in found]
     terminal.pairs([(name + (" (this one)" if name == here else ""), about) for name, about in rows])
 
 

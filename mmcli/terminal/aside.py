@@ -17,8 +17,7 @@ def aside(text: str, look: str = "") -> None:
     from rich.text import Text
 
     with out_of_the_way():
-        console = streams.err()
-        console.print(Text(one_line(text), look), soft_wrap=not streams.is_terminal(sys.stderr))
+        streams.put(Text(one_line(text), look), sys.stderr)
 
 
 def pairs(rows: Sequence[tuple[str, str]]) -> None:
@@ -37,7 +36,7 @@ def pairs(rows: Sequence[tuple[str, str]]) -> None:
         if console.width < NARROW:
             for name, meaning in cells:
                 console.print(Text(name, "bold"))
-                console.print(Text("  " + meaning))
+                streams.put(Text("  " + meaning), sys.stderr, 2)
             return
         table = Table.grid(padding=(0, 2))
         table.add_column(no_wrap=True, min_width=max((cell_len(name) for name, _ in cells), default=0))

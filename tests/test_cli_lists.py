@@ -1,0 +1,127 @@
+"""Lists on screens of 60, 80 and 120 columns and in a pipe: `mmcli history`, `mmcli config`, `mmcli models`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pexpect
+import pytest
+
+from mmcli.history import Store
+from tests.conftest import TIMEOUT, Run
+from tests.terminals import Terminal
+
+WIDTHS = (60, 80, 120)
+LONG = "What is the man on the left holding, and why does the dog look at it as if it had never\nseen one before?"
+FLAT = " ".join(LONG.split())
+SAID = "A stick. " * 40 + "The umbrella, perhaps."
+
+Screen = Callable[..., list[str]]
+at_widths = pytest.mark.parametrize("columns", WIDTHS)
+
+
+@pytest.fixture
+def screen(environment: dict[str, str], tmp_path: Path) -> Screen:
+    """The lines that `mmcli ARGUMENTS` shows on a terminal."""
+
+    def show(*arguments: str, columns: int, status: int = 0) -> list[str]:
+        shown = Terminal(list(arguments), environment, tmp_path, columns=columns, rows=60)
+        assert shown.end() == status, shown.text
+        return shown.text.splitlines()
+
+    return show
+
+
+@pytest.fixture
+def talks(home: Path, environment: dict[str, str]) -> list[str]:
+    """Four talks with long questions, the last one first; the model of one has a long name."""
+    environment["MMCLI_DATA_DIR"] = str(home / "data")
+    found = []
+    with Store(home / "data") as store:
+        for model in ("starter", "/models/" + "a-long-name-" * 6 + "q4.gguf", "qwen3-vl-2b", "starter"):
+            talk = store.start("chat", model)
+            store.say(store.ask(talk, LONG), SAID)
+            found.append(talk)
+    return found[::-1]
+
+
+# history
+
+
+@at_widths
+def test_a_talk_is_one_line_on_a_screen(screen: Screen, talks: list[str], columns: int) -> None:
+    head, *lines = screen("history", columns=columns)
+    assert head.split()[0] == "ID" and head.endswith("FIRST QUESTION")
+    assert [line.split()[0] for line in lines] == talks
+    assert all("What is the man on the" in line and line.endswith("…") for line in lines)
+    assert max(map(len, lines)) <= columns
+
+
+@at_widths
+def test_what_a_search_finds_is_one_line_on_a_screen(screen: Screen, talks: list[str], columns: int) -> None:
+    head, *lines = screen("history", "search", "umbrella", columns=columns)
+    assert [line.split()[0] for line in lines] == talks
+    assert all("umbrella" in line or columns == 60 for line in lines)
+    assert max(map(len, [head, *lines])) <= columns
+
+
+def test_in_a_pipe_questions_and_answers_are_whole(mmcli: Run, talks: list[str]) -> None:
+    rows = [line.split("\t") for line in mmcli("history").stdout.splitlines()]
+    assert [(row[0], row[-1]) for row in rows] == [(talk, FLAT) for talk in talks]
+    assert rows[2][3] == "a-long-name-" * 6 + "q4.gguf"
+    rows = [line.split("\t") for line in mmcli("history", "search", "umbrella").stdout.splitlines()]
+    assert [row[2:] for row in rows] == [[FLAT, SAID]] * 4
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        (("umbrella",), "`mmcli history search umbrella`"),
+        (("red", "circle's"), """`mmcli history search red 'circle'"'"'s'`"""),
+        (("4k2f9x",), "`mmcli history show 4k2f9x`"),
+        (("shwo",), "did you mean `mmcli history show`?"),
+    ],
+)
+def test_words_after_history_lead_to_the_search(mmcli: Run, words: tuple[str, ...], hint: str) -> None:
+    done = mmcli("history", *words)
+    assert (done.status, done.stdout) == (2, "")
+    assert hint in done.stderr
+
+
+def test_there_may_be_nothing_to_show(mmcli: Run) -> None:
+    done = mmcli("history", "show")
+    assert (done.status, done.stdout) == (3, "")
+    assert done.stderr.startswith("error: there is no talk in the history yet\nhint: ")
+    assert "mmcli ask " in done.stderr  # and not the list, which is empty
+
+
+def test_a_screen_of_no_talks_has_no_table(screen: Screen) -> None:
+    assert screen("history", columns=80) == ['note: nothing is kept yet: mmcli ask photo.jpg "What is this?"']
+    (line,) = screen("history", "search", "red", columns=80)
+    assert line == "note: no question or answer has all of these words"
+
+
+def test_everything_can_be_deleted(mmcli: Run, talks: list[str]) -> None:
+    for arguments in ([], ["--all", talks[0], "-y"], ["--all", "--older-than", "1d", "-y"], ["--all"]):
+        assert mmcli("history", "delete", *arguments).status == 2
+    assert "--all" in mmcli("history", "delete").stderr
+    assert len(mmcli("history", "--json").json) == 4
+    done = mmcli("history", "delete", "--all", "--yes")
+    assert (done.status, "all 4 talks deleted" in done.stderr) == (0, True)
+    assert mmcli("history", "--json").json == []
+
+
+@pytest.mark.parametrize(("answer", "left"), [("n", 4), ("y", 0)])
+def test_on_a_terminal_deleting_everything_is_asked_about(
+    mmcli: Run, talks: list[str], environment: dict[str, str], answer: str, left: int
+) -> None:
+    command = ["-m", "mmcli", "history", "delete", "--all"]
+    process = pexpect.spawn(sys.executable, command, env=environment, timeout=TIMEOUT, encoding="utf-8")
+    process.expect_exact("Delete all 4 talks? [y/N] ")
+    process.sendline(answer)
+    process.expect(pexpect.EOF)
+    process.close()
+    assert process.exitstatus == 0
+    assert len(mmcli("history", "--json").json) == left
