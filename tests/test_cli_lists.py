@@ -125,3 +125,70 @@ def test_on_a_terminal_deleting_everything_is_asked_about(
     process.close()
     assert process.exitstatus == 0
     assert len(mmcli("history", "--json").json) == left
+
+
+# config
+
+
+@pytest.fixture
+def config(home: Path) -> Path:
+    folder = home / "config" / "mmcli"
+    folder.mkdir(parents=True)
+    return folder / "config.toml"
+
+
+@at_widths
+def test_what_is_set_is_a_line_a_setting(screen: Screen, config: Path, columns: int) -> None:
+    config.write_text(f'model = "/models/{"a-folder/" * 20}model.gguf"\nmax-tokens = 7\n')
+    head, *lines = screen("config", columns=columns)
+    assert head.split() == ["SETTING", "VALUE", "SOURCE"]
+    assert [line.split()[0] for line in lines[:2]] == ["model", "max-tokens"]
+    assert lines[1].split() == ["max-tokens", "7", "config.toml"]
+    assert lines[2] == ""
+    assert [line.split()[0] for line in lines if line.startswith(("config.toml", "cache", "history"))] == [
+        "config.toml",
+        "cache",
+        "history",
+    ]
+    assert "`mmcli config --all` lists them" in " ".join("\n".join(lines).split())
+    assert len(lines) <= 12 and all("…" not in line for line in lines[3:])
+    assert max(map(len, lines[:2])) <= columns
+
+
+@at_widths
+def test_every_setting_is_a_line_those_that_are_set_first(screen: Screen, config: Path, columns: int) -> None:
+    config.write_text("seed = 7\n")
+    shown = screen("config", "--all", columns=columns)
+    lines = shown[1 : shown.index("")]
+    assert max(map(len, lines)) <= columns
+    assert lines[0].split() == ["seed", "7", "config.toml"]
+    assert len(lines) == len({line.split()[0] for line in lines}) > 40
+    assert all(line.split()[-1] == "default" for line in lines[1:])
+
+
+def test_where_nothing_is_set_that_is_said(mmcli: Run) -> None:
+    done = mmcli("config")
+    assert (done.status, len(done.stdout.splitlines())) == (0, 3)
+    assert "nothing is set" in done.stderr and "`mmcli config --all`" in done.stderr
+    assert mmcli("config", "-q").stderr == ""
+
+
+def test_one_setting_is_printed(mmcli: Run, config: Path) -> None:
+    config.write_text('model = "starter"\nstop = ["a b", "c"]\n')
+    assert mmcli("config", "get", "model").stdout == "starter\n"
+    assert mmcli("config", "get", "model", env={"MMCLI_MODEL": "other"}).stdout == "other\n"
+    assert mmcli("config", "get", "stop").stdout == "a b\nc\n"
+    assert mmcli("config", "get", "cache").stdout == "true\n"
+    assert "1024 (ask, chat" in mmcli("config", "get", "max_tokens").stdout
+    assert mmcli("config", "get", "model", "--json").json == {
+        "name": "model",
+        "value": "starter",
+        "source": "config.toml",
+        "variable": "MMCLI_MODEL",
+    }
+    done = mmcli("config", "get", "seed")
+    assert (done.status, done.stdout) == (0, "") and "`seed` is not set" in done.stderr
+    done = mmcli("config", "get", "modle")
+    assert (done.status, done.stdout) == (2, "") and "did you mean `model`?" in done.stderr
+    done = mmcli("config", "max-tokens")
+    assert done.status == 2 and "`mmcli config get max-tokens` shows it" in done.stderr
