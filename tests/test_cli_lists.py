@@ -192,3 +192,83 @@ def test_one_setting_is_printed(mmcli: Run, config: Path) -> None:
     assert (done.status, done.stdout) == (2, "") and "did you mean `model`?" in done.stderr
     done = mmcli("config", "max-tokens")
     assert done.status == 2 and "`mmcli config get max-tokens` shows it" in done.stderr
+
+
+# models
+
+
+@at_widths
+def test_the_list_of_models_fits_and_says_what_each_is_for(screen: Screen, columns: int) -> None:
+    lines = screen("models", columns=columns)
+    head, table = lines[0], lines[1 : next(i for i, line in enumerate(lines) if line.startswith("note:"))]
+    assert {"NAME", "SIZE", "FITS", "ABOUT"} <= set(head.split()) and "HERE" not in head
+    assert max(map(len, lines)) <= columns
+    place = head.index("ABOUT")
+    models = [line for line in table if line and not line.startswith(("on this machine", "not here yet"))]
+    assert len(models) >= 30 and all(len(line[place:]) >= 12 for line in models)
+    assert any("1.6 GB" in line for line in models)
+    assert table[1] == "on this machine" and table[2].startswith("starter ")
+    first = table.index("not here yet")
+    assert table.index("not here yet, for speech") > first
+    marked = [line.split()[0] for line in models if line.split()[1] == "*"]
+    assert len(marked) == 2  # one that answers, one that writes down speech
+    assert f"`mmcli pull {marked[0]}` fetches it" in " ".join(" ".join(lines).split())
+
+
+def test_the_marked_model_is_the_one_that_is_used(mmcli: Run, home: Path) -> None:
+    def chosen(**env: str) -> list[str]:
+        return [row["name"] for row in mmcli("models", "--json", env=env).json if row["chosen"]]
+
+    default, speech = chosen()
+    assert f"mmcli pull {default}`" in mmcli("ask", "What?").stderr and speech == "whisper-small"
+    assert chosen(MMCLI_MODEL="starter") == ["starter", "whisper-small"]
+    assert chosen(MMCLI_MODEL="/a/file.gguf", MMCLI_SPEECH_MODEL="whisper-base") == ["whisper-base"]
+    (home / "config" / "mmcli").mkdir(parents=True)
+    (home / "config" / "mmcli" / "config.toml").write_text('model = "starter"\n')
+    assert chosen() == ["starter", "whisper-small"]
+
+
+def test_words_and_here_narrow_the_list(mmcli: Run) -> None:
+    def names(*arguments: str) -> list[str]:
+        return [line.split("\t")[0] for line in mmcli("models", *arguments).stdout.splitlines()]
+
+    found = names("qwen")
+    assert len(found) > 5 and all("qwen" in name for name in found)
+    assert names("QWEN", "speaks") == ["qwen3-tts-1.7b"]
+    assert set(names("--here")) == {"starter"}
+    assert names("qwen", "--here") == []
+    done = mmcli("models", "zzz")
+    assert (done.status, done.stdout) == (0, "") and "no model in this list" in done.stderr
+    assert mmcli("models", "zzz", "--json").json == []
+    assert mmcli("models", "qwen", "--adopt").status == 2
+
+
+def test_speech_models_are_told_with_what_they_need(mmcli: Run) -> None:
+    rows = {row["name"]: row for row in mmcli("models", "--json").json if row["abilities"] == "speech"}
+    assert all(row["fits"] in ("fits", "tight", "no") for row in rows.values())
+    assert rows["whisper-large-v3"]["needs_bytes"] > rows["whisper-tiny"]["needs_bytes"] > 78_000_000
+    assert "fits here" in mmcli("show", "whisper-small").stdout
+
+
+@at_widths
+def test_a_model_is_shown_in_words(screen: Screen, columns: int) -> None:
+    lines = screen("show", "qwen3-vl-2b", columns=columns)
+    labels = [line[:20].strip() for line in lines if line[:20].strip()]
+    assert labels[:2] == ["name", "on this machine"]
+    assert {"size", "parameters", "advised context", "on the Hub", "SHA-256", "needs", "fits here"} <= set(labels)
+    text = "\n".join(lines)
+    assert "1.6 GB" in text and "2 billion" in text and "8192 tokens" in text
+    assert "_" not in "".join(labels) and "gb" not in labels
+
+
+# help
+
+
+@at_widths
+def test_the_first_page_answers_what_a_newcomer_looks_for(screen: Screen, columns: int) -> None:
+    lines = screen("--help", columns=columns)
+    assert max(map(len, lines)) <= columns and len(lines) <= 60
+    text = " ".join(" ".join(lines).split())
+    for command in ("models", "config", "transcribe", "chat", "history", "ask"):
+        assert f"  {command} " in "\n".join(lines)
+    assert "mmcli help" in text

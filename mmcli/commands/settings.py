@@ -189,6 +189,13 @@ def get(ctx: typer.Context, key: KeyArg, json: opt.JsonListOpt = False) -> int |
     return None
 
 
+def value(ctx: typer.Context, name: str) -> Any:
+    """What a setting is for a command that does not have its option; None where nobody chose."""
+    root = ctx.find_root().command
+    found, source = _effective(known(root)[name], load(root).values)
+    return None if source == DEFAULT else found
+
+
 def path() -> int | None:
     """Print where the settings file is, or would be.
 

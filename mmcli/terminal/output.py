@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
 from mmcli.terminal import report, streams, wrapping
 from mmcli.terminal.clean import Cleaner, clean, json_safe, one_line, without_surrogates
-from mmcli.terminal.columns import aligned, cell, fitted, left_out, shortened
+from mmcli.terminal.columns import PROSE, aligned, cell, fitted, left_out, shortened
 from mmcli.terminal.style import Style
 from mmcli.terminal.waiting import out_of_the_way
 
@@ -286,10 +286,12 @@ def tables(
     *,
     spare: Sequence[str] = (),
     shares: Mapping[str, float] | None = None,
+    prose: int = PROSE,
 ) -> list[str]:
     """Listings of the same columns, each under its heading on a terminal; elsewhere they are one.
 
-    The spare columns for which the terminal had no room are returned.
+    `prose`: cells that are left of the last column, at least. The spare columns for which the terminal had no room are
+    returned.
     """
     cells = {heading: [[cell(value) for value in row] for row in rows] for heading, rows in sections.items()}
     if style.json:
@@ -303,7 +305,7 @@ def tables(
             for row in rows_:
                 for place, size in most.items():
                     row[place] = shortened(row[place], size)
-        lines, missing = fitted(columns, cells, width, spare), left_out(columns, cells, width, spare)
+        lines, missing = fitted(columns, cells, width, spare, prose), left_out(columns, cells, width, spare, prose)
     else:
         lines = ["\t".join(row) for rows in cells.values() for row in rows]
     for text in lines:
