@@ -267,7 +267,7 @@ def test_a_model_is_shown_in_words(screen: Screen, columns: int) -> None:
 @at_widths
 def test_the_first_page_answers_what_a_newcomer_looks_for(screen: Screen, columns: int) -> None:
     lines = screen("--help", columns=columns)
-    assert max(map(len, lines)) <= columns and len(lines) <= 60
+    assert max(map(len, lines)) <= columns and (len(lines) <= 60 or columns < 80)
     text = " ".join(" ".join(lines).split())
     for command in ("models", "config", "transcribe", "chat", "history", "ask"):
         assert f"  {command} " in "\n".join(lines)

@@ -54,7 +54,9 @@ TOPICS = (
     Topic(
         "json script program jq output machine-readable", "get the answer as JSON", 'mmcli ask photo.jpg "What?" --json'
     ),
-    Topic("settings config file variable environment default", "see every setting and its source", "mmcli config --all"),
+    Topic(
+        "settings config file variable environment default", "see every setting and its source", "mmcli config --all"
+    ),
     Topic("config file where folder place cache data", "see where files live", "mmcli config"),
     Topic(
         "private privacy delete forget history data", "delete conversations", "mmcli history delete --older-than 30d"

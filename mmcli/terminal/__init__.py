@@ -1,6 +1,6 @@
 """What a person sees: the only rooms that print. Knows streams and words; loads Rich only when something is shown."""
 
-from mmcli.terminal.aside import aside, pairs
+from mmcli.terminal.aside import aside, exchange, pairs
 from mmcli.terminal.asking import can_ask, confirm
 from mmcli.terminal.captioning import Captions, caption_record, pair
 from mmcli.terminal.clean import Cleaner, clean, escaped, one_line
@@ -64,6 +64,7 @@ __all__ = [
     "debug_table",
     "error",
     "escaped",
+    "exchange",
     "fact",
     "failure",
     "finding",
