@@ -16,9 +16,14 @@ from urllib.parse import unquote_to_bytes, urlsplit
 
 from mmcli.errors import InputError
 
-IMAGE_SUFFIXES = frozenset(
+RAW_SUFFIXES = frozenset(  # of cameras; most are a TIFF inside, and only the name tells
+    ".dng .nef .nrw .cr2 .cr3 .crw .arw .sr2 .srf .raf .orf .rw2 .rwl .pef .srw .x3f .3fr .fff .iiq .erf .kdc .dcr "
+    ".mrw .mef .mos .gpr".split()
+)
+IMAGE_SUFFIXES = RAW_SUFFIXES | frozenset(
     ".jpg .jpeg .jpe .jfif .png .apng .gif .webp .heic .heif .heics .hif .avif .tif .tiff .bmp .dib .ico .icns .cur "
-    ".jp2 .j2k .jpx .jpf .psd .tga .ppm .pgm .pbm .pnm .pfm .qoi .dds .sgi .pcx .xbm .xpm .mpo".split()
+    ".jp2 .j2k .jpx .jpf .psd .tga .ppm .pgm .pbm .pnm .pfm .qoi .dds .sgi .pcx .dcx .xbm .xpm .mpo .fli .flc .msp "
+    ".pxr .gbr".split()
 )
 AUDIO_SUFFIXES = frozenset(
     ".wav .mp3 .flac .ogg .oga .opus .m4a .m4b .aac .aif .aiff .aifc .wma .weba .mka .amr .au .caf .wv .ac3".split()
@@ -33,9 +38,11 @@ UNMARKED_FORMATS = {
     ".pcd": "PCD",
     ".im": "IM",
     ".iim": "IPTC",
+    ".dib": "DIB",
+    ".gbr": "GBR",
 }
 # Told from a name only where a name is all there is: in a folder's listing, or to see that a question is a path.
-_OTHER_MEDIA_SUFFIXES = frozenset(".pdf .svg .mp4 .mov .mkv .webm .avi .m4v .nef .cr2 .cr3 .arw .dng .raf".split())
+_OTHER_MEDIA_SUFFIXES = frozenset(".pdf .svg .mp4 .mov .mkv .webm .avi .m4v".split())
 
 _URL = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]+)://|(?P<data>data):")
 _MAX_CANDIDATES = 5000  # names of a folder to compare with a mistyped one
