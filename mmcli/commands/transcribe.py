@@ -70,7 +70,7 @@ def transcribe(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Write anew what is there already.")] = False,
     speech_model: opt.SpeechModelOpt = None,
     yes: opt.YesOpt = False,
-    language: opt.LanguageOpt = None,
+    spoken_language: opt.SpokenLanguageOpt = None,
     translate: Annotated[
         bool, typer.Option("--translate", envvar="MMCLI_TRANSLATE", rich_help_panel=WORDS, help="Into English.")
     ] = False,
@@ -91,7 +91,12 @@ def transcribe(
     ] = None,
     speech_prompt: Annotated[
         str | None,
-        typer.Option("--prompt", rich_help_panel=WORDS, help="What could stand before the first words: their style."),
+        typer.Option(
+            "--speech-prompt",
+            envvar="MMCLI_SPEECH_PROMPT",
+            rich_help_panel=WORDS,
+            help="What could stand before the first words: their style.",
+        ),
     ] = None,
     vad: Annotated[
         bool,
@@ -145,7 +150,7 @@ def transcribe(
     style = terminal.Style(json=json, quiet=quiet, verbose=verbose, debug=debug)
     name = transcripts.format_of(transcript_format and transcript_format.value, output) or ("json" if json else "txt")
     listening = Listening(
-        language and language.lower(), translate, word_timestamps, hotwords, speech_prompt, vad, speech_batch
+        hearing.code(spoken_language), translate, word_timestamps, hotwords, speech_prompt, vad, speech_batch
     )
     machine = hearing.Machine(speech_device.value, compute_type.value, threads)
     if until_silence is not None and not mic:
@@ -214,6 +219,8 @@ class _Batch:
                 try:
                     self._one(job, sink, stop, progress)
                 except (InputError, errors.NetworkError, errors.ResourceError) as error:
+                    if stop.is_set():  # Ctrl-C ended a download
+                        break
                     if not several:
                         raise
                     self.n_failed += 1
@@ -233,7 +240,12 @@ class _Batch:
 
         progress(f"reading {job.source.name}", 0, 0)
         sound = media.load(
-            job.source, kinds=AUDIO, max_bytes=MAX_BYTES, max_download_bytes=MAX_DOWNLOAD_BYTES, max_seconds=MAX_SECONDS
+            job.source,
+            kinds=AUDIO,
+            max_bytes=MAX_BYTES,
+            max_download_bytes=MAX_DOWNLOAD_BYTES,
+            max_seconds=MAX_SECONDS,
+            stop=stop,
         )
         assert isinstance(sound, media.Audio)
         if self.transcriber is None:
