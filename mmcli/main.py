@@ -156,7 +156,7 @@ _group(history.history, history.show, history.search, history.export, history.de
 
 def main() -> NoReturn:
     """Run the command line and leave with its status."""
-    _open_closed_streams()
+    terminal.guard(_open_closed_streams())
     _tell_of_crashes()
     interrupts.leave_now = _leave_now
     try:
@@ -164,6 +164,8 @@ def main() -> NoReturn:
         sys.stdout.flush()
     except BrokenPipeError:
         status = errors.CLOSED_PIPE
+    except terminal.OutputLost as error:  # what was still in a buffer, such as a help page
+        status = _tell_of_full_disk(error, terminal.Style())
     if status == errors.CLOSED_PIPE:
         # Python flushes once more when it ends, and would complain: let it write into nothing.
         nothing = os.open(os.devnull, os.O_WRONLY)
@@ -171,17 +173,23 @@ def main() -> NoReturn:
     _leave(status)
 
 
-def _open_closed_streams() -> None:
-    """Where the shell closed a stream (`>&-`), the next file opened would take its place: put nothing there first."""
+def _open_closed_streams() -> set[int]:
+    """Where the shell closed a stream (`>&-`), the next file opened would take its place: put nothing there first.
+
+    Returns the descriptors that were closed.
+    """
+    closed = set()
     for fd in (0, 1, 2):
         try:
             os.fstat(fd)
         except OSError:
             os.open(os.devnull, os.O_RDWR)
+            closed.add(fd)
     if sys.stdout is None:
         sys.stdout = open(1, "w", closefd=False)
     if sys.stderr is None:
         sys.stderr = open(2, "w", closefd=False)
+    return closed
 
 
 def _tell_of_crashes() -> None:
@@ -257,12 +265,20 @@ def run(arguments: list[str]) -> int:
     except (KeyboardInterrupt, typer.Abort):
         return errors.INTERRUPTED
     except Exception as error:
-        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-            full = errors.ResourceError(f"cannot write: {error.strerror}", hint="free some space on that disk")
-            terminal.error(full, style)
-            return full.status
+        is_full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+        if isinstance(error, OSError) and (is_full or isinstance(error, terminal.OutputLost)):
+            return _tell_of_full_disk(error, style)
         terminal.bug(error, style)
         return errors.MmcliError.status
+
+
+def _tell_of_full_disk(error: OSError, style: terminal.Style) -> int:
+    """A result that cannot be written is lost; the status says so."""
+    is_full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    hint = "free some space on that disk" if is_full else "the result goes to stdout: give it a place, `> FILE`"
+    lost = errors.ResourceError(f"cannot write: {error.strerror}", hint=hint)
+    terminal.error(lost, style)
+    return lost.status
 
 
 def commands() -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -97,6 +98,14 @@ def caption(
             help="Longest caption, in tokens. Default: what the style needs.",
         ),
     ] = None,
+    retry_cut: Annotated[
+        bool,
+        typer.Option(
+            "--retry-cut",
+            rich_help_panel=CAPTION,
+            help="Make captions again that --max-tokens cut off, with four times the style's tokens.",
+        ),
+    ] = False,
     sidecar: Annotated[
         list[SidecarKind] | None,
         typer.Option(
@@ -200,7 +209,8 @@ def caption(
     wanted = captioning.wanted(media or [], from_file, recursive=recursive, null=null, style=how)
     kinds = [str(kind) for kind in sidecar or ()]
     naming = str(sidecar_name) if sidecar_name else None
-    sidecars = captioning.checked(Plan(kinds, output, naming, overwrite, tags=str(style) == "tags"))
+    lists = (Path(os.path.expanduser(from_file)),) if from_file and from_file != "-" else ()
+    sidecars = captioning.checked(Plan(kinds, output, naming, overwrite, str(style) == "tags", lists))
     found = getting.find(model, mmproj, yes=yes, style=how)
     found.require(sight=True, hearing=False)
     chosen = getting.here(found, yes=yes, style=how)
@@ -216,6 +226,7 @@ def caption(
         max_megapixels=max_megapixels,
         parallel=parallel,
         dry_run=dry_run,
+        retry_cut=retry_cut,
     )
     sampling = dict(temperature=temperature, max_tokens=max_tokens, seed=seed or 0, loop_guard=loop_guard)
     # run, write and show

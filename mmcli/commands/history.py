@@ -10,10 +10,11 @@ import typer
 
 from mmcli.commands import options as opt
 from mmcli.commands.completion import talk_ids
-from mmcli.errors import UsageError
+from mmcli.errors import BatchError, InputError, UsageError
 
 if TYPE_CHECKING:
-    from mmcli.history import Store
+    from mmcli.history import Store, Talk
+    from mmcli.terminal import Style
 
 SECONDS = {"h": 3600, "d": 86_400, "w": 7 * 86_400, "y": 365 * 86_400}
 
@@ -67,6 +68,7 @@ def history(ctx: typer.Context, limit: LimitOpt = 20, json: opt.JsonListOpt = Fa
         terminal.notice('nothing is kept yet: mmcli ask photo.jpg "What is this?"', style)
     elif len(some) < len(found):
         terminal.notice(f"{len(some)} of {len(found)} talks; -n 0 lists all", style)
+    _warn_of_damage({summary.id: summary.damage for summary in some}, style)
     return None
 
 
@@ -75,11 +77,13 @@ def show(talk: IdArg = None, everything: AllTurnsOpt = False, json: opt.JsonList
     from mmcli import terminal
 
     with _open() as store:
-        found = store.load(talk)
+        found = store.load(talk, damaged=True)
     if json:
         terminal.data(terminal.talk_json(found, everything=everything))
     else:
         terminal.talk(found, terminal.Style(), everything=everything)
+    if found.damage:
+        raise _damaged(found)
     return None
 
 
@@ -97,6 +101,7 @@ def search(
     with _open() as store:
         found = store.search(wanted)
     some = found[:limit] if limit else found
+    _warn_of_damage({hit.talk: hit.damage for hit in some if hit.damage}, style)
     if json:
         terminal.data([terminal.hit_json(hit) for hit in some])
         return None
@@ -120,15 +125,27 @@ def export(
     """Write talks to stdout, as Markdown or JSON; all of them where none is named."""
     from mmcli import terminal
 
+    documents = []
+    damaged: list[InputError] = []
     with _open() as store:
         names = [store.find(name) for name in talks] if talks else [s.id for s in reversed(store.talks())]
-        if form == Format.json:
-            terminal.data([terminal.talk_json(store.load(name), everything=everything) for name in names])
-            return None
         for i, name in enumerate(names):
+            found = store.load(name, damaged=True)
+            damaged += [_damaged(found)] if found.damage else []
+            if form == Format.json:
+                documents.append(terminal.talk_json(found, everything=everything))
+                continue
             if i:
                 terminal.line("")
-            terminal.talk_markdown(store.load(name), everything=everything)
+            terminal.talk_markdown(found, everything=everything)
+    if form == Format.json:
+        terminal.data(documents)
+    if damaged and len(names) == 1:
+        raise damaged[0]
+    for error in damaged:
+        terminal.failure(error.message, None)
+    if damaged:
+        raise BatchError(f"{len(damaged)} of {len(names)} talks could not be read whole", hint="all else is there")
     return None
 
 
@@ -143,22 +160,38 @@ def delete(
     yes: Annotated[bool, typer.Option("-y", "--yes", help="Don't ask.")] = False,
     quiet: opt.QuietOpt = False,
 ) -> int | None:
-    """Delete talks for good, with the media that were kept for them; asks on a terminal."""
+    """Delete talks for good, with the media that were kept for them; asks first."""
     from mmcli import terminal
 
     style = terminal.Style(quiet=quiet)
     if not talks and older_than is None:
         raise UsageError("no talk is named", hint="mmcli history delete 4k2f, or --older-than 30d")
+    if not (yes or terminal.can_ask(style)):
+        raise UsageError(
+            "`mmcli history delete` asks first, and nobody is here to ask", hint="--yes deletes without asking"
+        )
     age = None if older_than is None else _seconds(older_than)
     with _open() as store:
         names = dict.fromkeys(store.find(name) for name in talks or ())
         names |= dict.fromkeys(store.older_than(age) if age is not None else ())
         words = f"{len(names)} talk{'s' if len(names) != 1 else ''}"
-        if names and not yes and terminal.can_ask(style) and not terminal.confirm(f"Delete {words}?", default=False):
+        if names and not yes and not terminal.confirm(f"Delete {words}?", default=False):
             terminal.notice("nothing was deleted", style)
             return None
         terminal.notice(f"{words if store.delete(names) else 'no talk'} deleted", style)
     return None
+
+
+def _damaged(talk: Talk) -> InputError:
+    return InputError(f"talk `{talk.id}` is damaged: {'; '.join(talk.damage)}", hint="all else of it is there")
+
+
+def _warn_of_damage(damage: dict[str, tuple[str, ...]], style: Style) -> None:
+    from mmcli import terminal
+
+    for talk, clauses in damage.items():
+        if clauses:
+            terminal.warning(f"talk `{talk}` is damaged: {'; '.join(clauses)}", style)
 
 
 def _open() -> Store:

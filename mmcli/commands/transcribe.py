@@ -160,16 +160,24 @@ def transcribe(
             raise UsageError("--mic listens to the microphone, so it takes no files", hint="leave one of them out")
         from mmcli.commands import dictating
 
-        wishes = dictating.Wishes(input_device, until_silence, name, output, overwrite)
+        wishes = dictating.Wishes(input_device, until_silence, name, output, overwrite, transcript_format is not None)
         return dictating.dictate(wishes, speech_model, machine, listening, yes=yes, style=style)
-    work = _jobs(list(media or ()), recursive, output, name, overwrite, style)
+    is_chosen = transcript_format is not None
+    work = _jobs(list(media or ()), recursive, output, name, overwrite, style, is_chosen=is_chosen)
     missing = [job for job in work if overwrite or job.target is None or not job.target.exists()]
     model = getting.speech(speech_model, yes=yes, style=style) if missing else None
     return _Batch(work, missing, model, machine, listening, name, style).run()
 
 
 def _jobs(
-    arguments: list[str], recursive: bool, output: str | None, name: str, overwrite: bool, style: Style
+    arguments: list[str],
+    recursive: bool,
+    output: str | None,
+    name: str,
+    overwrite: bool,
+    style: Style,
+    *,
+    is_chosen: bool,
 ) -> list[Job]:
     """What there is to transcribe, and where it goes."""
     from mmcli import media, terminal
@@ -189,7 +197,7 @@ def _jobs(
     for argument in arguments or ["-"]:
         sources = media.find([argument], recursive=recursive, stdin=data, kinds=frozenset({"audio", "video"}))
         found += [(argument, source) for source in sources]
-    return transcripts.jobs(found, output, name, overwrite=overwrite)
+    return transcripts.jobs(found, output, name, overwrite=overwrite, is_chosen=is_chosen)
 
 
 @dataclass

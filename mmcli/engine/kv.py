@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
+from mmcli import files
+
 MAGIC = b"MMCLIKV\x01"
 SUFFIX = ".kv"
 
@@ -112,7 +114,7 @@ class Store:
         data = _pack(record, key)
         if len(data) > self._max_bytes:
             return
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        files.private_folder(self._folder)
         self._make_room(len(data))
         scratch = self._folder / f".{secrets.token_hex(8)}.tmp"
         try:

@@ -258,7 +258,7 @@ class LocalEngine:
                         request.embeddings[place] = self._projector.encode_apart(chunk)
                     request.usage.n_encodes += 1
         except MmcliError as error:
-            request.error = error
+            request.error = error.released()
         else:
             self._explain(request.prompt, request.plan)
         return request

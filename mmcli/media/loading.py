@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, BinaryIO
 
-from mmcli.errors import InputError, ResourceError
+from mmcli.errors import InputError, ResourceError, releasing
 from mmcli.media.kinds import A_KIND, HEAD, guess, is_lfs_pointer, is_web_page, sniff
 from mmcli.media.paths import AUDIO_SUFFIXES, IMAGE_SUFFIXES, UNMARKED_FORMATS, Source, quoted
 
@@ -22,6 +22,7 @@ MAX_TEXT_BYTES = 1_000_000
 _BLOCK = 1 << 20  # bytes read at a time of a file that grows
 
 
+@releasing
 def load(
     source: Source,
     *,

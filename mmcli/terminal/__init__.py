@@ -27,6 +27,7 @@ from mmcli.terminal.output import (
 )
 from mmcli.terminal.pixels import picture
 from mmcli.terminal.report import answer_json
+from mmcli.terminal.streams import OutputLost, guard
 from mmcli.terminal.style import Style
 from mmcli.terminal.summoning import Called, Summoned, TalkKey, open_summoned
 from mmcli.terminal.talks import hit_json, shortened, summary_json, talk, talk_json, talk_markdown, when
@@ -39,6 +40,7 @@ __all__ = [
     "Cleaner",
     "Hooks",
     "Keyboard",
+    "OutputLost",
     "Progress",
     "Style",
     "Summoned",
@@ -63,6 +65,7 @@ __all__ = [
     "failure",
     "finding",
     "finding_json",
+    "guard",
     "heard",
     "heard_words",
     "hit_json",
