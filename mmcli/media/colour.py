@@ -125,7 +125,7 @@ def _to_8_bits(picture: Image.Image, notes: list[str]) -> Image.Image:
         return picture
     tags = getattr(picture, "tag_v2", {})
     no_data = None
-    if picture.mode.startswith("I;16") or picture.format in ("PNG", "PPM"):
+    if picture.mode.startswith("I;16") or (picture.mode == "I" and picture.format in ("PNG", "PPM")):
         top = 4095 if tags.get(_BITS_PER_SAMPLE) in (12, (12,)) else 65535
         low, high = 0.0, float(top)
         notes.append(f"{12 if top == 4095 else 16}-bit greys scaled to 8 bits")
@@ -188,7 +188,7 @@ def _range(greys: NDArray[Any], declared: float | None, notes: list[str]) -> tup
     if low >= 0 and high <= 255:
         return 0.0, 255.0, no_data
     notes.append(f"greys stretched from {low:g} … {high:g} to 0 … 255")
-    return low, max(high, low + 1e-6), no_data
+    return low, high if high > low else low + max(1.0, abs(low)), no_data
 
 
 def _no_data(values: NDArray[Any], declared: float | None) -> Any:

@@ -49,10 +49,10 @@ def descriptions(data: bytes) -> tuple[bytes | None, list[str]]:
 
     A broken block gives nothing and no error.
     """
-    with images.warnings_kept():
+    with pillow.warnings_kept():
         try:
             if data[4:8] == b"ftyp":
-                images.know_heif()
+                pillow.know_heif()
             picture = Pillow.open(io.BytesIO(_without_pixels(data)))
             exif = picture.getexif()
         except Exception:  # as above
