@@ -25,10 +25,10 @@ class Skipped:
 
     def sentence(self, folder: str) -> str | None:
         """What was left out, for a note; None if nothing was."""
-        common = self.extensions.most_common(_MAX_EXTENSIONS)
+        common = sorted(self.extensions.items(), key=lambda item: (-item[1], item[0]))[:_MAX_EXTENSIONS]
         parts = [f"{n} × {extension}" for extension, n in common]
         if (n_others := sum(self.extensions.values()) - sum(n for _, n in common)) > 0:
-            parts.append(f"{n_others} other files")
+            parts.append(f"{n_others} other file{'s' * (n_others > 1)}")
         if self.n_folders:
             parts.append(f"{self.n_folders} sub-folder{'s' * (self.n_folders > 1)} (`-r` takes what is in them)")
         return f"left out of the folder {quoted(folder)}: {', '.join(parts)}" if parts else None
