@@ -197,7 +197,8 @@ class Projector:
             reason = log.last_error()
             if "bad_alloc" in reason:  # C++ for no memory; a smaller picture may fare better
                 raise ResourceError(
-                    "not enough memory to prepare the input for the model", hint="close other programs, or shrink it first"
+                    "not enough memory to prepare the input for the model",
+                    hint="close other programs, or shrink it first",
                 )
             raise ModelError(
                 f"the projector cannot take this input: {reason or f'libmtmd status {status}'}",
