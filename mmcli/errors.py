@@ -2,7 +2,7 @@
 
     MmcliError                 1  never raised itself
     ├── UsageError             2  the command line contradicts itself or names a bad value
-    ├── InputError             3  an input is missing, unreadable or of no known kind
+    ├── InputError             3  an input is missing, unreadable, or of an unknown format
     ├── ModelError             4  a model is missing, broken, or lacks the needed ability or projector
     ├── NetworkError           5  network, download, authorization
     ├── ResourceError          6  not enough memory, disk or context

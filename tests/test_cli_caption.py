@@ -514,6 +514,12 @@ def test_who_waits_long_is_told_how_long_and_of_the_faster_build(tmp_path: Path,
     child.close()
     assert child.exitstatus == 0
     assert child.before.count(b"pictures to go") == child.before.count(b"leaves unused") == 0  # told once
+    if unused and not library.can_offload():  # and never again
+        again = on_terminal(tmp_path, environment, "many", "--no-cache", program=("-c", program))
+        again.expect("pictures to go")
+        again.expect(pexpect.EOF)
+        again.close()
+        assert again.exitstatus == 0 and b"leaves unused" not in again.before
 
 
 def on_terminal(

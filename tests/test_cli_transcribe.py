@@ -154,7 +154,7 @@ def test_what_is_no_sound_is_one_sentence_and_status_3(transcribe: Transcribe, t
     for name, words in {
         "empty.wav": "is empty",
         "text.mp3": "is a text file, not a sound",
-        "noise.mp3": "of no known kind",
+        "noise.mp3": "unknown format",
         "picture.png": "is a picture, not a sound",
         "cut.wav": "is cut short",
         "mute.mp4": "holds no sound",

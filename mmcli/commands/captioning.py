@@ -243,19 +243,12 @@ def _show(captions: jobs.Run, after: After, shown: Captions, form: Form, style: 
 
 
 def _tell_of_a_faster_build(style: Style) -> None:
-    """To who waits long for a CPU: what it has and llama.cpp's build does not use."""
+    """To whoever waits long: what this machine has and llama.cpp's build does not use."""
     from mmcli import terminal
-    from mmcli.engine import library
-    from mmcli.health import cpu
+    from mmcli.health import offer
 
-    if library.can_offload():
-        return
-    if unused := cpu.unused(cpu.this(), cpu.used(library.version())):
-        terminal.notice(
-            f"this CPU has {', '.join(unused)}, which llama.cpp's build here leaves unused: `mmcli doctor` prints the "
-            "command that makes it faster",
-            style,
-        )
+    if (sentence := offer.of_a_better_build()) is not None:
+        terminal.notice(sentence, style)
 
 
 def _tell_how_far(captions: jobs.Run, shown: Captions, style: Style, keep: bool) -> None:

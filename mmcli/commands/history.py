@@ -22,7 +22,7 @@ IdArg = Annotated[
     str | None,
     typer.Argument(
         metavar="[ID]",
-        help="A talk's id, or its beginning; without it the last talk.",
+        help="A conversation's ID, or its beginning; without it, the last.",
         autocompletion=talk_ids,
         show_default=False,
     ),
@@ -30,11 +30,14 @@ IdArg = Annotated[
 IdsArg = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="[ID...]", help="Ids of talks, or their beginnings.", autocompletion=talk_ids, show_default=False
+        metavar="[ID...]",
+        help="IDs of conversations, or their beginnings.",
+        autocompletion=talk_ids,
+        show_default=False,
     ),
 ]
-LimitOpt = Annotated[int, typer.Option("-n", "--limit", min=0, help="Show at most so many, the last ones; 0: all.")]
-AllTurnsOpt = Annotated[bool, typer.Option("--all", help="Also the turns that were taken back.")]
+LimitOpt = Annotated[int, typer.Option("-n", "--limit", min=0, help="Show the last N; 0 for all.")]
+AllTurnsOpt = Annotated[bool, typer.Option("--all", help="Include what /undo took back.")]
 
 
 class Format(StrEnum):
@@ -43,9 +46,11 @@ class Format(StrEnum):
 
 
 def history(ctx: typer.Context, limit: LimitOpt = 20, json: opt.JsonListOpt = False) -> int | None:
-    """List the talks that were kept, show, search, export or delete them.
+    """List, search, show, export and delete conversations.
 
-    mmcli history   ·   mmcli history show 4k2f   ·   mmcli history search red circle
+    mmcli history
+    mmcli history show
+    mmcli history search circle
     """
     from mmcli import terminal
 
@@ -73,7 +78,11 @@ def history(ctx: typer.Context, limit: LimitOpt = 20, json: opt.JsonListOpt = Fa
 
 
 def show(talk: IdArg = None, everything: AllTurnsOpt = False, json: opt.JsonListOpt = False) -> int | None:
-    """Show a talk: questions, what the model got of the media, answers."""
+    """Show a conversation: questions, files, answers.
+
+    mmcli history show
+    mmcli history show --json
+    """
     from mmcli import terminal
 
     with _open() as store:
@@ -88,11 +97,15 @@ def show(talk: IdArg = None, everything: AllTurnsOpt = False, json: opt.JsonList
 
 
 def search(
-    words: Annotated[list[str], typer.Argument(metavar="WORDS...", help="All of them, in any order, or longer ones.")],
+    words: Annotated[list[str], typer.Argument(metavar="WORDS...", help="Words that must all be there, in any order.")],
     limit: LimitOpt = 20,
     json: opt.JsonListOpt = False,
 ) -> int | None:
-    """Find turns by words of their question, answer or media's names; capitals and accents don't matter."""
+    """Find conversations by their words. In questions, answers and file names; capitals and accents do not matter.
+
+    mmcli history search circle
+    mmcli history search yellow star --json
+    """
     from mmcli import terminal
     from mmcli.history import words as texts
 
@@ -119,10 +132,14 @@ def search(
 
 def export(
     talks: IdsArg = None,
-    form: Annotated[Format, typer.Option("-f", "--format", help="Markdown, or JSON: an array of talks.")] = Format.md,
+    form: Annotated[Format, typer.Option("-f", "--format", help="Markdown or JSON.")] = Format.md,
     everything: AllTurnsOpt = False,
 ) -> int | None:
-    """Write talks to stdout, as Markdown or JSON; all of them where none is named."""
+    """Print conversations as Markdown or JSON. All of them, if you name none.
+
+    mmcli history export > conversations.md
+    mmcli history export -f json > conversations.json
+    """
     from mmcli import terminal
 
     documents = []
@@ -153,14 +170,16 @@ def delete(
     talks: IdsArg = None,
     older_than: Annotated[
         str | None,
-        typer.Option(
-            "--older-than", metavar="AGE", help="Talks in which nothing was said for so long: 12h, 30d, 8w, 1y."
-        ),
+        typer.Option("--older-than", metavar="AGE", help="Not continued for this long: 12h, 30d, 8w, 1y."),
     ] = None,
-    yes: Annotated[bool, typer.Option("-y", "--yes", help="Don't ask.")] = False,
+    yes: Annotated[bool, typer.Option("-y", "--yes", help="Delete without asking.")] = False,
     quiet: opt.QuietOpt = False,
 ) -> int | None:
-    """Delete talks for good, with the media that were kept for them; asks first."""
+    """Delete conversations for good. With the copies of files that were kept for them; asks first on a terminal.
+
+    mmcli history delete --older-than 30d
+    mmcli history delete --older-than 1y --yes
+    """
     from mmcli import terminal
 
     style = terminal.Style(quiet=quiet)
@@ -208,5 +227,5 @@ def _short(model: str) -> str:
 def _seconds(age: str) -> float:
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([hdwy])", age.strip().lower())
     if match is None:
-        raise UsageError(f"`{age}` is no age", hint="a number and h, d, w or y: 12h, 30d, 8w, 1y")
+        raise UsageError(f"`{age}` is not an age", hint="a number and h, d, w or y: 12h, 30d, 8w, 1y")
     return float(match[1]) * SECONDS[match[2]]

@@ -13,6 +13,8 @@ import typer
 
 from mmcli import errors
 from mmcli.commands import options as opt
+from mmcli.commands import speech_options as speech_opt
+from mmcli.commands.pages import RARE
 from mmcli.errors import BatchError, InputError, UsageError
 
 if TYPE_CHECKING:
@@ -47,7 +49,7 @@ def transcribe(
         list[str] | None,
         typer.Argument(
             metavar="[MEDIA...]",
-            help="Sounds or videos: paths, quoted globs, folders, URLs, or - for standard input.",
+            help="Sound or video files; - reads stdin. Also folders and URLs.",
             show_default=False,
         ),
     ] = None,
@@ -59,20 +61,27 @@ def transcribe(
             "-f",
             "--format",
             envvar="MMCLI_TRANSCRIPT_FORMAT",
-            help="Default: as the extension of -o says, or txt.",
-            show_default=False,
+            metavar="FORMAT",
+            help="srt or vtt for subtitles, or text. The ending of -o says it too.",
+            show_default="txt",
         ),
     ] = None,
     output: Annotated[
         str | None,
-        typer.Option("-o", "--output", help="A file, or a folder with a file for each sound; not there yet: NAME/."),
+        typer.Option(
+            "-o",
+            "--output",
+            metavar="PATH",
+            help="A file, or a folder with a file for each sound. End the name of a new folder with /.",
+        ),
     ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Write anew what is there already.")] = False,
-    speech_model: opt.SpeechModelOpt = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace transcripts that are there already.")] = False,
+    speech_model: speech_opt.SpeechModelOpt = None,
     yes: opt.YesOpt = False,
-    spoken_language: opt.SpokenLanguageOpt = None,
+    spoken_language: speech_opt.SpokenLanguageOpt = None,
     translate: Annotated[
-        bool, typer.Option("--translate", envvar="MMCLI_TRANSLATE", rich_help_panel=WORDS, help="Into English.")
+        bool,
+        typer.Option("--translate", envvar="MMCLI_TRANSLATE", rich_help_panel=WORDS, help="Translate into English."),
     ] = False,
     word_timestamps: Annotated[
         bool,
@@ -80,7 +89,7 @@ def transcribe(
             "--word-timestamps",
             envvar="MMCLI_WORD_TIMESTAMPS",
             rich_help_panel=WORDS,
-            help="Time every word; on a terminal, words it is unsure of are dim.",
+            help="Time every word. On a terminal, words it is unsure of are dim.",
         ),
     ] = False,
     hotwords: Annotated[
@@ -95,8 +104,9 @@ def transcribe(
             "--speech-prompt",
             envvar="MMCLI_SPEECH_PROMPT",
             rich_help_panel=WORDS,
-            help="What could stand before the first words: their style.",
+            help="Text that could come before, for its style.",
         ),
+        RARE,
     ] = None,
     vad: Annotated[
         bool,
@@ -104,20 +114,22 @@ def transcribe(
             "--vad/--no-vad",
             envvar="MMCLI_VAD",
             rich_help_panel=WORDS,
-            help="Leave out what is no speech: in silence, Whisper invents words.",
+            help="Skip what is not speech. In silence, Whisper invents words.",
         ),
+        RARE,
     ] = True,
     until_silence: Annotated[
         float | None,
         typer.Option(
             "--until-silence",
+            metavar="SECONDS",
             min=0.5,
             max=3600,
-            help="With --mic: end after so many seconds of silence.",
+            help="With --mic, stop after so much silence.",
             show_default=False,
         ),
     ] = None,
-    input_device: opt.InputDeviceOpt = None,
+    input_device: speech_opt.InputDeviceOpt = None,
     speech_batch: Annotated[
         int,
         typer.Option(
@@ -126,11 +138,12 @@ def transcribe(
             max=256,
             envvar="MMCLI_SPEECH_BATCH",
             rich_help_panel=opt.MACHINE,
-            help="Windows of 30 seconds that are worked on at once: faster on a GPU, and takes memory.",
+            help="Windows of 30 s worked on at once. Faster on a GPU, and takes memory.",
         ),
+        RARE,
     ] = 1,
-    speech_device: opt.SpeechDeviceOpt = opt.SpeechDevice.auto,
-    compute_type: opt.ComputeTypeOpt = opt.ComputeType.auto,
+    speech_device: speech_opt.SpeechDeviceOpt = speech_opt.SpeechDevice.auto,
+    compute_type: speech_opt.ComputeTypeOpt = speech_opt.ComputeType.auto,
     threads: opt.ThreadsOpt = None,
     json: Annotated[
         bool, typer.Option("--json", envvar="MMCLI_JSON", rich_help_panel=opt.OUTPUT, help="The same as -f json.")
@@ -139,9 +152,11 @@ def transcribe(
     verbose: opt.VerboseOpt = False,
     debug: opt.DebugOpt = False,
 ) -> int | None:
-    """Write down what is said in sounds and videos, or at the microphone.
+    """Turn speech into text or subtitles: sound, video, microphone.
 
-    mmcli transcribe talk.mp3   ·   mmcli transcribe lectures -f srt -o subtitles   ·   mmcli transcribe --mic
+    mmcli transcribe docs/sounds/question.ogg -m starter
+    mmcli transcribe docs/sounds -f srt -o subtitles/ -m starter
+    mmcli transcribe --mic -m starter
     """
     from mmcli import terminal
     from mmcli.commands import getting, hearing, transcripts

@@ -122,9 +122,9 @@ def _unknown(head: bytes, source: Source) -> InputError:
         return InputError(f"{source.shown} is {seems}: mmcli takes pictures, sounds and texts")
     if source.suffix in IMAGE_SUFFIXES | AUDIO_SUFFIXES:
         return InputError(
-            f"{source.shown} is of no known kind, whatever its name says", hint="does another program open it?"
+            f"{source.shown} has an unknown format, whatever its name says", hint="can another program open it?"
         )
-    return InputError(f"{source.shown} is of no known kind: mmcli takes pictures, sounds and texts")
+    return InputError(f"{source.shown} has an unknown format: mmcli reads pictures, sounds and texts")
 
 
 def _wanted(kinds: frozenset[str]) -> str:

@@ -7,6 +7,8 @@ from mmcli.terminal.clean import Cleaner, clean, escaped, one_line
 from mmcli.terminal.copying import copy
 from mmcli.terminal.findings import finding, finding_json
 from mmcli.terminal.hearing import bar, heard, heard_words, meter, no_chatter, said, said_json, said_segment
+from mmcli.terminal.help import Row as HelpRow
+from mmcli.terminal.help import help_found, help_page, help_pages
 from mmcli.terminal.keyboard import Hooks, Keyboard, open_keyboard
 from mmcli.terminal.kitty import tells_key_up
 from mmcli.terminal.output import (
@@ -38,6 +40,7 @@ __all__ = [
     "Called",
     "Captions",
     "Cleaner",
+    "HelpRow",
     "Hooks",
     "Keyboard",
     "OutputLost",
@@ -68,6 +71,9 @@ __all__ = [
     "guard",
     "heard",
     "heard_words",
+    "help_found",
+    "help_page",
+    "help_pages",
     "hit_json",
     "line",
     "meter",

@@ -51,7 +51,7 @@ class Hooks:
 
 
 class Keyboard(Protocol):
-    """Where messages come from. `is_person`: somebody reads along and can mend what went wrong.
+    """Where messages come from. `is_person`: somebody reads along and can fix what went wrong.
 
     Between its `with` and its end, what is typed while nobody reads is not echoed, and comes with the next `read`.
     """
