@@ -190,7 +190,7 @@ class Session:
 
     def attach(self, names: Sequence[str], *, recursive: bool = False) -> None:
         """Stage files, addresses and folders: all of them, or none where one is no good."""
-        self.stage(media.find(names, recursive=recursive, kinds=self._kinds()))
+        self.stage(media.find(names, recursive=recursive, kinds=self._kinds(), on_skipped=self.note))
 
     def stage(self, sources: Sequence[Source]) -> None:
         """Stage what the model can take of these sources: all or none; each is told."""
