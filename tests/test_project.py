@@ -52,7 +52,7 @@ MAY_NAME = {
     "llama_cpp": {"engine/library.py"},
     "rich": {"terminal/"},
     "markdown_it": {"terminal/"},
-    "av": {"media/audio.py"},
+    "av": {"media/audio.py", "media/soundtrack.py", "media/mixing.py"},
     "pillow_heif": {"media/images.py"},
     "httpx": {"media/web.py"},
     "httpx2": {"media/web.py", "models/hub.py"},
