@@ -63,7 +63,7 @@ MAY_NAME = {
     "prompt_toolkit": {"terminal/keyboard.py", "terminal/summoning.py"},
     "PIL": {"media/", "terminal/pixels.py", "terminal/graphics.py", "health/canary.py"},
     "sounddevice": {"health/microphone.py", "speech/devices.py"},
-    "faster_whisper": {"speech/transcriber.py", "speech/vad.py"},
+    "faster_whisper": {"speech/transcriber.py", "speech/vad.py", "speech/spans.py", "speech/windows.py"},
     "ctranslate2": {"speech/transcriber.py"},
     "numpy": {"media/", "engine/", "speech/", "terminal/pixels.py", "terminal/graphics.py"},
     "typer": {"main.py", "commands/"},

@@ -66,6 +66,10 @@ AttachOpt = Annotated[
     typer.Option("-a", "--attach", help="One more medium; may stand anywhere.", show_default=False),
 ]
 RecursiveOpt = Annotated[bool, typer.Option("-r", "--recursive", help="Look into sub-folders too.")]
+DamagedOkOpt = Annotated[
+    bool,
+    typer.Option("--damaged-ok", help="Take what is there of a sound that is cut short or damaged."),
+]
 ModelOpt = Annotated[
     str | None,
     typer.Option(

@@ -174,7 +174,7 @@ class File:
     """One transcript in a file: as NAME.part.EXTENSION while it grows, under its own name when it is whole.
 
     What an interruption leaves, whichever way it comes, is a file that can be read (of json, only where there was time
-    to end it): nothing heard is lost, and the next run does not take it for done.
+    to end it): nothing heard is lost, and the next run does not take it for done. Before the first words there is none.
     """
 
     def __init__(self, path: Path, name: str) -> None:
@@ -184,30 +184,28 @@ class File:
         self._format: Format = FORMATS[name]()
         self._growing = path.with_name(f"{path.stem}.part{path.suffix}")
         self._file: TextIO | None = None
+        self._opening = ""  # what stands before the first words
+        self._has_begun = False
         self.kept: Path | None = None  # what an interruption left
 
     def begin(self, transcript: Transcript) -> None:
-        try:
-            self._file = self._growing.open("a", encoding="utf-8", newline="\n", errors="backslashreplace")
-        except OSError as error:
-            raise InputError(f"`{self._growing}` cannot be written: {error.strerror}") from error
-        _lock(self._file, self._path)
-        self._file.truncate(0)
-        self._write(self._format.begin(transcript))
+        self._opening = self._format.begin(transcript)
+        if self._growing.exists():
+            self._open()  # another process may be writing it
 
     def segment(self, transcript: Transcript, segment: Segment) -> None:
-        self._write(self._format.segment(transcript, segment))
+        text = self._format.segment(transcript, segment)
+        if text:  # json has none before its end
+            self._write(text)
 
     def end(self, transcript: Transcript) -> None:
         """Whole, or the part that there is; nothing where nothing was heard before it broke off."""
-        assert self._file is not None, "begin comes first"
         if transcript.ending != "stop" and not transcript.segments:
-            self._file.truncate(0)
             return
-        self._write(self._format.end(transcript))
-        os.fsync(self._file.fileno())
+        file = self._write(self._format.end(transcript))
+        os.fsync(file.fileno())
         if transcript.ending == "stop":
-            self._file.close()  # Windows renames no open file
+            file.close()  # Windows renames no open file
             self._file = None
             os.replace(self._growing, self._path)
         else:
@@ -222,10 +220,26 @@ class File:
             if self._growing.exists() and not self._growing.stat().st_size:
                 self._growing.unlink()
 
-    def _write(self, text: str) -> None:
-        assert self._file is not None, "begin comes first"
-        self._file.write(text)
-        self._file.flush()
+    def _write(self, text: str) -> TextIO:
+        """The first text takes the place of what an earlier run left."""
+        file = self._open()
+        if not self._has_begun:
+            file.truncate(0)
+            file.write(self._opening)
+            self._has_begun = True
+        file.write(text)
+        file.flush()
+        return file
+
+    def _open(self) -> TextIO:
+        if self._file is None:
+            try:
+                file = self._growing.open("a", encoding="utf-8", newline="\n", errors="backslashreplace")
+            except OSError as error:
+                raise InputError(f"`{self._growing}` cannot be written: {error.strerror}") from error
+            _lock(file, self._path)
+            self._file = file
+        return self._file
 
 
 def _lock(file: TextIO, path: Path) -> None:

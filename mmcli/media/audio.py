@@ -46,12 +46,17 @@ def decode(
     notes: list[str] = []
     try:
         with av.open(io.BytesIO(data), "r", metadata_errors="ignore") as container:
-            stream, container_name = _sound(container, shown, sound_of_video, notes), container.format.name.split(",")[0]
+            stream, container_name = (
+                _sound(container, shown, sound_of_video, notes),
+                container.format.name.split(",")[0],
+            )
             pages = ogg.pages(data) if container_name == "ogg" else None
             promise = promises.promise(data, container, stream)
             if promise is not None and promise.of != "file" and promise.seconds > max_seconds:
                 raise _too_long(shown, promise.seconds, max_seconds)
-            track = soundtrack.read(container, stream, _clock(container, container_name, pages, sample_rate), max_seconds)
+            track = soundtrack.read(
+                container, stream, _clock(container, container_name, pages, sample_rate), max_seconds
+            )
             file_format = _format(container.format.name, suffix)
             source_rate, n_channels = stream.codec_context.sample_rate, stream.codec_context.channels
     except soundtrack.TooLong as error:

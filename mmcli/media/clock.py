@@ -98,3 +98,10 @@ def time_of(anchors: Sequence[tuple[int, float]], sample: float, sample_rate: in
     at = max(0, bisect.bisect_right(anchors, sample, key=lambda anchor: anchor[0]) - 1)
     first, seconds = anchors[at]
     return seconds + (sample - first) / sample_rate
+
+
+def in_words(seconds: float) -> str:
+    """`0:43`, `1:02:03`: a time in a sentence."""
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

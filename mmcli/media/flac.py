@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     import av
@@ -26,7 +27,8 @@ class Fingerprint:
     def feed(self, frame: av.AudioFrame) -> None:
         if not any(self._expected):
             return
-        samples, n_bits = frame.to_ndarray(), self._n_bits + 1
+        samples: NDArray[Any] = frame.to_ndarray()
+        n_bits = self._n_bits + 1
         if frame.format.is_planar:
             samples = np.ascontiguousarray(samples.T)  # (n, n_channels), as the fingerprint counts them
         numbers = samples.reshape(-1).astype("<i4") >> frame.format.bits - n_bits

@@ -1,7 +1,7 @@
 """How long a sound's own header says that it is, and whether the file is all there. Looks at bytes; decodes nothing.
 
-Only what was written by whoever made the file counts. FFmpeg also guesses lengths, from bit rates and from the end of
-the file, and tells the length of a whole film where that of its sound is wanted: neither says that a sound is cut short.
+Only what the writer of the file put there counts. FFmpeg also guesses lengths, from bit rates and from the end of the
+file, and gives the length of a whole film for that of its sound: neither says that a sound is cut short.
 """
 
 from __future__ import annotations
@@ -130,10 +130,8 @@ def _caf_end(data: bytes) -> int | None:
 
 def _fragments_end(data: bytes) -> int | None:
     """The end of an MP4 that was written piece by piece; of any other, its tables say what there is of each track."""
-    end, is_fragmented = None, False
-    for kind, _, end in suspect.boxes(data):
-        is_fragmented |= kind == b"moof"
-    return end if is_fragmented else None
+    boxes = list(suspect.boxes(data))
+    return boxes[-1][2] if any(kind == b"moof" for kind, _, _ in boxes) else None
 
 
 def _matroska_end(data: bytes) -> int | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import av
 import numpy as np
@@ -67,7 +68,7 @@ class _Reading:
             self.pause(silence)
         self.keep(self.mixer.feed(frame))
 
-    def broken(self, packet: av.Packet) -> None:
+    def broken(self, packet: av.Packet[Any]) -> None:
         data = bytes(packet)
         if data.startswith(_TAGS):
             return
@@ -77,9 +78,7 @@ class _Reading:
             self.n_broken += 1
 
 
-def read(
-    container: av.container.InputContainer, stream: av.AudioStream, clock: Clock, max_seconds: float
-) -> Track:
+def read(container: av.container.InputContainer, stream: av.AudioStream, clock: Clock, max_seconds: float) -> Track:
     """Decode a track to its end, or to where the container breaks off; what cannot be decoded is left out.
 
     TooLong where there is more than `max_seconds` of it.
@@ -117,7 +116,7 @@ def _fingerprint(container: av.container.InputContainer, stream: av.AudioStream)
     return Fingerprint(extra) if is_flac and extra else None
 
 
-def _decode(packet: av.Packet, reading: _Reading) -> None:
+def _decode(packet: av.Packet[Any], reading: _Reading) -> None:
     try:
         frames = packet.decode()
     except av.FFmpegError:

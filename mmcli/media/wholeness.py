@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mmcli.errors import InputError
 from mmcli.media import promises
-from mmcli.media.clock import JUMP, Gap
+from mmcli.media.clock import JUMP, Gap, in_words
 from mmcli.media.ogg import Pages
 from mmcli.media.promises import Promise
 from mmcli.media.soundtrack import Track
@@ -54,7 +54,7 @@ def check(
     pauses = [gap for gap in track.clock.gaps if gap.seconds > JUMP]
     if pauses and not lost:
         seconds = sum(gap.seconds for gap in pauses)
-        where = f"at {at(pauses[0].start)}" if len(pauses) == 1 else f"in {len(pauses)} places"
+        where = f"at {in_words(pauses[0].start)}" if len(pauses) == 1 else f"in {len(pauses)} places"
         notes.append(f"no sound for {seconds:.1f} s {where}: its time stamps jump")
     return notes
 
@@ -78,22 +78,13 @@ def _missing_at_end(promise: Promise | None, track: Track) -> float:
 
 def _refused(shown: str, text: str, damaged_ok: bool) -> list[str]:
     if not damaged_ok:
-        raise InputError(
-            f"{shown} is {text}", hint="copy or download it again; --damaged-ok takes what is there"
-        )
+        raise InputError(f"{shown} is {text}", hint="copy or download it again; --damaged-ok takes what is there")
     return [f"{text}; taken as it is"]
 
 
 def _where(lost: float, gaps: list[Gap]) -> str:
-    return f", at {at(gaps[0].start)}" if lost and len(gaps) == 1 else ""
+    return f", at {in_words(gaps[0].start)}" if lost and len(gaps) == 1 else ""
 
 
 def _short(seconds: float) -> str:
     return f"{seconds:.1f}" if seconds >= 0.1 else f"{seconds:.2f}"
-
-
-def at(seconds: float) -> str:
-    """`0:43`, `1:02:03`: a time in a sentence."""
-    minutes, rest = divmod(int(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
