@@ -16,6 +16,7 @@ def chat(
     media: opt.TalkMediaArg = None,
     attach: opt.AttachOpt = None,
     recursive: opt.RecursiveOpt = False,
+    damaged_ok: opt.DamagedOkOpt = False,
     model: opt.ModelOpt = None,
     mmproj: opt.MmprojOpt = None,
     yes: opt.YesOpt = False,
@@ -72,7 +73,9 @@ def chat(
     recorder = remembering.recorder(history, keep_media, style)
     with recorder, speaking.opened(wish, machine, yes=yes, style=style) as aloud:
         kind = functools.partial(SpokenSession, aloud=aloud) if aloud.is_wanted else Session
-        with kind(chosen, machine, wishes, style, recorder, max_megapixels=max_megapixels, yes=yes) as session:
+        with kind(
+            chosen, machine, wishes, style, recorder, max_megapixels=max_megapixels, damaged_ok=damaged_ok, yes=yes
+        ) as session:
             session.take_up(talk, setup)
             session.attach([*(media or ()), *(attach or ())], recursive=recursive)
             return session.run(typed=remembering.typed_lines() if history else None)

@@ -12,7 +12,7 @@ from mmcli.errors import InputError, MmcliError, ModelError
 
 if TYPE_CHECKING:
     from mmcli.engine import Message, Part
-    from mmcli.media import Audio
+    from mmcli.media import Audio, Medium
     from mmcli.models import Model, SpeechModel, Wanted
     from mmcli.speech.journal import Journal
     from mmcli.speech.transcriber import Heard, Listening, Transcriber
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from mmcli.terminal import Progress, Style
 
 TIMED_FROM = 60.0  # seconds: in a longer sound, people ask when something was said
+SHORTEST = 0.1  # seconds of sound that a model is given
 KEPT = "transcripts"  # in the cache folder: what was heard of sounds that are not done
 MOST_PARTS = 5  # of speech without words that are named in a note
 
@@ -184,6 +185,19 @@ def writer(model: Model | Wanted, name: str | None, *, yes: bool, style: Style) 
     return getting.speech(name, yes=yes, style=style)
 
 
+def require_length(medium: Medium) -> None:
+    """InputError for a sound in which no model could hear anything: the encoders want a few frames at least."""
+    from mmcli.media import Audio
+
+    if isinstance(medium, Audio) and len(medium.samples) < SHORTEST * medium.sample_rate:
+        milliseconds = 1000 * len(medium.samples) / medium.sample_rate
+        raise InputError(
+            f"`{medium.receipt.source}` is too short to be heard: {milliseconds:.3g} of at least"
+            f" {1000 * SHORTEST:.0f} milliseconds",
+            hint="is it the right file?",
+        )
+
+
 def as_heard(messages: list[Message], writer: SpeechModel | None, model: str, style: Style) -> list[Message]:
     """The messages as `model` gets them: its sounds as they are, or what `writer` hears in them; receipts say which.
 
@@ -199,6 +213,7 @@ def as_heard(messages: list[Message], writer: SpeechModel | None, model: str, st
     def told(part: Part) -> Part:
         if not isinstance(part, Audio):
             return part
+        require_length(part)
         return replace(part, receipt=replace(part.receipt, heard_as="sound", heard_by=model))
 
     return [replace(message, parts=tuple(map(told, message.parts))) for message in messages]
@@ -227,7 +242,8 @@ def _written(messages: list[Message], writer: SpeechModel, reader: str, style: S
                 )
             text = f"{part.receipt.source}: `{reader}` cannot hear; it gets what {writer.name} wrote down"
             terminal.notice(text, style)
-            return of_sound(part.receipt, _with_times(transcript), writer.name)
+            receipt = replace(part.receipt, notes=transcript.notes)
+            return of_sound(receipt, _with_times(transcript), writer.name)
 
         return [replace(message, parts=tuple(map(in_words, message.parts))) for message in messages]
 

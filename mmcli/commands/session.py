@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from mmcli import errors, interrupts, media, talk, terminal
-from mmcli.commands import remembering, running, slash
+from mmcli.commands import hearing, remembering, running, slash
 from mmcli.commands.preparing import Preparing
 from mmcli.errors import MmcliError
 from mmcli.media import capture
@@ -42,6 +42,7 @@ class Session:
         recorder: Recorder,
         *,
         max_megapixels: float = 100.0,
+        damaged_ok: bool = False,
         yes: bool = False,
     ) -> None:
         self.model, self.style, self.yes = model, style, yes
@@ -53,6 +54,7 @@ class Session:
         self.is_over = False
         self.own_keys: Sequence[tuple[str, str]] = ()  # beside those of every chat, for /help
         self._machine, self._wishes, self._max_megapixels = machine, wishes, max_megapixels
+        self._damaged_ok = damaged_ok
         self._loading = self._new_loading()
         self._preparing = Preparing(self._refresh)
         self._mmproj: Path | None = None  # that was chosen by its path
@@ -213,7 +215,7 @@ class Session:
         """Decode a source; what lies nowhere is kept beside the history, or going on would miss it."""
         lies_nowhere = source.name in (capture.CLIPBOARD, capture.SCREEN)
         collect = functools.partial(self.recorder.collect, always=lies_nowhere)
-        return media.load(source, max_megapixels=self._max_megapixels, on_data=collect)
+        return media.load(source, max_megapixels=self._max_megapixels, damaged_ok=self._damaged_ok, on_data=collect)
 
     # which talk it is
 
@@ -370,9 +372,11 @@ class Session:
 
 
 def require(model: Model, loaded: Sequence[Medium]) -> None:
-    """ModelError unless the model can take these media."""
+    """ModelError unless the model can take these media; InputError for a sound that is too short."""
     kinds = {medium.receipt.kind for medium in loaded}
     model.require(sight="image" in kinds, hearing="audio" in kinds)
+    for medium in loaded:
+        hearing.require_length(medium)
 
 
 def _needs_projector(source: Source) -> bool:

@@ -30,6 +30,7 @@ def voice(
     media: opt.TalkMediaArg = None,
     attach: opt.AttachOpt = None,
     recursive: opt.RecursiveOpt = False,
+    damaged_ok: opt.DamagedOkOpt = False,
     talk_mode: Annotated[
         TalkMode,
         typer.Option(
@@ -157,7 +158,7 @@ def voice(
         }
         manner = Manner(talk_mode.value, barge_in, half_duplex)
         recorder = remembering.recorder(history, keep_media, style)
-        limits = {"max_megapixels": max_megapixels, "yes": yes}
+        limits = {"max_megapixels": max_megapixels, "damaged_ok": damaged_ok, "yes": yes}
         with (
             recorder,
             speaking.opened(wish, machine, yes=yes, style=style) as aloud,

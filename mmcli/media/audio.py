@@ -17,6 +17,7 @@ from mmcli.media.types import Audio, Receipt
 
 SAMPLE_RATE = 16_000  # Hz, what Whisper and the audio encoders of libmtmd expect
 MAX_SECONDS = 3600.0
+OPUS_RATE = 48_000  # Hz, in which Opus counts time, whatever rate its sound had
 BRIEF = 0.1  # seconds: what is shorter is not worth a note
 # Containers in which 0 is the beginning of the file; in others, what comes first begins at 0, whatever its stamp says.
 _OWN_ZERO = frozenset("asf avi flv matroska mov nut".split())
@@ -50,7 +51,8 @@ def decode(
                 _sound(container, shown, sound_of_video, notes),
                 container.format.name.split(",")[0],
             )
-            pages = ogg.pages(data) if container_name == "ogg" else None
+            granules = OPUS_RATE if stream.codec_context.name == "opus" else stream.codec_context.sample_rate
+            pages = ogg.pages(data, granules) if container_name == "ogg" else None
             promise = promises.promise(data, container, stream)
             if promise is not None and promise.of != "file" and promise.seconds > max_seconds:
                 raise _too_long(shown, promise.seconds, max_seconds)

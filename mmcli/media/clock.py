@@ -37,6 +37,7 @@ class Clock:
     anchors: list[tuple[int, float]] = field(default_factory=list)  # (sample, seconds), both ascending
     gaps: list[Gap] = field(default_factory=list)  # the longest of them
     lost: float = 0.0  # seconds between frames in all, short ones too
+    heard: float = 0.0  # seconds of all frames
     _base: float = 0.0  # seconds to add to a stamp, after another clock began
     _stamped: float = 0.0  # where the frame before ended by its stamp
     _counted: float = 0.0  # where it ended by its samples, from the last anchor on
@@ -67,6 +68,7 @@ class Clock:
             self.anchors.append((round(self._n_samples), at))
             self._counted = at
         self._add(seconds)
+        self.heard += seconds
         self._stamped = at + seconds
         return silence
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 FULL_SCALE = 32768  # of the 16-bit samples that are asked of the resampler
 BATCH = 32_768  # samples that are resampled at once: for single frames, FFmpeg's filters take longer than its decoders
-FAR_BELOW = 0.1  # of the loudest channel's energy: a mix with less is one in which they cancel (10 dB)
+FAR_BELOW = 0.2  # of the energy that unrelated channels would give: a mix with less is one in which they cancel (7 dB)
 AUDIBLE = 30.0  # the root mean square of 16-bit samples (-60 dBFS) under which nothing is there to be cancelled
 
 
@@ -53,6 +53,7 @@ class Mixer:
         self._to_mono = resampler(self._rate)
         n_channels = len(frame.layout.channels)
         self._apart = av.AudioResampler("s16", frame.layout, self._rate) if n_channels > 1 else None
+        self._weights = _weights(frame.layout) if self._apart is not None else np.zeros(0)
         self._waiting = np.zeros((0, n_channels), np.int16)  # whose mix is still to come
 
     def _mixed(self, batch: av.AudioFrame | None) -> Iterator[NDArray[np.int16]]:
@@ -70,7 +71,7 @@ class Mixer:
         window = self._rate // 2
         for start in range(0, len(apart), window):
             mixed, channels = mono[start : start + window], apart[start : start + window]
-            chosen = _cancelled_by(mixed, channels[: len(mixed)])
+            chosen = _taken_alone(mixed, channels[: len(mixed)], self._weights)
             if chosen is not None:
                 mono[start : start + window] = channels[: len(mixed), chosen]
                 self.n_cancelled += len(mixed)
@@ -78,13 +79,26 @@ class Mixer:
         return mono
 
 
-def _cancelled_by(mixed: NDArray[np.int16], channels: NDArray[np.int16]) -> int | None:
-    """The first loud one of (n, n_channels) channels, if their mix is far below it."""
-    energies = [_energy(channel) for channel in channels.T]
-    loudest = max(energies)
-    if loudest < AUDIBLE**2 * len(mixed) or _energy(mixed) >= FAR_BELOW * loudest:
+def _taken_alone(mixed: NDArray[np.int16], channels: NDArray[np.int16], weights: NDArray[np.float64]) -> int | None:
+    """The first loud one of (n, n_channels) channels, if they cancel each other out; `weights` are those of the mix."""
+    energies = np.array([_energy(channel) for channel in channels.T])
+    loudest = float(energies.max())
+    unrelated = float(np.dot(np.square(weights), energies))
+    if loudest < AUDIBLE**2 * len(mixed) or _energy(mixed) >= FAR_BELOW * unrelated:
         return None
-    return next(i for i, energy in enumerate(energies) if energy >= loudest / 2)
+    return int(np.argmax(energies >= loudest / 2))
+
+
+def _weights(layout: av.AudioLayout) -> NDArray[np.float64]:
+    """How much of each channel comes into FFmpeg's mix, heard from a sound in which they speak one by one."""
+    n_channels, length, level = len(layout.channels), 64, 10_000
+    samples = np.repeat(np.eye(n_channels, dtype=np.int16) * level, length, axis=0)  # (n_channels * length, n_channels)
+    frame = av.AudioFrame(format="s16", layout=layout, samples=len(samples))
+    frame.sample_rate = 16_000
+    frame.planes[0].update(samples.tobytes().ljust(frame.planes[0].buffer_size, b"\0"))
+    mix = resampler(16_000)
+    mono = _joined(mix.resample(frame) + mix.resample(None))
+    return mono[length // 2 :: length][:n_channels] / level
 
 
 def resampler(sample_rate: int) -> av.AudioResampler:
@@ -97,9 +111,9 @@ def uncancelled(block: NDArray[np.float32]) -> NDArray[np.float32]:
     if block.shape[1] < 2:
         return block
     energies, mixed = np.square(block).sum(axis=0), np.square(block.mean(axis=1)).sum()
-    loudest = int(np.argmax(energies))
-    if mixed >= FAR_BELOW * energies[loudest]:
+    if mixed >= FAR_BELOW * energies.sum() / block.shape[1] ** 2:
         return block
+    loudest = int(np.argmax(energies))
     return np.repeat(block[:, loudest : loudest + 1], block.shape[1], axis=1)
 
 

@@ -43,6 +43,7 @@ class _Reading:
     clock: Clock
     mixer: Mixer
     fingerprint: Fingerprint | None
+    tick: float  # seconds that the track's time stamps count
     n_packets: int = 0
     n_broken: int = 0
     n_blank: int = 0  # broken packets of nothing but zeros: padding, unless sound follows
@@ -60,7 +61,7 @@ class _Reading:
         self.keep(iter([np.zeros(round(seconds * self.clock.sample_rate), np.int16)]))
 
     def frame(self, frame: av.AudioFrame) -> None:
-        stamp = None if frame.pts is None or frame.time_base is None else float(frame.pts * frame.time_base)
+        stamp = None if frame.pts is None else frame.pts * self.tick
         if self.fingerprint is not None:
             self.fingerprint.feed(frame)
         silence = self.clock.frame(stamp, frame.samples / frame.sample_rate)
@@ -83,15 +84,17 @@ def read(container: av.container.InputContainer, stream: av.AudioStream, clock: 
 
     TooLong where there is more than `max_seconds` of it.
     """
-    reading = _Reading(clock, Mixer(clock.sample_rate), _fingerprint(container, stream))
+    ticks = {each.index: float(each.time_base or 0) for each in container.streams}  # seconds; fractions would take long
+    reading = _Reading(clock, Mixer(clock.sample_rate), _fingerprint(container, stream), ticks[stream.index])
     if stream.codec_context.name in _WITH_CHECKSUMS:
         stream.codec_context.options = _CHECKED
     try:
         for packet in container.demux():
-            if packet.pts is not None and packet.time_base is not None:
-                end = packet.pts + (packet.duration or 0)
-                reading.last = max(reading.last, float(end * packet.time_base) - clock.zero)
-            if packet.stream_index == stream.index:
+            index = packet.stream_index
+            if packet.pts is not None:
+                end = (packet.pts + (packet.duration or 0)) * ticks.get(index, 0.0)
+                reading.last = max(reading.last, end - clock.zero)
+            if index == stream.index:
                 _decode(packet, reading)
             if reading.n_samples > max_seconds * clock.sample_rate:
                 raise TooLong

@@ -31,11 +31,11 @@ def check(
     notes, end = [], promises.data_end(data) or 0
     if end > len(data) and _is_too_much(len(data), end, file_format, promise):
         notes += _refused(shown, "cut short: its end is missing", damaged_ok)
-    lost = track.clock.lost if file_format in _NO_PAUSES or (pages is not None and pages.n_lost) else 0.0
-    ending = _missing_at_end(promise, track)
+    lost, ending = _lost(file_format, track, pages), _missing_at_end(promise, track)
     if promise is not None and promise.of == "frames":
         lost = 0.0  # frames are counted: those between others are among the missing ones
-    missing, whole = lost + ending, promise.seconds if promise is not None else track.clock.end
+    missing = lost + ending
+    whole = promise.seconds if promise is not None else max(track.clock.end, track.clock.heard + missing)
     if missing > MOST_MISSING * whole + SLACK:
         text = f"cut short or damaged: {max(0.0, whole - missing):.1f} of {whole:.1f} seconds came out"
         notes += _refused(shown, text, damaged_ok)
@@ -62,7 +62,17 @@ def check(
 def _is_too_much(n_bytes: int, end: int, file_format: str, promise: Promise | None) -> bool:
     """Is a file that ends before its header says so to be refused? Where seconds are promised, they decide."""
     is_known = promise is not None and promise.of == "file"
+    if file_format == "mov":  # written piece by piece, so that what there is can be used
+        return False
     return file_format == "wav" or (not is_known and n_bytes < (1 - MOST_MISSING) * end)
+
+
+def _lost(file_format: str, track: Track, pages: Pages | None) -> float:
+    """Seconds that are missing for certain in the middle; of an Ogg with damaged pages, also at its end."""
+    if pages is None or not pages.n_lost:
+        return track.clock.lost if file_format in _NO_PAUSES else 0.0
+    by_pages = pages.end - track.clock.zero - track.clock.heard if pages.end else 0.0
+    return max(track.clock.lost, by_pages if by_pages > DELAY else 0.0)
 
 
 def _missing_at_end(promise: Promise | None, track: Track) -> float:
