@@ -268,7 +268,7 @@ class Transcriber:
         parts = [(0, len(sound))]
         if listening.vad:
             parts = speech_in_windows(sound, self._window) if at_once else speech(sound)
-        if not parts:
+        if not parts or not len(sound):
             return
         is_new = heard.takes([(unit.start + first, unit.start + behind) for first, behind in parts])
         spoken = np.concatenate([sound[first:behind] for first, behind in parts])
@@ -360,7 +360,7 @@ class _Within:
         """Times in the whole sound: not before what came before, and never of no length."""
         start = max(before, min(start + self._offset, self._end - SHORTEST))
         end = max(start + SHORTEST, min(end + self._offset, self._end))
-        return round(start, 3), round(end, 3)
+        return round(float(start), 3), round(float(end), 3)
 
 
 def _load_error(error: Exception, name: str, device: str) -> Exception:
