@@ -16,6 +16,7 @@ DRIFT = 0.1  # seconds by which stamps and samples may disagree before an anchor
 BACK = 1.0  # seconds: a stamp that is so much earlier belongs to another clock, as where two recordings were joined
 LOST = 0.004  # seconds between two frames that are no rounding where stamps are exact: a packet is missing
 MOST_SILENCE = 10.0  # seconds of a pause that become silence
+MOST_IN_ALL = 600.0  # seconds of silence for all pauses of a sound: stamps may be damaged all over
 MOST_GAPS = 100  # that are remembered one by one
 
 
@@ -42,6 +43,7 @@ class Clock:
     _stamped: float = 0.0  # where the frame before ended by its stamp
     _counted: float = 0.0  # where it ended by its samples, from the last anchor on
     _n_samples: float = 0.0
+    _silence: float = 0.0  # seconds put between frames so far
 
     @property
     def start(self) -> float:
@@ -62,7 +64,8 @@ class Clock:
             self.lost += jump
             self._remember(Gap(self._stamped, jump))
         drift = at - self._counted
-        silence = min(drift, MOST_SILENCE) if jump > JUMP and drift > 0 else 0.0
+        silence = min(drift, MOST_SILENCE, MOST_IN_ALL - self._silence) if jump > JUMP and drift > 0 else 0.0
+        self._silence += silence
         self._add(silence)
         if abs(at - self._counted) > DRIFT:
             self.anchors.append((round(self._n_samples), at))
