@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from mmcli import tomlfile
 from mmcli.errors import UsageError
+
+EDIT = "fix it: `mmcli config edit`"
 
 
 def config_file() -> Path:
@@ -40,50 +44,61 @@ def data_dir() -> Path:
     return Path(platformdirs.user_data_dir("mmcli", appauthor=False))
 
 
-def load(known: Mapping[str, bool], complain: Callable[[str, Any], str | None]) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Chosen:
+    """What config.toml sets: each setting's value, and the key it stands under there, which may be an old name."""
+
+    values: dict[str, Any] = field(default_factory=dict)
+    keys: dict[str, str] = field(default_factory=dict)
+
+
+def load(
+    known: Mapping[str, bool], complain: Callable[[str, Any], str | None], renamed: Mapping[str, str] | None = None
+) -> Chosen:
     """The settings of config.toml under the options' own names (`max_tokens` or `max-tokens`), checked.
 
     `known` are the names there are, and whether each of them takes a list; `complain` says what is wrong with a
-    value. UsageError with the line where a key is unknown or a value bad.
+    value; `renamed` maps old names to those of today. UsageError with the line where a key is unknown or a value bad.
     """
     path = config_file()
     text = read(path)
+    chosen = Chosen()
     if text is None:
-        return {}
-    import tomllib
-
-    try:
-        table: Mapping[str, Any] = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"`{path}` is not valid TOML: {error}", hint="mend it: `mmcli config edit`") from error
-    settings: dict[str, Any] = {}
-    for key, value in table.items():
+        return chosen
+    for key, value in tomlfile.parse(text, f"`{path}`", hint=EDIT).items():
         name = key.replace("-", "_")
-        where = f"line {line_of(text, key)} of `{path}`"
+        name = (renamed or {}).get(name, name)
+
+        def wrong(what: str, key: str = key, hint: str | None = EDIT) -> UsageError:
+            return UsageError(f"line {tomlfile.line_of(text, key)} of `{path}` sets `{key}`{what}", hint=hint)
+
         if name not in known:
-            raise UsageError(f"{where} sets `{key}`, which is no setting", hint=closest(key, known))
-        if name in settings:
-            raise UsageError(f"{where} sets `{key}` a second time: `-` and `_` are the same")
+            raise wrong(", which is not a setting", hint=closest(key, known))
+        if name in chosen.values:
+            raise wrong(f" a second time: `{chosen.keys[name]}` is the same setting", hint="take one of them out")
         if isinstance(value, list | dict) and not (known[name] and isinstance(value, list)):
-            raise UsageError(f"{where} sets `{key}` to more than one value")
-        settings[name] = [value] if known[name] and not isinstance(value, list) else value
-        if complaint := complain(name, settings[name]):
-            raise UsageError(f"{where} sets `{key}` to a bad value: {complaint}", hint="mend it: `mmcli config edit`")
-    return settings
+            raise wrong(" to more than one value")
+        chosen.values[name] = [value] if known[name] and not isinstance(value, list) else value
+        chosen.keys[name] = key
+        if complaint := complain(name, chosen.values[name]):
+            raise wrong(f" to a bad value: {complaint}")
+    return chosen
 
 
 def read(path: Path) -> str | None:
     """The text of config.toml; None where there is none and none was named."""
     try:
-        return path.read_bytes().decode()
+        return tomlfile.read(path)
     except FileNotFoundError as error:
         if os.environ.get("MMCLI_CONFIG"):
             raise UsageError(f"there is no file `{path}`", hint="MMCLI_CONFIG names it") from error
         return None
-    except UnicodeDecodeError as error:
-        raise UsageError(f"`{path}` is not valid UTF-8, so it is no TOML", hint="mend it, or move it away") from error
-    except OSError as error:
-        raise UsageError(f"cannot read `{path}`: {error.strerror}") from error
+
+
+def place(key: str) -> str:
+    """Where config.toml sets a key, in words: "line 3 of `/home/me/.config/mmcli/config.toml`"."""
+    path = config_file()
+    return f"line {tomlfile.line_of(read(path) or '', key)} of `{path}`"
 
 
 def closest(key: str, names: Iterable[str]) -> str:
@@ -93,24 +108,3 @@ def closest(key: str, names: Iterable[str]) -> str:
     known = sorted(names)
     close = difflib.get_close_matches(key.replace("-", "_"), known, n=1)
     return f"did you mean `{close[0]}`?" if close else f"known are: {', '.join(known)}"
-
-
-def line_of(text: str, key: str) -> int:
-    """The line, from 1 on, in which a valid TOML text begins to set a top-level key.
-
-    tomllib tells no lines. But a text cut off before the key is TOML without it, and what is cut off within the
-    key's value, or within another's, is none.
-    """
-    import tomllib
-
-    lines = text.splitlines(keepends=True)
-    before = 0
-    for end in range(1, len(lines) + 1):
-        try:
-            table = tomllib.loads("".join(lines[:end]))
-        except tomllib.TOMLDecodeError:
-            continue
-        if key in table:
-            return before + 1
-        before = end
-    return before + 1

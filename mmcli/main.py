@@ -20,7 +20,7 @@ import typer
 from typer.main import get_command
 
 from mmcli import __version__, errors, interrupts, terminal
-from mmcli.commands import completion, history, settings
+from mmcli.commands import completion, history, settings, spelling
 from mmcli.commands import options as opt
 from mmcli.commands.ask import ask
 from mmcli.commands.caption import caption
@@ -76,10 +76,14 @@ def _running(function: Callable[..., int | None]) -> Callable[..., int]:
     @functools.wraps(function)
     def run(*args: Any, offline: bool = False, **kwargs: Any) -> int:
         is_offline = _go_offline(offline)
+        is_json = bool(kwargs.get("json") or kwargs.get("jsonl"))
+        style = terminal.Style(json=is_json, quiet=bool(kwargs.get("quiet")))
+        for note in spelling.notes(kwargs):
+            terminal.notice(note, style)
         try:
             status = function(*args, **kwargs) or 0
             if is_offline and kwargs.get("verbose"):
-                _tell_offline(terminal.Style(json=bool(kwargs.get("json")), quiet=bool(kwargs.get("quiet"))))
+                _tell_offline(style)
             return status
         except BrokenPipeError as error:
             raise _ClosedPipe from error
@@ -95,7 +99,7 @@ def _running(function: Callable[..., int | None]) -> Callable[..., int]:
 def _command(function: Callable[..., int | None], parent: typer.Typer = app) -> None:
     """Register a command under its function's name."""
     name = function.__name__.rstrip("_")
-    own_class = getattr(function, "command_class", None)
+    own_class = getattr(function, "command_class", spelling.Command)
     short = IN_SHORT.get(name) if parent is app else None
     parent.command(name, cls=own_class, short_help=short)(_running(function))
 
@@ -223,11 +227,13 @@ def run(arguments: list[str]) -> int:
         command = get_command(app)
         if completion.VARIABLE in os.environ:
             return completion.reply(command, arguments, os.environ)
+        spelling.forget()
+        spelling.take_variables(os.environ)
         chosen: dict[str, Any] = {}
         bad_config: errors.UsageError | None = None
         if arguments and not {"-h", "--help", "-V", "--version"} & set(arguments):  # help must not need a good file
             try:
-                chosen = settings.load(command)
+                chosen = settings.take(command)
             except errors.UsageError as error:
                 if arguments[0] not in (doctor.__name__, settings.config.__name__):
                     raise
@@ -282,4 +288,4 @@ def _usage(error: typer.TyperException, arguments: list[str]) -> errors.UsageErr
     hint = f"see `{path} --help`"
     if not command and "Did you mean" not in message and not arguments[0].startswith("-"):
         hint += ', or ask: mmcli ask photo.jpg "What is this?"'
-    return errors.UsageError(message.rstrip("."), hint=hint)
+    return errors.UsageError(settings.clipped(message.rstrip(".")), hint=hint)

@@ -305,7 +305,9 @@ def test_a_style_a_language_and_facts_reach_the_model(caption: Caption, two: Pat
     exif[0x0110], exif[0x0132] = "Shoe\x1b[31mbox <|im_end|> 5", "2024:05:03 14:22:10"
     exif.get_ifd(0x8825).update({1: "N", 2: (52.0, 30.0, 58.68), 3: "E", 4: (13.0, 22.0, 39.72)})
     Image.open(two).convert("RGB").save(tmp_path / "facts.jpg", exif=exif)
-    done = caption("facts.jpg", "--context", "exif", "--style", "alt-text", "--language", "de", "--debug", "--jsonl")
+    done = caption(
+        "facts.jpg", "--facts", "exif", "--style", "alt-text", "--answer-language", "de", "--debug", "--jsonl"
+    )
     assert "Write a short alt text" in done.prompt and "Answer in German." in done.prompt
     for line in ("- date: 2024-05-03 14:22", "- position: 52.5163 N, 13.3777 E", "- camera: Shoe [31mbox"):
         assert line in done.prompt

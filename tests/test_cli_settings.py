@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 import sys
 import tomllib
 from pathlib import Path
@@ -83,10 +85,10 @@ def test_mmcli_config_names_another_file(mmcli: Run, two: Path, tmp_path: Path) 
 @pytest.mark.parametrize(
     ("text", "line", "error", "hint"),
     [
-        ("modle = 'starter'", 1, "`modle`, which is no setting", "`model`"),
-        ("zzz = 1", 1, "`zzz`, which is no setting", "max_tokens"),
-        ("question = 'What?'", 1, "`question`, which is no setting", "model"),  # an argument is no setting
-        ("# mine\n\n[ask]\nmodel = 'starter'", 3, "`ask`, which is no setting", "model"),
+        ("modle = 'starter'", 1, "`modle`, which is not a setting", "`model`"),
+        ("zzz = 1", 1, "`zzz`, which is not a setting", "max_tokens"),
+        ("question = 'What?'", 1, "`question`, which is not a setting", "model"),  # an argument is no setting
+        ("# mine\n\n[ask]\nmodel = 'starter'", 3, "`ask`, which is not a setting", "model"),
         ("max_tokens = 'many'", 1, "`max_tokens` to a bad value: `many` is no number", "config edit"),
         ("max_tokens = 2.5", 1, "`max_tokens` to a bad value: `2.5` is no whole number", "config edit"),
         ("seed = true", 1, "`seed` to a bad value: `true` is no number", "config edit"),
@@ -138,6 +140,60 @@ def test_a_file_that_is_no_text_is_told(mmcli: Run, config: Path) -> None:
     assert "Errno" not in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ('model = "a\\u0000b"', "line 1 of `CONFIG` sets `model` to a bad value: the text holds a NUL character"),
+        ('\nmmproj = "\\u0000"', "line 2 of `CONFIG` sets `mmproj` to a bad value: the text holds a NUL"),
+        ('stop = ["a", "\\u0000"]', "line 1 of `CONFIG` sets `stop` to a bad value: the text holds a NUL"),
+        ("mo\0del = 'a'", "`CONFIG` is not valid TOML"),
+        (f"model = {'[' * 5000}{']' * 5000}", "`CONFIG` nests brackets too deeply"),
+        (f"seed = {'9' * 5000}", "`CONFIG` holds a number with too many digits"),
+        (f"seed = {'9' * 4000}", "line 1 of `CONFIG` sets `seed` to a bad value: the number is too large"),
+        (f"seed = 0x{'f' * 9000}", "line 1 of `CONFIG` sets `seed` to a bad value: the number is too large"),
+        (f"temperature = -{'9' * 400}", "sets `temperature` to a bad value: the number is too large"),
+        ("#\n" * 8000 + "zzz = 1", "line 8001 of `CONFIG` sets `zzz`, which is not a setting"),
+        ("#" * 1_100_000, "`CONFIG` is larger than 1 MB"),
+    ],
+    ids=["NUL", "NUL in a path", "NUL in a list", "raw NUL", "brackets", "digits", "int", "hex", "float", "line", "MB"],
+)
+def test_whatever_the_file_holds_is_one_sentence(mmcli: Run, config: Path, text: str, told: str) -> None:
+    config.write_text(text)
+    done = mmcli("ask", WHAT, "-m", "starter")
+    assert (done.status, done.stdout) == (2, "")
+    assert told.replace("CONFIG", str(config)) in done.stderr.splitlines()[0]
+    assert len(done.stderr) < 3000
+    assert mmcli("config", "set", "seed", "3").status in (0, 2)  # no bug either
+    if told.startswith("`CONFIG`"):
+        assert config.read_text() == text, "it is not written over what cannot be read"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes and devices")
+def test_a_pipe_or_a_device_is_no_settings_file_and_is_never_replaced(
+    mmcli: Run, config: Path, tmp_path: Path, home: Path
+) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for name in (str(tmp_path / "pipe"), "/dev/zero"):
+        done = mmcli("models", env={"MMCLI_CONFIG": name})
+        assert (done.status, done.stdout) == (2, "")
+        assert f"`{name}` is a pipe or a device, not a file" in done.stderr
+    for place in (config, config.with_name("models.toml")):
+        place.symlink_to(tmp_path / "pipe")
+        done = mmcli("models")
+        assert done.status == 2 and "is a pipe or a device" in done.stderr
+        place.unlink()
+    # the null device means no settings; a pseudo-terminal stands for it here, so that no failure can cost it
+    assert mmcli("models", env={"MMCLI_CONFIG": os.devnull}).status == 0
+    leader, follower = os.openpty()
+    device = os.ttyname(follower)
+    done = mmcli("config", "set", "seed", "3", env={"MMCLI_CONFIG": device})
+    assert done.status == 2 and "pipe or a device" in done.stderr
+    assert stat.S_ISCHR(os.stat(device).st_mode)
+    os.close(leader), os.close(follower)
+    done = mmcli("config", "set", "seed", "3", env={"MMCLI_CONFIG": str(tmp_path / "pipe")})
+    assert done.status == 2 and stat.S_ISFIFO((tmp_path / "pipe").stat().st_mode)
+
+
 def test_a_broken_file_does_not_hide_the_help(mmcli: Run, config: Path) -> None:
     config.write_text("modle = 'starter'")
     for arguments in ([], ["--help"], ["ask", "--help"], ["--version"]):
@@ -158,6 +214,15 @@ def test_a_value_from_a_variable_is_checked_and_the_variable_named(mmcli: Run) -
     done = mmcli("ask", WHAT, env={"MMCLI_MAX_TOKENS": "many"})
     assert done.status == 2
     assert "MMCLI_MAX_TOKENS" in done.stderr
+
+
+def test_a_value_of_thousands_of_characters_is_not_repeated(mmcli: Run, config: Path) -> None:
+    many = "9" * 5000
+    for arguments in (("ask", WHAT, "--seed", many), ("ask", WHAT, "--detail", many), ("config", "set", "seed", many)):
+        done = mmcli(*arguments)
+        assert done.status == 2 and len(done.stderr) < 400, done.stderr[:400]
+    config.write_text(f'detail = "{many}"')
+    assert len(mmcli("models").stderr) < 600
 
 
 # mmcli config
@@ -239,7 +304,7 @@ def test_a_setting_is_set_and_the_rest_stays_as_it_is(mmcli: Run, config: Path) 
         (("json", "maybe"), "'maybe' is not a valid boolean"),
         (("detail", "best"), "'best' is not one of"),
         (("system", "Be", "brief."), "takes one value, not 2"),
-        (("question", "What?"), "is no setting"),
+        (("question", "What?"), "is not a setting"),
     ],
 )
 def test_a_bad_value_is_not_set(mmcli: Run, config: Path, words: tuple[str, ...], error: str) -> None:

@@ -120,6 +120,71 @@ def test_without_a_loudspeaker_nothing_is_asked(ask: Run, tmp_path: Path) -> Non
     assert "ALSA" not in done.stderr and "hint:" in done.stderr
 
 
+NO_SOUND = "answers are not spoken: there is no loudspeaker on this machine"
+
+
+@needs_microphone
+def test_a_setting_without_a_loudspeaker_is_a_warning_and_the_answer_comes(
+    mmcli: Run, tmp_path: Path, home: Path
+) -> None:
+    """As over ssh, with the settings of the machine at home."""
+    env = {"XDG_RUNTIME_DIR": str(tmp_path), "PULSE_SERVER": f"unix:{tmp_path}/none"}
+    command = ("-m", "starter", "--temperature", "0")
+    done = mmcli("ask", *QUESTION, *command, env=env | {"MMCLI_SPEAK": "1"})
+    assert (done.status, done.stderr) == (0, f"warning: {NO_SOUND} (MMCLI_SPEAK sets --speak)\n")
+    assert "circle" in done.words
+    config = home / "config" / "mmcli" / "config.toml"
+    config.parent.mkdir(parents=True)
+    config.write_text("\nspeak = true\n")
+    done = mmcli("chat", QUESTION[0], *command, stdin=f"{QUESTION[1]}\n{QUESTION[1]}\n".encode(), env=env)
+    assert (done.status, done.stderr) == (0, f"warning: {NO_SOUND} (line 2 of `{config}` sets --speak)\n")
+    assert done.stdout.count("circle") == 2
+    for typed in (("--speak",), ("--output-device", "0"), ("--voice", "de")):
+        done = mmcli("ask", *QUESTION, *command, *typed, env=env)
+        assert (done.status, done.stdout) == (9, ""), typed
+    assert mmcli("ask", *QUESTION, *command, "--no-speak", env=env).stderr == ""
+
+
+@needs_espeak
+@needs_microphone
+def test_a_setting_s_voice_that_cannot_be_had_is_a_warning_too(ask: Run, loudspeaker: VirtualMicrophone) -> None:
+    for variable, told in (("MMCLI_VOICE", "has no voice `nobody`"), ("MMCLI_VOICE_MODEL", "no model named `nobody`")):
+        done = ask(*QUESTION, env=loudspeaker.env | {"MMCLI_SPEAK": "1", variable: "nobody"})
+        assert done.status == 0 and "circle" in done.words
+        assert done.stderr.startswith("warning: answers are not spoken: ") and told in done.stderr
+        assert len(done.stderr.splitlines()) == 1
+
+
+@needs_espeak
+@needs_microphone
+@pytest.mark.parametrize("command", ["ask", "chat"])
+def test_a_setting_s_loudspeaker_that_goes_away_costs_a_warning_once(
+    loudspeaker: VirtualMicrophone, environment: dict[str, str], command: str
+) -> None:
+    code = """
+import sys
+from mmcli.speech import aloud, devices
+gone = devices.portaudio().PortAudioError("gone")
+def broken(self, block):
+    raise gone
+aloud.Aloud._write = broken
+from mmcli import main
+sys.exit(main.run(sys.argv[1:]))
+"""
+    words = [str(QUESTION[0])] if command == "chat" else [*map(str, QUESTION)]
+    done = subprocess.run(
+        [sys.executable, "-c", code, command, "-m", "starter", "--temperature", "0", *words],
+        env=environment | loudspeaker.env | {"MMCLI_SPEAK": "1"},
+        input=f"{QUESTION[1]}\n" * 2 if command == "chat" else "",
+        capture_output=True,
+        timeout=TIMEOUT,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("circle") == (2 if command == "chat" else 1)
+    assert done.stderr.count("warning: answers are not spoken: ") == 1 and "went away" in done.stderr
+
+
 @needs_espeak
 @needs_microphone
 def test_a_loudspeaker_that_goes_away_does_not_cost_the_answer(

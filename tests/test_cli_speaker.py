@@ -70,7 +70,7 @@ def test_a_model_that_speaks_answers_nothing(
     for name in (pocket[0], "qwen3-tts-1.7b"):
         done = mmcli(*command, name)
         assert (done.status, done.stdout) == (4, "")
-        assert "says texts aloud; it can neither see nor answer" in done.stderr and "--speaker" in done.stderr
+        assert "says texts aloud; it can neither see nor answer" in done.stderr and "--voice-model" in done.stderr
 
 
 def test_the_list_and_show_tell_that_it_speaks(mmcli: Run, pocket: tuple[Path, Path]) -> None:
@@ -107,7 +107,7 @@ def test_one_that_was_fetched_speaks_from_then_on(
             return next(line for line in done.stderr.splitlines() if line.startswith("note: spoken by"))
 
         assert "espeak-ng" in speak()
-        missing = mmcli("ask", *QUESTION, "--speak", "--speaker", "my-pocket", "--voice", recording, env=env)
+        missing = mmcli("ask", *QUESTION, "--speak", "--voice-model", "my-pocket", "--voice", recording, env=env)
         assert (missing.status, "mmcli pull my-pocket" in missing.stderr) == (4, True)
         assert mmcli("pull", "my-pocket", "--quiet", env=env).status == 0
         assert "espeak-ng" in speak(), "it needs a recording"
@@ -123,17 +123,17 @@ def test_one_that_was_fetched_speaks_from_then_on(
 @pytest.mark.parametrize(
     ("arguments", "status", "told"),
     [
-        (("--speaker", "POCKET"), 2, "needs a recording of the voice"),
-        (("--speaker", "POCKET", "--voice", "de"), 2, "takes no voice by its name, and there is no file `de`"),
-        (("--speaker", "POCKET", "--voice", "none.wav"), 3, "no file named `none.wav`"),
-        (("--speaker", "POCKET", "--voice", str(PICTURES / "shapes.png")), 3, "is a picture, not a sound"),
-        (("--speaker", "pocket-tts"), 2, "needs a recording"),
-        (("--speaker", "qwen3-tts"), 4, "mmcli pull qwen3-tts-1.7b"),
-        (("--speaker", "starter"), 4, "`starter` cannot speak"),
-        (("--speaker", "qwen3-vl-2b"), 4, "cannot speak"),
-        (("--speaker", "nobody"), 4, "no model named `nobody`"),
+        (("--voice-model", "POCKET"), 2, "needs a recording of the voice"),
+        (("--voice-model", "POCKET", "--voice", "de"), 2, "takes no voice by its name, and there is no file `de`"),
+        (("--voice-model", "POCKET", "--voice", "none.wav"), 3, "no file named `none.wav`"),
+        (("--voice-model", "POCKET", "--voice", str(PICTURES / "shapes.png")), 3, "is a picture, not a sound"),
+        (("--voice-model", "pocket-tts"), 2, "needs a recording"),
+        (("--voice-model", "qwen3-tts"), 4, "mmcli pull qwen3-tts-1.7b"),
+        (("--voice-model", "starter"), 4, "`starter` cannot speak"),
+        (("--voice-model", "qwen3-vl-2b"), 4, "cannot speak"),
+        (("--voice-model", "nobody"), 4, "no model named `nobody`"),
         (("--voice", "me.wav"), 4, "that takes a model that speaks"),
-        (("--speaker", "system", "--voice", "me.wav"), 4, "that takes a model that speaks"),
+        (("--voice-model", "system", "--voice", "me.wav"), 4, "that takes a model that speaks"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )
@@ -170,7 +170,18 @@ from mmcli import main
 sys.exit(main.run(sys.argv[1:]))
 """
     with loudspeaker.recording(tmp_path / "played.raw") as path:
-        command = [sys.executable, "-c", code, "ask", *QUESTION, "--speak", "--speaker", qwen[0], "--voice", recording]
+        command = [
+            sys.executable,
+            "-c",
+            code,
+            "ask",
+            *QUESTION,
+            "--speak",
+            "--voice-model",
+            qwen[0],
+            "--voice",
+            recording,
+        ]
         done = subprocess.run(
             list(map(str, command)), env=environment | loudspeaker.env, capture_output=True, text=True, timeout=TIMEOUT
         )

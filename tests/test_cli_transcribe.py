@@ -189,7 +189,7 @@ def test_without_a_speech_model_the_next_step_is_named(mmcli: Run, tmp_path: Pat
         ([], "there is nothing to transcribe"),
         (["a.wav", "--mic"], "takes no files"),
         (["a.wav", "--until-silence", "2"], "belongs to --mic"),
-        (["a.wav", "--language", "german"], "is the code of no language"),
+        (["a.wav", "--language", "klingon"], "is not a language that Whisper knows (--spoken-language)"),
         (["a.wav", "--batch", "4", "--no-vad"], "--no-vad"),
         (["a.wav", "b.wav", "-f", "srt"], "srt holds one sound"),
         (["a.wav", "b.wav", "-o", "a.wav"], "is a file"),

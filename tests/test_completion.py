@@ -42,6 +42,10 @@ def shell_environment(environment: dict[str, str], home: Path, tmp_path: Path) -
     place.mkdir(parents=True)
     for name in ("some-model-Q4_K_M.gguf", "some-model-Q8_0.gguf", "mmproj-some-model-Q8_0.gguf"):
         (place / name).touch()
+    speech = place.parents[2] / "models--some--whisper" / "snapshots" / ("b" * 40)
+    speech.mkdir(parents=True)
+    for name in ("model.bin", "config.json", "tokenizer.json", "vocabulary.json"):
+        (speech / name).touch()
     return environment | {"PATH": f"{tmp_path / 'bin'}:{environment['PATH']}", "TERM": "xterm"}
 
 
@@ -142,6 +146,16 @@ def test_what_is_offered_belongs_to_the_place(replies: Callable[..., list[str]],
     assert replies("ask", "--max-tokens", "") == replies("ask", "photo.jpg", "") == replies("ask", "") == []
     assert "max-tokens" in replies("config", "set", "max")
     assert replies("pull", "smolvlm-500m", "smolvlm-5") == ["smolvlm-500m"]
+    for words in (("transcribe", "-m"), ("transcribe", "--speech-model"), ("ask", "--speech-model"), ("pull",)):
+        assert replies(*words, "whisper-s") == ["whisper-small"], words
+    for words in (("voice", "--speech-model"), ("chat", "--speech-model"), ("doctor", "--speech-model"), ("show",)):
+        assert replies(*words, "whisper-s") == ["whisper-small"], words
+    assert "smolvlm-500m" not in replies("transcribe", "-m", "")
+    assert replies("transcribe", "-m", "star") == ["starter"]
+    assert replies("transcribe", "-m", "some/") == ["some/whisper"]  # of the Hub, and here
+    assert replies("ask", "--voice-model", "s") == ["system"]
+    assert replies("ask", "--voice-model", "pocket") == ["pocket-tts-en"]
+    assert replies("transcribe", "--language", "de") == replies("caption", "--answer-language", "de") == ["de"]
     assert replies("completion", "z") == ["zsh"]
     assert replies("nonsense", "x") == []
 

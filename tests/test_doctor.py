@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,10 +19,24 @@ from PIL import Image, ImageOps
 from mmcli import engine, history
 from mmcli.engine.loaded import Options
 from mmcli.engine.local import LocalEngine
-from mmcli.health import Finding, canary, checkup, child, cpu, kept, native, rebuild, sight, status, surroundings
+from mmcli.health import (
+    Finding,
+    canary,
+    checkup,
+    child,
+    cpu,
+    kept,
+    native,
+    rebuild,
+    sight,
+    sounds,
+    status,
+    surroundings,
+)
 from mmcli.models import adopted, recorded
 from mmcli.models.hub import Remote
 from tests.conftest import PROJECTOR, WEIGHTS, Random, Run
+from tests.speaking import needs_espeak
 
 AVX2_BUILD = "CPU : SSE3 = 1 | AVX = 1 | AVX2 = 1 | F16C = 1 | FMA = 1 | BMI2 = 1 | OPENMP = 1 | "
 AMX_BUILD = AVX2_BUILD + "AVX512 = 1 | AVX512_VNNI = 1 | AMX_INT8 = 1 | "
@@ -49,7 +64,7 @@ def test_the_doctor_finds_this_machine_usable(mmcli: Run) -> None:
     assert {line.split()[0] for line in lines} <= {"ok", "warning"}
     for check in ("mmcli", "llama.cpp", "computing", "cpu", "gpu", "memory", "cache", "config", "history", "adopted"):
         assert any(line.split(None, 1)[1].startswith(f"{check}: ") for line in lines), check
-    for check in ("downloads", "microphone", "path"):
+    for check in ("downloads", "microphone", "loudspeaker", "speech model", "voice", "clipboard", "path"):
         assert any(line.split(None, 1)[1].startswith(f"{check}: ") for line in lines), check
     assert "\x1b" not in done.stdout
 
@@ -359,3 +374,69 @@ def test_a_guess_about_nothing_is_no_sight() -> None:
     found, end = checkup.judge("m", child.Ended([{"item": asdict(item)}]), seed=1)
     assert found.level == end.level == "problem" and "empty picture" in found.message
     assert "--seed 1" in end.message
+
+
+# what it hears, speaks and pastes with
+
+
+def ended(*facts: dict[str, Any], crash: str | None = None) -> child.Ended:
+    return child.Ended(list(facts), crash)
+
+
+def test_devices_are_told_each_on_a_line() -> None:
+    told = ended({"microphones": ["USB"]}, {"loudspeakers": []})
+    microphone, loudspeaker = sounds.devices(told)
+    assert (microphone.check, microphone.level, microphone.message) == ("microphone", "ok", "USB")
+    assert (loudspeaker.check, loudspeaker.level) == ("loudspeaker", "warning") and loudspeaker.remedy
+    for finding in sounds.devices(ended({"missing": "portaudio"})):
+        assert finding.level == "warning" and "apt install libportaudio2" in (finding.remedy or "")
+    assert all("SIGSEGV" in finding.message for finding in sounds.devices(ended(crash="a fault (SIGSEGV)")))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux's clipboards")
+def test_the_clipboard_s_program_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("WAYLAND_DISPLAY", "DISPLAY", "WSL_DISTRO_NAME"):
+        monkeypatch.delenv(name, raising=False)
+    assert (sounds.clipboard().level, "ssh" in sounds.clipboard().message) == ("ok", True)
+    monkeypatch.setenv("WAYLAND_DISPLAY", "wayland-0")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert (sounds.clipboard().level, sounds.clipboard().remedy) == ("warning", "install wl-clipboard")
+    (tmp_path / "wl-paste").write_text("#!/bin/sh\n")
+    (tmp_path / "wl-paste").chmod(0o755)
+    assert (sounds.clipboard().level, sounds.clipboard().facts["tools"]) == ("ok", ["wl-paste"])
+
+
+def test_the_voice_is_told_and_one_that_is_not_here_is_a_warning(mmcli: Run) -> None:
+    for name, told in (("nobody", "no model named `nobody`"), ("qwen3-tts-1.7b", "is not on this machine yet")):
+        found = by_check(mmcli("doctor", "--json", "--voice-model", name).json["findings"])["voice"]
+        assert found["level"] == "warning" and told in found["message"] and found["remedy"], found
+
+
+@needs_espeak
+def test_a_speech_model_hears_a_sentence_by_path_too(mmcli: Run, speech_model: Path) -> None:
+    for arguments in (("--speech-model", str(speech_model)), ("-m", str(speech_model / "model.bin"))):
+        told = mmcli("doctor", *arguments, "--json").json
+        assert told["status"] == 0, told
+        found = [finding for finding in told["findings"] if finding["check"] == "speech model"][-1]
+        assert found["level"] == "ok", found
+        assert "circles" in found["message"] and found["facts"]["likeness"] >= 0.6
+    assert sum(finding["check"].startswith("sight") for finding in told["findings"]) == 0
+
+
+def test_a_speech_model_that_cannot_be_used_is_a_problem(mmcli: Run, speech_model: Path, tmp_path: Path) -> None:
+    damaged = tmp_path / "damaged"
+    shutil.copytree(speech_model, damaged)
+    (damaged / "model.bin").write_bytes(b"damaged")
+    for name in (str(damaged), "whisper-small", "nobody", str(tmp_path)):
+        told = mmcli("doctor", "--speech-model", name, "--json").json
+        found = by_check(told["findings"])["speech model"]
+        assert (told["status"], found["level"]) == (4, "problem"), found
+        assert found["remedy"]
+
+
+def test_what_a_speech_model_s_child_tells_is_judged() -> None:
+    knows = {"device": "cpu", "compute_type": "int8", "languages": 99}
+    assert "no voice is here" in sounds.judge("w", ended(knows)).message
+    right, wrong = (ended(knows, {"said": "a b c", "heard": "x", "likeness": like}) for like in (0.9, 0.1))
+    assert (sounds.judge("w", right).level, sounds.judge("w", wrong).level) == ("ok", "warning")
+    assert sounds.judge("w", ended(crash="an abort of its own (SIGABRT)")).level == "problem"

@@ -236,3 +236,36 @@ def test_the_built_in_one_is_found_and_listed_only_where_it_is(
     assert [row["size_gb"] for row in listed if row["name"] == "starter"][1] == 0.002
     catalogue_command.show("starter", json=True)
     assert json.loads(capsys.readouterr().out)["speech_model"] == str(speech.STARTER)
+
+
+# by path
+
+
+def test_a_speech_model_s_folder_is_shown_by_its_path(mmcli: Run, speech_model: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine").symlink_to(speech_model)
+    names = (str(speech_model), "mine", "./mine", "mine/model.bin", str(speech_model / "model.bin"))
+    for name in names:
+        told = mmcli("show", name, "--json").json
+        assert (told["here"], told["abilities"]) == (True, ["speech"])
+        assert (tmp_path / told["weights"]).resolve() == (speech_model / "model.bin").resolve()
+        assert told["size_gb"] > 0 and told["languages"] in ("en", "many")
+    assert mmcli("show", "mine").stdout.startswith("name                mine\n")
+
+
+def test_a_folder_that_holds_none_is_told_as_such(mmcli: Run, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    done = mmcli("show", "./empty")
+    assert (done.status, done.stdout) == (4, "")
+    assert "holds no speech model: `model.bin`" in done.stderr
+
+
+@pytest.mark.parametrize(("n_words", "languages"), [(51_864, "en"), (51_865, "many"), (51_866, "many")])
+def test_the_vocabulary_tells_whether_it_knows_many_languages(tmp_path: Path, n_words: int, languages: str) -> None:
+    found = models.SpeechModel("x", tmp_path)
+    assert found.languages is None
+    (tmp_path / "vocabulary.txt").write_text("word\n" * n_words)
+    assert found.languages == languages
+    (tmp_path / "vocabulary.json").write_text(json.dumps(["word"] * n_words))
+    assert found.languages == languages
+    (tmp_path / "vocabulary.json").write_text("[" * 5000)
+    assert found.languages is None

@@ -117,7 +117,7 @@ def test_silence_gives_nothing_and_no_language(whisper: Transcriber, sound: Soun
 @pytest.mark.parametrize(
     ("listening", "kind", "told"),
     [
-        (Listening(language="xx"), UsageError, "`xx` is the code of no language"),
+        (Listening(language="xx"), UsageError, "`xx` is not a language that Whisper knows"),
         (Listening(language="de"), ModelError, "English only"),
         (Listening(translate=True), ModelError, "cannot translate"),
         (Listening(batch=2, vad=False), UsageError, "--no-vad"),

@@ -98,6 +98,21 @@ def test_look_at_a_file_brings_it_into_the_turn(start: Start, mmcli: Run) -> Non
     assert turn["media"][0]["source"] == "shapes.png" and turn["heard_by"] == "starter"
 
 
+def test_a_name_that_no_file_has_is_told_and_not_answered_about_another_picture(
+    start: Start, mmcli: Run, tmp_path: Path
+) -> None:
+    voice = start("shapes.png")
+    voice.listens()
+    (tmp_path / "shapes.png").rename(tmp_path / "z.png")  # it is in the talk; no file has its name any more
+    voice.say(f"look at shapes. {WHAT}", lambda: "error: no file here sounds like `shapes`" in voice.told, "the error")
+    assert "hint: type /attach" in voice.told
+    assert CAPTION not in voice.out, "it was answered about the picture before"
+    voice.type("How many shapes are there?")
+    voice.wait(lambda: COUNT in voice.out, "the typed question's answer")
+    assert voice.end() == 0
+    assert all("look at" not in turn["question"].lower() for turn in talk(mmcli)["turns"])
+
+
 def tool(folder: Path, name: str, script: str) -> dict[str, str]:
     """A program of that name that comes first in PATH."""
     place = folder / "bin" / name
@@ -251,7 +266,7 @@ def test_no_portaudio_is_status_9_and_says_how_to_have_it(mmcli: Run, tmp_path: 
         (["--speech-model", "whisper-smal"], 4, "hint: "),
         (["--talk", "hold"], 2, "--talk toggle"),
         (["--talk", "always"], 2, "'always' is not one of 'auto', 'toggle', 'hold'"),
-        (["--device", "headset"], 9, "mmcli devices"),
+        (["--input-device", "headset"], 9, "mmcli devices"),
         (["none.png"], 3, "no file named `none.png`"),
     ],
 )

@@ -96,9 +96,47 @@ QUESTIONS = [
     "Look at the red circle. What is beside it?",
     "What is on the screen of the laptop?",
     "Is there a clipboard?",
-    "Look at img.",  # two could be meant
     "Describe the file cabinet.",
+    "Look at the dog.",
+    "Look at my cat, what is it doing?",
+    "Look at the left side of the picture.",
+    "Look at the picture on the left.",
+    "Look at the whole picture carefully.",
+    "Look at the first picture again, please.",
+    "Look at the blue picture.",
+    "Look at it again.",
+    "Look at what he holds.",
+    "Look at both of them.",
+    "Look at all pictures.",
+    "Look at people in the background.",
+    "Look at people who are running.",
+    "Look at the man who holds a cup.",
+    "Look at the dog what is it doing?",
+    "Look at this what is it?",
+    "Look at picture two.",
+    "Show me how it works.",
+    "Show me recipes for dinner.",
+    "Show me the picture of the beach.",
 ]
+# sentence: the name that no file has
+MISSING = {
+    "Look at sunset.": "sunset",
+    "Please look at sunset, what is in it?": "sunset",
+    "Okay, look at the sunset picture. What is there?": "sunset",
+    "Look at picture sunset and tell me what you see.": "sunset",
+    "Look at sunset dot png.": "sunset dot png",
+    "Look at the sunset dot png.": "sunset dot png",
+    "Look at cat.jpg": "cat.jpg",
+    "Open invoice.": "invoice",
+    "Look at sunset what is in this picture.": "sunset",
+    "Look at birthday who is it?": "birthday",
+    "Look at sunset how many people are there?": "sunset",
+    "Show me the file budget.": "budget",
+    "Look at the budget 2026 picture, please.": "budget 2026",
+    "Look at picture three.": "three",
+    "Look at img.": "img",
+    "Look at the file called birthday, who is it?": "birthday",
+}
 
 
 @pytest.mark.parametrize(("sentence", "wanted"), LOOKS.items())
@@ -110,13 +148,32 @@ def test_what_a_sentence_asks_to_look_at(sentence: str, wanted: tuple[str, str, 
 
 @pytest.mark.parametrize("sentence", QUESTIONS)
 def test_what_is_a_question_like_any_other(sentence: str) -> None:
-    assert look(sentence, FILES) is None
+    assert look(sentence, FILES, n_media=2) is None
 
 
-def test_a_file_that_is_certainly_meant_and_is_not_there() -> None:
-    found = look("Look at the file called birthday, who is it?", FILES)
+@pytest.mark.parametrize(("sentence", "name"), MISSING.items())
+def test_a_name_that_no_file_has_is_no_question_about_another_picture(sentence: str, name: str) -> None:
+    found = look(sentence, FILES, n_media=2)
     assert found is not None and not found.is_there
-    assert (found.name, found.words) == ("birthday", "Who is it?")
+    assert found.name == name
+
+
+def test_where_no_picture_is_there_a_thing_can_only_be_a_file() -> None:
+    for sentence, name in (("Look at the dog.", "dog"), ("Look at picture two.", "two")):
+        found = look(sentence, FILES, n_media=0)
+        assert found is not None and (found.is_there, found.name) == (False, name)
+    assert look("Look at this.", FILES, n_media=0) is None
+
+
+def test_names_that_come_near_are_told() -> None:
+    near = {
+        "Look at img.": ("IMG_1.jpeg", "IMG_12.jpeg"),
+        "Look at beach.": ("beach photo.jpg",),
+        "Look at sunset.": (),
+    }
+    for sentence, close in near.items():
+        found = look(sentence, FILES)
+        assert found is not None and found.close == close
 
 
 def test_the_folder_is_only_read_where_names_matter() -> None:

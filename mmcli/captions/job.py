@@ -235,14 +235,15 @@ class Run:
                 return
             asked = self._asked(named)
         except MmcliError as error:
-            self._done.put(Outcome(named.index, named.source, error=error))
+            if not self.stopped.is_set():  # else a download ended because of that: the next run fetches it
+                self._done.put(Outcome(named.index, named.source, error=error))
             return
         if asked is not None:
             self._ready.put(asked)
 
     def _asked(self, named: Named) -> _Asked | None:
         """The picture as the engine is asked about it; None where its caption is known, or will be."""
-        data = media.read(named.source)
+        data = media.read(named.source, stop=self.stopped)
         facts = _facts(data) if self._job.facts else {}
         text = styles.with_facts(self._job.asked, facts)
         if (before := self._results.seen_before(hashlib.sha256(data).hexdigest())) is not None:

@@ -7,37 +7,7 @@ import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-# What people type for a language, and what a model understands; anything else is passed on as it is.
-LANGUAGES = {
-    "ar": "Arabic",
-    "cs": "Czech",
-    "da": "Danish",
-    "de": "German",
-    "el": "Greek",
-    "en": "English",
-    "es": "Spanish",
-    "fi": "Finnish",
-    "fr": "French",
-    "he": "Hebrew",
-    "hi": "Hindi",
-    "hu": "Hungarian",
-    "id": "Indonesian",
-    "it": "Italian",
-    "ja": "Japanese",
-    "ko": "Korean",
-    "nl": "Dutch",
-    "no": "Norwegian",
-    "pl": "Polish",
-    "pt": "Portuguese",
-    "ro": "Romanian",
-    "ru": "Russian",
-    "sv": "Swedish",
-    "th": "Thai",
-    "tr": "Turkish",
-    "uk": "Ukrainian",
-    "vi": "Vietnamese",
-    "zh": "Chinese",
-}
+from mmcli import languages
 
 # How models begin where they should come to the point; taken off names only.
 _LEAD_IN = re.compile(
@@ -123,7 +93,7 @@ def question(style: Style, *, prompt: str | None, language: str | None) -> str:
     asked = (prompt or style.prompt).strip()
     if not language:
         return asked
-    return f"{asked} Answer in {LANGUAGES.get(language.strip().casefold(), language.strip())}."
+    return f"{asked} Answer in {languages.name(language)}."
 
 
 def with_facts(asked: str, facts: Mapping[str, str]) -> str:

@@ -51,7 +51,7 @@ def ask(
     history: opt.HistoryOpt = True,
     keep_media: opt.KeepMediaOpt = False,
     speak: opt.SpeakOpt = False,
-    speaker: opt.SpeakerOpt = None,
+    voice_model: opt.VoiceModelOpt = None,
     voice: opt.VoiceOpt = None,
     output_device: opt.OutputDeviceOpt = None,
     detail: opt.DetailOpt = opt.Detail.auto,
@@ -78,7 +78,7 @@ def ask(
     style = terminal.Style(json=json, quiet=quiet, verbose=verbose, debug=debug, markdown=markdown.value)
     # find the talk and the model, load the media: what is cheap and can fail comes first
     _check(question, continue_)
-    wish = speaking.wishes(ctx, speak, speaker, voice, output_device, json=json)
+    wish = speaking.wishes(ctx, speak, voice_model, voice, output_device, json=json)
     talk = remembering.talk(continue_)
     setup = remembering.setup(ctx, talk, model, mmproj, system)
     found = getting.find(setup.model, setup.mmproj, yes=yes, style=style)

@@ -10,12 +10,13 @@ import typer
 
 from mmcli.captions.styles import STYLES
 from mmcli.commands import options as opt
+from mmcli.commands.completion import languages
 
 PICTURES, CAPTION, WRITING = "Pictures", "Caption", "Writing"
 StyleName = StrEnum("StyleName", {name.replace("-", "_"): name for name in STYLES})  # type: ignore[misc]
 
 
-class Context(StrEnum):
+class Facts(StrEnum):
     exif = "exif"
 
 
@@ -67,17 +68,21 @@ def caption(
         str | None,
         typer.Option("--prompt", envvar="MMCLI_PROMPT", rich_help_panel=CAPTION, help="Your own words to ask with."),
     ] = None,
-    language: Annotated[
+    answer_language: Annotated[
         str | None,
         typer.Option(
-            "--language", envvar="MMCLI_LANGUAGE", rich_help_panel=CAPTION, help="Language to answer in: de, or German."
+            "--answer-language",
+            envvar="MMCLI_ANSWER_LANGUAGE",
+            autocompletion=languages,
+            rich_help_panel=CAPTION,
+            help="Language to answer in: de, or German.",
         ),
     ] = None,
-    context: Annotated[
-        Context | None,
+    facts: Annotated[
+        Facts | None,
         typer.Option(
-            "--context",
-            envvar="MMCLI_CONTEXT",
+            "--facts",
+            envvar="MMCLI_FACTS",
             rich_help_panel=CAPTION,
             help="Tell the model what the file says: date, place, camera.",
         ),
@@ -205,9 +210,9 @@ def caption(
     asking = captioning.Asking(
         style=str(style) if style else "filename" if rename else "short",
         prompt=prompt,
-        language=language,
+        language=answer_language,
         system=system,
-        facts=context is not None,
+        facts=facts is not None,
         max_megapixels=max_megapixels,
         parallel=parallel,
         dry_run=dry_run,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mmcli.commands import options as opt
-from mmcli.commands.completion import model_names
+from mmcli.commands.completion import any_names
 from mmcli.errors import ModelError
 
 if TYPE_CHECKING:
@@ -161,8 +161,8 @@ def show(
         str,
         typer.Argument(
             metavar="NAME",
-            autocompletion=model_names,
-            help="A model's name, ORG/REPO[:QUANT], or the path of a .gguf file.",
+            autocompletion=any_names,
+            help="A model's name, ORG/REPO[:QUANT], or a path: of a .gguf file, or of a speech model's folder.",
         ),
     ],
     json: opt.JsonListOpt = False,
@@ -251,7 +251,10 @@ def _of_speech(found: SpeechModel | WantedSpeech) -> dict[str, Any]:
             "sha256": {file.file: file.sha256 for file in found.entry.files if file.sha256},
         }
     if isinstance(found, known.SpeechModel):
-        return facts | {"folder": str(found.folder)}
+        if found.entry is None:
+            size = rounded_gb(found.n_bytes)
+            facts |= {"abilities": ["speech"], "languages": found.languages, "size_gb": size}
+        return facts | {"folder": str(found.folder), "weights": str(found.weights)}
     return facts | {"repo": found.repo, "revision": found.revision}
 
 

@@ -19,6 +19,7 @@ def chat(
     damaged_ok: opt.DamagedOkOpt = False,
     model: opt.ModelOpt = None,
     mmproj: opt.MmprojOpt = None,
+    speech_model: opt.WriterOpt = None,
     yes: opt.YesOpt = False,
     system: opt.SystemOpt = None,
     temperature: opt.TemperatureOpt = None,
@@ -31,7 +32,7 @@ def chat(
     history: opt.HistoryOpt = True,
     keep_media: opt.KeepMediaOpt = False,
     speak: opt.SpeakOpt = False,
-    speaker: opt.SpeakerOpt = None,
+    voice_model: opt.VoiceModelOpt = None,
     voice: opt.VoiceOpt = None,
     output_device: opt.OutputDeviceOpt = None,
     detail: opt.DetailOpt = opt.Detail.auto,
@@ -56,7 +57,7 @@ def chat(
     from mmcli.commands.spoken import SpokenSession
 
     style = terminal.Style(quiet=quiet, verbose=verbose, debug=debug, markdown=markdown.value)
-    wish = speaking.wishes(ctx, speak, speaker, voice, output_device, json=False)
+    wish = speaking.wishes(ctx, speak, voice_model, voice, output_device, json=False)
     talk = remembering.talk(continue_)
     setup = remembering.setup(ctx, talk, model, mmproj, system)
     found = getting.find(setup.model, setup.mmproj, yes=yes, style=style)
@@ -74,7 +75,15 @@ def chat(
     with recorder, speaking.opened(wish, machine, yes=yes, style=style) as aloud:
         kind = functools.partial(SpokenSession, aloud=aloud) if aloud.is_wanted else Session
         with kind(
-            chosen, machine, wishes, style, recorder, max_megapixels=max_megapixels, damaged_ok=damaged_ok, yes=yes
+            chosen,
+            machine,
+            wishes,
+            style,
+            recorder,
+            max_megapixels=max_megapixels,
+            damaged_ok=damaged_ok,
+            yes=yes,
+            speech_model=speech_model,
         ) as session:
             session.take_up(talk, setup)
             session.attach([*(media or ()), *(attach or ())], recursive=recursive)

@@ -228,6 +228,33 @@ def model_names(incomplete: str) -> list[Reply]:
     return names.all_names()
 
 
+def speech_model_names(incomplete: str) -> list[Reply]:
+    """The same of speech models."""
+    from mmcli.models import names
+
+    return names.speech_names()
+
+
+def voice_model_names(incomplete: str) -> list[Reply]:
+    """The models that speak, and the system's own voice."""
+    from mmcli.models import names
+
+    return [*names.speaker_names(), ("system", "the system's own voice")]
+
+
+def any_names(incomplete: str) -> list[Reply]:
+    """Models of every kind."""
+    found = dict(speech_model_names(incomplete)) | dict(model_names(incomplete))
+    return list(found.items())
+
+
+def languages(incomplete: str) -> list[Reply]:
+    """Languages by code."""
+    from mmcli.languages import NAMES
+
+    return list(NAMES.items())
+
+
 def talk_ids(incomplete: str) -> list[Reply]:
     """The last talks' ids, with their first questions."""
     from mmcli import terminal

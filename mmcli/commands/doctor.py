@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from mmcli.commands import options as opt
+from mmcli.commands.completion import speech_model_names, voice_model_names
 
 CardSeedOpt = Annotated[
     int | None,
@@ -17,6 +18,26 @@ CardSeedOpt = Annotated[
         envvar="MMCLI_SEED",
         rich_help_panel=opt.MODEL,
         help="The same seed draws the same card.",
+    ),
+]
+SpeechModelOpt = Annotated[
+    str | None,
+    typer.Option(
+        "--speech-model",
+        envvar="MMCLI_SPEECH_MODEL",
+        autocompletion=speech_model_names,
+        rich_help_panel=opt.MODEL,
+        help="Load this speech model, and let it hear a sentence.",
+    ),
+]
+VoiceModelOpt = Annotated[
+    str | None,
+    typer.Option(
+        "--voice-model",
+        envvar="MMCLI_VOICE_MODEL",
+        autocompletion=voice_model_names,
+        rich_help_panel=opt.MODEL,
+        help="Look whether this model that speaks is here.",
     ),
 ]
 JsonOpt = Annotated[
@@ -34,12 +55,14 @@ def doctor(
     seed: CardSeedOpt = None,
     threads: opt.ThreadsOpt = None,
     gpu_layers: opt.GpuLayersOpt = None,
+    speech_model: SpeechModelOpt = None,
+    voice_model: VoiceModelOpt = None,
     json: JsonOpt = False,
     debug: opt.DebugOpt = False,
 ) -> int:
     """Look at this machine, the build of llama.cpp and the settings; with -m, show a model a card and ask what it sees.
 
-    mmcli doctor   ·   mmcli doctor -m WEIGHTS.gguf --mmproj PROJECTOR.gguf
+    mmcli doctor   ·   mmcli doctor -m WEIGHTS.gguf --mmproj PROJECTOR.gguf   ·   mmcli doctor --speech-model small
     """
     from mmcli import health, terminal
 
@@ -53,7 +76,7 @@ def doctor(
 
     with terminal.progress(style) as progress:
         progress("examining this machine", 0, 0)
-        for finding in health.examine(bad_config=context.obj):
+        for finding in health.examine(context.obj, speech_model=speech_model, voice_model=voice_model):
             show(finding)
         if model:
             looking = health.examine_model(

@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
-import typer
-from typer.core import TyperCommand, TyperOption
+from mmcli.commands import spelling
 
 OPTIONS = ("-c", "--continue")
 LAST = "last"  # no id begins with a letter
@@ -34,9 +33,9 @@ def _may_be_id(word: str) -> bool:
 def with_optional_id(n_words: int) -> Callable[[F], F]:
     """For a command with a `ContinueOpt` that needs `n_words` arguments beside it."""
 
-    class Command(TyperCommand):
-        def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
-            return super().parse_args(ctx, _attach(self, args, n_words))
+    class Command(spelling.Command):
+        def prepare(self, args: list[str]) -> list[str]:
+            return _attach(self.params, super().prepare(args), n_words)
 
     def mark(function: F) -> F:
         function.command_class = Command  # type: ignore[attr-defined]
@@ -45,10 +44,9 @@ def with_optional_id(n_words: int) -> Callable[[F], F]:
     return mark
 
 
-def _attach(command: TyperCommand, args: list[str], n_words: int) -> list[str]:
+def _attach(params: Sequence[Any], args: list[str], n_words: int) -> list[str]:
     """The same arguments with each `-c`'s value attached to it, `last` where it has none."""
-    options = [param for param in command.params if isinstance(param, TyperOption) and "-c" not in param.opts]
-    with_value = {name for param in options if not param.is_flag and not param.count for name in param.opts}
+    with_value = spelling.valued(params)
     out: list[str] = []
     words: list[int] = []  # places in `out` of arguments that belong to no option
     bare: int | None = None  # place of a `-c` without a value

@@ -8,11 +8,11 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
-from mmcli.errors import InputError, MmcliError, ModelError
+from mmcli.errors import InputError, MmcliError, ModelError, UsageError
 
 if TYPE_CHECKING:
     from mmcli.engine import Message, Part
-    from mmcli.media import Audio, Medium
+    from mmcli.media import Audio, Medium, Text
     from mmcli.models import Model, SpeechModel, Wanted
     from mmcli.speech.journal import Journal
     from mmcli.speech.transcriber import Heard, Listening, Transcriber
@@ -32,6 +32,21 @@ class Machine:
     device: str = "auto"
     compute_type: str = "auto"
     threads: int | None = None
+
+
+def code(language: str | None) -> str | None:
+    """The code of a language that --spoken-language names, by code or by name; UsageError where Whisper knows none."""
+    from mmcli import languages
+
+    if language is None or not language.strip():
+        return None
+    found = languages.code(language)
+    if found is None:
+        raise UsageError(
+            f"`{language}` is not a language that Whisper knows",
+            hint="a code or a name, such as `de` or `German`; without it the language is detected",
+        )
+    return found
 
 
 class Sink(Protocol):
@@ -220,32 +235,44 @@ def as_heard(messages: list[Message], writer: SpeechModel | None, model: str, st
 
 
 def _written(messages: list[Message], writer: SpeechModel, reader: str, style: Style) -> list[Message]:
-    from mmcli import terminal
     from mmcli.media import Audio
+
+    sounds = [part for message in messages for part in message.parts if isinstance(part, Audio)]
+    texts = iter(write_down(sounds, writer, reader, style))
+
+    def in_words(part: Part) -> Part:
+        return next(texts) if isinstance(part, Audio) else part
+
+    return [replace(message, parts=tuple(map(in_words, message.parts))) for message in messages]
+
+
+def write_down(sounds: Sequence[Audio], writer: SpeechModel, reader: str, style: Style) -> list[Text]:
+    """What `writer` hears in each of the sounds, for the model `reader`, which cannot hear.
+
+    InputError where nothing is said in one; the first Ctrl-C is a KeyboardInterrupt soon.
+    """
+    from mmcli import terminal
     from mmcli.media.text import of_sound
     from mmcli.speech.transcriber import Listening
 
     stop = threading.Event()
+    texts = []
     with interruptible(stop, style) as progress:
         transcriber = load(writer, Machine(), style, progress)
-
-        def in_words(part: Part) -> Part:
-            if not isinstance(part, Audio):
-                return part
-            transcript = listen(transcriber, part, Listening(), _Nowhere(), stop, progress)
+        for sound in sounds:
+            transcript = listen(transcriber, sound, Listening(), _Nowhere(), stop, progress)
             if stop.is_set():
                 raise KeyboardInterrupt
             if not transcript.segments:
                 raise InputError(
-                    f"no speech was heard in `{part.receipt.source}`",
+                    f"no speech was heard in `{sound.receipt.source}`",
                     hint="a model that hears would take the sound itself: `mmcli models`",
                 )
-            text = f"{part.receipt.source}: `{reader}` cannot hear; it gets what {writer.name} wrote down"
+            text = f"{sound.receipt.source}: `{reader}` cannot hear; it gets what {writer.name} wrote down"
             terminal.notice(text, style)
-            receipt = replace(part.receipt, notes=transcript.notes)
-            return of_sound(receipt, _with_times(transcript), writer.name)
-
-        return [replace(message, parts=tuple(map(in_words, message.parts))) for message in messages]
+            receipt = replace(sound.receipt, notes=transcript.notes)
+            texts.append(of_sound(receipt, _with_times(transcript), writer.name))
+    return texts
 
 
 def _with_times(transcript: Transcript) -> str:

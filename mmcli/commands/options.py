@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from mmcli.commands.completion import model_names, talk_ids
+from mmcli.commands.completion import languages, model_names, speech_model_names, talk_ids, voice_model_names
 from mmcli.errors import UsageError
 
 
@@ -101,6 +101,7 @@ SpeechModelOpt = Annotated[
         "--model",
         "--speech-model",
         envvar="MMCLI_SPEECH_MODEL",
+        autocompletion=speech_model_names,
         rich_help_panel=MODEL,
         help="A speech model from `mmcli models`, ORG/REPO on the Hub, or a folder that holds one.",
     ),
@@ -110,18 +111,21 @@ WriterOpt = Annotated[
     typer.Option(
         "--speech-model",
         envvar="MMCLI_SPEECH_MODEL",
+        autocompletion=speech_model_names,
         rich_help_panel=MODEL,
         help="Writes down what is said in a sound, for a model that cannot hear.",
     ),
 ]
-LanguageOpt = Annotated[
+SpokenLanguageOpt = Annotated[
     str | None,
     typer.Option(
+        "--spoken-language",
         "--language",
         "-l",
-        envvar="MMCLI_LANGUAGE",
+        envvar="MMCLI_SPOKEN_LANGUAGE",
+        autocompletion=languages,
         rich_help_panel="Words",
-        help="What is spoken: `en`, `de`, … Default: it is heard from the sound.",
+        help="What is spoken: `de`, or `German`. Default: it is detected.",
     ),
 ]
 InputDeviceOpt = Annotated[
@@ -142,12 +146,12 @@ SpeakOpt = Annotated[
         help="Say the answer aloud too, sentence by sentence, while it is written.",
     ),
 ]
-SpeakerOpt = Annotated[
+VoiceModelOpt = Annotated[
     str | None,
     typer.Option(
-        "--speaker",
-        envvar="MMCLI_SPEAKER",
-        autocompletion=model_names,
+        "--voice-model",
+        envvar="MMCLI_VOICE_MODEL",
+        autocompletion=voice_model_names,
         rich_help_panel=ALOUD,
         help="Who says it: a model that speaks, or `system`. Default: such a model if one is here, else the system.",
     ),
@@ -173,7 +177,7 @@ OutputDeviceOpt = Annotated[
 SpeechDeviceOpt = Annotated[
     SpeechDevice,
     typer.Option(
-        "--device",
+        "--speech-device",
         envvar="MMCLI_SPEECH_DEVICE",
         rich_help_panel=MACHINE,
         help="Where the speech model runs; auto: on the GPU where there is one.",
@@ -237,11 +241,11 @@ def _stop(ctx: typer.Context, value: list[str] | None) -> list[str] | None:
     source, text = ctx.get_parameter_source("stop"), os.environ.get("MMCLI_STOP", "").strip()
     if source is None or source.name != "ENVIRONMENT" or not text.startswith(('["', "['")):
         return value
-    import tomllib
+    from mmcli import tomlfile
 
     try:
-        texts = tomllib.loads(f"stop = {text}")["stop"]
-    except tomllib.TOMLDecodeError:
+        texts = tomlfile.parse(f"stop = {text}", "MMCLI_STOP")["stop"]
+    except UsageError:
         texts = None
     if not isinstance(texts, list) or not all(isinstance(item, str) for item in texts):
         raise UsageError("MMCLI_STOP begins as a list of texts and is none", hint='as in: ["###", " and so on"]')

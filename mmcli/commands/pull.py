@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mmcli.commands import options as opt
-from mmcli.commands.completion import model_names
+from mmcli.commands.completion import any_names
 
 if TYPE_CHECKING:
     from mmcli.models import Model, SpeechModel
@@ -19,7 +19,7 @@ def pull(
         list[str],
         typer.Argument(
             metavar="NAME...",
-            autocompletion=model_names,
+            autocompletion=any_names,
             help="Names from `mmcli models`, or ORG/REPO[:QUANT] on the Hugging Face Hub.",
             show_default=False,
         ),

@@ -9,10 +9,11 @@ from __future__ import annotations
 import base64
 import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from mmcli import errors, interrupts, media, talk, terminal
+from mmcli import errors, interrupts, media, models, talk, terminal
 from mmcli.commands import hearing, remembering, running, slash
 from mmcli.commands.preparing import Preparing
 from mmcli.errors import MmcliError
@@ -20,11 +21,11 @@ from mmcli.media import capture
 from mmcli.media.paths import AUDIO_SUFFIXES, IMAGE_SUFFIXES
 
 if TYPE_CHECKING:
-    from mmcli.engine import Piece, Sampling
+    from mmcli.engine import Message, Part, Piece, Sampling
     from mmcli.engine.local import LocalEngine
     from mmcli.history import Recorder, Talk
-    from mmcli.media import Medium, Source
-    from mmcli.models import Model
+    from mmcli.media import Audio, Medium, Source, Text
+    from mmcli.models import Model, SpeechModel
     from mmcli.terminal import Style
 
 
@@ -44,10 +45,14 @@ class Session:
         max_megapixels: float = 100.0,
         damaged_ok: bool = False,
         yes: bool = False,
+        speech_model: str | SpeechModel | None = None,
     ) -> None:
         self.model, self.style, self.yes = model, style, yes
         self.recorder = recorder
         self.talk = talk.Conversation(recorder=recorder, on_notice=self.note)
+        self.talk.as_heard = self._as_heard
+        self._speech_model = speech_model  # writes sounds down for a model that cannot hear; None: the default
+        self._words: dict[tuple[str, str], Text] = {}  # what is said in a sound, by its media ID and its name
         self.pending = ""  # stands at the next prompt
         self.saved: Path | None = None  # where /save wrote this talk
         self._n_saved = 0  # turns that were in it
@@ -191,10 +196,14 @@ class Session:
 
     def stage(self, sources: Sequence[Source]) -> None:
         """Stage what the model can take of these sources: all or none; each is told."""
-        if self._loading.loaded is not None and not self.style.debug and any(map(_needs_projector, sources)):
+        if (
+            self._loading.loaded is not None
+            and not self.style.debug
+            and any(_needs_projector(source, self.model) for source in sources)
+        ):
             self._preparing.warm(self._loading.loaded)
         loaded = [self._load_medium(source) for source in sources]
-        require(self.model, loaded)
+        self._require(self.model, loaded)
         for medium in loaded:
             number = self.talk.stage(medium)
             if self.is_person:  # what the command line named is told with the banner
@@ -216,6 +225,40 @@ class Session:
         lies_nowhere = source.name in (capture.CLIPBOARD, capture.SCREEN)
         collect = functools.partial(self.recorder.collect, always=lies_nowhere)
         return media.load(source, max_megapixels=self._max_megapixels, damaged_ok=self._damaged_ok, on_data=collect)
+
+    # sounds for a model that cannot hear
+
+    def _require(self, model: Model, loaded: Sequence[Medium]) -> None:
+        """ModelError unless the model can take these media; sounds that it cannot hear are written down for it.
+
+        InputError for a sound that is too short for one that hears.
+        """
+        model.require(sight=any(medium.receipt.kind == "image" for medium in loaded), hearing=False)
+        if model.hears:
+            for medium in loaded:
+                hearing.require_length(medium)
+            return
+        sounds = [medium for medium in loaded if isinstance(medium, media.Audio) and _key(medium) not in self._words]
+        if not sounds:
+            return
+        if not isinstance(self._speech_model, models.SpeechModel):
+            self._speech_model = hearing.writer(model, self._speech_model, yes=self.yes, style=self.style)
+        texts = hearing.write_down(sounds, self._speech_model, model.name, self.style)
+        self._words |= {_key(sound): text for sound, text in zip(sounds, texts, strict=True)}
+
+    def _as_heard(self, messages: list[Message]) -> list[Message]:
+        """The messages as the model gets them: its sounds, or what was written down of them."""
+        if self.model.hears:
+            return messages
+
+        def in_words(part: Part) -> Part:
+            return self._words[_key(part)] if isinstance(part, media.Audio) else part
+
+        return [replace(message, parts=tuple(map(in_words, message.parts))) for message in messages]
+
+    def _can_write_down(self) -> bool:
+        """Whether a speech model was chosen, or is here."""
+        return self._speech_model is not None or isinstance(models.find_speech(), models.SpeechModel)
 
     # which talk it is
 
@@ -240,7 +283,7 @@ class Session:
     def take_up(self, kept: Talk | None, setup: remembering.Setup | None = None) -> None:
         """Go on with a talk of the history, or begin one; an error, and nothing is changed, where a medium is gone."""
         past = remembering.past(kept, self._max_megapixels, self.style)
-        require(self.model, [*(medium for turn in past.turns for medium in turn.media), *past.unanswered])
+        self._require(self.model, [*(medium for turn in past.turns for medium in turn.media), *past.unanswered])
         setup = setup or remembering.Setup(None, self._mmproj, kept.system if kept else None)
         self.talk.clear()
         self.saved = None
@@ -253,7 +296,7 @@ class Session:
     def restore(self, document: Any) -> None:
         """Go on with a talk that was saved as JSON; an error, and nothing is changed, where a medium is gone."""
         system, turns, staged = talk.restore(document, self._load_again)
-        require(self.model, [*(medium for turn in turns for medium in turn.media), *staged])
+        self._require(self.model, [*(medium for turn in turns for medium in turn.media), *staged])
         self.talk.system = system
         self.begin()
         self.talk.turns += turns
@@ -292,7 +335,7 @@ class Session:
 
     def change_model(self, model: Model, mmproj: Path | None) -> None:
         """Let another model go on with the talk; ModelError, and the one before stays, where it cannot."""
-        require(model, self.talk.media)
+        self._require(model, self.talk.media)
         before = self.model
         self._load(model)
         try:
@@ -320,7 +363,7 @@ class Session:
 
     def _kinds(self) -> frozenset[str]:
         """What to look for in a folder."""
-        able = {"image": self.model.sees, "audio": self.model.hears}
+        able = {"image": self.model.sees, "audio": self.model.hears or self._can_write_down()}
         return frozenset(kind for kind, can in able.items() if can) or frozenset(able)
 
     # what the screen shows
@@ -368,18 +411,16 @@ class Session:
             action()
         except MmcliError as error:
             terminal.error(error, self.style)
+        except KeyboardInterrupt:  # of the speech model: the line that is being typed stays
+            self.note("interrupted")
         self._prepare()
 
 
-def require(model: Model, loaded: Sequence[Medium]) -> None:
-    """ModelError unless the model can take these media; InputError for a sound that is too short."""
-    kinds = {medium.receipt.kind for medium in loaded}
-    model.require(sight="image" in kinds, hearing="audio" in kinds)
-    for medium in loaded:
-        hearing.require_length(medium)
+def _key(sound: Audio) -> tuple[str, str]:
+    return sound.id, sound.receipt.source
 
 
-def _needs_projector(source: Source) -> bool:
-    """Whether this looks like a picture or a sound; nothing is opened."""
+def _needs_projector(source: Source, model: Model) -> bool:
+    """Whether this looks like a picture, or a sound that the model hears; nothing is opened."""
     lies_nowhere = source.name in (capture.CLIPBOARD, capture.SCREEN)
-    return lies_nowhere or source.suffix in IMAGE_SUFFIXES | AUDIO_SUFFIXES
+    return lies_nowhere or source.suffix in IMAGE_SUFFIXES or (model.hears and source.suffix in AUDIO_SUFFIXES)

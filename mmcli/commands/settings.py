@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import contextlib
-import math
 import os
+import re
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from mmcli import config as files
+from mmcli import tomlfile
 from mmcli.commands import options as opt
+from mmcli.commands import origins, spelling
 from mmcli.commands.completion import setting_names
 from mmcli.errors import UsageError
 
-if TYPE_CHECKING:
-    pass
+LARGEST = 2**63 - 1  # of TOML's integers; every setting's limit is far below
 
 
 @dataclass(frozen=True)
@@ -53,14 +54,18 @@ class Setting:
         try:
             self.option.process_value(typer.Context(typer.core.TyperCommand(name=self.name)), value)
         except typer.TyperException as error:
-            return str(getattr(error, "message", error)).rstrip(".")
+            return clipped(str(getattr(error, "message", error)).rstrip("."))
         return None
 
 
 def _wrong_type(value: Any, wanted: str) -> str | None:
     """Typer takes the texts of a command line, whose words and numbers look alike; TOML has types."""
-    shown = f"`{str(value).lower() if isinstance(value, bool) else value}`"
+    if isinstance(value, int) and abs(value) > LARGEST:
+        return "the number is too large"
+    shown = f"`{clipped(str(value).lower() if isinstance(value, bool) else str(value))}`"
     is_number = wanted.startswith(("int", "float"))
+    if isinstance(value, str) and "\0" in value:
+        return "the text holds a NUL character"
     if not isinstance(value, str | int | float):
         return f"{shown} is neither a text nor a number"
     if wanted == "boolean":
@@ -74,12 +79,17 @@ def _wrong_type(value: Any, wanted: str) -> str | None:
     return None
 
 
+def clipped(text: str) -> str:
+    """A message without the middle of words that are hundreds of characters long."""
+    return re.sub(r"(\S{40})\S{160,}(\S{10})", r"\1…\2", text)
+
+
 def _number(text: str) -> int | float | None:
     """`7` and `0.7` as TOML has them; None for anything else, infinities too."""
     for kind in (int, float):
         with contextlib.suppress(ValueError):
             value = kind(text)
-            return value if math.isfinite(value) else None
+            return value if abs(value) <= LARGEST else None  # neither NaN nor an infinity is
     return None
 
 
@@ -101,11 +111,19 @@ def known(root: Any) -> dict[str, Setting]:
     return found
 
 
-def load(root: Any) -> dict[str, Any]:
+def load(root: Any) -> files.Chosen:
     """What config.toml sets, checked; UsageError with the line where it is wrong."""
     every = known(root)
     lists = {name: setting.takes_list for name, setting in every.items()}
-    return files.load(lists, lambda name, value: every[name].complain(value))
+    return files.load(lists, lambda name, value: every[name].complain(value), spelling.SETTINGS)
+
+
+def take(root: Any) -> dict[str, Any]:
+    """The same for a command that is about to run: errors and notes will say which line set a value."""
+    chosen = load(root)
+    origins.took_keys(chosen.keys)
+    spelling.took_keys(chosen.keys, str(files.config_file()))
+    return chosen.values
 
 
 def config(ctx: typer.Context, json: opt.JsonListOpt = False) -> int | None:
@@ -118,7 +136,7 @@ def config(ctx: typer.Context, json: opt.JsonListOpt = False) -> int | None:
     if ctx.invoked_subcommand is not None:
         return None
     root = ctx.find_root().command
-    chosen = load(root)
+    chosen = load(root).values
     rows = [(name.replace("_", "-"), *_effective(setting, chosen)) for name, setting in known(root).items()]
     places = {"config.toml": files.config_file(), "cache": files.cache_dir(), "history": files.data_dir()}
     if json:
@@ -171,7 +189,12 @@ def set_(
     if complaint := setting.complain(value):
         raise UsageError(f"a bad value for `{key}`: {complaint}")
     document = _document()
-    document[_spelling(document, key)] = value
+    there = _keys(document, setting.name)
+    current = [name for name in there if name.replace("-", "_") == setting.name]
+    document[current[0] if current else _today(key)] = value
+    for name in there:
+        if name not in current[:1]:  # an old name, or both spellings
+            del document[name]
     _write(document)
     _check_again(ctx)
     return None
@@ -182,12 +205,13 @@ def unset(ctx: typer.Context, key: KeyArg) -> int | None:
     from mmcli import terminal
 
     document = _document()
-    name = _spelling(document, key)
-    if name not in document:
+    there = _keys(document, _today(key).replace("-", "_"))
+    if not there:
         _setting(ctx, key)  # a slip of the finger is told as such
         terminal.notice(f"`{files.config_file()}` does not set `{key}`", terminal.Style())
         return None
-    del document[name]
+    for name in there:
+        del document[name]
     _write(document)
     _check_again(ctx)
     return None
@@ -226,7 +250,7 @@ def edit(ctx: typer.Context) -> int | None:
 def _effective(setting: Setting, chosen: dict[str, Any]) -> tuple[Any, str]:
     """What counts, and what said so."""
     if os.environ.get(setting.variable):
-        return os.environ[setting.variable], setting.variable
+        return os.environ[setting.variable], spelling.renamed_variables.get(setting.variable, setting.variable)
     if setting.name in chosen:
         return chosen[setting.name], "config.toml"
     defaults = setting.defaults
@@ -252,10 +276,18 @@ def _words(value: Any) -> str | None:
 
 
 def _setting(ctx: typer.Context, key: str) -> Setting:
+    """The setting that a key means; UsageError where there is none, a note where the key is an old name."""
+    from mmcli import terminal
+
     every = known(ctx.find_root().command)
-    name = key.replace("-", "_")
+    today = _today(key)
+    if today != key:
+        terminal.notice(f"`{key}` is now `{today}`{spelling.other_meaning(key)}", terminal.Style())
+    name = today.replace("-", "_")
     if name not in every:
-        raise UsageError(f"`{key}` is no setting", hint=files.closest(key, every))
+        named = [known for known, setting in every.items() if f"--{today}" in setting.option.opts]
+        hint = f"did you mean `{named[0].replace('_', '-')}`?" if len(named) == 1 else files.closest(key, every)
+        raise UsageError(f"`{key}` is not a setting", hint=hint)
     return every[name]
 
 
@@ -272,19 +304,23 @@ def _typed(text: str, setting: Setting) -> Any:
 def _document() -> Any:
     """config.toml with its comments, or an empty one."""
     import tomlkit
-    from tomlkit.exceptions import ParseError
 
     file = files.config_file()
-    try:
-        return tomlkit.parse((files.read(file) if file.exists() else None) or "")
-    except ParseError as error:
-        raise UsageError(f"`{file}` is not valid TOML: {error}", hint="mend it: `mmcli config edit`") from error
+    text = (files.read(file) if file.exists() else None) or ""
+    tomlfile.parse(text, f"`{file}`", hint=files.EDIT)  # tells what is wrong better than tomlkit does
+    return tomlkit.parse(text)
 
 
-def _spelling(document: Any, key: str) -> str:
-    """The key as the file writes it, if it does: `max-tokens` or `max_tokens`."""
-    name = key.replace("-", "_")
-    return next((str(there) for there in document if str(there).replace("-", "_") == name), key)
+def _keys(document: Any, name: str) -> list[str]:
+    """The keys under which the file sets a setting: `max-tokens`, `max_tokens`, or an old name."""
+    found = [str(key) for key in document]
+    return [key for key in found if _today(key).replace("-", "_") == name]
+
+
+def _today(key: str) -> str:
+    """A key by the name it has today."""
+    renamed = spelling.SETTINGS.get(key.replace("-", "_"))
+    return renamed.replace("_", "-") if renamed else key
 
 
 def _write(document: Any) -> None:
@@ -294,6 +330,8 @@ def _write(document: Any) -> None:
     import tomlkit
 
     file = Path(os.path.realpath(files.config_file()))
+    if file.exists() and not file.is_file():
+        raise UsageError(f"cannot write `{file}`: it is not a regular file", hint="MMCLI_CONFIG names the file")
     scratch = file.with_name(f".{file.name}.{secrets.token_hex(4)}.tmp")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)

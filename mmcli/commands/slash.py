@@ -221,7 +221,7 @@ def _load(session: Session, argument: str) -> None:
         document = json.loads(path.read_text("utf-8"))
     except OSError as error:
         raise InputError(f"cannot read `{path}`: {error.strerror}") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"`{path}` is no talk that mmcli saved", hint="/save FILE.json makes one") from error
     if not session.may_lose():
         return

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from mmcli.commands import origins
 from mmcli.errors import MmcliError, ModelError, UsageError
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 SYSTEM = "system"
 MOST_SECONDS = 60.0  # of a reference voice; 5 to 15 are enough, and libmtmd takes 30 at most
-OPTIONS = {"speaker": "--speaker", "voice": "--voice", "output_device": "--output-device"}
+OPTIONS = {"voice_model": "--voice-model", "voice": "--voice", "output_device": "--output-device"}
 OPTIONS |= {"half_duplex": "--half-duplex"}  # of `mmcli voice`
 
 
@@ -33,9 +34,10 @@ class Wishes:
     """What was asked of the voice."""
 
     speak: bool = False
-    speaker: str | None = None  # a model's name, or SYSTEM
+    voice_model: str | None = None  # a model's name, or SYSTEM
     voice: str | None = None
     output_device: str | None = None
+    setting: str | None = None  # what set `speak`, a variable or config.toml, where nothing of this was typed
 
     @property
     def recording(self) -> str | None:
@@ -46,7 +48,7 @@ class Wishes:
 def wishes(
     ctx: typer.Context,
     speak: bool,
-    speaker: str | None,
+    voice_model: str | None,
     voice: str | None,
     output_device: str | None,
     *,
@@ -55,22 +57,24 @@ def wishes(
     """The options as wishes. With --json only what the command line itself asks for is said: a script reads along."""
     if json and speak and not _is_typed(ctx, "speak"):
         speak = False
-    for name, option in OPTIONS.items():
-        if not speak and _is_typed(ctx, name):
-            raise UsageError(
-                f"{option} is for an answer that is said aloud", hint=f"add --speak, or leave {option} out"
-            )
-    return Wishes(speak, speaker, voice, output_device)
+    typed = [option for name, option in OPTIONS.items() if _is_typed(ctx, name)]
+    if typed and not speak:
+        raise UsageError(
+            f"{typed[0]} is for an answer that is said aloud", hint=f"add --speak, or leave {typed[0]} out"
+        )
+    setting = None if typed or _is_typed(ctx, "speak") else origins.of(ctx, "speak")
+    return Wishes(speak, voice_model, voice, output_device, setting)
 
 
 class Voice:
     """Says an answer while it is written; where nothing is to be said, it does nothing.
 
-    Trouble with the loudspeaker never costs the answer: it is written to its end, and then `finish` tells.
+    Trouble with the loudspeaker never costs the answer: it is written to its end, and then `finish` raises it. With
+    `on_trouble` it is handed to that instead, once, and nothing is said any more.
     """
 
-    def __init__(self, aloud: Aloud | None = None) -> None:
-        self._aloud = aloud
+    def __init__(self, aloud: Aloud | None = None, on_trouble: Callable[[MmcliError], None] | None = None) -> None:
+        self._aloud, self._on_trouble = aloud, on_trouble
         self._trouble: MmcliError | None = None
         self._is_silenced = False
 
@@ -104,10 +108,16 @@ class Voice:
 
     def finish(self) -> None:
         """Wait until all is said; what went wrong with it is raised now."""
-        if self._trouble is not None:
-            raise self._trouble
-        if self._aloud is not None and not self._is_silenced:
-            self._aloud.finish()
+        try:
+            if self._trouble is not None:
+                raise self._trouble
+            if self._aloud is not None and not self._is_silenced:
+                self._aloud.finish()
+        except MmcliError as error:
+            if self._on_trouble is None:
+                raise
+            self._aloud = self._trouble = None
+            self._on_trouble(error)
 
     def stop(self) -> None:
         """Be silent at once, until the next answer."""
@@ -128,22 +138,49 @@ def finish(voice: Voice, style: Style) -> None:
 
 @contextmanager
 def opened(wishes: Wishes, machine: Machine, *, yes: bool, style: Style) -> Iterator[Voice]:
-    """The voice that was asked for, at its loudspeaker; an error, before anything takes long, where that cannot be."""
+    """The voice that was asked for, at its loudspeaker; an error, before anything takes long, where that cannot be.
+
+    Where only a setting asks for it, that is a warning, and the answers are shown as if it did not.
+    """
     if not wishes.speak:
         yield Voice()
         return
     from mmcli import terminal
+
+    def warn(error: MmcliError) -> None:
+        terminal.warning(f"answers are not spoken: {error.message} ({wishes.setting} sets --speak)", style)
+
+    with terminal.no_chatter(style), contextlib.ExitStack() as stack:
+        try:
+            voice = _open(wishes, machine, stack, None if wishes.setting is None else warn, yes=yes, style=style)
+        except MmcliError as error:
+            if wishes.setting is None:
+                raise
+            warn(error)
+            voice = Voice()
+        yield voice
+
+
+def _open(
+    wishes: Wishes,
+    machine: Machine,
+    stack: contextlib.ExitStack,
+    on_trouble: Callable[[MmcliError], None] | None,
+    *,
+    yes: bool,
+    style: Style,
+) -> Voice:
+    from mmcli import terminal
     from mmcli.speech import devices
     from mmcli.speech.aloud import Aloud
 
-    with terminal.no_chatter(style), contextlib.ExitStack() as stack:
-        device = devices.choose(wishes.output_device, "output")
-        speaker = choose(wishes, machine, yes=yes, style=style)
-        stack.callback(speaker.close)
-        aloud = stack.enter_context(Aloud(speaker, device))
-        if style.verbose:
-            terminal.notice(f"spoken by {speaker.name} ({speaker.sample_rate} Hz) through {device.name}", style)
-        yield Voice(aloud)
+    device = devices.choose(wishes.output_device, "output")
+    speaker = choose(wishes, machine, yes=yes, style=style)
+    stack.callback(speaker.close)
+    aloud = stack.enter_context(Aloud(speaker, device))
+    if style.verbose:
+        terminal.notice(f"spoken by {speaker.name} ({speaker.sample_rate} Hz) through {device.name}", style)
+    return Voice(aloud, on_trouble)
 
 
 def choose(wishes: Wishes, machine: Machine, *, yes: bool, style: Style) -> Speaker:
@@ -153,9 +190,9 @@ def choose(wishes: Wishes, machine: Machine, *, yes: bool, style: Style) -> Spea
 
     has_name = wishes.voice is not None and wishes.recording is None
     found: Model | Wanted | None = None
-    if wishes.speaker not in (None, SYSTEM):
-        found = models.find_speaker(wishes.speaker)
-    elif wishes.speaker is None and not has_name:  # a name can only be a voice of the system's
+    if wishes.voice_model not in (None, SYSTEM):
+        found = models.find_speaker(wishes.voice_model)
+    elif wishes.voice_model is None and not has_name:  # a name can only be a voice of the system's
         found = models.find_speaker(has_voice=wishes.recording is not None)
     if found is not None:
         return _talker(found, wishes, machine, yes=yes, style=style)
@@ -176,14 +213,14 @@ def _talker(found: Model | Wanted, wishes: Wishes, machine: Machine, *, yes: boo
     if wishes.voice and not wishes.recording:
         raise UsageError(
             f"`{found.name}` takes no voice by its name, and there is no file `{wishes.voice}`",
-            hint="--voice FILE.wav: somebody speaking for 5 to 15 seconds; or --speaker system",
+            hint="--voice FILE.wav: somebody speaking for 5 to 15 seconds; or --voice-model system",
         )
     _require_voice(found, wishes)
     voice = _recording(wishes.recording) if wishes.recording else None
     if isinstance(found, models.Wanted) and not (yes or terminal.can_ask(style)):
         raise ModelError(
             f"`{found.name}` is not on this machine yet",
-            hint=f"`mmcli pull {found.name}` or --yes fetches it ({getting.size(found.name)}); or --speaker system",
+            hint=f"`mmcli pull {found.name}` or --yes fetches it ({getting.size(found.name)}); or --voice-model system",
         )
     model = getting.here(found, yes=yes, style=style)
     _require_voice(model, wishes)  # of a model from the Hub, its files tell

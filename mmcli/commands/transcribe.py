@@ -72,7 +72,7 @@ def transcribe(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Write anew what is there already.")] = False,
     speech_model: opt.SpeechModelOpt = None,
     yes: opt.YesOpt = False,
-    language: opt.LanguageOpt = None,
+    spoken_language: opt.SpokenLanguageOpt = None,
     multilingual: Annotated[
         bool,
         typer.Option(
@@ -102,7 +102,12 @@ def transcribe(
     ] = None,
     speech_prompt: Annotated[
         str | None,
-        typer.Option("--prompt", rich_help_panel=WORDS, help="What could stand before the first words: their style."),
+        typer.Option(
+            "--speech-prompt",
+            envvar="MMCLI_SPEECH_PROMPT",
+            rich_help_panel=WORDS,
+            help="What could stand before the first words: their style.",
+        ),
     ] = None,
     vad: Annotated[
         bool,
@@ -156,7 +161,7 @@ def transcribe(
     style = terminal.Style(json=json, quiet=quiet, verbose=verbose, debug=debug)
     name = transcripts.format_of(transcript_format and transcript_format.value, output) or ("json" if json else "txt")
     listening = Listening(
-        language=language and language.lower(),
+        language=hearing.code(spoken_language),
         translate=translate,
         word_timestamps=word_timestamps,
         hotwords=hotwords,
@@ -234,6 +239,8 @@ class _Batch:
                 try:
                     self._one(job, sink, stop, progress)
                 except (InputError, errors.NetworkError, errors.ResourceError) as error:
+                    if stop.is_set():  # Ctrl-C ended a download
+                        break
                     if not several:
                         raise
                     self.n_failed += 1
@@ -260,6 +267,7 @@ class _Batch:
             max_download_bytes=MAX_DOWNLOAD_BYTES,
             max_seconds=MAX_SECONDS,
             damaged_ok=self.damaged_ok,
+            stop=stop,
         )
         assert isinstance(sound, media.Audio)
         if self.transcriber is None:

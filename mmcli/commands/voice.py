@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mmcli.commands import options as opt
+from mmcli.commands.completion import speech_model_names
 from mmcli.commands.going_on import with_optional_id
 from mmcli.errors import UsageError
 
@@ -59,13 +60,12 @@ def voice(
             help="With --speak: hear nothing while it speaks, so it cannot be interrupted by voice.",
         ),
     ] = False,
-    speaker: opt.SpeakerOpt = None,
+    voice_model: opt.VoiceModelOpt = None,
     voice: opt.VoiceOpt = None,
     output_device: opt.OutputDeviceOpt = None,
     input_device: Annotated[
         str | None,
         typer.Option(
-            "--device",
             "--input-device",
             envvar="MMCLI_INPUT_DEVICE",
             rich_help_panel=VOICE,
@@ -77,26 +77,19 @@ def voice(
         typer.Option(
             "--speech-model",
             envvar="MMCLI_SPEECH_MODEL",
+            autocompletion=speech_model_names,
             rich_help_panel=VOICE,
             help="Writes down what you say: a speech model from `mmcli models`, ORG/REPO on the Hub, or a folder.",
         ),
     ] = None,
-    language: opt.LanguageOpt = None,
+    spoken_language: opt.SpokenLanguageOpt = None,
     hotwords: Annotated[
         str | None,
         typer.Option(
             "--hotwords", envvar="MMCLI_HOTWORDS", rich_help_panel=VOICE, help="Names and terms that may be said."
         ),
     ] = None,
-    speech_device: Annotated[
-        opt.SpeechDevice,
-        typer.Option(
-            "--speech-device",
-            envvar="MMCLI_SPEECH_DEVICE",
-            rich_help_panel=opt.MACHINE,
-            help="Where the speech model runs; auto: on the GPU where there is one.",
-        ),
-    ] = opt.SpeechDevice.auto,
+    speech_device: opt.SpeechDeviceOpt = opt.SpeechDevice.auto,
     compute_type: opt.ComputeTypeOpt = opt.ComputeType.auto,
     model: opt.ModelOpt = None,
     mmproj: opt.MmprojOpt = None,
@@ -139,7 +132,7 @@ def voice(
             "--talk hold needs a terminal that tells when a key is released, and this one does not",
             hint="--talk toggle: Space begins and ends what you say; kitty, Ghostty, WezTerm and foot can do hold",
         )
-    wish = speaking.wishes(ctx, speak, speaker, voice, output_device, json=False)
+    wish = speaking.wishes(ctx, speak, voice_model, voice, output_device, json=False)
     talk = remembering.talk(continue_)
     setup = remembering.setup(ctx, talk, model, mmproj, system)
     found = getting.find(setup.model, setup.mmproj, yes=yes, style=style)
@@ -158,7 +151,12 @@ def voice(
         }
         manner = Manner(talk_mode.value, barge_in, half_duplex)
         recorder = remembering.recorder(history, keep_media, style)
-        limits = {"max_megapixels": max_megapixels, "damaged_ok": damaged_ok, "yes": yes}
+        limits = {
+            "max_megapixels": max_megapixels,
+            "damaged_ok": damaged_ok,
+            "yes": yes,
+            "speech_model": speech,
+        }
         with (
             recorder,
             speaking.opened(wish, machine, yes=yes, style=style) as aloud,
@@ -166,7 +164,7 @@ def voice(
         ):
             session.take_up(talk, setup)
             session.attach([*(media or ()), *(attach or ())], recursive=recursive)
-            listening = Listening(language=language, hotwords=hotwords)
+            listening = Listening(language=hearing.code(spoken_language), hotwords=hotwords)
             with session.hearing_with(
                 microphone, speech, listening, hearing.Machine(speech_device.value, compute_type.value, threads)
             ):

@@ -322,7 +322,7 @@ class VoiceSession(Session):
             else:
                 super().take(text)
             return
-        wanted = talk.look(text, _files() if talk.may_look(text) else ())
+        wanted = talk.look(text, _files() if talk.may_look(text) else (), len(self.talk.media))
         if wanted is None:
             self.ask(text)
             return
@@ -333,7 +333,7 @@ class VoiceSession(Session):
     def _look(self, wanted: talk.Look) -> None:
         """Stage what somebody asked to look at, as /screen, /paste and /attach do."""
         if not wanted.is_there:
-            raise InputError(f"no file here sounds like `{wanted.name}`", hint="type /attach and a part of its path")
+            raise _no_such_file(wanted)
         before = len(self.talk.staged)
         if wanted.target != "file":
             self.stage([capture.screen() if wanted.target == "screen" else capture.clipboard()])
@@ -418,6 +418,16 @@ class VoiceSession(Session):
         self._times = None
         told = [f"{name} {moment - spoken.ended:.2f} s" for name, moment in steps if moment is not None]
         self.note(f"after the end of speech: {', '.join(told)}")
+
+
+def _no_such_file(wanted: talk.Look) -> InputError:
+    """Nothing is answered then: it would be about another picture."""
+    others = "type /attach and a part of its path, or ask without `look at`"
+    if len(wanted.close) > 1:
+        choices = ", ".join(f"`{name}`" for name in wanted.close)
+        return InputError(f"`{wanted.name}` may be one of {len(wanted.close)} files: {choices}", hint=others)
+    hint = f"did you mean `{wanted.close[0]}`? else {others}" if wanted.close else others
+    return InputError(f"no file here sounds like `{wanted.name}`, so nothing was asked", hint=hint)
 
 
 def _files() -> list[str]:

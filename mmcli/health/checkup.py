@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from mmcli import __version__, models
 from mmcli.errors import MmcliError, ModelError
-from mmcli.health import child, kept, native, surroundings
+from mmcli.health import child, kept, native, sounds, surroundings
 from mmcli.health.findings import Finding
 from mmcli.health.sight import BLIND, Request
 from mmcli.models import gguf
@@ -29,8 +29,13 @@ MODEL_SECONDS = 3600  # a large model on a slow machine; Ctrl-C ends it sooner
 STARTER_NAME = "mmcli starter"  # general.name of the model that cannot read
 
 
-def examine(bad_config: MmcliError | None = None) -> Iterator[Finding]:
-    """Everything about this machine and installation; `bad_config` is what is wrong with config.toml."""
+def examine(
+    bad_config: MmcliError | None = None, *, speech_model: str | None = None, voice_model: str | None = None
+) -> Iterator[Finding]:
+    """Everything about this machine and installation; `bad_config` is what is wrong with config.toml.
+
+    `speech_model` is loaded and hears a sentence where one is named; `voice_model` is who says answers aloud.
+    """
     yield Finding(
         "mmcli",
         "ok",
@@ -52,7 +57,13 @@ def examine(bad_config: MmcliError | None = None) -> Iterator[Finding]:
     yield from surroundings.disks()
     yield surroundings.config_file(bad_config)
     yield from kept.examine()
-    yield surroundings.microphone(child.run(child.program("mmcli.health.microphone"), seconds=30))
+    yield from sounds.devices(child.run(child.program("mmcli.health.microphone"), seconds=30))
+    if speech_model is None:
+        yield sounds.speech_model()
+    else:
+        yield from sounds.examine_speech(speech_model)
+    yield sounds.voice(voice_model)
+    yield sounds.clipboard()
     yield surroundings.path()
 
 
@@ -65,9 +76,12 @@ def examine_model(
     gpu_layers: int | None = None,
     on_progress: OnProgress | None = None,
 ) -> Iterator[Finding]:
-    """Show the model called `name` a card, and judge what it answers."""
+    """Show the model called `name` a card, and judge what it answers; a speech model hears a sentence instead."""
     seed = random.getrandbits(31) if seed is None else seed
     try:
+        if isinstance(models.find_any(name), models.SpeechModel | models.WantedSpeech):
+            yield from sounds.examine_speech(name)
+            return
         model = models.find(name, mmproj)
         if not isinstance(model, models.Model):
             raise ModelError(f"`{model.name}` is not on this machine yet", hint=f"`mmcli pull {model.name}` fetches it")

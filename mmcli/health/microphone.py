@@ -1,4 +1,4 @@
-"""Which microphones PortAudio finds, as one JSON line: a program of its own, since sound drivers crash too."""
+"""Which microphones and loudspeakers PortAudio finds, as JSON lines: a program of its own, since drivers crash too."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ def main() -> None:
     try:
         import sounddevice  # fails with OSError where there is no PortAudio
 
-        devices = [device["name"] for device in sounddevice.query_devices() if device["max_input_channels"] > 0]
-        tell({"microphones": devices})
+        devices = sounddevice.query_devices()
+        tell({"microphones": [device["name"] for device in devices if device["max_input_channels"] > 0]})
+        tell({"loudspeakers": [device["name"] for device in devices if device["max_output_channels"] > 0]})
     except ImportError:
         tell({"missing": "sounddevice"})
     except OSError as error:

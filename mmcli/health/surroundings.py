@@ -1,4 +1,4 @@
-"""What mmcli finds around it: memory, disks, caches, config, microphone, and what else is called mmcli."""
+"""What mmcli finds around it: memory, disks, caches, config, and what else is called mmcli."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from mmcli import config
 from mmcli.engine import machine
@@ -15,9 +14,6 @@ from mmcli.errors import MmcliError
 from mmcli.health.findings import Finding
 from mmcli.models import cache
 from mmcli.models.sizes import GB, words
-
-if TYPE_CHECKING:
-    from mmcli.health.child import Ended
 
 LITTLE_MEMORY = 2 * GB  # less holds only the smallest models
 LITTLE_DISK = 5 * GB  # a small model with its projector takes 1 to 4 GB
@@ -67,25 +63,6 @@ def config_file(bad: MmcliError | None) -> Finding:
         return Finding("config", "problem", bad.message, bad.hint, facts, status=bad.status)
     found = "is valid" if path.exists() else "is not there, and need not be"
     return Finding("config", "ok", f"`{path}` {found}", facts=facts)
-
-
-def microphone(probe: Ended) -> Finding:
-    """What the microphone's child told."""
-    check, told = "microphone", probe.merged()
-    install = "Debian, Ubuntu: apt install libportaudio2; Fedora: dnf install portaudio; macOS: brew install portaudio"
-    if probe.crash is not None:
-        message = f"looking for microphones ended the process by {probe.sentence()}"
-        return Finding(check, "warning", message, f"reinstall PortAudio ({install})", {"crash": probe.crash})
-    if told.get("missing") == "sounddevice":
-        return Finding(check, "warning", "the package sounddevice is not installed", "pip install sounddevice", told)
-    if told.get("missing") == "portaudio":
-        return Finding(check, "warning", "PortAudio is missing, so nothing can be recorded", install, told)
-    names = told.get("microphones", [])
-    if not names:
-        reason = f": {told['reason']}" if "reason" in told else ""
-        message = f"no microphone found{reason}"
-        return Finding(check, "warning", message, "plug one in, and check that this user may record", told)
-    return Finding(check, "ok", ", ".join(map(str, names)), facts=told)
 
 
 def path(folders: list[str] | None = None) -> Finding:

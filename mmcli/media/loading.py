@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -33,15 +34,16 @@ def load(
     max_seconds: float = 3600.0,
     damaged_ok: bool = False,
     on_data: Callable[[bytes], None] | None = None,
+    stop: threading.Event | None = None,
 ) -> Medium:
     """Read and decode one source; anything that is not whole, or not one of `kinds`, is an InputError.
 
     The content decides what it is, not the extension. `max_side` shrinks pictures (pixels of the longer side),
     `sample_rate` is the sounds' in Hz. When only "audio" is wanted, a video gives its sound. With `damaged_ok`, what is
     there of a damaged sound is taken. `on_data` is told the source's bytes, the ones that the receipt's SHA-256 is of,
-    before they are decoded.
+    before they are decoded. Setting `stop` ends a download.
     """
-    data = read(source, max_bytes=max_bytes, max_download_bytes=max_download_bytes)
+    data = read(source, max_bytes=max_bytes, max_download_bytes=max_download_bytes, stop=stop)
     if not data:
         raise InputError(f"{source.shown} is empty: it has 0 bytes")
     kind = _kind(data, source, kinds)
@@ -129,14 +131,20 @@ def _wanted(kinds: frozenset[str]) -> str:
     return " or ".join(A_KIND[kind] for kind in ("image", "audio", "text") if kind in kinds)
 
 
-def read(source: Source, *, max_bytes: int = MAX_BYTES, max_download_bytes: int = MAX_DOWNLOAD_BYTES) -> bytes:
-    """A source's bytes, whole and undecoded; InputError where they cannot be had."""
+def read(
+    source: Source,
+    *,
+    max_bytes: int = MAX_BYTES,
+    max_download_bytes: int = MAX_DOWNLOAD_BYTES,
+    stop: threading.Event | None = None,
+) -> bytes:
+    """A source's bytes, whole and undecoded; InputError where they cannot be had. Setting `stop` ends a download."""
     if source.data is not None:
         return source.data
     if source.url is not None:
         from mmcli.media import web
 
-        return web.fetch(source.url, max_bytes=max_download_bytes)
+        return web.fetch(source.url, max_bytes=max_download_bytes, stop=stop)
     assert source.path is not None, "a source has data, a url or a path"
     return _read_file(source, max_bytes)
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import ssl
-import time
+import threading
 from http import HTTPStatus
 
 import httpx2
 
-from mmcli import __version__
+from mmcli import __version__, network
 from mmcli.errors import InputError, NetworkError
 from mmcli.media.paths import quoted, without_password
 
@@ -23,36 +22,55 @@ def fetch(
     max_bytes: int = MAX_BYTES,
     read_seconds: float = READ_SECONDS,
     total_seconds: float = TOTAL_SECONDS,
+    stop: threading.Event | None = None,
 ) -> bytes:
     """Download what an address points to, following few redirects, all of them http(s).
 
     Network trouble is a NetworkError, an address or an answer that makes no sense an InputError. No message shows
-    the address's user or password.
+    the address's user or password. All of the answer has `total_seconds`; setting `stop` ends the download (Stopped).
     """
     shown = quoted(without_password(url))
-    deadline = time.monotonic() + total_seconds
+    network.check_variables()
+    data = bytearray()
+    try:
+        network.within(
+            total_seconds,
+            lambda connections: _receive(url, shown, data, max_bytes, read_seconds, connections),
+            stop=stop,
+            what=f"the download of {shown}",
+        )
+    except network.TooSlow as error:
+        raise NetworkError(f"{shown} is too slow: {len(data)} bytes before the time was up") from error
+    except httpx2.InvalidURL as error:
+        raise InputError(f"{shown} is not a valid address: {error}") from error
+    except UnicodeError as error:  # a part of the host's name is empty or too long; half a character in the path
+        raise InputError(f"{shown} is not a valid address") from error
+    except (httpx2.HTTPError, ImportError, OSError) as error:
+        why = network.reason(error, url)
+        raise NetworkError(f"{shown} could not be downloaded: {why}", hint=_advice(error)) from error
+    return bytes(data)
+
+
+def _receive(
+    url: str, shown: str, data: bytearray, max_bytes: int, read_seconds: float, connections: network.Connections
+) -> None:
+    """Fill `data` with what the address leads to."""
     timeout = httpx2.Timeout(read_seconds, connect=CONNECT_SECONDS)
     # "identity": a picture is compressed already, and its Content-Length is then the size of what arrives
     headers = {"User-Agent": f"mmcli/{__version__}", "Accept-Encoding": "identity"}
-    try:
-        with httpx2.Client(timeout=timeout, headers=headers) as client:
-            request = client.build_request("GET", url)
-            for _ in range(MAX_REDIRECTS + 1):
-                _check_target(request.url, shown)
-                response = client.send(request, stream=True)
-                try:
-                    if response.next_request is None:
-                        return _body(response, shown, max_bytes, deadline)
-                    request = response.next_request
-                    _check_deadline(0, shown, deadline)
-                finally:
-                    response.close()
-    except httpx2.InvalidURL as error:
-        raise InputError(f"{shown} is not a valid address: {error}") from error
-    except httpx2.HTTPError as error:
-        raise NetworkError(f"{shown} could not be downloaded: {_reason(error)}", hint=_advice(error)) from error
-    except ImportError as error:  # a SOCKS proxy is asked for, and its package is missing
-        raise NetworkError(f"{shown} could not be downloaded: {error}") from error
+    with httpx2.Client(timeout=timeout, headers=headers) as client:
+        request = client.build_request("GET", url)
+        for _ in range(MAX_REDIRECTS + 1):
+            _check_target(request.url, shown)
+            request.extensions["trace"] = connections.trace
+            response = client.send(request, stream=True)
+            try:
+                if response.next_request is None:
+                    _body(response, shown, data, max_bytes)
+                    return
+                request = response.next_request
+            finally:
+                response.close()
     raise NetworkError(f"{shown} redirects more than {MAX_REDIRECTS} times")
 
 
@@ -63,25 +81,16 @@ def _check_target(url: httpx2.URL, shown: str) -> None:
         raise InputError(f"{shown} is not a valid address: no host is named")
 
 
-def _body(response: httpx2.Response, shown: str, max_bytes: int, deadline: float) -> bytes:
+def _body(response: httpx2.Response, shown: str, data: bytearray, max_bytes: int) -> None:
     """Read the answer while counting: a Content-Length may be missing, or a lie."""
     _check_status(response, shown)
-    _check_deadline(0, shown, deadline)
     declared = response.headers.get("content-length", "")
-    if declared.isdecimal() and int(declared) > max_bytes:
+    if declared.isdecimal() and (len(declared) > 18 or int(declared) > max_bytes):
         raise _too_big(shown, max_bytes)
-    data = bytearray()
     for block in response.iter_bytes():
         data += block
         if len(data) > max_bytes:
             raise _too_big(shown, max_bytes)
-        _check_deadline(len(data), shown, deadline)
-    return bytes(data)
-
-
-def _check_deadline(n_bytes: int, shown: str, deadline: float) -> None:
-    if time.monotonic() > deadline:
-        raise NetworkError(f"{shown} is too slow: {n_bytes} bytes before the time was up")
 
 
 def _check_status(response: httpx2.Response, shown: str) -> None:
@@ -96,6 +105,7 @@ def _check_status(response: httpx2.Response, shown: str) -> None:
         401: "it wants a login: download it with your browser",
         403: "it may want a login, or a browser: download it and name the file",
         404: "check the address",
+        407: "the proxy wants a login: HTTPS_PROXY=http://USER:PASSWORD@HOST:PORT",
         429: "too many downloads: wait a while",
     }.get(status)
     raise NetworkError(f"{shown} answered {status}{phrase}", hint=hint)
@@ -105,37 +115,7 @@ def _too_big(shown: str, max_bytes: int) -> InputError:
     return InputError(f"{shown} is larger than {max_bytes / 1e6:g} MB", hint="download it yourself and name the file")
 
 
-def _reason(error: httpx2.HTTPError) -> str:
-    """One plain clause for any network failure. httpx's own words may quote the address, so they are not passed on."""
-    causes = list(_causes(error))
-    certificate = next((c for c in causes if isinstance(c, ssl.SSLCertVerificationError)), None)
-    if certificate is not None:
-        return f"its certificate is not valid ({certificate.verify_message or 'verification failed'})"
-    if any(isinstance(cause, ssl.SSLError) for cause in causes):
-        return "no secure connection could be made"
-    if any(type(cause).__name__ == "gaierror" for cause in causes):
-        return "its host name is not known"
-    if any(isinstance(cause, ConnectionRefusedError) for cause in causes):
-        return "the connection was refused"
-    return {
-        "ConnectTimeout": f"no connection within {CONNECT_SECONDS:.0f} seconds",
-        "ReadTimeout": "it stopped answering",
-        "ConnectError": "no connection could be made",
-        "ProxyError": "the proxy refused",
-        "RemoteProtocolError": "the connection broke off, or it does not speak HTTP",
-        "ReadError": "the connection broke off",
-    }.get(type(error).__name__, "the connection failed")
-
-
-def _advice(error: httpx2.HTTPError) -> str | None:
+def _advice(error: Exception) -> str | None:
     if isinstance(error, httpx2.ConnectError | httpx2.ConnectTimeout | httpx2.ProxyError):
         return "check the address, the network, and HTTPS_PROXY if you need one"
     return None
-
-
-def _causes(error: BaseException | None) -> list[BaseException]:
-    found: list[BaseException] = []
-    while error is not None and error not in found:
-        found.append(error)
-        error = error.__cause__ or error.__context__
-    return found

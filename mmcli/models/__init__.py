@@ -85,7 +85,8 @@ def find(name: str, mmproj: Path | None = None) -> Model | Wanted:
 def find_speech(name: str | None = None) -> SpeechModel | WantedSpeech:
     """The speech model called `name`, or where nobody chose the default. Makes no connection.
 
-    `name` is one of the catalogue's (`whisper-small`, or `small`), `ORG/REPO` on the Hub, or a folder with model.bin.
+    `name` is one of the catalogue's (`whisper-small`, or `small`), `ORG/REPO` on the Hub, or a folder with model.bin
+    (or that file).
     Without it: the catalogue's default if it is here, else the largest of all languages that is here, else the default
     as one to fetch. A SpeechModel's `folder` is what faster_whisper.WhisperModel takes; it needs no network for it.
     """
@@ -99,9 +100,8 @@ def find_speech(name: str | None = None) -> SpeechModel | WantedSpeech:
         return next((model for model in found if isinstance(model, SpeechModel)), found[0])
     if name.lower() == "starter":
         return speech.starter()
-    path = Path(os.path.expanduser(name))
-    if path.is_dir() and name not in entries and (os.sep in name or (path / speech.WEIGHTS).is_file()):
-        return speech.open_folder(path.name, path)
+    if name not in entries and (folder := speech.folder_of(name)):
+        return speech.open_folder(folder.name or str(folder), folder)
     if known := speech.match(name):
         return _known_speech(*known)
     if REPOSITORY.fullmatch(name):
@@ -134,6 +134,8 @@ def find_speaker(name: str | None = None, *, has_voice: bool = False) -> Model |
 
 def find_any(name: str) -> Model | Wanted | SpeechModel | WantedSpeech:
     """The model called `name`, of either kind. Makes no connection."""
+    if not named(name) and speech.folder_of(name):
+        return find_speech(name)
     if not Path(name).suffix.lower() == ".gguf" and not named(name) and speech.match(name):
         return find_speech(name)
     found = find(name)

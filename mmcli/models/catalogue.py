@@ -5,13 +5,12 @@ from __future__ import annotations
 import difflib
 import functools
 import re
-import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
-from mmcli import config
+from mmcli import config, tomlfile
 from mmcli.errors import ModelError, UsageError
 from mmcli.models import pairs
 
@@ -138,14 +137,9 @@ def shipped_file() -> Path:
 def tables(path: Path) -> dict[str, Any]:
     """What a models.toml holds, before any table is looked at; nothing where there is no such file."""
     try:
-        with path.open("rb") as file:
-            return tomllib.load(file)
+        return tomlfile.parse(tomlfile.read(path), f"`{path}`")
     except FileNotFoundError:
         return {}
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"`{path}` is not valid TOML: {error}", hint="mend it, or move it away") from error
-    except OSError as error:
-        raise UsageError(f"cannot read `{path}`: {error.strerror}") from error
 
 
 def parse_all(path: Path, found: Any, parse_one: Callable[[str, Any], T], prefix: str = "") -> dict[str, T]:

@@ -18,16 +18,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
-from mmcli import offline
+from mmcli import hubenv, network, offline
 from mmcli.errors import MmcliError, ModelError, NetworkError, ResourceError
-from mmcli.models import cache, gguf, sizes
+from mmcli.models import cache, gguf, hub_errors, sizes
 
 OnProgress: TypeAlias = Callable[[str, int, int], None]
 T = TypeVar("T")
 
 WAITS = (1.0, 2.0, 4.0, 8.0)  # seconds before each new try; a try that brought bytes starts over
 LONGEST_WAIT = 60.0  # seconds: a Hub that asks for more patience is told to the person instead
-TIMEOUT = 15.0  # seconds without an answer, or without one more byte
+TIMEOUT = 15.0  # seconds without an answer, or without one more byte, where HF_HUB_DOWNLOAD_TIMEOUT says nothing
+TOTAL_SECONDS = 60.0  # for all of an answer that is not a file
 MARGIN = 256 << 20  # bytes a download leaves free on the disk
 HEADER_FIRST, HEADER_MOST = 64 << 10, 4 << 20  # bytes read of a file to see what it says about itself
 HEADER_SECONDS = 20.0  # for all of it: whoever waits has not even been asked yet
@@ -79,7 +80,8 @@ def listing(repo: str, revision: str = "main") -> Listing:
     hub = _hub()
 
     def ask() -> Listing:
-        info = hub.HfApi().model_info(repo, revision=revision, timeout=TIMEOUT)
+        api, token = hub.HfApi(), hub_errors.token(hub)
+        info = _in_time(lambda: api.model_info(repo, revision=revision, timeout=_timeout(), token=token))
         names = tuple(sibling.rfilename for sibling in info.siblings or ())
         card: Any = info.card_data or {}
         licence = card.get("license_name") or card.get("license")
@@ -97,7 +99,7 @@ def describe(repo: str, revision: str, file: str) -> Remote:
 
     def ask() -> Remote:
         url = hub.hf_hub_url(repo, file, revision=revision)
-        told = hub.get_hf_file_metadata(url, token=hub.get_token(), timeout=TIMEOUT)
+        told = _in_time(lambda: hub.get_hf_file_metadata(url, token=hub_errors.token(hub), timeout=_timeout()))
         if not (told.etag and told.commit_hash and told.size):
             raise NetworkError(f"the Hub does not say how large `{file}` of `{repo}` is", hint="try again later")
         # They become paths in the cache, and HF_ENDPOINT may name anybody's server.
@@ -135,7 +137,7 @@ def header(remote: Remote) -> gguf.Header | None:
 def _range(hub: Any, remote: Remote, start: int, end: int, deadline: float) -> bytes:
     """The bytes of a file from `start` up to `end`; empty where the server would send others, or takes too long."""
     request = {"Range": f"bytes={start}-{end - 1}"}
-    with _opened(hub, remote, request) as response:
+    with _opened(hub, remote, request, max(deadline - time.monotonic(), 0.1)) as response:
         if response.status_code != 206:
             return b""  # leaving closes the stream: a server without ranges has begun to send the whole file
         data: bytes = b""
@@ -149,16 +151,30 @@ def _range(hub: Any, remote: Remote, start: int, end: int, deadline: float) -> b
 
 
 @contextmanager
-def _opened(hub: Any, remote: Remote, request: dict[str, str]) -> Iterator[Any]:
-    """The answer to a request for a file, after the redirects the Hub sends for large ones."""
+def _opened(hub: Any, remote: Remote, request: dict[str, str], seconds: float | None = None) -> Iterator[Any]:
+    """The answer to a request for a file, after the redirects the Hub sends for large ones; its body is yet to come."""
     url = hub.hf_hub_url(remote.repo, remote.file, revision=remote.commit)
-    headers = {**hub.utils.build_hf_headers(token=hub.get_token()), "Accept-Encoding": "identity", **request}
+    headers = {**hub.utils.build_hf_headers(token=hub_errors.token(hub)), "Accept-Encoding": "identity", **request}
     session = hub.utils.get_session()
-    with session.stream("GET", url, headers=headers, timeout=TIMEOUT, follow_redirects=True) as response:
+    asked = session.build_request("GET", url, headers=headers, timeout=_timeout())
+    response = _in_time(lambda: session.send(asked, stream=True, follow_redirects=True), seconds)
+    try:
         if response.status_code >= 400:
-            response.read()
+            _in_time(response.read)
         hub.utils.hf_raise_for_status(response)
         yield response
+    finally:
+        response.close()
+
+
+def _in_time(ask: Callable[[], T], seconds: float | None = None) -> T:
+    """What the Hub answers, but for the body of a file, in a time that a trickling answer cannot stretch."""
+    return network.within(seconds or TOTAL_SECONDS, lambda connections: ask())
+
+
+def _timeout() -> float:
+    """Seconds without an answer, or without one more byte."""
+    return hubenv.seconds("HF_HUB_DOWNLOAD_TIMEOUT", TIMEOUT)
 
 
 # 2 · fetching
@@ -216,7 +232,7 @@ def fetch(remote: Remote, on_progress: OnProgress | None = None) -> Path:
     except OSError as error:  # what the network does has become NetworkError by now
         if isinstance(error, BrokenPipeError):
             raise
-        raise _unwritable(error) from error
+        raise hub_errors.unwritable(error) from error
 
 
 def _download(remote: Remote, report: _Report) -> None:
@@ -251,14 +267,16 @@ def _download(remote: Remote, report: _Report) -> None:
                         break
             except _transient() as error:
                 if not _wait(tries, error):
-                    raise _explain(error, remote.repo, remote.file) from error
+                    raise hub_errors.explain(error, remote.repo, remote.file) from error
                 tries += 1
                 continue
             except Exception as error:
-                raise _explain(error, remote.repo, remote.file) from error
+                raise hub_errors.explain(error, remote.repo, remote.file) from error
             if done < remote.bytes:  # a connection that was closed in good order, too early
                 if tries >= len(WAITS):
-                    raise NetworkError(f"`{remote.file}` of `{remote.repo}` keeps ending too early", hint=AGAIN)
+                    raise NetworkError(
+                        f"`{remote.file}` of `{remote.repo}` keeps ending too early", hint=hub_errors.again(remote.repo)
+                    )
                 time.sleep(WAITS[tries])
                 tries += 1
     is_hashed = remote.is_in_git or remote.sha256
@@ -334,22 +352,21 @@ def discard(remote: Remote) -> None:
 
 # 3 · what can go wrong
 
-AGAIN = "run the same command again: what has arrived is kept"
-
 
 def _hub() -> Any:
     """huggingface_hub, for who needs a connection."""
     if offline.is_on():
         raise offline.refusal("cannot ask the Hub")
-    return library()
+    hub = library()
+    hubenv.check()
+    network.check_variables()
+    hub_errors.token(hub)
+    return hub
 
 
 def library() -> Any:
     """huggingface_hub, told to send no statistics; importing it takes 0.3 s."""
-    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
-    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
-    os.environ.setdefault("HF_HUB_DISABLE_SYMLINKS_WARNING", "1")
-    os.environ.setdefault("HF_HUB_VERBOSITY", "error")
+    hubenv.prepare()
     import huggingface_hub.utils
 
     return huggingface_hub
@@ -359,7 +376,7 @@ def _transient() -> tuple[type[Exception], ...]:
     import httpx2
     from huggingface_hub.errors import HfHubHTTPError
 
-    return (httpx2.TransportError, HfHubHTTPError)
+    return (httpx2.TransportError, HfHubHTTPError, network.TooSlow)
 
 
 def _patiently(ask: Callable[[], T], repo: str, file: str | None = None) -> T:
@@ -374,15 +391,17 @@ def _patiently(ask: Callable[[], T], repo: str, file: str | None = None) -> T:
             # Who cannot be reached at all will hardly be so in ten seconds: a person without a network need not wait.
             unreachable = getattr(error, "response", None) is None
             if (unreachable and tries) or not _wait(tries, error):
-                raise _explain(error, repo, file) from error
+                raise hub_errors.explain(error, repo, file) from error
             tries += 1
         except Exception as error:
-            raise _explain(error, repo, file) from error
+            raise hub_errors.explain(error, repo, file) from error
 
 
 def _wait(tries: int, error: Exception) -> bool:
     """Pause before another try; False where another try is of no use."""
     response = getattr(error, "response", None)
+    if isinstance(error, network.TooSlow):  # that was a minute already
+        return False
     if response is not None and response.status_code not in (408, 429, 500, 502, 503, 504):
         return False
     if tries >= len(WAITS):
@@ -395,51 +414,3 @@ def _wait(tries: int, error: Exception) -> bool:
         return False
     time.sleep(wait)
     return True
-
-
-def _unwritable(error: OSError) -> ResourceError:
-    return ResourceError(
-        f"cannot write into `{cache.root()}`: {error.strerror or error}",
-        hint="free some space, or let HF_HOME name another folder",
-    )
-
-
-def _explain(error: Exception, repo: str, file: str | None) -> MmcliError:
-    """The sentence a person needs for what huggingface_hub or the network raised."""
-    from huggingface_hub import errors as hub
-
-    if isinstance(error, MmcliError):
-        return error
-    address = os.environ.get("HF_ENDPOINT", "").rstrip("/") or "https://huggingface.co"
-    if isinstance(error, hub.GatedRepoError):
-        return NetworkError(
-            f"`{repo}` is gated: its makers ask for their terms to be accepted first",
-            hint=f"accept them at {address}/{repo}, then set HF_TOKEN to a token of that account",
-        )
-    if isinstance(error, hub.RepositoryNotFoundError):
-        return NetworkError(
-            f"the Hub has no public repository `{repo}`", hint="check the name; for a private one set HF_TOKEN"
-        )
-    if isinstance(error, hub.RevisionNotFoundError):
-        return NetworkError(f"`{repo}` has no longer the revision asked for", hint=f"see {address}/{repo}")
-    if isinstance(error, hub.EntryNotFoundError) and not isinstance(error, hub.LocalEntryNotFoundError):
-        return NetworkError(f"`{repo}` has no file `{file}`", hint=f"see {address}/{repo}/tree/main")
-    if isinstance(error, hub.HFValidationError):
-        return ModelError(f"`{repo}` cannot be a repository on the Hub", hint="it looks like ORGANISATION/NAME")
-    response = getattr(error, "response", None)
-    if response is not None:
-        status = response.status_code
-        if status == 429:
-            asked = response.headers.get("Retry-After", "")
-            when = f"in {asked} seconds" if asked.isdigit() else "in a few minutes"
-            return NetworkError("the Hub asks to slow down (429)", hint=f"try again {when}; HF_TOKEN raises the limit")
-        if status in (401, 403):
-            return NetworkError(f"the Hub does not let us read `{repo}` ({status})", hint="check HF_TOKEN")
-        return NetworkError(f"the Hub answered {status} for `{repo}`", hint=AGAIN)
-    cause = error.__cause__ or error
-    if isinstance(error, OSError) and error.errno is not None and not isinstance(error, ConnectionError):
-        return _unwritable(error)
-    return NetworkError(
-        f"cannot reach {address}: {str(cause).splitlines()[0] if str(cause) else type(cause).__name__}",
-        hint=f"check the connection (HF_ENDPOINT, HTTPS_PROXY); {AGAIN}",
-    )

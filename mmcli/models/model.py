@@ -103,7 +103,7 @@ def speaks_only(name: str) -> ModelError:
     """Somebody asks a question of a model that can only say what others wrote."""
     return ModelError(
         f"`{name}` says texts aloud; it can neither see nor answer",
-        hint=f"`--speak --speaker {name}` lets it say another model's answer",
+        hint=f"`--speak --voice-model {name}` lets it say another model's answer",
     )
 
 

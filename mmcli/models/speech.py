@@ -6,6 +6,8 @@ A speech model is a folder as CTranslate2 and faster-whisper want it: model.bin 
 from __future__ import annotations
 
 import functools
+import json
+import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -21,6 +23,7 @@ STARTER = Path(__file__).parent / "starter" / "speech"
 # faster-whisper fetches a tokenizer from the Hub by itself where there is none: so a folder without one is not whole.
 NEEDED = (WEIGHTS, "config.json", "tokenizer.json")
 USED = re.compile(r"(model\.bin|(preprocessor_)?config\.json|tokenizer\.json|vocabulary\.\w+)")
+MULTILINGUAL = 51_865  # words in the vocabulary of a Whisper of many languages; the English ones have fewer
 SPEECH_FILE = re.compile(r"[\w-]+\.\w+")
 
 
@@ -54,6 +57,18 @@ class SpeechModel:
     @property
     def weights(self) -> Path:
         return self.folder / WEIGHTS
+
+    @property
+    def n_bytes(self) -> int:
+        """Of all its files."""
+        names = [path for path in self.folder.iterdir() if USED.fullmatch(path.name)]
+        return sum(path.stat().st_size for path in names if path.is_file())
+
+    @property
+    def languages(self) -> str | None:
+        """`many`, or the only one, by its vocabulary; None where that cannot be told."""
+        n_words = _vocabulary_size(self.folder)
+        return None if n_words is None else "many" if n_words >= MULTILINGUAL else "en"
 
 
 @functools.cache
@@ -97,6 +112,25 @@ def open_folder(name: str, folder: Path, entry: SpeechEntry | None = None) -> Sp
             hint="one for faster-whisper (CTranslate2) is wanted; `mmcli models` lists some",
         )
     return SpeechModel(name, folder, entry)
+
+
+def folder_of(name: str) -> Path | None:
+    """The folder that a name means as a path, by itself or by its model.bin; None where it is a name."""
+    path = Path(os.path.expanduser(name))
+    if path.name == WEIGHTS and path.is_file():
+        return path.parent
+    is_path = os.sep in name or "/" in name or (path / WEIGHTS).is_file()
+    return path if is_path and path.is_dir() else None
+
+
+def _vocabulary_size(folder: Path) -> int | None:
+    try:
+        if (folder / "vocabulary.json").is_file():
+            words = json.loads((folder / "vocabulary.json").read_bytes())
+            return len(words) if isinstance(words, list | dict) else None
+        return len((folder / "vocabulary.txt").read_bytes().splitlines())
+    except (OSError, ValueError, RecursionError):
+        return None
 
 
 def has_starter() -> bool:

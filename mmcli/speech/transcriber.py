@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mmcli import hubenv, languages
 from mmcli.errors import ModelError, ResourceError, UsageError
 from mmcli.speech.spans import SAMPLE_RATE, Part, Unit, speech, speech_in_windows, units, windows
 from mmcli.speech.words import Segment, Stopped, Word
@@ -108,6 +109,7 @@ class Transcriber:
                 hint="a speech model is a folder with a Whisper model in CTranslate2's form",
             )
         # Imported here, for it takes half a second; and its C++ half would write to the terminal.
+        hubenv.prepare()  # it imports huggingface_hub
         import ctranslate2
 
         from mmcli.speech.windows import Windows, WindowsAtOnce
@@ -164,34 +166,30 @@ class Transcriber:
         """ModelError or UsageError where the model cannot do what is asked of it."""
         if listening.batch > 1 and not listening.vad:
             raise UsageError("--batch cuts at silences, which --no-vad does not look for", hint="leave one of them out")
+        if listening.language and listening.language not in languages.NAMES:
+            raise UsageError(f"`{listening.language}` is not a language that Whisper knows", hint="`en`, `de`, `fr` …")
         if listening.multilingual and listening.language:
             raise UsageError(
-                "--multilingual hears the languages, and --language says which", hint="leave one of them out"
+                "--multilingual detects the languages, and --language names one", hint="leave one of them out"
             )
         if listening.language and listening.language not in self.languages:
-            from faster_whisper.tokenizer import _LANGUAGE_CODES
-
-            if listening.language not in _LANGUAGE_CODES:
-                raise UsageError(
-                    f"`{listening.language}` is the code of no language Whisper knows",
-                    hint="two letters, such as `en`, `de`, `fr`, `es`, `ja`; without --language it is heard",
-                )
+            knows = "understands English only, not" if len(self.languages) == 1 else "does not know the language"
             raise ModelError(
-                f"`{self.name}` understands English only, not `{listening.language}`",
-                hint="choose a multilingual speech model with -m",
+                f"`{self.name}` {knows} `{listening.language}` (--spoken-language)",
+                hint="choose another --speech-model, which knows many languages",
             )
         if listening.multilingual and len(self.languages) == 1:
             raise ModelError(
                 f"`{self.name}` understands English only, so it cannot tell languages apart",
-                hint="choose a multilingual speech model with -m",
+                hint="choose another --speech-model, which knows many languages",
             )
         if listening.translate and len(self.languages) == 1:
             raise ModelError(
                 f"`{self.name}` understands English only, so it cannot translate",
-                hint="choose a multilingual speech model with -m",
+                hint="choose another --speech-model, which knows many languages",
             )
 
-        for option, text in (("--prompt", listening.prompt), ("--hotwords", listening.hotwords)):
+        for option, text in (("--speech-prompt", listening.prompt), ("--hotwords", listening.hotwords)):
             n_tokens = len(self._model.hf_tokenizer.encode(text, add_special_tokens=False).ids) if text else 0
             if n_tokens > MOST_PROMPT:  # faster-whisper would cut it off and say nothing
                 raise UsageError(
@@ -308,7 +306,9 @@ class Transcriber:
         try:
             supported: set[str] = self._ctranslate2.get_supported_compute_types(device)
         except (RuntimeError, ValueError) as error:
-            raise ModelError(f"there is no device `{device}` for speech", hint="--device cpu, or none") from error
+            raise ModelError(
+                f"there is no device `{device}` for speech", hint="--speech-device cpu, or none"
+            ) from error
         if wanted == "auto":
             return next((kind for kind in COMPUTE_TYPES[device] if kind in supported), "float32")
         if wanted not in supported:
@@ -365,18 +365,18 @@ class _Within:
 
 def _load_error(error: Exception, name: str, device: str) -> Exception:
     if _is_out_of_memory(error):
-        return ResourceError(f"not enough memory for the speech model `{name}`", hint="choose a smaller one with -m")
+        return ResourceError(f"not enough memory for the speech model `{name}`", hint="choose a smaller --speech-model")
     if device == "cuda":
         return ModelError(
             f"the GPU cannot run the speech model `{name}`: {error}",
-            hint="faster-whisper needs cuBLAS and cuDNN for CUDA 12; --device cpu does without",
+            hint="faster-whisper needs cuBLAS and cuDNN for CUDA 12; --speech-device cpu does without",
         )
     return ModelError(f"cannot load the speech model `{name}`: {error}", hint="is it whole? fetch it again")
 
 
 def _run_error(error: Exception, name: str) -> Exception | None:
     if _is_out_of_memory(error):
-        return ResourceError(f"`{name}` ran out of memory", hint="a smaller --batch, or a smaller model with -m")
+        return ResourceError(f"`{name}` ran out of memory", hint="a smaller --batch, or a smaller --speech-model")
     return None
 
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from mmcli import hubenv
+
 WINDOW = 512  # samples, 32 ms at 16,000 Hz: what Silero looks at
 CONTEXT = 64  # samples of the window before that it sees again
 
@@ -17,6 +19,7 @@ class Detector:
     """The probability of speech in one window after the other."""
 
     def __init__(self) -> None:
+        hubenv.prepare()  # faster_whisper imports huggingface_hub
         from faster_whisper.vad import get_vad_model
 
         self._session = get_vad_model().session

@@ -57,12 +57,20 @@ def parts(media: Sequence[Medium], words: str) -> tuple[Part, ...]:
     return (*(medium for medium in media if not isinstance(medium, Text)), *texts, words)
 
 
+def _unchanged(messages: list[Message]) -> list[Message]:
+    """For a model that takes every medium as it is."""
+    return messages
+
+
 def _nothing(text: str) -> None:
     """Nobody listens."""
 
 
 class Conversation:
-    """What was said and what will be asked. `on_notice` is told in a sentence when turns are left out."""
+    """What was said and what will be asked. `on_notice` is told in a sentence when turns are left out.
+
+    `as_heard` makes what the model gets of the messages: what is said in their sounds, where it cannot hear.
+    """
 
     def __init__(
         self,
@@ -75,6 +83,7 @@ class Conversation:
         self.turns: list[Turn] = []
         self.staged: list[Medium] = []  # go with the next question
         self.n_left_out = 0  # of the oldest turns: the model does not get their words any more
+        self.as_heard: Callable[[list[Message]], list[Message]] = _unchanged
         self._recorder, self._on_notice = recorder, on_notice
 
     # what it is about
@@ -187,7 +196,7 @@ class Conversation:
             stay = []
             if each is not turn:
                 messages.append(Message("assistant", (each.said,)))
-        return messages
+        return self.as_heard(messages)
 
     def expected(self) -> list[Message]:
         """What the model will get with the next question, whose words nobody knows yet: up to the last medium."""

@@ -34,10 +34,32 @@ _QUESTIONS: tuple[tuple[Target, str], ...] = (
     ("clipboard", r"\b(?:in|on) (?:the|my) clipboard\b"),
     ("clipboard", r"^(?:describe|read|explain) (?:the|my) clipboard\b"),
 )
-_FILE = rf"(?:{_LOOK}|open|attach|load|show me)"
+_OPEN = rf"(?:{_LOOK}|open|attach|load)"
+_FILE = rf"(?:{_OPEN}|show me)"
+_KINDS = r"(?:file|picture|image|photo|photograph|sound|recording)"
 # A name that is certainly meant as one, so that it is an error where there is no such file.
-_CALLED = r"(?:(?:the|a|my) )?(?:file|picture|image|photo|photograph|sound|recording) (?:called|named)|(?:the|my) file"
-_KIND = r"(?:(?:the|my|a) )?(?:(?:file|picture|image|photo|photograph|sound|recording) )?"
+_CALLED = rf"(?:(?:the|a|my) )?{_KINDS} (?:called|named)|(?:the|my) file"
+_KIND = rf"(?:(?:the|my|a) )?(?:{_KINDS} )?"
+# How something in a picture begins that is talked about already, and how no file's name begins.
+_DESCRIBED = frozenset(
+    "a all an and any are as at behind beside between both can did do does each either every everybody everyone "
+    "everything for from he her here hers him his how i if in into is it its let me mine more most my near next no now "
+    "of on one ones only or our ours out over please she some somebody someone something that the their theirs them "
+    "then there these they this those through to together too under us was we were what when where whether which who "
+    "whom whose why with yes you your yours again once twice pictures images photos photographs files sounds".split()
+)
+# What distinguishes one picture from others without being its name.
+_ADJECTIVES = frozenset(
+    "first second third fourth fifth sixth seventh eighth ninth tenth last next previous other same whole entire "
+    "current new old left right top bottom upper lower middle big small large little red orange "
+    "yellow green blue purple pink brown black white grey gray".split()
+)
+# Where a name ends and something else is said.
+_NEXT = (
+    r"and|then|please|what(?:'s)?|where|when|how|why|who(?:'s| is| are) (?:it|this|that|these|those|they|there|he|she)|"
+    r"which (?:one )?is|(?:is|are) there|tell|describe|can you|could you|do you"
+)
+LONGEST_GUESS = 4  # words: what is longer describes something
 _DIGITS = dict(zip("zero one two three four five six seven eight nine ten".split(), map(str, range(11)), strict=True))
 _ENDINGS = dict(jay="j", pee="p", gee="g", jpg="jpg", jpeg="jpeg", png="png")
 CLOSE = 0.84  # how alike a heard name and a file's must be
@@ -52,6 +74,7 @@ class Look:
     name: str  # of the file, as it lies there; what was heard where there is none like it
     words: str  # "" where nothing was asked
     is_there: bool = True  # file: whether there is one of that name
+    close: tuple[str, ...] = ()  # where there is none: files that may be meant
 
 
 def may_look(sentence: str) -> bool:
@@ -59,8 +82,12 @@ def may_look(sentence: str) -> bool:
     return re.match(rf"{_POLITE}{_FILE}\b", sentence.strip(), re.IGNORECASE) is not None
 
 
-def look(sentence: str, files: Iterable[str] = ()) -> Look | None:
-    """What a sentence asks to look at; `files` are the names in the working folder. None: a question like any other."""
+def look(sentence: str, files: Iterable[str] = (), n_media: int = 1) -> Look | None:
+    """What a sentence asks to look at; `files` are the names in the working folder. None: a question like any other.
+
+    `n_media` is how many pictures and sounds the talk has: "look at the dog" is about what is in one of them, and can
+    only be a file where there is none.
+    """
     text = sentence.strip()
     for target, pattern in _ORDERS:
         if found := re.match(rf"{_POLITE}{pattern}\b", text, re.IGNORECASE):
@@ -68,25 +95,78 @@ def look(sentence: str, files: Iterable[str] = ()) -> Look | None:
     for target, pattern in _QUESTIONS:
         if re.search(pattern, text, re.IGNORECASE):
             return Look(target, "", text)
-    return _look_at_file(text, list(files))
+    return _look_at_file(text, list(files), n_media)
 
 
-def _look_at_file(text: str, files: list[str]) -> Look | None:
-    if found := re.match(rf"{_POLITE}{_FILE} (?:{_CALLED}) ", text, re.IGNORECASE):
-        is_certain = True
-    elif found := re.match(rf"{_POLITE}{_FILE} {_KIND}", text, re.IGNORECASE):
-        is_certain = False
-    else:
+def _look_at_file(text: str, files: list[str], n_media: int) -> Look | None:
+    called = re.match(rf"{_POLITE}{_FILE} (?:{_CALLED}) ", text, re.IGNORECASE)
+    found = called or re.match(rf"{_POLITE}{_FILE} {_KIND}", text, re.IGNORECASE)
+    if found is None:
         return None
     after = text[found.end() :]
-    name = re.split(r"[,;?!]|\.(?=\s|$)|\s(?:and|then)\s", after, maxsplit=1)[0].strip()
+    name = _name(after)
     words = list(re.finditer(r"\S+", after))[:LONGEST_NAME]
     for end in sorted({match.end() for match in words}, reverse=True):  # the longest beginning that is a file's name
         if file := _same(after[:end], files):
             return Look("file", file, _rest(after[end:]))
     if file := _like(name, files):
         return Look("file", file, _rest(after[len(name) :]))
-    return Look("file", name, _rest(after[len(name) :]), is_there=False) if is_certain and name else None
+    if called:
+        return Look("file", name, _rest(after[len(name) :]), False, _close(name, files)) if name else None
+    order = re.match(rf"{_POLITE}(?P<verb>{_FILE}) ", text, re.IGNORECASE)
+    assert order is not None, f"{text} begins with no order"
+    heard = _name(text[order.end() :])
+    name = _named(heard, n_media, is_open=re.fullmatch(_OPEN, order["verb"], re.IGNORECASE) is not None)
+    rest = _rest(text[order.end() + len(heard) :])
+    return Look("file", name, rest, is_there=False, close=_close(name, files)) if name else None
+
+
+def _name(text: str) -> str:
+    """What may be a name at the beginning of a text: all before a comma, the end of the sentence, or a question.
+
+    Speech models leave out commas: "look at sunset what is there".
+    """
+    return re.split(rf"[,;?!]|\.(?=\s|$)|\s(?:{_NEXT})\b", text, maxsplit=1, flags=re.IGNORECASE)[0].strip()
+
+
+def _named(heard: str, n_media: int, *, is_open: bool) -> str:
+    """The name in what is to be looked at, though no file has it; nothing where something in a picture is meant.
+
+    `sunset`, `the sunset picture`, `picture sunset` and `sunset dot png` are names. `the sunset` is one only where
+    there is no picture that could show it, and `picture two` where there are not so many.
+    """
+    words = re.findall(r"[^\W_]+", heard)
+    article = bool(words) and words[0].casefold() in ("the", "my", "a", "an")
+    words = words[1:] if article else words
+    while words and (words[-1].casefold().endswith("ly") or words[-1].casefold() in ("again", "now", "please")):
+        words.pop()
+    is_kind = [re.fullmatch(_KINDS, word, re.IGNORECASE) is not None for word in words]
+    if is_kind[:1] == [True]:
+        words = words[1:]
+    elif is_kind[-1:] == [True]:
+        words = words[:-1]
+    lower = [word.casefold() for word in words]
+    if not words or lower[0] in _DESCRIBED or lower[0].endswith("ly") or set(lower) <= _ADJECTIVES:
+        return ""
+    name = heard[heard.index(words[0]) : heard.rindex(words[-1]) + len(words[-1])]
+    number = _DIGITS.get(lower[0], lower[0])
+    if len(words) == 1 and number.isdecimal():
+        return name if any(is_kind) and int(number) > n_media else ""
+    if "dot" in lower[1:] or os.path.splitext(name)[1][1:].lower() in _ENDINGS.values():
+        return name
+    if len(words) > LONGEST_GUESS or _DESCRIBED & set(lower) or any(is_kind[1:-1]):
+        return ""
+    return name if any(is_kind) or (is_open and not (article and n_media)) else ""
+
+
+def _close(name: str, files: list[str]) -> tuple[str, ...]:
+    """Files whose names have much in common with what was heard."""
+    wanted = _squashed(name)
+    if len(wanted) < 3:
+        return ()
+    known = {file: _squashed(os.path.splitext(file)[0]) for file in files}
+    alike = difflib.get_close_matches(wanted, known.values(), n=3, cutoff=0.6)
+    return tuple(file for file, squashed in known.items() if wanted in squashed or squashed in alike)[:3]
 
 
 def _same(heard: str, files: list[str]) -> str | None:

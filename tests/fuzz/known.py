@@ -12,7 +12,6 @@ OPEN: tuple[tuple[str, str], ...] = (
     (r"pictures: traceback: ValueError mmcli/media/colour.py", "issue 14, low: no-data values"),
     (r"templates: (traceback|memory|time|status|hang)", "issue 14, 9"),
     (r"templates: silent: special", "issue 14, 6"),
-    (r"config: (traceback|status|time)", "issue 14, low: config"),
     (r"databases: silent: prefix", "issue 14, low: the KV file's header"),
     (r"databases: (traceback|status|wrong)", "issue 14, 11"),
 )

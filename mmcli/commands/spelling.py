@@ -1,0 +1,144 @@
+"""Old names of options, variables and settings: each works in this release still, and a note tells the new one.
+
+`--language` meant the language of captions in one command and that of sounds in another, `--device` a microphone or a
+GPU. Today a name means one thing. Delete a line here to end an old name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container, MutableMapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import typer
+from typer.core import TyperCommand
+
+from mmcli.commands import origins
+from mmcli.errors import MmcliError
+
+# Of config.toml, and of the variables with MMCLI_ before them: the old name and the new one.
+SETTINGS = {"context": "facts", "language": "answer_language", "speaker": "voice_model"}
+_SPEAKER = {"--speaker": "--voice-model"}
+# By command: an option's old name and its new one.
+OPTIONS: dict[str, dict[str, str]] = {
+    "ask": _SPEAKER,
+    "chat": _SPEAKER,
+    "voice": _SPEAKER | {"--device": "--input-device"},
+    "caption": {"--language": "--answer-language", "--context": "--facts"},
+    "transcribe": {"--device": "--speech-device", "--prompt": "--speech-prompt"},
+}
+
+
+@dataclass(frozen=True)
+class _Given:
+    """An old name that was used, and the setting that it set."""
+
+    shown: str
+    name: str
+    new: str  # the new name, as it stands in the same place
+    spoken: str = ""  # the same for what is spoken, which the old name meant too
+
+
+_options: list[str] = []  # notes on options of this command line
+_given: list[_Given] = []
+renamed_variables: dict[str, str] = {}  # a variable's new name, and the old one that set it
+
+
+def take_variables(environment: MutableMapping[str, str]) -> None:
+    """Let variables under their old names set the new ones, where those are not set."""
+    for old, name in SETTINGS.items():
+        before, now = f"MMCLI_{old.upper()}", f"MMCLI_{name.upper()}"
+        if environment.get(before):
+            if not environment.get(now):
+                environment[now] = environment[before]
+                renamed_variables[now] = before
+            _given.append(_Given(before, name, now, "MMCLI_SPOKEN_LANGUAGE"))
+
+
+def took_keys(keys: dict[str, str], file: str) -> None:
+    """Remember which old names config.toml has: `keys` are a setting's name of today and its key there."""
+    for name, key in keys.items():
+        if SETTINGS.get(key.replace("-", "_")) == name:
+            _given.append(_Given(f"`{key}` in `{file}`", name, f"`{name.replace('_', '-')}`", "`spoken-language`"))
+
+
+def notes(params: Container[str]) -> list[str]:
+    """A note for each old name that was used and matters to a command with these parameters."""
+    found = list(_options)
+    for given in _given:
+        if given.name in params:
+            found.append(f"{given.shown} is now {given.new}; the old name ends with this release")
+        elif given.name == "answer_language" and "spoken_language" in params:
+            found.append(
+                f"{given.shown} is now {given.new}, the language of captions; it no longer says what is spoken: "
+                f"{given.spoken} does, and else it is detected"
+            )
+    return found
+
+
+def other_meaning(key: str) -> str:
+    """What an old key meant beside the setting that it is now, for the end of a note."""
+    return "; what is spoken in sounds is `spoken-language`" if key == "language" else ""
+
+
+def forget() -> None:
+    """Another command line begins."""
+    _options.clear()
+    _given.clear()
+    renamed_variables.clear()
+
+
+class Command(TyperCommand):
+    """A command that takes its options' old names too, and whose errors say which setting a bad value came from."""
+
+    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
+        return super().parse_args(ctx, self.prepare(args))
+
+    def prepare(self, args: list[str]) -> list[str]:
+        """The arguments as they are parsed."""
+        return translated(self.name or "", self.params, args)
+
+    def invoke(self, ctx: typer.Context) -> Any:  # type: ignore[override]
+        try:
+            return super().invoke(ctx)
+        except MmcliError as error:
+            origins.add(error, ctx)
+            raise
+
+
+def valued(params: Sequence[Any]) -> set[str]:
+    """The options, long and short, that are followed by a value; -c is not one, since its value may be left out."""
+    options = [param for param in params if param.param_type_name == "option" and "-c" not in param.opts]
+    return {name for param in options if not param.is_flag and not param.count for name in param.opts}
+
+
+def translated(command: str, params: Sequence[Any], args: list[str]) -> list[str]:
+    """A command's arguments with the options under their names of today; each old one is noted."""
+    old, with_value = OPTIONS.get(command, {}), valued(params)
+    out: list[str] = []
+    rest = list(args)
+    while rest:
+        arg = rest.pop(0)
+        if arg == "--":
+            return [*out, arg, *rest]
+        name, equals, value = arg.partition("=")
+        if new := old.get(name):
+            _options.append(f"`{name}` of `mmcli {command}` is now `{new}`; the old name ends with this release")
+            name, arg = new, new + equals + value
+        out.append(arg)
+        if not equals and _wants_more(name, with_value):
+            out += rest[:1]  # whatever it looks like, it is a value
+            del rest[:1]
+    return out
+
+
+def _wants_more(arg: str, with_value: set[str]) -> bool:
+    """Whether an option's value is the next argument: `--model`, `-m`, `-qm`, but not `-mstarter`."""
+    if arg.startswith("--") or not arg.startswith("-"):
+        return arg in with_value
+    for place, letter in enumerate(arg[1:], start=1):
+        if f"-{letter}" in with_value:
+            return place == len(arg) - 1
+        if letter == "c":
+            return False
+    return False
