@@ -134,6 +134,38 @@ def test_a_run_goes_on_where_another_one_was_interrupted(
 
 
 @needs_espeak
+@pytest.mark.parametrize("batch", [1, 2])
+def test_no_window_that_was_done_is_heard_again(
+    whisper: Transcriber, spoken: Sound, tmp_path: Path, batch: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The end is asked for while the second window is listened to, or the second batch of windows."""
+    sound, n_encoded, stop_at, stop = np.concatenate([spoken] * 4), 0, 0, threading.Event()
+    encode = whisper._model.encode
+
+    def counted(features: object) -> object:
+        nonlocal n_encoded
+        n_encoded += 1
+        found = encode(features)
+        if n_encoded == stop_at:
+            stop.set()
+        return found
+
+    monkeypatch.setattr(whisper._model, "encode", counted)
+    listening = Listening(language="en", batch=batch)
+    whole = list(whisper.transcribe(sound, listening))
+    n_in_all, n_encoded, stop_at = n_encoded, 0, 2
+    assert n_in_all > 2
+    journal, before = Journal(tmp_path, "talk"), []
+    for segment in whisper.transcribe(sound, listening, journal.heard, stop=stop):
+        journal.segment(segment, journal.heard)
+        before.append(segment)
+    journal.close(journal.heard, done=False)
+    assert whole[: len(before)] == before and n_encoded == 2
+    assert heard_so_far(whisper, sound, listening, tmp_path, lambda found: False) == whole
+    assert n_encoded <= n_in_all + 1, "the one in which it was stopped, and no other"
+
+
+@needs_espeak
 def test_a_sound_that_was_heard_to_its_end_is_not_heard_again(
     whisper: Transcriber, spoken: Sound, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -55,7 +55,7 @@ class Journal:
 
     def close(self, heard: Heard, *, done: bool) -> None:
         """Leave it to another run, if anything is in it; `done`: the sound was heard to its end."""
-        if done:
+        if done or heard.mark != self._mark:
             self._tell(heard)
         if self._file is None:
             return

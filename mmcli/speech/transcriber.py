@@ -293,9 +293,13 @@ class Transcriber:
             heard.language = info.language
             heard.language_confidence = None if listening.language else float(info.language_probability)
         within = _Within(parts, unit.start / SAMPLE_RATE, heard.end)
-        for segment, sure in found:
+        try:
+            for segment, sure in found:
+                heard.mark = Mark(heard.mark.span, unit.start, model.done, self._model.word_end)
+                yield within.segment(segment, sure, unit.language if listening.multilingual else None)
+        except Stopped:
             heard.mark = Mark(heard.mark.span, unit.start, model.done, self._model.word_end)
-            yield within.segment(segment, sure, unit.language if listening.multilingual else None)
+            raise
 
     def _devices(self, wanted: str) -> tuple[str, ...]:
         if wanted != "auto":
