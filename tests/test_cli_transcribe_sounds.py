@@ -122,12 +122,13 @@ def test_a_second_of_speech_does_not_disappear_without_a_word(transcribe: Transc
     whole = sounds.sound("ogg", "libopus", wide)
     (tmp_path / "whole.opus").write_bytes(whole)
     (tmp_path / "flip.opus").write_bytes(sounds.flipped(whole))
-    good, bad = transcribe("whole.opus", "--json"), transcribe("flip.opus", "--json")
+    good, bad = (transcribe(name, "--json", "--word-timestamps") for name in ("whole.opus", "flip.opus"))
     assert good.status == bad.status == 0 and good.stderr == ""
     assert re.match(r"damaged: 1\.0 of 1\d\.\d seconds are missing, at 0:0\d", bad.json["notes"][0])
     assert bad.json["notes"][0] in transcribe("flip.opus").stderr
     assert bad.json["seconds"] == pytest.approx(good.json["seconds"], abs=0.05)
-    assert bad.json["segments"][-1]["start"] == pytest.approx(good.json["segments"][-1]["start"], abs=0.3)
+    (last, wanted) = (done.json["segments"][-1]["words"][-1] for done in (bad, good))
+    assert last["word"] == wanted["word"] and last["start"] == pytest.approx(wanted["start"], abs=0.3)
 
 
 @needs_espeak
