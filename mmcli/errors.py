@@ -2,7 +2,7 @@
 
     MmcliError                 1  never raised itself
     ├── UsageError             2  the command line contradicts itself or names a bad value
-    ├── InputError             3  an input is missing, unreadable or of no known kind
+    ├── InputError             3  an input is missing, unreadable, or of an unknown format
     ├── ModelError             4  a model is missing, broken, or lacks the needed ability or projector
     ├── NetworkError           5  network, download, authorization
     ├── ResourceError          6  not enough memory, disk or context
@@ -15,7 +15,12 @@
 Anything that is not an MmcliError is a bug of ours and keeps its traceback.
 """
 
+import functools
 from collections.abc import Callable
+from typing import ParamSpec, Self, TypeVar
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 class MmcliError(Exception):
@@ -31,6 +36,14 @@ class MmcliError(Exception):
         super().__init__(message)
         self.message = message
         self.hint = hint
+
+    def released(self) -> Self:
+        """This error without its traceback and causes.
+
+        Their frames hold what was being worked on, decoded pixels for instance, for as long as the error is kept.
+        """
+        self.__traceback__ = self.__cause__ = self.__context__ = None
+        return self
 
 
 class UsageError(MmcliError):
@@ -75,6 +88,19 @@ class OutputError(MmcliError):
 class AudioDeviceError(MmcliError):
     status = 9
     code = "audio_device"
+
+
+def releasing(function: Callable[P, T]) -> Callable[P, T]:
+    """Make a function's MmcliErrors hold none of its frames, for callers that keep them."""
+
+    @functools.wraps(function)
+    def run(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return function(*args, **kwargs)
+        except MmcliError as error:
+            raise error.released() from None
+
+    return run
 
 
 # Native code that aborts takes the process with it, and cannot be caught: its error is handed to this instead of being

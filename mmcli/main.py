@@ -12,15 +12,15 @@ import functools
 import inspect
 import os
 import sys
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Annotated, Any, NoReturn
 
 import typer
-from typer.main import get_command
 
 from mmcli import __version__, errors, interrupts, terminal
-from mmcli.commands import completion, history, settings, spelling
+from mmcli.commands import completion, history, parsing, settings, spelling
 from mmcli.commands import options as opt
 from mmcli.commands.ask import ask
 from mmcli.commands.caption import caption
@@ -29,41 +29,28 @@ from mmcli.commands.chat import chat
 from mmcli.commands.demo import demo
 from mmcli.commands.devices import devices
 from mmcli.commands.doctor import doctor
+from mmcli.commands.help import help_
 from mmcli.commands.pull import pull
 from mmcli.commands.rm import rm
 from mmcli.commands.transcribe import transcribe
 from mmcli.commands.undo import undo
 from mmcli.commands.voice import voice
 
-SETTINGS = {"help_option_names": ["-h", "--help"]}
 app = typer.Typer(
     name="mmcli",
-    help="Ask about pictures and sounds, with a model that runs on your own machine.",
-    epilog='Try: mmcli demo  ·  mmcli ask photo.jpg "What is this?" -m starter',
+    cls=parsing.Top,
+    help="""Ask about pictures and sounds, with a model that runs on your own machine.
+
+    mmcli ask docs/pictures/phone.jpg "How many?" -m starter  # a file
+    mmcli ask -c "What color is the star?"  # continue
+    cat docs/pictures/phone.jpg | mmcli ask "How many?" -m starter  # stdin
+    mmcli transcribe docs/sounds -f srt -m starter  # subtitles
+    mmcli config set model starter  # default model
+    mmcli help temperature  # search
+    """,
     pretty_exceptions_enable=False,
     add_completion=False,  # Typer's scripts split names at `:`; ours are in commands/completion.py
-    context_settings=SETTINGS,
 )
-
-
-IN_SHORT = {  # one line each in `mmcli --help`, at 80 columns: 61 characters
-    "ask": "Ask a question about pictures, sounds or texts.",
-    "chat": "Talk about pictures, sounds and texts.",
-    "voice": "Talk about pictures with your voice, and be answered.",
-    "caption": "Caption pictures: one, or a hundred thousand.",
-    "undo": "Take back the last `mmcli caption --rename --yes`.",
-    "transcribe": "Write down what is said in sounds, videos, a microphone.",
-    "pull": "Fetch models with their projectors.",
-    "models": "List the models: which are here, which fit this machine.",
-    "show": "Tell all that is known of one model.",
-    "rm": "Remove models from this machine.",
-    "devices": "List microphones and loudspeakers, and test them.",
-    "doctor": "Look for what is wrong: machine, build, settings, model.",
-    "demo": "Ask the built-in model about a sample picture.",
-    "completion": "Print what makes a shell complete mmcli's words.",
-    "config": "Show and change settings, and where files live.",
-    "history": "List, show, search, export and delete past talks.",
-}
 
 
 class _ClosedPipe(Exception):
@@ -96,21 +83,19 @@ def _running(function: Callable[..., int | None]) -> Callable[..., int]:
     return run
 
 
-def _command(function: Callable[..., int | None], parent: typer.Typer = app) -> None:
+def _command(function: Callable[..., int | None], panel: str | None = None, parent: typer.Typer = app) -> None:
     """Register a command under its function's name."""
     name = function.__name__.rstrip("_")
-    own_class = getattr(function, "command_class", spelling.Command)
-    short = IN_SHORT.get(name) if parent is app else None
-    parent.command(name, cls=own_class, short_help=short)(_running(function))
+    parent.command(name, cls=parsing.Command, rich_help_panel=panel)(_running(function))
 
 
-def _group(function: Callable[..., int | None], *subcommands: Callable[..., int | None]) -> None:
+def _group(panel: str, function: Callable[..., int | None], *subcommands: Callable[..., int | None]) -> None:
     """Register a command with subcommands; `function` runs in any case, and sees in its context whether one follows."""
-    group = typer.Typer(invoke_without_command=True, help=function.__doc__, context_settings=SETTINGS)
+    group = typer.Typer(invoke_without_command=True, cls=parsing.Group, help=function.__doc__)
     group.callback()(_running(function))
     for subcommand in subcommands:
-        _command(subcommand, group)
-    app.add_typer(group, name=function.__name__, short_help=IN_SHORT[function.__name__])
+        _command(subcommand, parent=group)
+    app.add_typer(group, name=function.__name__, rich_help_panel=panel)
 
 
 def _go_offline(wanted: bool) -> bool:
@@ -138,25 +123,28 @@ def _version(wanted: bool) -> None:
 @app.callback()
 def _top(
     version: Annotated[
-        bool, typer.Option("--version", "-V", callback=_version, is_eager=True, help="Show the version and leave.")
+        bool, typer.Option("--version", "-V", callback=_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
     pass
 
 
-COMMANDS = (
-    *(ask, chat, voice, caption, undo, transcribe),
-    *(pull, models, show, rm, devices, doctor, demo, completion.completion),
-)
-for _function in COMMANDS:
-    _command(_function)
-_group(settings.config, settings.path, settings.set_, settings.unset, settings.edit)
-_group(history.history, history.show, history.search, history.export, history.delete)
+PANELS: dict[str, tuple[Callable[..., int | None], ...]] = {
+    "Ask": (ask, chat, voice),
+    "Work on many files": (caption, undo, transcribe),
+    "Manage models": (pull, models, show, rm),
+    "This machine": (devices, doctor, demo, completion.completion, help_),
+}
+for _panel, _functions in PANELS.items():
+    for _function in _functions:
+        _command(_function, _panel)
+_group("This machine", settings.config, settings.path, settings.set_, settings.unset, settings.edit)
+_group("Ask", history.history, history.show, history.search, history.export, history.delete)
 
 
 def main() -> NoReturn:
     """Run the command line and leave with its status."""
-    _open_closed_streams()
+    terminal.guard(_open_closed_streams())
     _tell_of_crashes()
     interrupts.leave_now = _leave_now
     try:
@@ -164,6 +152,8 @@ def main() -> NoReturn:
         sys.stdout.flush()
     except BrokenPipeError:
         status = errors.CLOSED_PIPE
+    except terminal.OutputLost as error:  # what was still in a buffer, such as a help page
+        status = _tell_of_full_disk(error, terminal.Style())
     if status == errors.CLOSED_PIPE:
         # Python flushes once more when it ends, and would complain: let it write into nothing.
         nothing = os.open(os.devnull, os.O_WRONLY)
@@ -171,17 +161,23 @@ def main() -> NoReturn:
     _leave(status)
 
 
-def _open_closed_streams() -> None:
-    """Where the shell closed a stream (`>&-`), the next file opened would take its place: put nothing there first."""
+def _open_closed_streams() -> set[int]:
+    """Where the shell closed a stream (`>&-`), the next file opened would take its place: put nothing there first.
+
+    Returns the descriptors that were closed.
+    """
+    closed = set()
     for fd in (0, 1, 2):
         try:
             os.fstat(fd)
         except OSError:
             os.open(os.devnull, os.O_RDWR)
+            closed.add(fd)
     if sys.stdout is None:
         sys.stdout = open(1, "w", closefd=False)
     if sys.stderr is None:
         sys.stderr = open(2, "w", closefd=False)
+    return closed
 
 
 def _tell_of_crashes() -> None:
@@ -214,6 +210,24 @@ def _give_up(style: terminal.Style, error: errors.MmcliError) -> None:
     _leave(error.status)
 
 
+def _watch_threads(style: terminal.Style) -> list[int]:
+    """From now on, an error that ends a thread is told in a sentence like any other; the list gets its status."""
+    lost: list[int] = []
+
+    def tell(args: threading.ExceptHookArgs) -> None:
+        error = args.exc_value
+        if error is None or isinstance(error, SystemExit | KeyboardInterrupt):
+            return
+        lost.append(error.status if isinstance(error, errors.MmcliError) else errors.MmcliError.status)
+        if isinstance(error, errors.MmcliError):
+            terminal.error(error, style)
+        else:
+            terminal.bug(error, style)
+
+    threading.excepthook = tell
+    return lost
+
+
 def run(arguments: list[str]) -> int:
     """Run one command line; return its exit status after telling what went wrong."""
     style = terminal.Style(
@@ -221,34 +235,36 @@ def run(arguments: list[str]) -> int:
         debug="--debug" in arguments or _is_set("MMCLI_DEBUG"),
     )
     try:
-        if arguments in (["--version"], ["-V"]):  # Typer would build all commands first: 8 ms
+        if arguments in (["--version"], ["-V"], ["version"]):  # Typer would build all commands first: 8 ms
             terminal.line(f"mmcli {__version__}")
             return 0
-        command = get_command(app)
+        command = parsing.build(app)
         if completion.VARIABLE in os.environ:
             return completion.reply(command, arguments, os.environ)
         spelling.forget()
         spelling.take_variables(os.environ)
         chosen: dict[str, Any] = {}
         bad_config: errors.UsageError | None = None
-        if arguments and not {"-h", "--help", "-V", "--version"} & set(arguments):  # help must not need a good file
+        if not _is_for_help(arguments):  # help must not need a good file
             try:
                 chosen = settings.take(command)
             except errors.UsageError as error:
                 if arguments[0] not in (doctor.__name__, settings.config.__name__):
                     raise
-                bad_config = error  # one of the doctor's findings, and what `mmcli config edit` mends
+                bad_config = error  # one of the doctor's findings, and what `mmcli config edit` is for
         style = replace(style, json=style.json or bool(chosen.get("json")))
         style = replace(style, debug=style.debug or bool(chosen.get("debug")))
         errors.last_words = functools.partial(_give_up, style)
+        lost = _watch_threads(style)
         defaults = _for_each(command, chosen)
         how: dict[str, Any] = {"prog_name": "mmcli", "standalone_mode": False, "default_map": defaults}
-        return command(arguments or ["--help"], obj=bad_config, **how) or 0
+        return command(arguments or ["--help"], obj=bad_config, **how) or max(lost, default=0)
     except errors.MmcliError as error:
         terminal.error(error, style)
         return error.status
     except typer.TyperException as error:
-        terminal.error(_usage(error, arguments), style)
+        command = next((f"mmcli {name}" for name in arguments[:1] if name in commands()), "mmcli")
+        terminal.error(parsing.usage_error(error, command), style)
         return errors.UsageError.status
     except (_ClosedPipe, BrokenPipeError):
         return errors.CLOSED_PIPE
@@ -257,17 +273,30 @@ def run(arguments: list[str]) -> int:
     except (KeyboardInterrupt, typer.Abort):
         return errors.INTERRUPTED
     except Exception as error:
-        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-            full = errors.ResourceError(f"cannot write: {error.strerror}", hint="free some space on that disk")
-            terminal.error(full, style)
-            return full.status
+        is_full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+        if isinstance(error, OSError) and (is_full or isinstance(error, terminal.OutputLost)):
+            return _tell_of_full_disk(error, style)
         terminal.bug(error, style)
         return errors.MmcliError.status
 
 
+def _tell_of_full_disk(error: OSError, style: terminal.Style) -> int:
+    """A result that cannot be written is lost; the status says so."""
+    is_full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    hint = "free some space on that disk" if is_full else "the result goes to stdout: give it a place, `> FILE`"
+    lost = errors.ResourceError(f"cannot write: {error.strerror}", hint=hint)
+    terminal.error(lost, style)
+    return lost.status
+
+
 def commands() -> dict[str, Any]:
     """Every command by what a person types: `ask`, `history`, `history show`."""
-    return settings.commands(get_command(app))
+    return parsing.commands(parsing.build(app))
+
+
+def _is_for_help(arguments: list[str]) -> bool:
+    asks = {"-h", "--help", "--help-all", "-V", "--version"} & set(arguments)
+    return not arguments or bool(asks) or arguments[0] == "help"
 
 
 def _for_each(command: Any, chosen: dict[str, Any]) -> dict[str, Any]:
@@ -277,15 +306,3 @@ def _for_each(command: Any, chosen: dict[str, Any]) -> dict[str, Any]:
 
 def _is_set(variable: str) -> bool:
     return os.environ.get(variable, "").lower() not in ("", "0", "false", "f", "no", "n", "off")
-
-
-def _usage(error: typer.TyperException, arguments: list[str]) -> errors.UsageError:
-    """Typer's own complaint in our form, with the place to look at: config.toml, or the help page of the command."""
-    message = error.format_message() if hasattr(error, "format_message") else str(error)
-    context = getattr(error, "ctx", None)
-    command = [name for name in arguments[:1] if name in commands()]
-    path = context.command_path if context is not None else " ".join(["mmcli", *command])
-    hint = f"see `{path} --help`"
-    if not command and "Did you mean" not in message and not arguments[0].startswith("-"):
-        hint += ', or ask: mmcli ask photo.jpg "What is this?"'
-    return errors.UsageError(settings.clipped(message.rstrip(".")), hint=hint)

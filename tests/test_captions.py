@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 import threading
+import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from pathlib import Path
@@ -13,7 +15,7 @@ import pytest
 
 from mmcli import media
 from mmcli.captions import job as jobs
-from mmcli.captions import results, styles, xmp
+from mmcli.captions import renaming, results, styles, xmp
 from mmcli.captions.channel import Channel
 from mmcli.captions.listing import Listing, Wanted, split
 from mmcli.captions.renaming import Namer
@@ -226,6 +228,22 @@ def test_names_differ_without_extension_and_without_case(tmp_path: Path) -> None
     assert namer.propose(tmp_path / "3.jpg", "con").name == "con-picture.jpg"
     with pytest.raises(InputError):
         namer.propose(tmp_path / "3.jpg", "")
+
+
+def test_a_name_that_looks_the_same_is_taken(tmp_path: Path) -> None:
+    (tmp_path / f"{unicodedata.normalize('NFD', 'ÉCLAIR')}.png").touch()
+    (tmp_path / "1.jpg").touch()
+    assert Namer().propose(tmp_path / "1.jpg", "éclair").name == "éclair-2.jpg"
+
+
+@pytest.mark.parametrize("line", ["{", "[]", '{"old": "/a"}', '{"old": 1, "new": "/b"}', "[" * 100_000, "\xff"])
+def test_a_damaged_journal_renames_nothing_back(tmp_path: Path, line: str) -> None:
+    (tmp_path / "b").touch()
+    whole = json.dumps({"old": str(tmp_path / "a"), "new": str(tmp_path / "b")})
+    (tmp_path / "1.jsonl").write_text(f"{line}\n{whole}\n", "latin-1")
+    with pytest.raises(InputError, match="line 1 of .* is damaged, so nothing is renamed back"):
+        list(renaming.undo(tmp_path / "1.jsonl"))
+    assert (tmp_path / "b").exists() and (tmp_path / "1.jsonl").exists()
 
 
 def test_an_attribute_description_and_a_foreign_prefix_are_understood() -> None:

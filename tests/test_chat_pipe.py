@@ -53,6 +53,19 @@ def test_an_error_ends_it_before_a_wrong_answer(chat: Run, two: Path, lines: str
     assert told in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("name", "told"), [("new.png", "no talk is saved as a `.png` file"), ("two.txt", "`.txt`"), ("two.md", "exists")]
+)
+def test_a_talk_is_saved_as_what_it_is_and_over_nothing(
+    chat: Run, two: Path, tmp_path: Path, name: str, told: str
+) -> None:
+    (tmp_path / "two.md").write_text("mine")
+    done = chat(lines=f"Hello!\n/save {name}\n")
+    assert (done.status, told in done.stderr) == (2, True)
+    assert (tmp_path / "two.md").read_text() == "mine"
+    assert sorted(path.name for path in tmp_path.iterdir() if path.is_file()) == ["two.md", "two.png"]
+
+
 def test_a_bad_medium_on_the_command_line_is_told_first(chat: Run) -> None:
     done = chat("none.png", lines="Hello!\n")
     assert (done.status, done.stdout) == (3, "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.server
+import os
 import shutil
 import subprocess
 import sys
@@ -238,19 +239,57 @@ def test_no_stdin_is_no_problem(two: Path, environment: dict[str, str], redirect
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a shell that closes streams")
-@pytest.mark.parametrize(("redirection", "name", "status"), [(">&-", "two.png", 0), ("2>&-", "no.png", 3)])
-def test_what_belongs_on_a_closed_stream_goes_nowhere(
-    two: Path, environment: dict[str, str], redirection: str, name: str, status: int
+@pytest.mark.parametrize(
+    ("arguments", "redirection", "status", "told"),
+    [
+        ("ask -m starter two.png What", ">&-", 6, "error: cannot write: stdout is closed"),
+        ("ask -m starter two.png What --json", ">&-", 6, '"message": "cannot write: stdout is closed"'),
+        ("caption -m starter two.png --print0", ">&-", 6, "error: cannot write: stdout is closed"),
+        ("--help", ">&-", 6, "error: cannot write: stdout is closed"),
+        ("--help", ">/dev/full", 6, "error: cannot write: No space left on device"),
+        ("ask -m starter two.png What", ">/dev/full", 6, "error: cannot write: No space left on device"),
+        ("history delete --older-than 1d --yes", ">&-", 0, "note: no talk deleted"),  # stdout gets nothing anyway
+        ("ask -m starter no.png What", "2>&-", 3, ""),
+        ("ask -m starter no.png What", "2>/dev/full", 3, ""),
+        ("ask -m starter two.png What -v", "2>/dev/full >/dev/null", 0, ""),
+        ("ask --no-such-option", "2>/dev/full", 2, ""),
+        ("ask -m starter two.png What", ">/dev/full 2>/dev/full", 6, ""),
+    ],
+)
+def test_a_lost_answer_is_status_6_and_a_lost_error_changes_no_status(
+    two: Path, environment: dict[str, str], arguments: str, redirection: str, status: int, told: str
 ) -> None:
-    command = f'"$0" -m mmcli ask -m starter {name} "{WHAT}" {redirection}'
+    if "/dev/full" in redirection and not os.path.exists("/dev/full"):
+        pytest.skip("no /dev/full here")
     done = subprocess.run(
-        ["sh", "-c", command, sys.executable],
+        ["sh", "-c", f'"$0" -m mmcli {arguments} {redirection}', sys.executable],
         cwd=two.parent,
         env=environment,
         capture_output=True,
         stdin=subprocess.DEVNULL,
+        text=True,
     )
-    assert (done.returncode, done.stdout, done.stderr) == (status, b"", b"")
+    assert (done.returncode, done.stdout) == (status, "")
+    assert told in done.stderr and (told != "" or done.stderr == "")
+    assert done.stderr.count("cannot write") <= 1 and "Traceback" not in done.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a pipe that does not block")
+def test_a_pipe_that_does_not_block_gets_all_of_a_long_answer(two: Path, environment: dict[str, str]) -> None:
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)  # as some programs leave the one they share with us
+    program = (
+        "import sys; from mmcli import main, terminal\n"
+        "terminal.guard(); terminal.line('x' * 1_000_000); terminal.notice('y' * 1_000_000, terminal.Style())\n"
+        "sys.stdout.flush()"
+    )
+    command = [sys.executable, "-c", program]
+    with subprocess.Popen(command, env=environment, stdout=writing, stderr=writing) as process:
+        os.close(writing)
+        with open(reading, "rb") as file:
+            data = file.read()
+        assert process.wait(TIMEOUT) == 0
+    assert (data.count(b"x"), data.count(b"y")) == (1_000_000, 1_000_000)
 
 
 # pictures as cameras leave them

@@ -15,6 +15,7 @@ from typing import Any
 
 import pexpect
 import pytest
+from PIL import Image
 
 from mmcli.engine import library, machine
 from mmcli.health import cpu
@@ -335,6 +336,64 @@ def test_a_dry_run_shows_the_plan_and_does_nothing(caption: Caption, two: Path, 
     assert not (tmp_path / "out").exists()
 
 
+def test_a_dry_run_knows_what_the_run_will_know(caption: Caption, two: Path, one: Path, tmp_path: Path) -> None:
+    """A file whose metadata changed has other bytes and the same pixels; equal pictures are computed once."""
+    from PIL.PngImagePlugin import PngInfo
+
+    assert caption("two.png").status == 0
+    words = PngInfo()
+    words.add_text("Comment", "edited")
+    Image.open(two).save(two, pnginfo=words)
+    shutil.copy(one, tmp_path / "same.png")
+    (tmp_path / "cut.png").write_bytes(one.read_bytes()[:300])
+    done = caption("two.png", "one.png", "same.png", "cut.png", "--dry-run")
+    plan = dict(lines(done))
+    assert plan["two.png"].startswith("is known: I see a red circle")
+    assert (plan["one.png"], plan["same.png"]) == ("will be captioned", "gets the caption of an equal picture")
+    assert "note: 1 of 4 to be captioned" in done.stderr and "`cut.png` is cut short" in done.stderr
+    planned = [record.get("planned") for record in records(caption("one.png", "same.png", "--dry-run", "--jsonl"))]
+    assert planned == ["caption", "equal"]
+    ran = records(caption("two.png", "one.png", "same.png", "--jsonl"))
+    assert [record["cached"] for record in ran] == [True, False, True]
+
+
+def test_a_caption_that_was_cut_is_marked_and_made_again(
+    caption: Caption, two: Path, one: Path, tmp_path: Path
+) -> None:
+    sidecars = ("--sidecar", "json", "--sidecar", "xmp", "--sidecar", "txt", "--jsonl")
+    run = ("two.png", "one.png", *sidecars)
+
+    def told(*arguments: str) -> list[tuple[bool, bool, bool]]:
+        """(cut, cached, whether the sidecars say so, too) of each picture."""
+        found = []
+        for record in records(caption(*run, *arguments)):
+            beside = json.loads((tmp_path / f"{record['path']}.json").read_text())
+            marked = b"<mmcli:Cut>True</mmcli:Cut>" in (tmp_path / f"{record['path']}.xmp").read_bytes()
+            assert beside["caption"] == record["caption"]
+            assert record["cut"] == beside["cut"] == marked == (record["finish_reason"] == "length")
+            assert (tmp_path / record["path"]).with_suffix(".txt").read_text() == record["caption"] + "\n"
+            found.append((record["cut"], record["cached"]))
+        return found
+
+    short = ("--max-tokens", "8")  # enough for one of the two
+    assert told(*short) == [(True, False), (False, False)]
+    assert told(*short) == [(True, True), (False, True)]
+    assert told("--retry-cut", *short) == [(True, False), (False, True)]  # as asked, though it cannot help
+    # a larger limit makes again what was cut, and nothing else
+    assert told("--retry-cut", "--max-tokens", "64") == [(False, False), (False, True)]
+    # and what was made again stays, whatever the limit was before
+    assert told(*short) == [(False, True), (False, True)]
+    assert told("--retry-cut", *short) == [(False, True), (False, True)]
+    assert told("--max-tokens", "7")[0] == (True, False)  # a limit that nobody has retried
+
+
+def test_without_a_limit_what_was_cut_gets_four_times_the_room(mmcli: Run, two: Path, parrot: Random) -> None:
+    run = ("caption", "two.png", *parrot.options, "--style", "filename", "--no-loop-guard", "--jsonl")
+    for retry, n_tokens in (((), 24), (("--retry-cut",), 96)):
+        (record,) = records(mmcli(*run, *retry))
+        assert (record["cut"], record["usage"]["completion_tokens"]) == (True, n_tokens)
+
+
 def test_verbose_shows_what_the_model_got(caption: Caption, two: Path) -> None:
     done = caption("two.png", "-v")
     assert "two.png: PNG 320×240, 64 tokens, encoded" in done.stderr
@@ -455,6 +514,12 @@ def test_who_waits_long_is_told_how_long_and_of_the_faster_build(tmp_path: Path,
     child.close()
     assert child.exitstatus == 0
     assert child.before.count(b"pictures to go") == child.before.count(b"leaves unused") == 0  # told once
+    if unused and not library.can_offload():  # and never again
+        again = on_terminal(tmp_path, environment, "many", "--no-cache", program=("-c", program))
+        again.expect("pictures to go")
+        again.expect(pexpect.EOF)
+        again.close()
+        assert again.exitstatus == 0 and b"leaves unused" not in again.before
 
 
 def on_terminal(

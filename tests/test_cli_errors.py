@@ -11,6 +11,7 @@ import signal
 import struct
 import subprocess
 import sys
+import threading
 import wave
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,8 @@ from pathlib import Path
 import pytest
 
 from mmcli import main
+from mmcli.errors import ModelError
+from mmcli.terminal import Style
 from tests import random_llava
 from tests.conftest import PARROT, PROJECTOR, WEIGHTS, Completed, Random, Run, draw
 from tests.pictures import chunk, encoded, noise
@@ -96,7 +99,7 @@ BEFORE_LOADING = {
     "an empty question": Wrong(("ask", "two.png", "", *BROKEN), 2, ("no question",), "mmcli ask"),
     "a file where the question is": Wrong(("ask", "two.png", *BROKEN), 2, ("`two.png`", "question"), "mmcli ask"),
     "a missing file for a question": Wrong(("ask", "tow.png", *BROKEN), 2, ("`tow.png`", "question"), "mmcli ask"),
-    "an unknown option": Wrong(("ask", "--max-token", "5", WHAT), 2, ("--max-token", "--max-tokens"), "ask --help"),
+    "an unknown option": Wrong(("ask", "--max-token", "5", WHAT), 2, ("`--max-token`",), "--max-tokens?"),
     "an option without its value": Wrong(("ask", WHAT, "--seed"), 2, ("--seed",), "ask --help"),
     "a value that is no number": Wrong(("ask", WHAT, "--temp", "hot"), 2, ("--temp",), "ask --help"),
     "a value that is nan": Wrong(("ask", WHAT, "--temp", "nan"), 2, ("--temp",), "ask --help"),
@@ -104,9 +107,8 @@ BEFORE_LOADING = {
     "a value out of range": Wrong(("ask", WHAT, "--max-tokens", "0"), 2, ("--max-tokens", "1"), "ask --help"),
     "a choice there is not": Wrong(("ask", WHAT, "--detail", "best"), 2, ("--detail", "'high'"), "ask --help"),
     "an endless cache": Wrong(("ask", WHAT, "--cache-size", "inf"), 2, ("--cache-size",), "ask --help"),
-    "an unknown command": Wrong(("aks", "two.png", WHAT), 2, ("'aks'", "'ask'"), "mmcli --help"),
-    "a picture for a command": Wrong(("two.png", WHAT), 2, ("'two.png'",), "mmcli ask photo.jpg"),
-    "a command for help": Wrong(("help",), 2, ("'help'",), "mmcli --help"),
+    "an unknown command": Wrong(("aks", "two.png", WHAT), 2, ("`aks`",), "`mmcli ask`?"),
+    "a picture for a command": Wrong(("two.png", WHAT), 2, ("`two.png`",), "mmcli ask two.png"),
     "a missing file": Wrong(("ask", "tow.png", WHAT, *BROKEN), 3, ("`tow.png`",), "`two.png`"),
     "a missing file beside a good one": Wrong(("ask", "two.png", "x.png", WHAT, *BROKEN), 3, ("`x.png`",)),
     "a missing attachment": Wrong(("ask", WHAT, "-a", "tow.png", *BROKEN), 3, ("`tow.png`",), "`two.png`"),
@@ -114,7 +116,7 @@ BEFORE_LOADING = {
     "an empty file": Wrong(("ask", "empty.png", WHAT, *BROKEN), 3, ("`empty.png`", "empty")),
     "a picture cut short": Wrong(("ask", "cut.png", WHAT, *BROKEN), 3, ("`cut.png`", "cut short"), "again"),
     "a photo cut short": Wrong(("ask", "cut.jpg", WHAT, *BROKEN), 3, ("`cut.jpg`", "cut short"), "again"),
-    "bytes of no known kind": Wrong(("ask", "random.bin", WHAT, *BROKEN), 3, ("`random.bin`", "no known kind")),
+    "bytes of an unknown format": Wrong(("ask", "random.bin", WHAT, *BROKEN), 3, ("`random.bin`", "unknown format")),
     "weights for a picture": Wrong(("ask", "weights.gguf", WHAT, *BROKEN), 3, ("`weights.gguf`", "weights")),
     "a PDF": Wrong(("ask", "paper.pdf", WHAT, *BROKEN), 3, ("`paper.pdf`", "PDF"), "pdftoppm"),
     "a text named .png": Wrong(("ask", "text.png", WHAT, *BROKEN), 3, ("`text.png`", "a text file, not a picture")),
@@ -333,3 +335,22 @@ def test_a_bug_keeps_its_traceback_for_debug(
     assert "Traceback" in err
     assert "in broken" in err
     assert "\x1b" not in err
+
+
+def test_an_error_that_ends_a_thread_is_told_in_a_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+    def fail() -> None:
+        raise ModelError("`x.gguf` is broken", hint="fetch it again")
+
+    before = threading.excepthook
+    try:
+        lost = main._watch_threads(Style())
+        for work in (lambda: 1 // 0, fail, sys.exit):
+            thread = threading.Thread(target=work)
+            thread.start()
+            thread.join()
+    finally:
+        threading.excepthook = before
+    said = capsys.readouterr().err
+    assert lost == [1, 4]
+    assert "error: a bug in mmcli: ZeroDivisionError" in said and "error: `x.gguf` is broken" in said
+    assert "Traceback" not in said and "hint: fetch it again" in said

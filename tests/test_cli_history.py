@@ -334,7 +334,7 @@ def test_an_id_may_follow_or_be_attached(ask: Run, data: Path, mmcli: Run, two: 
     talk = ask("two.png", WHAT, "--json").json["talk"]
     other = talk
     while other[0] == talk[0]:  # with another first letter, so that the shortest beginning is enough
-        mmcli("history", "delete", other) if other != talk else None
+        mmcli("history", "delete", other, "--yes") if other != talk else None
         other = ask("Hello!", "--json").json["talk"]
     done = ask(*form.format(id=talk).split(), COUNT, "--json")
     assert (done.json["talk"], "2" in done.json["answer"]) == (talk, True)
@@ -440,19 +440,26 @@ def test_talks_are_exported(mmcli: Run, three: list[str], two: Path) -> None:
 
 
 def test_a_deleted_talk_is_gone(mmcli: Run, three: list[str]) -> None:
-    done = mmcli("history", "delete", three[0], three[1][:4])
+    done = mmcli("history", "delete", three[0], three[1][:4], "--yes")
     assert (done.status, done.stdout) == (0, "")
     assert "2 talks deleted" in done.stderr
     assert [talk["id"] for talk in mmcli("history", "--json").json] == [three[2]]
-    assert mmcli("history", "delete", three[0]).status == 3
+    assert mmcli("history", "delete", three[0], "-y").status == 3
+
+
+@pytest.mark.parametrize("which", [("{}",), ("--older-than", "0d"), ("{}", "-q")])
+def test_where_nobody_can_be_asked_deleting_wants_a_yes(mmcli: Run, three: list[str], which: tuple[str, ...]) -> None:
+    done = mmcli("history", "delete", *(word.format(three[0]) for word in which), env={"MMCLI_YES": "1"})
+    assert (done.status, "--yes" in done.stderr) == (2, True)
+    assert len(mmcli("history", "--json").json) == 3
 
 
 def test_old_talks_are_deleted(mmcli: Run, three: list[str], data: Path) -> None:
     with sqlite3.connect(data / "history.db") as database:
         database.execute("UPDATE talks SET changed = changed - 40 * 86400 WHERE id = ?", (three[0],))
     database.close()
-    assert "no talk deleted" in mmcli("history", "delete", "--older-than", "6w").stderr
-    assert "1 talk deleted" in mmcli("history", "delete", "--older-than", "30d").stderr
+    assert "no talk deleted" in mmcli("history", "delete", "--older-than", "6w", "-y").stderr
+    assert "1 talk deleted" in mmcli("history", "delete", "--older-than", "30d", "-y").stderr
     assert [talk["id"] for talk in mmcli("history", "--json").json] == three[:0:-1]
     assert mmcli("history", "delete", "--older-than", "soon").status == 2
     assert mmcli("history", "delete").status == 2
@@ -508,3 +515,36 @@ def test_questions_asked_at_once_are_all_kept(two: Path, data: Path, mmcli: Run,
         _, stderr = process.communicate(timeout=TIMEOUT)
         assert (process.returncode, stderr) == (0, b"")
     assert sorted(talk["title"] for talk in mmcli("history", "--json").json) == [f"{COUNT} {i}" for i in range(4)]
+
+
+# damage
+
+
+def test_damaged_rows_are_told_and_take_no_other_talk_with_them(
+    mmcli: Run, ask: Run, three: list[str], data: Path
+) -> None:
+    first, bad, last = three
+    with sqlite3.connect(data / "history.db") as database:
+        database.execute("UPDATE turns SET facts = '{}', asked = 1e300, answer = x'ff80' WHERE talk = ?", (bad,))
+        database.execute("UPDATE media SET receipt = '[' WHERE turn IN (SELECT id FROM turns WHERE talk = ?)", (bad,))
+        database.execute("UPDATE talks SET changed = 1e300 WHERE id = ?", (bad,))
+    database.close()
+    told = f"talk `{bad}` is damaged: "
+    # the others come out, and all that can be read of this one
+    done = mmcli("history", "export", "--format", "json")
+    assert (done.status, [talk["id"] for talk in done.json]) == (7, [first, last, bad])
+    assert told in done.stderr and "its receipt cannot be read" in done.stderr
+    assert [turn["question"] for turn in done.json[2]["turns"]] == [WHAT]
+    done = mmcli("history", "export")
+    assert (done.status, done.stdout.count("\n# "), told in done.stderr) == (7, 2, True)
+    for command in (("history",), ("history", "search", "what")):
+        done = mmcli(*command)
+        assert (done.status, told in done.stderr, bad in done.stdout) == (0, True, True)
+    done = mmcli("history", "show", bad)
+    assert (done.status, told in done.stderr, WHAT in done.stdout) == (3, True, True)
+    # but no question is put into it
+    done = ask(f"-c={bad}", "And now?")
+    assert (done.status, done.stdout, told in done.stderr) == (3, "", True)
+    assert mmcli("history", "delete", bad, "--yes").status == 0
+    done = mmcli("history", "export")
+    assert (done.status, done.stderr) == (0, "")

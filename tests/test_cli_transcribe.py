@@ -154,7 +154,7 @@ def test_what_is_no_sound_is_one_sentence_and_status_3(transcribe: Transcribe, t
     for name, words in {
         "empty.wav": "is empty",
         "text.mp3": "is a text file, not a sound",
-        "noise.mp3": "of no known kind",
+        "noise.mp3": "unknown format",
         "picture.png": "is a picture, not a sound",
         "cut.wav": "is cut short",
         "mute.mp4": "holds no sound",
@@ -195,16 +195,37 @@ def test_without_a_speech_model_the_next_step_is_named(mmcli: Run, tmp_path: Pat
         (["a.wav", "b.wav", "-o", "a.wav"], "is a file"),
         (["a.wav", "-o", "b.wav"], "exists already"),
         (["b.wav", "-o", "b.wav", "--overwrite"], "is the sound itself"),
+        (["b.wav", "-o", "b.wav"], "is the sound itself"),
+        (["b.wav", "-o", "same.txt", "--overwrite"], "is the sound itself"),  # another name of the same file
+        (["b.part.txt", "-o", "b.txt"], "is the sound itself"),  # where the transcript grows
+        (["a.wav", "-o", "b.wav", "--overwrite"], "no transcript is a `.wav` file"),
+        (["a.wav", "-o", "a.mp4"], "no transcript is a `.mp4` file"),
+        (["a.wav", "-o", "a.JPG", "-f", "txt"], "no transcript is a `.jpg` file"),
+        (["a.wav", "-o", "a.doc"], "no transcript is a `.doc` file"),
+        (["a.wav", "b.wav", "-o", "new.srt"], "is one file"),
+        (["a.wav", "b.wav", "-o", "new.mp4"], "is one file"),
+        (["--mic", "-o", "new.mp3"], "no transcript is a `.mp3` file"),
         (["a.wav", "-f", "doc"], "doc"),
     ],
 )
 def test_wrong_usage_is_status_2(transcribe: Transcribe, tmp_path: Path, arguments: list[str], told: str) -> None:
     for name in ("a.wav", "b.wav"):
         write(tmp_path / name, np.zeros(16_000, np.int16), 16_000)
+    for name in ("same.txt", "b.part.txt"):
+        os.link(tmp_path / "b.wav", tmp_path / name)
+    before = sorted(os.listdir(tmp_path))
     done = transcribe(*arguments)
     assert (done.status, done.stdout) == (2, ""), done.stderr
     assert told in done.stderr
     assert (tmp_path / "b.wav").read_bytes()[:4] == b"RIFF"
+    assert sorted(os.listdir(tmp_path)) == before
+
+
+def test_a_format_that_is_named_may_have_any_extension_but_a_medium_s(transcribe: Transcribe, tmp_path: Path) -> None:
+    write(tmp_path / "a.wav", np.zeros(16_000, np.int16), 16_000)
+    assert transcribe("a.wav", "-f", "txt", "-o", "a.log").status == 0
+    assert transcribe("a.wav", "-o", "a").status == 0
+    assert (tmp_path / "a.log").exists() and (tmp_path / "a").exists()
 
 
 def test_an_error_is_json_where_json_is_wanted(transcribe: Transcribe) -> None:

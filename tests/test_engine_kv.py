@@ -52,6 +52,22 @@ def test_a_damaged_or_foreign_file_is_ignored_and_removed(store: Store, tmp_path
     assert not path.exists()
 
 
+def test_no_byte_of_a_record_may_change(store: Store, tmp_path: Path) -> None:
+    """A wrong cell would fail the question each time, or answer about another picture."""
+    small = Record(RECORD.cells, RECORD.suffix, bytearray(b"state"))
+    store.save("k" * 64, small)
+    path = only_file(tmp_path)
+    data = path.read_bytes()
+    for place in range(len(data)):
+        changed = bytearray(data)
+        changed[place] ^= 1
+        path.write_bytes(changed)
+        assert store.load("k" * 64) is None, place
+        assert not path.exists()
+    path.write_bytes(data)
+    assert store.load("k" * 64) == small
+
+
 def test_a_file_under_another_key_is_not_taken(store: Store, tmp_path: Path) -> None:
     store.save("k" * 64, RECORD)
     only_file(tmp_path).rename(tmp_path / "kv" / ("x" * 64 + ".kv"))

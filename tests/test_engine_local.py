@@ -316,6 +316,28 @@ def test_a_state_that_llama_cpp_refuses_is_removed_and_computed_again(tiny: tupl
     assert again.seen[0].origin == "encoded" and again.text == first.text
 
 
+def test_a_record_that_fails_is_removed_and_computed_again(tiny: tuple[Path, Path], tmp_path: Path) -> None:
+    """Whole, and written under the right name, but its cells are not those that its state holds."""
+    from dataclasses import replace
+
+    from mmcli.engine import kv
+
+    first = stored(tiny, tmp_path, picture("red"), "What?")
+    (path,) = tmp_path.iterdir()
+    store, key = kv.Store(tmp_path, 1 << 30), path.stem
+    record = store.load(key)
+    assert record is not None
+    *text, medium = record.cells
+    assert isinstance(medium, kv.MediaCells)
+    wrong = (*text, replace(medium, n_pos=medium.n_pos - 3))
+    store.save(key, kv.Record(wrong, record.suffix, record.state))
+    damaged = path.read_bytes()
+    again = stored(tiny, tmp_path, picture("red"), "What?")
+    assert again.seen[0].origin == "encoded" and again.text == first.text
+    assert again.usage.prompt_tokens == first.usage.prompt_tokens
+    assert path.read_bytes() != damaged
+
+
 def test_a_disk_that_refuses_is_a_notice_and_no_failure(tiny: tuple[Path, Path], tmp_path: Path) -> None:
     (tmp_path / "kv").write_text("in the way")
     notices: list[str] = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -71,7 +72,7 @@ def test_the_offer_says_why_it_is_made_and_a_yes_goes_on_to_the_answer(typed: Ty
     child = typed("ask", str(two), "What is this?", "--max-tokens", "3")
     child.expect_exact("[Y/n] ")
     said = " ".join(child.before.split())
-    for word in ("no model was chosen", "one to begin with", "0.4 MB on the disk", "licence: MIT?"):
+    for word in ("no model was chosen", "-m starter", "one to begin with", "0.4 MB on the disk", "licence: MIT?"):
         assert word in said
     assert hub.sent == 0
     child.sendline("y")
@@ -91,6 +92,19 @@ def test_a_no_fetches_nothing_and_names_what_else_there_is(typed: Typed, hub: Hu
     status, text = ended(child)
     assert (status, hub.sent) == (4, 0)
     assert "was not fetched" in text and "-m starter" in text and "mmcli models" in text
+
+
+@pytest.mark.parametrize("command", ["ask", "chat"])
+def test_the_way_without_a_download_is_told_before_the_hub_is_asked(typed: Typed, hub: Hub, command: str) -> None:
+    child = typed(
+        command, *(["What?"] if command == "ask" else []), columns=80, env={"HF_ENDPOINT": "http://127.0.0.1:9"}
+    )
+    status, text = ended(child)  # nobody answers there
+    assert (status, hub.log) == (5, [])
+    said = " ".join(text.split())
+    assert said.index("add -m starter") < said.index("`mmcli pull ") < said.index("error:")
+    assert f"It downloads 0.4 MB from {REPO} on the Hugging Face Hub, licence MIT" in said
+    assert max(map(len, re.sub(r"\x1b\[[0-9;]*m", "", text).split("error:")[0].splitlines())) <= 80
 
 
 def test_ctrl_c_at_the_question_ends_it_and_leaves_a_clean_line(typed: Typed, hub: Hub) -> None:
@@ -141,5 +155,5 @@ def test_the_list_keeps_what_helps_to_choose_and_names_the_rest(
     head = next(line for line in text.splitlines() if line.startswith("NAME"))
     assert (status, head.split()) == (0, " ".join(shown).split())
     said = " ".join(text.split())
-    assert (missing is None) == ("not shown" not in said)
-    assert missing is None or f"{missing}; `mmcli show NAME` tells them" in said
+    assert (missing is None) == ("too narrow" not in said)
+    assert missing is None or f"this terminal is too narrow for {missing}; see `mmcli show NAME`" in said

@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -403,6 +404,61 @@ def test_damage_in_the_middle_is_told(tmp_path: Path) -> None:
     path.write_bytes(data)
     with pytest.raises(InputError, match="damaged"), Store(tmp_path) as store:
         store.load(talk)
+
+
+@pytest.mark.parametrize(
+    ("query", "what"),
+    [
+        ("UPDATE turns SET facts = '{' WHERE talk = ?", "turn 1: its receipts and usage"),
+        ("UPDATE turns SET facts = '{}' WHERE talk = ?", "turn 1: its receipts and usage"),
+        ("UPDATE turns SET facts = json_set(facts, '$.seen[0].receipt.kind', 7) WHERE talk = ?", "receipts and usage"),
+        ("UPDATE turns SET sampling = '[[' WHERE talk = ?", "turn 1: its sampling"),
+        ("UPDATE turns SET answer = x'ff80' WHERE talk = ?", "turn 1: its answer"),
+        ("UPDATE turns SET question = CAST(x'57ff' AS TEXT) WHERE talk = ?", "turn 1: its question"),
+        ("UPDATE turns SET asked = 1e300 WHERE talk = ?", "turn 1: its time"),
+        ("UPDATE turns SET asked = 'noon' WHERE talk = ?", "turn 1: its time"),
+        ("UPDATE turns SET finish_reason = 'tired' WHERE talk = ?", "turn 1: its ending"),
+        ("UPDATE talks SET changed = -1e300, started = x'00' WHERE id = ?", "the talk: its end"),
+        ("UPDATE talks SET model = x'ff' WHERE id = ?", "the talk: its model"),
+        (f"UPDATE media SET receipt = '{'[' * 100_000}' WHERE ? != ''", "medium 1 of turn 1: its receipt"),
+        ("UPDATE media SET sha256 = '../../history.db', url = x'ff' WHERE ? != ''", "its address"),
+    ],
+)
+def test_a_damaged_row_is_told_and_all_else_is_there(tmp_path: Path, two: Path, query: str, what: str) -> None:
+    medium = load(two)
+    with Store(tmp_path) as store:
+        bad, good = store.start("ask", "starter"), store.start("ask", "starter")
+        for talk, shown in ((bad, [medium]), (good, [])):
+            turn = store.ask(talk, "What is this?", shown, sampling=Sampling())
+            store.finish(turn, answered("A circle.", *shown))
+    with closing(sqlite3.connect(tmp_path / "history.db")) as database, database:
+        database.execute(query, (bad,))
+    with Store(tmp_path) as store:
+        with pytest.raises(InputError, match=f"talk `{bad}` is damaged: .*{what} cannot be read"):
+            store.load(bad)
+        found = store.load(bad, damaged=True)
+        assert any(what in clause for clause in found.damage)
+        (turn,) = found.turns
+        texts = (turn.question == "What is this?", turn.said == "A circle.", len(turn.shown) == 1)
+        assert sum(texts) >= 2
+        assert store.load(good).turns[0].answer is not None
+        assert {summary.id for summary in store.talks()} == {bad, good}
+        assert {hit.talk for hit in store.search("circle")} == {bad, good}
+        assert store.delete([bad]) == 1 and store.path.exists()
+        assert [summary.id for summary in store.talks()] == [good]
+
+
+def test_what_a_later_version_has_added_is_no_damage(tmp_path: Path, two: Path) -> None:
+    medium = load(two)
+    with Store(tmp_path) as store:
+        talk = store.start("ask", "starter")
+        store.finish(store.ask(talk, "What?", [medium], sampling=Sampling()), answered("A circle.", medium))
+        before = store.load(talk)
+    with closing(sqlite3.connect(tmp_path / "history.db")) as database, database:
+        database.execute("UPDATE turns SET facts = json_set(facts, '$.later', 1, '$.usage.later', json('[1]'))")
+        database.execute("UPDATE media SET receipt = json_set(receipt, '$.later', json('{}'))")
+    with Store(tmp_path) as store:
+        assert store.load(talk) == before and before.damage == ()
 
 
 def test_another_program_s_database_is_left_alone(tmp_path: Path) -> None:

@@ -394,8 +394,8 @@ def test_damage_inside_a_png_is_refused():
         (b"", "photo.png", "`photo.png` is empty: it has 0 bytes"),
         (b"Dear diary\n", "photo.png", "`photo.png` is a text file, not a picture"),
         (b"<!doctype html><html>404", "photo.jpg", "`photo.jpg` is a web page, not a picture"),
-        (b"\0\1\2\3" * 50, "photo.png", "`photo.png` is of no known kind, whatever its name says"),
-        (b"\0\1\2\3" * 50, "thing", "`thing` is of no known kind: mmcli takes pictures, sounds and texts"),
+        (b"\0\1\2\3" * 50, "photo.png", "`photo.png` has an unknown format, whatever its name says"),
+        (b"\0\1\2\3" * 50, "thing", "`thing` has an unknown format: mmcli reads pictures, sounds and texts"),
         (b"PK\x03\x04" + bytes(50), "a.docx", "`a.docx` is a ZIP archive or an office document: "),
         (b"%PDF-1.7\n", "a.pdf", "`a.pdf` is a PDF document, which is not supported yet"),
         (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "a.svg", "`a.svg` is an SVG drawing"),
@@ -444,7 +444,7 @@ def test_a_plain_tiff_of_the_same_making_is_shown():
 def test_targa_is_read_by_its_extension_only():
     data = encoded(upright(), "TGA")
     assert mean_difference(load(data, "old.tga"), upright()) == 0
-    assert "no known kind" in refusal(data, "old.dat").message
+    assert "unknown format" in refusal(data, "old.dat").message
     assert "`a.tga`" in refusal(bytes(500), "a.tga").message
 
 

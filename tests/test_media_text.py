@@ -35,8 +35,8 @@ def test_another_encoding_is_refused_and_the_byte_named():
 
 def test_binary_empty_blank_and_long_texts_are_refused():
     for data, words in (
-        (b"abc\0def", "no known kind"),
-        (b"a" * 5000 + b"\0", "no known kind"),
+        (b"abc\0def", "unknown format"),
+        (b"a" * 5000 + b"\0", "unknown format"),
         (b"", "is empty"),
         (b"\n \n", "white space"),
         (b"x" * 1_000_001, "the limit is 1.0 MB"),

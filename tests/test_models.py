@@ -1,5 +1,6 @@
 """Names to files, and what a GGUF says about itself without being loaded."""
 
+import os
 import shutil
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from mmcli import models
 from mmcli.errors import ModelError
 from mmcli.models import gguf
 from tests import random_llava
-from tests.conftest import STARTER
+from tests.conftest import STARTER, Run
 
 
 @pytest.fixture(scope="module")
@@ -103,3 +104,18 @@ def test_a_projector_of_another_width_is_not_taken(tiny: tuple[Path, Path], tmp_
 def test_a_model_that_only_sees_is_not_given_sound() -> None:
     with pytest.raises(ModelError, match="cannot hear"):
         models.find("starter").require(sight=False, hearing=True)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+@pytest.mark.parametrize("option", ["-m", "--mmproj", "show"])
+def test_a_pipe_or_a_device_is_no_model_and_nobody_waits_for_it(mmcli: Run, tmp_path: Path, option: str) -> None:
+    os.mkfifo(tmp_path / "pipe.gguf")
+    (tmp_path / "endless.gguf").symlink_to("/dev/zero")
+    (tmp_path / "folder.gguf").mkdir()
+    for name in ("pipe.gguf", "endless.gguf", "folder.gguf"):
+        if option == "show":
+            done = mmcli("show", name)
+        else:
+            done = mmcli("ask", "Hi", *(() if option == "-m" else ("-m", "starter")), option, name)
+        assert (done.status, done.stdout) == (4, "")
+        assert f"error: `{name}` is a" in done.stderr and "not a file" in done.stderr

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from mmcli import files
 from mmcli.captions import renaming, styles
 from mmcli.captions.job import Outcome
 from mmcli.captions.results import Results
@@ -41,19 +42,25 @@ class After:
         """Asked before a picture is read: why there is nothing to do; InputError where nothing can be done."""
         if self._rename and source.path is None:
             raise InputError(f"{source.shown} is no file, so it has no name to change", hint="leave out --rename")
+        if source.path is not None:
+            files.check_name(source.path)
         if source.path is not None and self._sidecars.is_one(source.path):
             return "it is a sidecar that mmcli wrote"  # `photos/*` names those too, the second time
-        return self._sidecars.obstacle(source.path)
+        return self._sidecars.obstacle(source.path, source.within)
+
+    def objection(self, source: Source, data: bytes) -> str | None:
+        """The same once the picture's bytes are there."""
+        return None if source.path is None else self._sidecars.objection(source.path, data, source.within)
 
     def __call__(self, outcome: Outcome) -> Outcome:
-        picture = outcome.source.path
+        picture, within = outcome.source.path, outcome.source.within
         if picture is None or outcome.error is not None or outcome.kept is not None:
             return outcome
         try:
             if self._dry_run:
-                outcome = replace(outcome, sidecars=self._sidecars.places(picture))
+                outcome = replace(outcome, sidecars=self._sidecars.places(picture, within))
             elif outcome.answer is not None:
-                written = self._sidecars.write(picture, outcome.caption, self._record(outcome))
+                written = self._sidecars.write(picture, outcome.caption, self._record(outcome), within)
                 outcome = replace(outcome, sidecars=written)
             return self._named(outcome, picture) if self._rename and outcome.answer is not None else outcome
         except InputError as error:

@@ -19,15 +19,15 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mmcli import media
 from mmcli.captions import styles
 from mmcli.captions.channel import Channel
 from mmcli.captions.listing import Listing, Named, Wanted
-from mmcli.captions.results import Results, key
+from mmcli.captions.results import Results, is_cut, key
 from mmcli.engine import Answer, Message, Sampling
-from mmcli.errors import MmcliError, ModelError, OutputError
+from mmcli.errors import MmcliError, ModelError, OutputError, ResourceError
 
 if TYPE_CHECKING:
     from mmcli.engine.local import LocalEngine
@@ -52,12 +52,24 @@ class Job:
     setup: str = ""  # all else that could change a caption: weights, projector, detail …
     parallel: int | None = None  # answers at once; None: what the engine finds best
     obstacle: Callable[[media.Source], str | None] = lambda source: None  # why there is nothing to do, or an error
+    objection: Callable[[media.Source, bytes], str | None] = lambda source, data: None  # the same, once it is read
     dry_run: bool = False  # look at everything, compute nothing
+    retry_cut: bool = False  # compute again what --max-tokens cut off
 
     @property
     def key(self) -> str:
         """Everything but picture and facts that could change a caption, in one word."""
-        words = [self.setup, self.system, self.asked, self.facts, asdict(self.sampling)]
+        return self._key(asdict(self.sampling))
+
+    @property
+    def base(self) -> str:
+        """The same without the limit, which changes only those captions that it cuts."""
+        sampling = asdict(self.sampling)
+        del sampling["max_tokens"]
+        return self._key(sampling)
+
+    def _key(self, sampling: dict[str, Any]) -> str:
+        words = [self.setup, self.system, self.asked, self.facts, sampling]
         return hashlib.sha256(json.dumps(words).encode()).hexdigest()
 
 
@@ -70,11 +82,18 @@ class Outcome:
     caption: str = ""
     answer: Answer | None = None
     cached: bool = False  # computed by an earlier run, or for a picture with the same pixels in this one
+    plan: str | None = None  # in a dry run: the key of what would be computed
+    equal: bool = False  # and that an earlier picture has the same
     error: MmcliError | None = None
     kept: str | None = None
     sidecars: tuple[str, ...] = ()
     facts: Mapping[str, str] = field(default_factory=dict)
     renamed: str | None = None  # the name it got, or would get
+
+    @property
+    def cut(self) -> bool:
+        """Whether the caption ends where --max-tokens ended it."""
+        return self.answer is not None and is_cut(self.answer)
 
 
 @dataclass
@@ -86,6 +105,7 @@ class _Asked:
     text: str
     facts: Mapping[str, str]
     key: str
+    base: str  # the key without the limit
 
 
 @dataclass(frozen=True)
@@ -114,7 +134,7 @@ class Run:
         open_engine: Callable[[], AbstractContextManager[LocalEngine]],
     ) -> None:
         self._job, self._results, self._open_engine = job, results, open_engine
-        self._setup = job.key
+        self._setup, self._base = job.key, job.base
         self.listing = Listing(wanted)
         self._being_read: set[int] = set()  # indices of pictures
         self._read_one = threading.Condition()
@@ -123,6 +143,8 @@ class Run:
         self._window = threading.Semaphore(WINDOW)
         self._lock = threading.Lock()
         self._same: dict[str, list[_Same]] = {}  # key of what is in the engine -> those that wait for it
+        self._plans: set[str] = set()  # keys of what a dry run has seen
+        self._retried: set[str] = set()  # keys of what was cut, and has been computed again
         self._readers_left = READERS
         self.pace_before = results.seconds(self._setup)
         self._failure: BaseException | None = None  # what ended the run before its time
@@ -173,13 +195,21 @@ class Run:
                 break
             waiting[outcome.index] = outcome
             while following in waiting:
-                yield waiting.pop(following)
+                yield self._planned(waiting.pop(following))
                 self._window.release()
                 following += 1
         for index in sorted(waiting):  # behind one that was interrupted
             yield waiting[index]
         if self._failure is not None:
             raise self._failure
+
+    def _planned(self, outcome: Outcome) -> Outcome:
+        """In a dry run, which of several equal pictures is the first is seen in the order given."""
+        if outcome.plan is None:
+            return outcome
+        is_equal = outcome.plan in self._plans
+        self._plans.add(outcome.plan)
+        return replace(outcome, equal=is_equal)
 
     def _start(self, target: Callable[[], None], name: str) -> None:
         thread = threading.Thread(target=target, name=name, daemon=True)
@@ -229,48 +259,61 @@ class Run:
         try:
             if named.error is not None:
                 raise named.error
-            kept = self._job.obstacle(named.source)
+            kept, data = self._job.obstacle(named.source), b""
+            if kept is None:
+                data = media.read(named.source, stop=self.stopped)
+                kept = self._job.objection(named.source, data)
             if kept is not None:
                 self._done.put(Outcome(named.index, named.source, kept=kept))
                 return
-            asked = self._asked(named)
-        except MmcliError as error:
+            asked = self._asked(named, data)
+        except MmcliError as error:  # it may wait for its turn behind a slow picture, but not with its pixels
             if not self.stopped.is_set():  # else a download ended because of that: the next run fetches it
-                self._done.put(Outcome(named.index, named.source, error=error))
+                self._done.put(Outcome(named.index, named.source, error=error.released()))
+            return
+        except MemoryError:
+            lack = ResourceError(f"not enough memory for {named.source.shown}")
+            self._done.put(Outcome(named.index, named.source, error=lack))
             return
         if asked is not None:
             self._ready.put(asked)
 
-    def _asked(self, named: Named) -> _Asked | None:
+    def _asked(self, named: Named, data: bytes) -> _Asked | None:
         """The picture as the engine is asked about it; None where its caption is known, or will be."""
-        data = media.read(named.source, stop=self.stopped)
         facts = _facts(data) if self._job.facts else {}
         text = styles.with_facts(self._job.asked, facts)
         if (before := self._results.seen_before(hashlib.sha256(data).hexdigest())) is not None:
             media_id, receipt = before
             receipt = replace(receipt, source=named.source.name)
-            if (answer := self._results.load(key(self._setup, text, media_id), receipt)) is not None:
+            if (answer := self._known(text, media_id, receipt)) is not None:
                 self._finish(named, answer, facts, cached=True)
                 return None
         source = media.Source(named.source.name, data=data)
-        if self._job.dry_run and media.sniff(data) == "image":
-            self._done.put(Outcome(named.index, named.source, facts=facts))
-            return None
         picture = media.load(source, kinds=frozenset({"image"}), max_megapixels=self._job.max_megapixels)
         assert isinstance(picture, media.Image)
         name = key(self._setup, text, picture.id)
-        asked = _Asked(named, picture, text, facts, name)
+        answer = None
         with self._lock:
-            if name in self._same:
+            is_under_way = name in self._same
+            if is_under_way:
                 self._same[name].append(_Same(named, picture.receipt, picture.id, facts))
-                return None
-            answer = self._results.load(name, picture.receipt)
-            if answer is None:
+            elif (answer := self._known(text, picture.id, picture.receipt)) is None and not self._job.dry_run:
                 self._same[name] = []
-                return asked
-        self._results.know(picture.receipt, picture.id)
-        self._finish(named, answer, facts, cached=True)
+        if answer is not None:
+            self._results.know(picture.receipt, picture.id)
+            self._finish(named, answer, facts, cached=True)
+        elif self._job.dry_run:
+            self._done.put(Outcome(named.index, named.source, facts=facts, plan=name))
+        elif not is_under_way:
+            return _Asked(named, picture, text, facts, name, key(self._base, text, picture.id))
         return None
+
+    def _known(self, text: str, media_id: str, receipt: media.Receipt) -> Answer | None:
+        """The answer that is there already, unless it was cut and is to be made again."""
+        name, base = key(self._setup, text, media_id), key(self._base, text, media_id)
+        answer = self._results.load(name, receipt, base=base, max_tokens=self._job.sampling.max_tokens)
+        is_retried = answer is not None and self._job.retry_cut and is_cut(answer) and base not in self._retried
+        return None if is_retried else answer
 
     # computing
 
@@ -327,10 +370,11 @@ class Run:
             error = _what_is_wrong(asked.named.source, answer)
             if error is None:
                 self.computed += 1
-                self._results.save(asked.key, self._setup, answer, seconds)
+                self._keep(asked, answer, seconds)
         with self._lock:  # from here on an equal picture finds the result
             others = self._same.pop(asked.key, [])
         if error is not None or answer is None:
+            error = error and error.released()
             for named in (asked.named, *(other.named for other in others)):
                 self._done.put(Outcome(named.index, named.source, error=error))
             return
@@ -339,6 +383,12 @@ class Run:
             self._results.know(other.receipt, other.media_id)
             seen = tuple(replace(seen, receipt=other.receipt, origin="memory") for seen in answer.seen)
             self._finish(other.named, replace(answer, seen=seen), other.facts, cached=True)
+
+    def _keep(self, asked: _Asked, answer: Answer, seconds: float) -> None:
+        if retried := self._job.retry_cut:
+            self._retried.add(asked.base)
+        limit = self._job.sampling.max_tokens
+        self._results.save(asked.key, self._setup, answer, seconds, base=asked.base, max_tokens=limit, for_cut=retried)
 
     def _finish(self, named: Named, answer: Answer, facts: Mapping[str, str], *, cached: bool) -> None:
         caption = styles.tidy(self._job.style, answer.text)

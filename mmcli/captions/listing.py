@@ -19,6 +19,9 @@ from mmcli import errors, media
 from mmcli.errors import InputError, MmcliError
 
 _BLOCK = 1 << 16  # bytes per read
+LONGEST = 64_000  # bytes of a name in a list: no file system has longer ones, and hardly an address
+MOST_EMPTY = 10_000_000  # separators in a row
+_SHOWN = 60  # bytes of what is no name
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,7 @@ class Wanted:
     names: Iterable[bytes] | None = None
     separator: bytes = b"\n"
     picture: bytes | None = None  # the one that is piped in
+    list_name: str = "-"  # where the names come from
 
 
 class Listing:
@@ -97,14 +101,15 @@ class Listing:
     def _named(self, index: int, line: bytes) -> Named:
         entry: dict[str, Any] = json.loads(line)
         name = entry["name"]
-        if "error" in entry:
+        if "error" in entry:  # of an argument, or of the list
             kind = getattr(errors, entry["error"])
             return Named(index, media.Source(name), kind(entry["message"], hint=entry["hint"]))
-        if name == "-":
+        if name == "-" and "path" not in entry:  # a list may name a file so
             return Named(index, media.Source("-", data=self._wanted.picture))
         if entry.get("url"):
             return Named(index, media.Source(name, url=entry["url"]))
-        return Named(index, media.Source(name, Path(entry["path"])))
+        within = Path(entry["within"]) if entry.get("within") else None
+        return Named(index, media.Source(name, Path(entry["path"]), within=within))
 
     # the thread that lists
 
@@ -150,21 +155,51 @@ class Listing:
         if self._wanted.picture is not None:
             yield [{"name": "-"}]
         if self._wanted.names is not None:
-            for names in split(self._wanted.names, self._wanted.separator):
-                yield [_entry(media.named(name)) for name in names]
+            try:
+                for names in split(self._wanted.names, self._wanted.separator):
+                    yield [_entry(media.named(name)) for name in names]
+            except InputError as error:
+                yield [_refused(self._wanted.list_name, error)]
 
 
 def split(blocks: Iterable[bytes], separator: bytes) -> Iterator[list[str]]:
-    """Names as a list has them, several at a time as they arrive; empty ones are no names."""
-    rest, first = b"", True
+    """Names as a list has them, several at a time as they arrive; empty ones are no names.
+
+    InputError, after the names before it, for what is no list: a name that no file can have, separators without end.
+    """
+    begun: list[bytes] = []  # of the name that the next block goes on with
+    n_begun = n_empty = 0  # bytes
+    is_first = True
     for block in blocks:
-        *whole, rest = (rest + block).split(separator)
-        if first and whole:
-            whole[0], first = whole[0].removeprefix(b"\xef\xbb\xbf"), False
-        if names := [_name(name, separator) for name in whole if name]:
-            yield names
-    if rest:
+        head, found, tail = block.partition(separator)
+        begun.append(head)
+        n_begun += len(head)
+        if n_begun > LONGEST:
+            raise _no_list(b"".join(begun), f"holds a name of more than {LONGEST // 1000} kB")
+        if not found:
+            continue
+        *whole, rest = [b"".join(begun), *tail.split(separator)]
+        begun, n_begun = [rest], len(rest)
+        if is_first:
+            whole[0], is_first = whole[0].removeprefix(b"\xef\xbb\xbf"), False
+        names = [name for name in whole if name]
+        n_empty = 0 if names else n_empty + len(whole)
+        if n_empty > MOST_EMPTY:
+            raise _no_list(b"", "goes on and on without a name")
+        if too_long := [name for name in names if len(name) > LONGEST]:
+            raise _no_list(too_long[0], f"holds a name of more than {LONGEST // 1000} kB")
+        if names:
+            yield [_name(name, separator) for name in names]
+    if rest := b"".join(begun):
         yield [_name(rest, separator)]
+
+
+def _no_list(name: bytes, what: str) -> InputError:
+    begin = os.fsdecode(name[:_SHOWN]).replace("\0", "")
+    words = f", which begins with {media.quoted(begin)}" if begin else ""
+    return InputError(
+        f"the list {what}{words}; what follows is not read", hint="a list has one name a line; with -0, NUL ends each"
+    )
 
 
 def _name(name: bytes, separator: bytes) -> str:
@@ -177,7 +212,8 @@ def _name(name: bytes, separator: bytes) -> str:
 def _entry(source: media.Source) -> dict[str, Any]:
     if source.url is not None:
         return {"name": source.name, "url": source.url}
-    return {"name": source.name, "path": os.fspath(source.path or "")}
+    entry = {"name": source.name, "path": os.fspath(source.path or "")}
+    return entry | ({"within": os.fspath(source.within)} if source.within else {})
 
 
 def _refused(argument: str, error: MmcliError) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import errno
 import json
 import os
 import secrets
+import unicodedata
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,11 +17,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from mmcli.captions import files
+from mmcli import files
 from mmcli.errors import InputError
 
 _SIDECARS = (".txt", ".json", ".xmp")
 _RESERVED = frozenset("con prn aux nul".split() + [f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10)])
+MAX_JOURNAL = 1 << 30  # bytes: some million renames
 MOST_EQUAL = 100_000  # names that differ only in their number
 
 
@@ -36,6 +38,7 @@ class Namer:
     """Finds free names; remembers those it gave away, since without --yes they are not taken on disk.
 
     Names are compared without their extensions and without case: `cat.jpg` and `Cat.png` would share their sidecars.
+    So are letters with accents, which can be written in two ways.
     """
 
     def __init__(self) -> None:
@@ -52,17 +55,22 @@ class Namer:
             raise InputError(f"`{picture}`: the caption makes no file name", hint="another --prompt may")
         if picture.parent != self._folder:
             self._folder = picture.parent
-            self._stems = {Path(entry).stem.casefold() for entry in _names(picture.parent)}
+            self._stems = {_folded(Path(entry).stem) for entry in _names(picture.parent)}
         stem = f"{name}-picture" if name in _RESERVED else name
         for number in range(1, MOST_EQUAL):
             numbered = f"{stem}-{number}" if number > 1 else stem
-            if numbered.casefold() == picture.stem.casefold():
+            if _folded(numbered) == _folded(picture.stem):
                 return picture
-            key = os.path.join(picture.parent, numbered.casefold())
-            if key not in self._given and numbered.casefold() not in self._stems:
+            key = os.path.join(picture.parent, _folded(numbered))
+            if key not in self._given and _folded(numbered) not in self._stems:
                 self._given.add(key)
                 return picture.with_name(numbered + picture.suffix)
         raise InputError(f"`{picture}`: there are too many pictures named `{stem}`")
+
+
+def _folded(name: str) -> str:
+    """A name as a file system compares it that knows neither case nor two ways to write an accent."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
 
 
 def moves(picture: Path, wanted: Path, known: Iterable[Path] = ()) -> list[Move]:
@@ -133,8 +141,8 @@ class Journal:
 
     def _write(self, entry: dict[str, Any]) -> None:
         if self._descriptor is None:
-            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+            files.private_folder(self._path.parent)
+            self._descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
         line = json.dumps(entry).encode() + b"\n"
         if os.write(self._descriptor, line) != len(line):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -160,7 +168,11 @@ def rename(move: Move) -> None:
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(move.new)) from None
         os.rename(move.old, move.new)  # a file system without hard links
         return
-    os.unlink(move.old)
+    try:
+        os.unlink(move.old)
+    except OSError:
+        os.unlink(move.new)  # as it was
+        raise
 
 
 def _is_same_file(move: Move) -> bool:
@@ -211,17 +223,22 @@ def undo(journal: Path, *, dry_run: bool = False) -> Iterator[tuple[Move, str | 
 
 
 def _read(journal: Path) -> list[Move]:
+    """The renames of a journal; InputError where it is damaged, and then none can be trusted."""
+    data = files.read(journal, max_bytes=MAX_JOURNAL)
+    if data is None:
+        raise InputError(f"cannot read `{journal}`: it is gone")
     moves = []
-    try:
-        lines = journal.read_text("ascii").splitlines()
-    except OSError as error:
-        raise InputError(f"cannot read `{journal}`: {error.strerror}") from error
-    for line in lines:
+    for number, line in enumerate(data.splitlines(keepends=True), 1):
+        if not line.endswith(b"\n"):
+            break  # of a run that was killed while it wrote it: nothing was renamed yet
         try:
             entry = json.loads(line)
-        except ValueError:
-            continue  # the last line of a run that was killed while it wrote it: nothing was renamed yet
-        moves.append(Move(Path(entry["old"]), Path(entry["new"])))
+            moves.append(Move(Path(entry["old"]), Path(entry["new"])))
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            raise InputError(
+                f"line {number} of `{journal}` is damaged, so nothing is renamed back",
+                hint="without that line, `mmcli undo` takes back the others",
+            ) from error
     return moves
 
 

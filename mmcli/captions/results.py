@@ -10,30 +10,37 @@ import ast
 import dataclasses
 import hashlib
 import json
+import math
 import os
 import sqlite3
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from mmcli.engine import Answer, Seen, Usage
+from mmcli import files, schema
+from mmcli.engine import Answer, Seen
 from mmcli.media import Receipt
 
 VERSION = 1  # of the tables; another one begins anew
 _MAX_BYTES = 1 << 30
+PATIENCE = 30.0  # seconds to wait for another process that writes; its transactions take milliseconds
 _TABLES = """
 CREATE TABLE IF NOT EXISTS results (key TEXT PRIMARY KEY, answer TEXT, setup TEXT, seconds REAL);
 CREATE TABLE IF NOT EXISTS pictures (sha256 TEXT PRIMARY KEY, media_id TEXT, receipt TEXT);
 CREATE TABLE IF NOT EXISTS sidecars (path TEXT PRIMARY KEY, picture TEXT, digest TEXT);
+CREATE TABLE IF NOT EXISTS limits (base TEXT, max_tokens INTEGER, key TEXT, PRIMARY KEY (base, max_tokens));
 CREATE INDEX IF NOT EXISTS by_setup ON results (setup);
 CREATE INDEX IF NOT EXISTS by_picture ON sidecars (picture);
 """
 
+_SAME_BASE = "SELECT answer, max_tokens FROM limits JOIN results USING (key) WHERE base = ? ORDER BY max_tokens DESC"
+
 
 def key(setup: str, text: str, media_id: str) -> str:
-    """The name of a result: what computes it, what is asked, about which pixels."""
+    """A name of a result: what computes it, what is asked, about which pixels."""
     return hashlib.sha256(json.dumps([setup, text, media_id]).encode()).hexdigest()
 
 
@@ -64,22 +71,64 @@ class Results:
     def seen_before(self, sha256: str) -> tuple[str, Receipt] | None:
         """The media ID and the receipt of a file with these bytes, if one was decoded before."""
         row = self._one("SELECT media_id, receipt FROM pictures WHERE sha256 = ?", sha256)
-        return (row[0], _receipt(json.loads(row[1]))) if row else None
+        with suppress(schema.Unreadable):  # it is decoded again
+            if row and isinstance(row[0], str):
+                return row[0], schema.made(Receipt, schema.parse(row[1]))
+        return None
 
-    def load(self, name: str, receipt: Receipt) -> Answer | None:
-        """The answer that was computed under that key, with the receipt of the file it is asked for now."""
+    def load(self, name: str, receipt: Receipt, *, base: str = "", max_tokens: int = 0) -> Answer | None:
+        """The answer that was computed under that key, with the receipt of the file it is asked for now.
+
+        `base` is the same key without the limit, `max_tokens`: an answer that another limit did not cut is the same
+        under this one. One that was cut may have been made again since, with a higher limit, and is that one then.
+        """
         row = self._one("SELECT answer FROM results WHERE key = ?", name)
-        return _answer(json.loads(row[0]), receipt) if row else None
+        found = _read(row[0], receipt) if row else None
+        if found is not None and not is_cut(found):
+            return found
+        for other, limit in self._of_base(base, receipt):
+            if limit == max_tokens:
+                return other
+            is_same = limit < max_tokens or other.usage.completion_tokens < max_tokens
+            if found is None and is_same and not is_cut(other):
+                found = other
+        return found
 
-    def save(self, name: str, setup: str, answer: Answer, seconds: float) -> None:
-        """Keep an answer about one picture; `seconds` is what it cost by the clock."""
+    def _of_base(self, base: str, receipt: Receipt) -> Iterator[tuple[Answer, int]]:
+        """The answers under each limit, the highest one first."""
+        for document, limit in self._all(_SAME_BASE, base):
+            answer = _read(document, receipt)
+            if answer is not None and isinstance(limit, int):
+                yield answer, limit
+
+    def save(
+        self,
+        name: str,
+        setup: str,
+        answer: Answer,
+        seconds: float,
+        *,
+        base: str = "",
+        max_tokens: int = 0,
+        for_cut: bool = False,
+    ) -> None:
+        """Keep an answer about one picture; `seconds` is what it cost by the clock. The rest as `load` has it.
+
+        `for_cut`: from now on it stands for what lower limits have cut off, too.
+        """
         (seen,) = answer.seen
         receipt = json.dumps(dataclasses.asdict(seen.receipt))
         stored = dataclasses.asdict(dataclasses.replace(answer, seen=()))
         stored["seen"] = {"media_id": seen.media_id, "n_tokens": seen.n_tokens, "n_pos": seen.n_pos}
+        limits = [max_tokens] if base else []
+        if for_cut:
+            limits += [low for cut, low in self._of_base(base, seen.receipt) if is_cut(cut) and low < max_tokens]
         with self._writing():
             self._db.execute(
                 "INSERT OR REPLACE INTO results VALUES (?, ?, ?, ?)", (name, json.dumps(stored), setup, seconds)
+            )
+            self._db.executemany(
+                "INSERT OR REPLACE INTO limits VALUES (?, ?, ?)", [(base, limit, name) for limit in limits]
             )
             self._db.execute(
                 "INSERT OR REPLACE INTO pictures VALUES (?, ?, ?)", (seen.receipt.sha256, seen.media_id, receipt)
@@ -97,37 +146,38 @@ class Results:
     def seconds(self, setup: str) -> float | None:
         """What a picture cost under this setup so far, on average; None where none was computed."""
         row = self._one("SELECT avg(seconds) FROM (SELECT seconds FROM results WHERE setup = ? LIMIT 200)", setup)
-        return float(row[0]) if row and row[0] is not None else None
+        return row[0] if row and isinstance(row[0], float) and 0 < row[0] < math.inf else None
 
     # sidecars
 
     def is_ours(self, path: Path, data: bytes) -> bool:
         """Whether mmcli wrote exactly this content there: then nobody's own words are lost by replacing it."""
         row = self._one("SELECT digest FROM sidecars WHERE path = ?", _text(path))
-        return bool(row) and row[0] == hashlib.sha256(data).hexdigest()
+        return bool(row) and hashlib.sha256(data).hexdigest() in str(row[0]).split()
 
     def owner(self, path: Path) -> str | None:
         """The picture that a sidecar was last written for."""
         row = self._one("SELECT picture FROM sidecars WHERE path = ?", _text(path))
         return str(row[0]) if row else None
 
-    def wrote(self, path: Path, picture: Path, data: bytes) -> None:
-        """Told before a sidecar takes its place, so that a killed run still knows it as its own."""
+    def wrote(self, path: Path, picture: Path, data: bytes, before: bytes | None = None) -> None:
+        """Told before a sidecar takes its place, so that a killed run still knows it as its own.
+
+        `before`: what stands there until then; where it is ours, it stays so, in case the run is killed in between.
+        """
+        digests = [hashlib.sha256(data).hexdigest()]
+        if before is not None and self.is_ours(path, before):
+            digests.append(hashlib.sha256(before).hexdigest())
         with self._writing():
             self._db.execute(
                 "INSERT OR REPLACE INTO sidecars VALUES (?, ?, ?)",
-                (_text(path), picture_name(picture), hashlib.sha256(data).hexdigest()),
+                (_text(path), picture_name(picture), " ".join(digests)),
             )
 
     def of_picture(self, picture: Path) -> list[Path]:
         """The sidecars that were last written for a picture, wherever they lie."""
-        try:
-            with self._lock:
-                rows = self._db.execute("SELECT path FROM sidecars WHERE picture = ?", (picture_name(picture),))
-                return [Path(ast.literal_eval(path)) for (path,) in rows.fetchall()]
-        except sqlite3.Error as error:
-            self._give_up(error)
-            return []
+        rows = self._all("SELECT path FROM sidecars WHERE picture = ?", picture_name(picture))
+        return [Path(name) for (path,) in rows if (name := _name(path)) is not None]
 
     def moved(self, old: Path, new: Path) -> None:
         """A picture or a sidecar has a new name."""
@@ -147,6 +197,14 @@ class Results:
             self._give_up(error)
             return None
 
+    def _all(self, query: str, value: str) -> list[Any]:
+        try:
+            with self._lock:
+                return self._db.execute(query, (value,)).fetchall()
+        except sqlite3.Error as error:
+            self._give_up(error)
+            return []
+
     def _writing(self) -> _Writing:
         return _Writing(self)
 
@@ -162,6 +220,7 @@ class Results:
         for table in ("results", "pictures"):  # a row that is written gets the highest rowid: the lowest are oldest
             oldest = f"SELECT rowid FROM {table} ORDER BY rowid LIMIT (SELECT count(*) / 10 + 1 FROM {table})"
             self._db.execute(f"DELETE FROM {table} WHERE rowid IN ({oldest})")
+        self._db.execute("DELETE FROM limits WHERE key NOT IN (SELECT key FROM results)")
 
     def _give_up(self, error: Exception) -> None:
         with self._lock:
@@ -200,7 +259,7 @@ class _Writing:
 
 def _opened(path: Path | None) -> sqlite3.Connection:
     if path is not None:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        files.private_folder(path.parent)
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
     try:
         return _with_tables(path)
@@ -214,20 +273,42 @@ def _opened(path: Path | None) -> sqlite3.Connection:
 
 
 def _with_tables(path: Path | None) -> sqlite3.Connection:
-    db = sqlite3.connect("" if path is None else path, timeout=30, check_same_thread=False)
+    db = sqlite3.connect("" if path is None else path, timeout=PATIENCE, check_same_thread=False)
     try:
-        (version,) = db.execute("PRAGMA user_version").fetchone()
+        db.text_factory = schema.text
         # Whole after a crash of this program; after a power failure the last captions may have to be made again.
-        db.execute("PRAGMA journal_mode = WAL")
+        _write_ahead(db)
         db.execute("PRAGMA synchronous = NORMAL")
-        if version != VERSION:
-            for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
-                db.execute(f'DROP TABLE "{name}"')
-        db.executescript(_TABLES + f"PRAGMA user_version = {VERSION};")
+        if _version(db) != VERSION or not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'limits'").fetchone():
+            db.execute("BEGIN IMMEDIATE")  # another process may be making the same tables
+            if _version(db) != VERSION:
+                for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
+                    db.execute(f'DROP TABLE "{name}"')
+            for statement in filter(str.strip, _TABLES.split(";")):
+                db.execute(statement)
+            db.execute(f"PRAGMA user_version = {VERSION}")
+            db.commit()
     except BaseException:
         db.close()
         raise
     return db
+
+
+def _write_ahead(db: sqlite3.Connection) -> None:
+    """Readers and a writer don't wait for each other; to switch to it SQLite does not wait by itself."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            db.execute("PRAGMA journal_mode = WAL").fetchone()
+            return
+        except sqlite3.OperationalError as error:
+            if not error.sqlite_errorname.startswith("SQLITE_BUSY") or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+
+
+def _version(db: sqlite3.Connection) -> int:
+    return int(db.execute("PRAGMA user_version").fetchone()[0])
 
 
 def picture_name(picture: Path) -> str:
@@ -240,12 +321,24 @@ def _text(path: Path) -> str:
     return ascii(os.path.realpath(path.parent) + os.sep + path.name)
 
 
-def _receipt(values: dict[str, Any]) -> Receipt:
-    sizes = {name: tuple(values[name]) for name in ("source_size", "sent_size") if values.get(name)}
-    return Receipt(**{**values, **sizes, "notes": tuple(values["notes"])})
+def _name(stored: Any) -> str | None:
+    """The path that `_text` has put into ASCII; None where the row is damaged."""
+    try:
+        name = ast.literal_eval(stored)
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
+        return None
+    return name if isinstance(name, str) else None
 
 
-def _answer(values: dict[str, Any], receipt: Receipt) -> Answer:
-    seen = Seen(receipt, origin="disk", **values.pop("seen"))
-    usage = Usage(**values.pop("usage"))
-    return Answer(**{**values, "seen": (seen,), "usage": usage})
+def is_cut(answer: Answer) -> bool:
+    """Whether a caption ends where --max-tokens (or a full context) ended it."""
+    return answer.finish_reason == "length"
+
+
+def _read(document: Any, receipt: Receipt) -> Answer | None:
+    """A stored answer; None where it cannot be read, so that it is computed again."""
+    with suppress(schema.Unreadable):
+        facts = schema.parse(document)
+        seen = facts.get("seen") if isinstance(facts, dict) else None
+        return schema.made(Answer, facts, seen=(schema.made(Seen, seen, receipt=receipt, origin="disk"),))
+    return None

@@ -9,8 +9,8 @@ them are ours stands in a list of our own, with the model and the date.
 from __future__ import annotations
 
 import hashlib
-import io
 import re
+import threading
 from collections.abc import Iterator, Sequence
 from xml.etree import ElementTree as ET
 
@@ -21,56 +21,69 @@ DC, XMP = "http://purl.org/dc/elements/1.1/", "http://ns.adobe.com/xap/1.0/"
 OURS = "https://mmcli.invalid/ns/caption/1.0/"  # a name, not an address
 LANG = "{http://www.w3.org/XML/1998/namespace}lang"
 _MODEL, _DATE, _DIGEST = f"{{{OURS}}}Model", f"{{{OURS}}}Date", f"{{{OURS}}}Digest"
-_MACHINE = f"{{{OURS}}}MachineMade"
+_MACHINE, _CUT = f"{{{OURS}}}MachineMade", f"{{{OURS}}}Cut"
 _SUBJECT, _LI = f"{{{DC}}}subject", f"{{{RDF}}}li"
 _TAGS, _TAGS_MODEL, _TAGS_DATE = f"{{{OURS}}}MachineTags", f"{{{OURS}}}TagsModel", f"{{{OURS}}}TagsDate"
+_TAGS_CUT = f"{{{OURS}}}TagsCut"
 _PREFIXES = {"x": X, "rdf": RDF, "dc": DC, "xmp": XMP, "mmcli": OURS}
 _HEAD = '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>\n'
 _TAIL = '\n<?xpacket end="w"?>\n'
+DEEPEST = 100  # elements inside each other; photo programs nest some 15, and walking a tree is recursion
+MOST_PREFIXES = 500  # namespaces of one document; of all documents together, five times as many keep their prefixes
+_HINT = "move it away, or repair it"
+_registry = threading.Lock()  # held while ElementTree's table of prefixes, one for all threads, is ours
 
 
-def with_description(before: bytes | None, text: str, *, model: str, date: str) -> bytes:
+def with_description(before: bytes | None, text: str, *, model: str, date: str, cut: bool = False) -> bytes:
     """The sidecar `before` (None: a new one) with `text` as its description, marked as made by `model` at `date`.
+
+    `cut`: it is also marked as not whole.
 
     The same words by the same model leave it as it is. InputError where `before` is no XMP.
     """
     text = _xml_text(text)
-    root = _parsed(before) if before else _new()
+    root, prefixes = _parsed(before) if before else (_new(), {})
     main = next(_descriptions(root))
-    if _said(root) == text and _own(root, _MODEL) == model and _own(root, _DIGEST) == _digest(text):
+    is_same = _said(root) == text and _own(root, _MODEL) == model and _own(root, _DIGEST) == _digest(text)
+    if is_same and bool(_own(root, _CUT)) == cut:
         assert before is not None
         return before
     for element in _descriptions(root):
         element.attrib.pop(f"{{{DC}}}description", None)
-    _remove(root, main, (_MODEL, _DATE, _DIGEST, _MACHINE))
+    _remove(root, main, (_MODEL, _DATE, _DIGEST, _MACHINE, _CUT))
     _default(root, main).text = text
-    for tag, value in ((_MACHINE, "True"), (_MODEL, model), (_DATE, date), (_DIGEST, _digest(text))):
+    marks = [(_MACHINE, "True"), (_MODEL, model), (_DATE, date), (_DIGEST, _digest(text))]
+    for tag, value in marks + [(_CUT, "True")] * cut:
         ET.SubElement(main, tag).text = _xml_text(value)
-    return _written(root)
+    return _written(root, prefixes)
 
 
-def with_tags(before: bytes | None, tags: Sequence[str], *, model: str, date: str) -> bytes:
+def with_tags(before: bytes | None, tags: Sequence[str], *, model: str, date: str, cut: bool = False) -> bytes:
     """The sidecar `before` (None: a new one) with `tags` among its keywords, in place of those an earlier run gave.
+
+    `cut`: it is also marked that there would have been more.
 
     A person's keywords stay. The same tags by the same model leave it as it is. InputError where `before` is no XMP.
     """
-    root = _parsed(before) if before else _new()
+    root, prefixes = _parsed(before) if before else (_new(), {})
     main = next(_descriptions(root))
     there, earlier = _items(root, _SUBJECT), _items(root, _TAGS)
-    theirs = [word for word in there if word not in earlier]
+    of_ours = set(earlier)
+    theirs = [word for word in there if word not in of_ours]
     known = {word.casefold() for word in theirs}
     ours = [word for tag in tags if (word := _xml_text(tag)).casefold() not in known]
-    if before and ours == earlier and set(ours) <= set(there) and _own(root, _TAGS_MODEL) == model:
+    is_same = ours == earlier and set(ours) <= set(there) and _own(root, _TAGS_MODEL) == model
+    if before and is_same and bool(_own(root, _TAGS_CUT)) == cut:
         return before
-    _remove(root, main, (_SUBJECT, _TAGS, _TAGS_MODEL, _TAGS_DATE))
+    _remove(root, main, (_SUBJECT, _TAGS, _TAGS_MODEL, _TAGS_DATE, _TAGS_CUT))
     for tag, words in ((_SUBJECT, theirs + ours), (_TAGS, ours)):
         if words:
             bag = ET.SubElement(ET.SubElement(main, tag), f"{{{RDF}}}Bag")
             for word in words:
                 ET.SubElement(bag, _LI).text = word
-    for tag, value in ((_TAGS_MODEL, model), (_TAGS_DATE, date)):
+    for tag, value in [(_TAGS_MODEL, model), (_TAGS_DATE, date)] + [(_TAGS_CUT, "True")] * cut:
         ET.SubElement(main, tag).text = _xml_text(value)
-    return _written(root)
+    return _written(root, prefixes)
 
 
 def has_lost_tags(data: bytes, *, shown: str) -> bool:
@@ -81,9 +94,21 @@ def has_lost_tags(data: bytes, *, shown: str) -> bool:
 
 def is_human(data: bytes, *, shown: str) -> bool:
     """Whether the sidecar holds a description that mmcli did not write, or that somebody has changed since."""
-    root = _shown(data, shown)
-    said = _said(root)
-    return bool(said and said.strip()) and _own(root, _DIGEST) != _digest(said or "")
+    said, is_ours = _said_by(_shown(data, shown))
+    return bool(said) and not is_ours
+
+
+def description(data: bytes) -> tuple[str, bool]:
+    """What an XMP, of a sidecar or a picture, says is to be seen, and whether mmcli wrote it; "" where it says nothing.
+
+    InputError where it is none.
+    """
+    return _said_by(_parsed(data)[0])
+
+
+def _said_by(root: ET.Element) -> tuple[str, bool]:
+    said = (_said(root) or "").strip()
+    return said, _own(root, _DIGEST) == _digest(said)
 
 
 def _digest(text: str) -> str:
@@ -97,39 +122,64 @@ def _new() -> ET.Element:
     return root
 
 
-def _parsed(data: bytes) -> ET.Element:
-    """The document; its prefixes are kept for writing. Documents that define entities are refused."""
-    if b"<!DOCTYPE" in data or b"<!ENTITY" in data:
+class _Builder(ET.TreeBuilder):
+    """Keeps comments, and refuses what could take for ever: entities, and elements nested very deep."""
+
+    def __init__(self) -> None:
+        super().__init__(insert_comments=True, insert_pis=True)
+        self._depth = 0
+        self.prefixes: dict[str, str] = {}
+
+    def doctype(self, *_: str | None) -> None:
         raise InputError("is no XMP that mmcli would change: it has a document type")
+
+    def start_ns(self, prefix: str, uri: str) -> None:
+        self.prefixes[prefix] = uri
+        if len(self.prefixes) > MOST_PREFIXES:
+            raise InputError(f"is no XMP that mmcli would change: it has more than {MOST_PREFIXES} namespaces")
+
+    def start(self, tag: str, attributes: dict[str, str], /) -> ET.Element:
+        self._depth += 1
+        if self._depth > DEEPEST:
+            raise InputError(f"is no XMP that mmcli would change: its elements are nested more than {DEEPEST} deep")
+        return super().start(tag, attributes)
+
+    def end(self, tag: str, /) -> ET.Element:
+        self._depth -= 1
+        return super().end(tag)
+
+
+def _parsed(data: bytes) -> tuple[ET.Element, dict[str, str]]:
+    """The document, and the prefixes of its namespaces, to be written with. InputError where it is no XMP."""
+    builder = _Builder()
     try:
-        for _, (prefix, uri) in ET.iterparse(io.BytesIO(data), events=("start-ns",)):
-            if prefix and not re.fullmatch(r"ns\d+", prefix):
-                ET.register_namespace(prefix, uri)
-        root = ET.XML(data, ET.XMLParser(target=ET.TreeBuilder(insert_comments=True, insert_pis=True)))
+        root: ET.Element = ET.XML(data, ET.XMLParser(target=builder))
     except (ET.ParseError, ValueError, LookupError) as error:
-        raise InputError(f"is no XMP: {error}", hint="move it away, or mend it") from error
+        raise InputError(f"is no XMP: {error}", hint=_HINT) from error
     if next(_descriptions(root), None) is None:
         ET.SubElement(_rdf(root), f"{{{RDF}}}Description", {f"{{{RDF}}}about": ""})
-    return root
+    return root, builder.prefixes
 
 
 def _shown(data: bytes, shown: str) -> ET.Element:
     """The document; InputError names it as `shown`."""
     try:
-        return _parsed(data)
+        return _parsed(data)[0]
     except InputError as error:
-        raise InputError(f"{shown} {error.message}") from error
+        raise InputError(f"{shown} {error.message}", hint=error.hint) from error
 
 
 def _remove(root: ET.Element, main: ET.Element, tags: Sequence[str]) -> None:
     """Take properties out, in either form, and what held nothing else."""
-    for element in list(_descriptions(root)):
+    empty = set()
+    for element in _descriptions(root):
         for tag in tags:
             element.attrib.pop(tag, None)
             for child in element.findall(tag):
                 element.remove(child)
         if element is not main and len(element) == 0 and set(element.keys()) <= {f"{{{RDF}}}about"}:
-            _rdf(root).remove(element)
+            empty.add(element)
+    _rdf(root)[:] = [element for element in _rdf(root) if element not in empty]
 
 
 def _items(root: ET.Element, tag: str) -> list[str]:
@@ -150,7 +200,7 @@ def _descriptions(root: ET.Element) -> Iterator[ET.Element]:
 def _rdf(root: ET.Element) -> ET.Element:
     found = root if root.tag == f"{{{RDF}}}RDF" else root.find(f"{{{RDF}}}RDF")
     if found is None:
-        raise InputError("is no XMP: it has no rdf:RDF", hint="move it away, or mend it")
+        raise InputError("is no XMP: it has no rdf:RDF", hint=_HINT)
     return found
 
 
@@ -212,8 +262,19 @@ def _xml_text(text: str) -> str:
     return re.sub("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", "", text)
 
 
-def _written(root: ET.Element) -> bytes:
-    for prefix, uri in _PREFIXES.items():
-        ET.register_namespace(prefix, uri)
+_registered: set[str] = set()  # prefixes of other people's namespaces
+
+
+def _written(root: ET.Element, prefixes: dict[str, str]) -> bytes:
+    """The document with its own prefixes, as far as ElementTree takes them."""
     ET.indent(root, " ")
-    return (_HEAD + ET.tostring(root, encoding="unicode") + _TAIL).encode()
+    with _registry:
+        for prefix, uri in prefixes.items():
+            is_known = prefix in _registered or len(_registered) < 5 * MOST_PREFIXES
+            if prefix and is_known and not re.fullmatch(r"ns\d+", prefix):
+                _registered.add(prefix)
+                ET.register_namespace(prefix, uri)
+        for prefix, uri in _PREFIXES.items():
+            ET.register_namespace(prefix, uri)
+        text: str = ET.tostring(root, encoding="unicode")
+    return (_HEAD + text + _TAIL).encode()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mmcli.commands import options as opt
+from mmcli.commands import speech_options as speech_opt
 from mmcli.commands.going_on import is_id, with_optional_id
 from mmcli.errors import UsageError
 
@@ -25,12 +26,14 @@ def ask(
         list[str] | None,
         typer.Argument(
             metavar="[MEDIA...]",
-            help="Pictures, sounds or text files: paths, quoted globs, folders, URLs, or - for standard input.",
+            help="Picture, sound or text files; - reads stdin. Also folders and URLs, in the order in which the model "
+            'is to see them. Patterns in quotation marks ("photos/*.jpg") are expanded; what is piped in needs no -.',
             show_default=False,
         ),
     ] = None,
     question: Annotated[
-        str, typer.Argument(metavar="QUESTION", help="What you want to know: the last argument.", show_default=False)
+        str,
+        typer.Argument(metavar="QUESTION", help="What you want to know, in quotation marks, last.", show_default=False),
     ] = "",
     attach: opt.AttachOpt = None,
     recursive: opt.RecursiveOpt = False,
@@ -38,7 +41,8 @@ def ask(
     show: Annotated[bool, typer.Option("--show", help="Draw the pictures in the terminal first.")] = False,
     model: opt.ModelOpt = None,
     mmproj: opt.MmprojOpt = None,
-    speech_model: opt.WriterOpt = None,
+    template: opt.TemplateOpt = None,
+    speech_model: speech_opt.WriterOpt = None,
     yes: opt.YesOpt = False,
     system: opt.SystemOpt = None,
     temperature: opt.TemperatureOpt = None,
@@ -50,10 +54,10 @@ def ask(
     continue_: opt.ContinueOpt = None,
     history: opt.HistoryOpt = True,
     keep_media: opt.KeepMediaOpt = False,
-    speak: opt.SpeakOpt = False,
-    voice_model: opt.VoiceModelOpt = None,
-    voice: opt.VoiceOpt = None,
-    output_device: opt.OutputDeviceOpt = None,
+    speak: speech_opt.SpeakOpt = False,
+    voice_model: speech_opt.VoiceModelOpt = None,
+    voice: speech_opt.VoiceOpt = None,
+    output_device: speech_opt.OutputDeviceOpt = None,
     detail: opt.DetailOpt = opt.Detail.auto,
     ctx_size: opt.CtxSizeOpt = None,
     threads: opt.ThreadsOpt = None,
@@ -67,9 +71,11 @@ def ask(
     debug: opt.DebugOpt = False,
     markdown: opt.MarkdownOpt = opt.MarkdownMode.auto,
 ) -> int | None:
-    """Ask a question about pictures, sounds or texts.
+    """Ask a question about pictures, sounds or text files.
 
-    mmcli ask photo.jpg "What is this?"   ·   cat photo.jpg | mmcli ask "What is this?"
+    mmcli ask docs/pictures/shapes.png "What is in this picture?" -m starter
+    mmcli ask -c "What color is the star?"
+    cat docs/pictures/phone.jpg | mmcli ask "How many shapes?" -m starter
     """
     from mmcli import engine, interrupts, terminal
     from mmcli.commands import getting, hearing, remembering, running, speaking
@@ -81,8 +87,9 @@ def ask(
     wish = speaking.wishes(ctx, speak, voice_model, voice, output_device, json=json)
     talk = remembering.talk(continue_)
     setup = remembering.setup(ctx, talk, model, mmproj, system)
+    form = running.template(template)
     found = getting.find(setup.model, setup.mmproj, yes=yes, style=style)
-    machine = running.Machine(ctx_size, threads, gpu_layers, detail.value, cache, cache_size)
+    machine = running.Machine(ctx_size, threads, gpu_layers, detail.value, cache, cache_size, form)
     sources = _sources([*(media or ()), *(attach or ())], recursive, style)
     recorder = remembering.recorder(history, keep_media, style)
     with (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -37,45 +38,51 @@ def caption(
         list[str] | None,
         typer.Argument(
             metavar="[MEDIA...]",
-            help="Pictures: paths, quoted globs, folders, URLs; - or nothing: a picture, or names, on standard input.",
+            help="Picture files, folders, URLs; or pipe their names in. Also a pattern in quotation marks. "
+            "Without any, or with -: a picture, or one name a line, on standard input.",
             show_default=False,
         ),
     ] = None,
     recursive: Annotated[
-        bool, typer.Option("-r", "--recursive", rich_help_panel=PICTURES, help="Look into sub-folders too.")
+        bool, typer.Option("-r", "--recursive", rich_help_panel=PICTURES, help="Include sub-folders.")
     ] = False,
     from_file: Annotated[
         str | None,
         typer.Option(
-            "--from-file", metavar="LIST", rich_help_panel=PICTURES, help="Names in a file, one a line; - is stdin."
+            "--from-file",
+            metavar="FILE",
+            rich_help_panel=PICTURES,
+            help="Read names from a file, one a line; - is stdin.",
         ),
     ] = None,
     null: Annotated[
         bool,
-        typer.Option("-0", "--null", rich_help_panel=PICTURES, help="Names end with NUL, as `find -print0` ends them."),
+        typer.Option("-0", "--null", rich_help_panel=PICTURES, help="Names end with NUL, as from `find -print0`."),
     ] = False,
     style: Annotated[
         StyleName | None,
         typer.Option(
             "--style",
+            metavar="STYLE",
             envvar="MMCLI_STYLE",
             rich_help_panel=CAPTION,
-            help="What kind of caption. Default: short; with --rename: filename.",
-            show_default=False,
+            help="What kind of caption. With --rename, the default is filename.",
+            show_default="short",
         ),
     ] = None,
     prompt: Annotated[
         str | None,
-        typer.Option("--prompt", envvar="MMCLI_PROMPT", rich_help_panel=CAPTION, help="Your own words to ask with."),
+        typer.Option("--prompt", envvar="MMCLI_PROMPT", rich_help_panel=CAPTION, help="Ask this instead of a style."),
     ] = None,
     answer_language: Annotated[
         str | None,
         typer.Option(
             "--answer-language",
+            metavar="NAME",
             envvar="MMCLI_ANSWER_LANGUAGE",
             autocompletion=languages,
             rich_help_panel=CAPTION,
-            help="Language to answer in: de, or German.",
+            help="Language of the captions: de, or German.",
         ),
     ] = None,
     facts: Annotated[
@@ -84,7 +91,7 @@ def caption(
             "--facts",
             envvar="MMCLI_FACTS",
             rich_help_panel=CAPTION,
-            help="Tell the model what the file says: date, place, camera.",
+            help="Tell the model the date, place and camera. From the file's EXIF data.",
         ),
     ] = None,
     max_tokens: Annotated[
@@ -94,19 +101,32 @@ def caption(
             min=1,
             envvar="MMCLI_MAX_TOKENS",
             rich_help_panel=CAPTION,
-            help="Longest caption, in tokens. Default: what the style needs.",
+            help="Longest caption, in tokens.",
+            show_default="by style",
         ),
     ] = None,
+    retry_cut: Annotated[
+        bool,
+        typer.Option(
+            "--retry-cut",
+            rich_help_panel=CAPTION,
+            help="Redo captions that --max-tokens cut off. With four times the style's tokens.",
+        ),
+    ] = False,
     sidecar: Annotated[
         list[SidecarKind] | None,
         typer.Option(
-            "--sidecar", rich_help_panel=WRITING, help="Write each caption beside its picture; may be repeated."
+            "--sidecar", rich_help_panel=WRITING, help="Write each caption beside its picture. Can be repeated."
         ),
     ] = None,
     output: Annotated[
         Path | None,
         typer.Option(
-            "-o", "--output", metavar="DIR", rich_help_panel=WRITING, help="Sidecars go there, in the same tree."
+            "-o",
+            "--output",
+            metavar="DIR",
+            rich_help_panel=WRITING,
+            help="Folder for the sidecars. In the same tree as the pictures.",
         ),
     ] = None,
     sidecar_name: Annotated[
@@ -115,16 +135,20 @@ def caption(
             "--sidecar-name",
             envvar="MMCLI_SIDECAR_NAME",
             rich_help_panel=WRITING,
-            help="stem: a.xmp, full: a.jpg.xmp. Default: stem for txt, full for the others.",
+            help="Their names: stem: a.xmp, full: a.jpg.xmp. The default is stem for txt, full for the others.",
         ),
     ] = None,
     overwrite: Annotated[
         bool,
-        typer.Option("--overwrite", rich_help_panel=WRITING, help="Replace descriptions mmcli did not write, too."),
+        typer.Option("--overwrite", rich_help_panel=WRITING, help="Also replace text that mmcli did not write."),
     ] = False,
     rename: Annotated[
         bool,
-        typer.Option("--rename", rich_help_panel=WRITING, help="Propose names from captions; with --yes, give them."),
+        typer.Option(
+            "--rename",
+            rich_help_panel=WRITING,
+            help="Propose file names; with --yes, rename. `mmcli undo` takes that back.",
+        ),
     ] = False,
     yes: Annotated[
         bool,
@@ -133,14 +157,15 @@ def caption(
             "--yes",
             envvar="MMCLI_YES",
             rich_help_panel=WRITING,
-            help="Typed with --rename: rename. Fetch a missing model, don't ask.",
+            help="Do not ask before downloading or renaming. --rename wants it typed; a variable does not count there.",
         ),
     ] = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", rich_help_panel=WRITING, help="Show what would be done; run no model.")
+        bool, typer.Option("--dry-run", rich_help_panel=WRITING, help="Show what would be done. No model runs.")
     ] = False,
     model: opt.ModelOpt = None,
     mmproj: opt.MmprojOpt = None,
+    template: opt.TemplateOpt = None,
     system: opt.SystemOpt = None,
     temperature: Annotated[
         float,
@@ -151,7 +176,7 @@ def caption(
             max=5.0,
             envvar="MMCLI_TEMPERATURE",
             rich_help_panel=opt.ANSWER,
-            help="0 always takes the likeliest word, so that every run says the same; more is freer.",
+            help="Randomness, 0 for none. 0 always takes the likeliest word, so that every run says the same.",
         ),
     ] = 0.0,
     seed: opt.SeedOpt = None,
@@ -165,7 +190,8 @@ def caption(
             max=256,
             envvar="MMCLI_PARALLEL",
             rich_help_panel=opt.MACHINE,
-            help="Captions written at once. Default: what memory and cores bear.",
+            help="Captions written at once. The default is what memory and cores allow.",
+            show_default="automatic",
         ),
     ] = None,
     ctx_size: opt.CtxSizeOpt = None,
@@ -175,21 +201,25 @@ def caption(
     max_megapixels: opt.MegapixelsOpt = 100.0,
     json: Annotated[
         bool,
-        typer.Option("--json", envvar="MMCLI_JSON", rich_help_panel=opt.OUTPUT, help="One JSON array of records."),
+        typer.Option("--json", envvar="MMCLI_JSON", rich_help_panel=opt.OUTPUT, help="Print one JSON array."),
     ] = False,
     jsonl: Annotated[
-        bool, typer.Option("--jsonl", rich_help_panel=opt.OUTPUT, help="One JSON record a line, as they come.")
+        bool, typer.Option("--jsonl", rich_help_panel=opt.OUTPUT, help="Print one JSON object a line, as they come.")
     ] = False,
     print0: Annotated[
-        bool, typer.Option("--print0", rich_help_panel=opt.OUTPUT, help="Path, NUL, caption, NUL: paths as they are.")
+        bool, typer.Option("--print0", rich_help_panel=opt.OUTPUT, help="Print path, NUL, caption, NUL.")
     ] = False,
     quiet: opt.QuietOpt = False,
     verbose: opt.VerboseOpt = False,
     debug: opt.DebugOpt = False,
 ) -> int | None:
-    """Caption pictures: one, or a hundred thousand. The same command goes on where it was stopped.
+    """Describe pictures: one, or a hundred thousand. Run the same command again to continue where it was stopped.
 
-    mmcli caption photos -r   ·   find . -name '*.jpg' -print0 | mmcli caption -0 --sidecar xmp
+    A sidecar is a file beside the picture that holds its caption: photo.txt, photo.jpg.json or photo.jpg.xmp.
+
+    mmcli caption docs/pictures -m starter
+    find docs -name '*.png' -print0 | mmcli caption -0 --jsonl -m starter
+    mmcli caption docs/pictures --sidecar xmp -o captions -m starter
     """
     from mmcli import terminal
     from mmcli.captions.sidecars import Plan
@@ -200,13 +230,15 @@ def caption(
     wanted = captioning.wanted(media or [], from_file, recursive=recursive, null=null, style=how)
     kinds = [str(kind) for kind in sidecar or ()]
     naming = str(sidecar_name) if sidecar_name else None
-    sidecars = captioning.checked(Plan(kinds, output, naming, overwrite, tags=str(style) == "tags"))
+    lists = (Path(os.path.expanduser(from_file)),) if from_file and from_file != "-" else ()
+    sidecars = captioning.checked(Plan(kinds, output, naming, overwrite, str(style) == "tags", lists))
+    form = running.template(template)
     found = getting.find(model, mmproj, yes=yes, style=how)
     found.require(sight=True, hearing=False)
     chosen = getting.here(found, yes=yes, style=how)
     chosen.require(sight=True, hearing=False)
     # say what is asked of it
-    machine = running.Machine(ctx_size, threads, gpu_layers, detail.value, cache=False)
+    machine = running.Machine(ctx_size, threads, gpu_layers, detail.value, cache=False, template=form)
     asking = captioning.Asking(
         style=str(style) if style else "filename" if rename else "short",
         prompt=prompt,
@@ -216,6 +248,7 @@ def caption(
         max_megapixels=max_megapixels,
         parallel=parallel,
         dry_run=dry_run,
+        retry_cut=retry_cut,
     )
     sampling = dict(temperature=temperature, max_tokens=max_tokens, seed=seed or 0, loop_guard=loop_guard)
     # run, write and show

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from mmcli.terminal.captioning import Form
 
 RESULTS = "captions.db"
+ROOM_FOR_CUT = 4  # times the style's tokens, where captions that were cut are made again
 
 
 # what is wanted
@@ -37,7 +38,7 @@ def wanted(arguments: list[str], from_file: str | None, *, recursive: bool, null
     if from_file is not None and from_file != "-":
         if "-" in arguments:
             raise UsageError("`-` and --from-file are two lists", hint="give one of them")
-        return Wanted(arguments, recursive, _blocks(from_file), separator)
+        return Wanted(arguments, recursive, _blocks(from_file), separator, list_name=from_file)
     if arguments and "-" not in arguments and from_file is None and not null:
         return Wanted(arguments, recursive)  # what else is on stdin belongs to somebody else: the loop we run in
     picture, names = _piped(style, is_list=null or from_file == "-", wanted="-" in arguments or from_file == "-")
@@ -81,6 +82,14 @@ def checked(plan: sidecars.Plan) -> sidecars.Plan:
     """The plan, if it makes sense and its folder can be written into."""
     if plan.folder is not None and not plan.kinds:
         raise UsageError("-o says where sidecars go, but none are asked for", hint="add --sidecar txt, json or xmp")
+    folder = plan.folder
+    if folder is not None and not os.path.lexists(folder):
+        from mmcli import media
+
+        if media.has_media_suffix(folder) or folder.suffix[1:].lower() in (*sidecars.NAMING, "jsonl"):
+            raise UsageError(
+                f"-o takes a folder, and `{folder}` has the name of a file", hint=f"mkdir {folder}, if need be"
+            )
     sidecars.check(plan)
     return plan
 
@@ -100,6 +109,7 @@ class Asking:
     max_megapixels: float = 100.0
     parallel: int | None = None
     dry_run: bool = False
+    retry_cut: bool = False
 
     def job(self, model: Model, machine: Machine, given: dict[str, Any]) -> jobs.Job:
         from mmcli.commands import running
@@ -107,7 +117,8 @@ class Asking:
         style = styles.STYLES[self.style]
         if self.prompt is not None and not self.prompt.strip():
             raise UsageError("--prompt is empty", hint="leave it out for the style's own prompt")
-        given["max_tokens"] = given["max_tokens"] or style.max_tokens
+        room = ROOM_FOR_CUT if self.retry_cut else 1  # the same limit would cut them again
+        given["max_tokens"] = given["max_tokens"] or room * style.max_tokens
         return jobs.Job(
             styles.question(style, prompt=self.prompt, language=self.language),
             style,
@@ -118,6 +129,7 @@ class Asking:
             setup=running.setup(model, machine),
             parallel=self.parallel,
             dry_run=self.dry_run,
+            retry_cut=self.retry_cut,
         )
 
 
@@ -181,7 +193,7 @@ def run(
             journal=journal,
             dry_run=job.dry_run,
         )
-        job = replace(job, obstacle=after.obstacle)
+        job = replace(job, obstacle=after.obstacle, objection=after.objection)
         loading = running.Loading(model, machine, style, lasting=True)
         loading.on_progress = progress
         captions = jobs.Run(wanted, job, results, loading.engine)  # loaded for the first picture that needs it
@@ -210,7 +222,9 @@ def _show(captions: jobs.Run, after: After, shown: Captions, form: Form, style: 
         for outcome in captions:
             outcome = after(outcome)
             if outcome.error is not None:
-                is_only = single and outcome.index == 0 and not captions.listing.has_second()
+                source = outcome.source
+                is_list = source.path is None and source.url is None and source.data is None
+                is_only = (single or is_list) and outcome.index == 0 and not captions.listing.has_second()
                 if is_only and form not in ("json", "jsonl"):
                     raise outcome.error
                 status = outcome.error.status if is_only else BatchError.status
@@ -225,19 +239,12 @@ def _show(captions: jobs.Run, after: After, shown: Captions, form: Form, style: 
 
 
 def _tell_of_a_faster_build(style: Style) -> None:
-    """To who waits long for a CPU: what it has and llama.cpp's build does not use."""
+    """To whoever waits long: what this machine has and llama.cpp's build does not use."""
     from mmcli import terminal
-    from mmcli.engine import library
-    from mmcli.health import cpu
+    from mmcli.health import offer
 
-    if library.can_offload():
-        return
-    if unused := cpu.unused(cpu.this(), cpu.used(library.version())):
-        terminal.notice(
-            f"this CPU has {', '.join(unused)}, which llama.cpp's build here leaves unused: `mmcli doctor` prints the "
-            "command that makes it faster",
-            style,
-        )
+    if (sentence := offer.of_a_better_build()) is not None:
+        terminal.notice(sentence, style)
 
 
 def _tell_how_far(captions: jobs.Run, shown: Captions, style: Style, keep: bool) -> None:
@@ -266,8 +273,8 @@ def _conclude(
         why = "" if style.verbose or shown.tells_all else "; -v tells why"
         terminal.notice(f"{shown.kept} left as {'it is' if shown.kept == 1 else 'they are'}{why}", style)
     if shown.cut:
-        cut = "1 caption is" if shown.cut == 1 else f"{shown.cut} captions are"
-        terminal.notice(f"{cut} cut off; a larger --max-tokens lets {'it' if shown.cut == 1 else 'them'} go on", style)
+        cut, them = ("1 caption is", "it") if shown.cut == 1 else (f"{shown.cut} captions are", "them")
+        terminal.notice(f"{cut} cut off; --retry-cut makes {them} again, with a larger --max-tokens if need be", style)
     if writing.rename and not writing.apply and shown.named:
         terminal.notice("nothing was renamed: the same command with --yes does it, and computes nothing again", style)
     if status == BatchError.status:

@@ -13,6 +13,7 @@ from mmcli.errors import ModelError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from mmcli.engine.forms import Chosen
     from mmcli.models import Entry, Fit, Model, Record, Room, SpeechEntry, SpeechModel, Wanted, WantedSpeech
     from mmcli.terminal import Style
 
@@ -22,12 +23,22 @@ SPARE = ("licence", "needs_gb", "abilities", "about", "size_gb")  # what a narro
 
 def models(
     adopt: Annotated[
-        bool, typer.Option("--adopt", help="Find pairs of GGUF files that other tools have here, to use them in place.")
+        bool,
+        typer.Option(
+            "--adopt",
+            help="Find models that other programs downloaded. "
+            "LM Studio, Ollama, llama.cpp and others; they are used where they are.",
+        ),
     ] = False,
     json: opt.JsonListOpt = False,
     quiet: opt.QuietOpt = False,
 ) -> int | None:
-    """List the models of the catalogue: which are here, how large they are, which fit, what they can do."""
+    """List models: what is here, what fits this machine.
+
+    mmcli models
+    mmcli models --json
+    mmcli models --adopt
+    """
     from mmcli import models as known
     from mmcli import terminal
     from mmcli.commands import fitting
@@ -56,7 +67,7 @@ def models(
         if missing := terminal.tables(COLUMNS, shown, terminal.Style(), spare=SPARE):
             named = ", ".join(column.replace("_", " ") for column in missing)
             terminal.notice(
-                f"not shown for want of width: {named}; `mmcli show NAME` tells them", terminal.Style(quiet=quiet)
+                f"this terminal is too narrow for {named}; see `mmcli show NAME`", terminal.Style(quiet=quiet)
             )
     return None
 
@@ -162,29 +173,36 @@ def show(
         typer.Argument(
             metavar="NAME",
             autocompletion=any_names,
-            help="A model's name, ORG/REPO[:QUANT], or a path: of a .gguf file, or of a speech model's folder.",
+            help="A name from `mmcli models`, ORG/REPO[:QUANT], or a path. Of a .gguf file or a speech model.",
         ),
     ],
+    template: opt.TemplateOpt = None,
     json: opt.JsonListOpt = False,
 ) -> int | None:
-    """Tell all that is known of one model; of one that is here, also what its files say about themselves."""
+    """Show everything known about one model. If it is here, also what its files say about themselves.
+
+    mmcli show starter
+    mmcli show qwen3-vl-4b
+    mmcli show starter --json
+    """
     from mmcli import models as known
     from mmcli import terminal
-    from mmcli.commands import fitting
+    from mmcli.commands import fitting, running
     from mmcli.models import catalogue
 
+    chosen = running.template(template)
     found = known.find_any(name)
     fit = None
     if isinstance(found, known.SpeechModel | known.WantedSpeech):
         facts = _of_speech(found)
     else:
-        facts = _facts(found, catalogue.load().get(found.name))
+        facts = _facts(found, catalogue.load().get(found.name), chosen)
         fit = known.fits(found, fitting.room())
-    template = facts.pop("template", None)
+    source = facts.pop("template", None)
     facts["recorded"] = [_recorded(*told) for told in known.records(found, name)]
     if json:
         fitted = fitting.facts(fit) if fit else {"needs": None, "fits": None}
-        terminal.data(facts | fitted | {"template": template})
+        terminal.data(facts | fitted | {"template": source})
         return None
     if fit:
         facts |= {"needs": fitting.needs(fit), "fits_here": fitting.verdict(fit)}
@@ -194,9 +212,9 @@ def show(
             terminal.fact(key.replace("_", " "), _words(value))
     for record in kept:
         terminal.fact("recorded", _record_words(record))
-    if template:
+    if source:
         terminal.line("template")
-        for line in str(template).splitlines():
+        for line in str(source).splitlines():
             terminal.line(f"    {line}")
     return None
 
@@ -258,7 +276,7 @@ def _of_speech(found: SpeechModel | WantedSpeech) -> dict[str, Any]:
     return facts | {"repo": found.repo, "revision": found.revision}
 
 
-def _facts(found: Model | Wanted, entry: Entry | None) -> dict[str, Any]:
+def _facts(found: Model | Wanted, entry: Entry | None, chosen: Chosen | None) -> dict[str, Any]:
     """In the order people ask for them; what is not known is None."""
     from mmcli import models as known
     from mmcli.models import adopted, speech
@@ -282,7 +300,7 @@ def _facts(found: Model | Wanted, entry: Entry | None) -> dict[str, Any]:
             "sha256": {file.file: file.sha256 for file in entry.files if file.sha256},
         }
     if isinstance(found, known.Model):
-        facts |= _of_files(found)
+        facts |= _of_files(found, chosen)
         if entry is not None and entry.builtin and speech.has_starter():
             facts["speech_model"] = str(speech.STARTER)
         owner = None if entry and entry.builtin else adopted.load().get(found.name)
@@ -293,7 +311,7 @@ def _facts(found: Model | Wanted, entry: Entry | None) -> dict[str, Any]:
     return facts
 
 
-def _of_files(model: Model) -> dict[str, Any]:
+def _of_files(model: Model, chosen: Chosen | None) -> dict[str, Any]:
     """What the GGUF files say about themselves."""
     from mmcli.models import gguf
     from mmcli.models.model import projector_type
@@ -314,7 +332,24 @@ def _of_files(model: Model) -> dict[str, Any]:
     }
     if model.projector:
         facts["projector_type"] = projector_type(gguf.read(model.projector))
-    return facts | {"template": header.text("tokenizer.chat_template")}
+    if model.speaks:
+        return facts
+    return facts | _template(model, header.text("tokenizer.chat_template"), chosen)
+
+
+def _template(model: Model, own: str, chosen: Chosen | None) -> dict[str, Any]:
+    """What the model is asked with: its own template, or a form and why."""
+    from mmcli.engine import forms
+    from mmcli.models import gguf
+
+    if chosen is None:
+        has = set() if own.strip() else gguf.read_tokens(model.weights, forms.MARKS)
+        chosen = forms.choose(own, has.__contains__)
+        why = chosen.why and f"it carries none, and {chosen.why}"
+    else:
+        why = "--template"
+    told = f"{chosen.name} ({why})" if why else chosen.name
+    return {"template_form": told or "its own", "template": chosen.source}
 
 
 def _words(value: object) -> str:

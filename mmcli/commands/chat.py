@@ -7,6 +7,7 @@ import functools
 import typer
 
 from mmcli.commands import options as opt
+from mmcli.commands import speech_options as speech_opt
 from mmcli.commands.going_on import with_optional_id
 
 
@@ -19,7 +20,8 @@ def chat(
     damaged_ok: opt.DamagedOkOpt = False,
     model: opt.ModelOpt = None,
     mmproj: opt.MmprojOpt = None,
-    speech_model: opt.WriterOpt = None,
+    speech_model: speech_opt.WriterOpt = None,
+    template: opt.TemplateOpt = None,
     yes: opt.YesOpt = False,
     system: opt.SystemOpt = None,
     temperature: opt.TemperatureOpt = None,
@@ -31,10 +33,10 @@ def chat(
     continue_: opt.ContinueOpt = None,
     history: opt.HistoryOpt = True,
     keep_media: opt.KeepMediaOpt = False,
-    speak: opt.SpeakOpt = False,
-    voice_model: opt.VoiceModelOpt = None,
-    voice: opt.VoiceOpt = None,
-    output_device: opt.OutputDeviceOpt = None,
+    speak: speech_opt.SpeakOpt = False,
+    voice_model: speech_opt.VoiceModelOpt = None,
+    voice: speech_opt.VoiceOpt = None,
+    output_device: speech_opt.OutputDeviceOpt = None,
     detail: opt.DetailOpt = opt.Detail.auto,
     ctx_size: opt.CtxSizeOpt = None,
     threads: opt.ThreadsOpt = None,
@@ -47,9 +49,11 @@ def chat(
     debug: opt.DebugOpt = False,
     markdown: opt.MarkdownOpt = opt.MarkdownMode.auto,
 ) -> int | None:
-    """Talk about pictures, sounds and texts; /help in it tells all it can do.
+    """Have a conversation about pictures, sounds and text files. Type /help in it to see what it can do.
 
-    mmcli chat photo.jpg   ·   echo "What is this?" | mmcli chat photo.jpg
+    mmcli chat docs/pictures/shapes.png -m starter
+    echo "What is this?" | mmcli chat docs/pictures/shapes.png -m starter
+    mmcli chat -c
     """
     from mmcli import terminal
     from mmcli.commands import getting, remembering, running, speaking
@@ -60,8 +64,9 @@ def chat(
     wish = speaking.wishes(ctx, speak, voice_model, voice, output_device, json=False)
     talk = remembering.talk(continue_)
     setup = remembering.setup(ctx, talk, model, mmproj, system)
+    form = running.template(template)
     found = getting.find(setup.model, setup.mmproj, yes=yes, style=style)
-    machine = running.Machine(ctx_size, threads, gpu_layers, detail.value, cache, cache_size)
+    machine = running.Machine(ctx_size, threads, gpu_layers, detail.value, cache, cache_size, form)
     wishes = {
         "temperature": temperature,
         "max_tokens": max_tokens,

@@ -15,6 +15,7 @@ from typing import Annotated, Any, TypeAlias
 
 import typer
 
+from mmcli.commands.pages import split
 from mmcli.errors import MmcliError, UsageError
 
 VARIABLE = "_MMCLI_COMPLETE"
@@ -105,9 +106,11 @@ def completion(
         ),
     ] = None,
 ) -> int | None:
-    """Print what makes a shell complete mmcli's commands, options, models and talks.
+    """Print the script that lets Tab complete commands and names.
 
-    eval "$(mmcli completion bash)"   ·   mmcli completion fish > ~/.config/fish/completions/mmcli.fish
+    eval "$(mmcli completion bash)"  # bash: ~/.bashrc
+    source <(mmcli completion zsh)  # zsh: ~/.zshrc
+    mmcli completion fish | source  # fish: config.fish
     """
     from mmcli import terminal
 
@@ -157,12 +160,15 @@ def _possible(root: Any, before: list[str], word: str) -> Iterator[Reply]:
         for param in command.params:
             if param.param_type_name == "option" and not param.hidden:
                 yield from (
-                    (text, param.help or "") for text in (*param.opts, *param.secondary_opts) if text[:2] == "--"
+                    (text, split(param.help or "")[0])
+                    for text in (*param.opts, *param.secondary_opts)
+                    if text[:2] == "--"
                 )
-        yield "--help", "Show this message and exit."
+        yield "--help", "Show this help"
+        yield "--help-all", "Show help with every option"
         return
     for name, below in getattr(command, "commands", {}).items():
-        yield name, below.get_short_help_str(60)
+        yield name, split(below.help or "")[0]
     arguments = [param for param in command.params if param.param_type_name == "argument"]
     if arguments:
         yield from _values(root, arguments[min(n_words, len(arguments) - 1)], word)
@@ -255,6 +261,19 @@ def languages(incomplete: str) -> list[Reply]:
     return list(NAMES.items())
 
 
+def template_names(incomplete: str) -> list[Reply]:
+    """The forms that --template knows."""
+    from mmcli.engine import forms
+
+    return [(name, "") for name in (*forms.FORMS, forms.NONE)]
+
+
+def command_names(ctx: typer.Context, incomplete: str) -> list[Reply]:
+    """Every command, for `mmcli help`."""
+    root: Any = ctx.find_root().command
+    return [(name, split(below.help or "")[0]) for name, below in root.commands.items()]
+
+
 def talk_ids(incomplete: str) -> list[Reply]:
     """The last talks' ids, with their first questions."""
     from mmcli import terminal
@@ -269,4 +288,4 @@ def setting_names(ctx: typer.Context, incomplete: str) -> list[Reply]:
     from mmcli.commands import settings
 
     every = settings.known(ctx.find_root().command)
-    return [(name.replace("_", "-"), setting.option.help or "") for name, setting in every.items()]
+    return [(name.replace("_", "-"), split(setting.option.help or "")[0]) for name, setting in every.items()]

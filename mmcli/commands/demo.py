@@ -10,7 +10,10 @@ QUESTIONS = ("What is in this picture?", "How many shapes are there?", "What col
 
 
 def demo(debug: opt.DebugOpt = False) -> int | None:
-    """Show a sample picture and ask the built-in starter model three questions about it."""
+    """Try it: a sample picture and the built-in model.
+
+    mmcli demo
+    """
     from mmcli import engine, media, models, terminal
     from mmcli.commands import running
 

@@ -20,19 +20,21 @@ COLUMNS = ("number", "name", "kind", "default", "inputs", "outputs", "rate", "sy
 def devices(
     name: Annotated[
         str | None,
-        typer.Argument(metavar="[NAME]", help="With --test: a number, or a part of a name.", show_default=False),
+        typer.Argument(metavar="[NAME]", help="With --test: a number, or part of a name.", show_default=False),
     ] = None,
     test: Annotated[bool, typer.Option("--test", help="Listen to a microphone and show how loud it is.")] = False,
     seconds: Annotated[
-        float, typer.Option("--seconds", min=0.5, max=3600, help="With --test: for so long, or until Ctrl-C.")
+        float, typer.Option("--seconds", metavar="N", min=0.5, max=3600, help="With --test, listen this long.")
     ] = 5.0,
     json: opt.JsonListOpt = False,
     quiet: opt.QuietOpt = False,
     debug: opt.DebugOpt = False,
 ) -> int | None:
-    """List microphones and loudspeakers; with --test, see whether one hears you.
+    """List and test microphones and loudspeakers.
 
-    mmcli devices   ·   mmcli devices --test   ·   mmcli devices headset --test
+    mmcli devices
+    mmcli devices --test
+    mmcli devices default --test --seconds 10
     """
     from mmcli import terminal
     from mmcli.speech import devices as audio

@@ -36,6 +36,7 @@ class Wishes:
     format: str = "txt"
     output: str | None = None
     overwrite: bool = False
+    is_chosen: bool = False  # the format was named, and is not that of the output's extension
 
 
 def dictate(
@@ -50,6 +51,8 @@ def dictate(
     target = Path(os.path.expanduser(wishes.output)) if wishes.output else None
     if target is not None and (target.is_dir() or str(wishes.output).endswith(("/", os.sep))):
         raise UsageError(f"`{target}` is a folder, and the microphone is one sound", hint="-o FILE")
+    if target is not None:
+        transcripts.check_suffix(target, is_chosen=wishes.is_chosen)
     if target is not None and target.exists() and not wishes.overwrite:
         raise UsageError(f"`{target}` exists already", hint="--overwrite writes it anew")
     if target is not None:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mmcli.commands import options as opt
 from mmcli.commands.completion import speech_model_names, voice_model_names
+from mmcli.errors import UsageError
+
+if TYPE_CHECKING:
+    from mmcli.health import Finding
+    from mmcli.terminal import Style
 
 CardSeedOpt = Annotated[
     int | None,
@@ -17,34 +23,48 @@ CardSeedOpt = Annotated[
         max=2**32 - 1,
         envvar="MMCLI_SEED",
         rich_help_panel=opt.MODEL,
-        help="The same seed draws the same card.",
+        help="Draw the same test card again.",
+        show_default="random",
     ),
 ]
 SpeechModelOpt = Annotated[
     str | None,
     typer.Option(
         "--speech-model",
+        metavar="NAME",
         envvar="MMCLI_SPEECH_MODEL",
         autocompletion=speech_model_names,
         rich_help_panel=opt.MODEL,
-        help="Load this speech model, and let it hear a sentence.",
+        help="Load this speech model, and test it with a sentence.",
     ),
 ]
 VoiceModelOpt = Annotated[
     str | None,
     typer.Option(
         "--voice-model",
+        metavar="NAME",
         envvar="MMCLI_VOICE_MODEL",
         autocompletion=voice_model_names,
         rich_help_panel=opt.MODEL,
-        help="Look whether this model that speaks is here.",
+        help="Check that this voice model is here.",
     ),
+]
+RebuildOpt = Annotated[
+    bool,
+    typer.Option(
+        "--rebuild",
+        rich_help_panel=opt.MACHINE,
+        help="Compile llama.cpp for this machine. For its GPU or CPU; it is used if it answers right and faster. "
+        "Takes 5 minutes or more.",
+    ),
+]
+UndoOpt = Annotated[
+    bool,
+    typer.Option("--undo", rich_help_panel=opt.MACHINE, help="Go back to the installed llama.cpp."),
 ]
 JsonOpt = Annotated[
     bool,
-    typer.Option(
-        "--json", envvar="MMCLI_JSON", rich_help_panel=opt.OUTPUT, help="One JSON object: the status and all findings."
-    ),
+    typer.Option("--json", envvar="MMCLI_JSON", rich_help_panel=opt.OUTPUT, help="Print all findings as JSON."),
 ]
 
 
@@ -57,15 +77,21 @@ def doctor(
     gpu_layers: opt.GpuLayersOpt = None,
     speech_model: SpeechModelOpt = None,
     voice_model: VoiceModelOpt = None,
+    rebuild: RebuildOpt = False,
+    undo: UndoOpt = False,
     json: JsonOpt = False,
     debug: opt.DebugOpt = False,
 ) -> int:
-    """Look at this machine, the build of llama.cpp and the settings; with -m, show a model a card and ask what it sees.
+    """Check this machine, the build, the settings, a model. With -m, find out whether a model really sees.
 
-    mmcli doctor   ·   mmcli doctor -m WEIGHTS.gguf --mmproj PROJECTOR.gguf   ·   mmcli doctor --speech-model small
+    mmcli doctor
+    mmcli doctor -m starter
+    mmcli doctor --rebuild
     """
     from mmcli import health, terminal
 
+    if rebuild and undo:
+        raise UsageError("--rebuild and --undo contradict each other")
     style = terminal.Style(json=json, debug=debug)
     findings: list[health.Finding] = []
 
@@ -75,6 +101,10 @@ def doctor(
             terminal.finding(finding)
 
     with terminal.progress(style) as progress:
+        if rebuild or undo:
+            for finding in health.remake(progress) if rebuild else [health.undo()]:
+                show(finding)
+            return _conclude(findings, style, is_examined=False)
         progress("examining this machine", 0, 0)
         for finding in health.examine(context.obj, speech_model=speech_model, voice_model=voice_model):
             show(finding)
@@ -84,9 +114,16 @@ def doctor(
             )
             for finding in looking:
                 show(finding)
+    return _conclude(findings, style)
+
+
+def _conclude(findings: Sequence[Finding], style: Style, *, is_examined: bool = True) -> int:
+    """The status of all that was found, and what is left to say."""
+    from mmcli import health, terminal
+
     status = health.status(findings)
-    if json:
+    if style.json:
         terminal.data({"status": status, "findings": [terminal.finding_json(finding) for finding in findings]})
-    elif not any(finding.level != "ok" for finding in findings):
+    elif is_examined and all(finding.level == "ok" for finding in findings):
         terminal.notice("all is well", style)
     return status

@@ -32,9 +32,21 @@ def find(name: str | None, mmproj: Path | None, *, yes: bool, style: Style) -> M
             hint=f"`mmcli pull {chosen}` fetches one ({size(chosen)}); -m starter is built in; "
             "-m WEIGHTS.gguf takes a file (or set MMCLI_MODEL)",
         )
-    if isinstance(found, models.Wanted):
+    if isinstance(found, models.Wanted):  # before the Hub is asked anything: it may be out of reach
+        terminal.notice(
+            "no model was chosen. To try mmcli without a download, add -m starter: "
+            "it is built in, and knows simple coloured shapes only",
+            style,
+            is_prose=True,
+        )
         about = f": {found.entry.about}" if found.entry else ""
-        terminal.notice(f"no model was chosen; for the memory of this machine there is {chosen}{about}", style)
+        licence = f", licence {found.entry.licence}" if found.entry else ""
+        terminal.notice(
+            f"for your own files, `mmcli pull {chosen}` brings what suits this machine best{about}. "
+            f"It downloads {size(chosen)} from {found.repo} on the Hugging Face Hub{licence}",
+            style,
+            is_prose=True,
+        )
     return found
 
 

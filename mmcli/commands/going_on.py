@@ -33,12 +33,8 @@ def _may_be_id(word: str) -> bool:
 def with_optional_id(n_words: int) -> Callable[[F], F]:
     """For a command with a `ContinueOpt` that needs `n_words` arguments beside it."""
 
-    class Command(spelling.Command):
-        def prepare(self, args: list[str]) -> list[str]:
-            return _attach(self.params, super().prepare(args), n_words)
-
     def mark(function: F) -> F:
-        function.command_class = Command  # type: ignore[attr-defined]
+        function.rewrite = lambda params, args: _attach(params, args, n_words)  # type: ignore[attr-defined]
         return function
 
     return mark

@@ -10,10 +10,11 @@ import typer
 
 from mmcli.commands import options as opt
 from mmcli.commands.completion import talk_ids
-from mmcli.errors import UsageError
+from mmcli.errors import BatchError, InputError, UsageError
 
 if TYPE_CHECKING:
-    from mmcli.history import Store
+    from mmcli.history import Store, Talk
+    from mmcli.terminal import Style
 
 SECONDS = {"h": 3600, "d": 86_400, "w": 7 * 86_400, "y": 365 * 86_400}
 
@@ -21,7 +22,7 @@ IdArg = Annotated[
     str | None,
     typer.Argument(
         metavar="[ID]",
-        help="A talk's id, or its beginning; without it the last talk.",
+        help="A conversation's ID, or its beginning; without it, the last.",
         autocompletion=talk_ids,
         show_default=False,
     ),
@@ -29,11 +30,14 @@ IdArg = Annotated[
 IdsArg = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="[ID...]", help="Ids of talks, or their beginnings.", autocompletion=talk_ids, show_default=False
+        metavar="[ID...]",
+        help="IDs of conversations, or their beginnings.",
+        autocompletion=talk_ids,
+        show_default=False,
     ),
 ]
-LimitOpt = Annotated[int, typer.Option("-n", "--limit", min=0, help="Show at most so many, the last ones; 0: all.")]
-AllTurnsOpt = Annotated[bool, typer.Option("--all", help="Also the turns that were taken back.")]
+LimitOpt = Annotated[int, typer.Option("-n", "--limit", min=0, help="Show the last N; 0 for all.")]
+AllTurnsOpt = Annotated[bool, typer.Option("--all", help="Include what /undo took back.")]
 
 
 class Format(StrEnum):
@@ -42,9 +46,11 @@ class Format(StrEnum):
 
 
 def history(ctx: typer.Context, limit: LimitOpt = 20, json: opt.JsonListOpt = False) -> int | None:
-    """List the talks that were kept, show, search, export or delete them.
+    """List, search, show, export and delete conversations.
 
-    mmcli history   ·   mmcli history show 4k2f   ·   mmcli history search red circle
+    mmcli history
+    mmcli history show
+    mmcli history search circle
     """
     from mmcli import terminal
 
@@ -67,28 +73,39 @@ def history(ctx: typer.Context, limit: LimitOpt = 20, json: opt.JsonListOpt = Fa
         terminal.notice('nothing is kept yet: mmcli ask photo.jpg "What is this?"', style)
     elif len(some) < len(found):
         terminal.notice(f"{len(some)} of {len(found)} talks; -n 0 lists all", style)
+    _warn_of_damage({summary.id: summary.damage for summary in some}, style)
     return None
 
 
 def show(talk: IdArg = None, everything: AllTurnsOpt = False, json: opt.JsonListOpt = False) -> int | None:
-    """Show a talk: questions, what the model got of the media, answers."""
+    """Show a conversation: questions, files, answers.
+
+    mmcli history show
+    mmcli history show --json
+    """
     from mmcli import terminal
 
     with _open() as store:
-        found = store.load(talk)
+        found = store.load(talk, damaged=True)
     if json:
         terminal.data(terminal.talk_json(found, everything=everything))
     else:
         terminal.talk(found, terminal.Style(), everything=everything)
+    if found.damage:
+        raise _damaged(found)
     return None
 
 
 def search(
-    words: Annotated[list[str], typer.Argument(metavar="WORDS...", help="All of them, in any order, or longer ones.")],
+    words: Annotated[list[str], typer.Argument(metavar="WORDS...", help="Words that must all be there, in any order.")],
     limit: LimitOpt = 20,
     json: opt.JsonListOpt = False,
 ) -> int | None:
-    """Find turns by words of their question, answer or media's names; capitals and accents don't matter."""
+    """Find conversations by their words. In questions, answers and file names; capitals and accents do not matter.
+
+    mmcli history search circle
+    mmcli history search yellow star --json
+    """
     from mmcli import terminal
     from mmcli.history import words as texts
 
@@ -97,6 +114,7 @@ def search(
     with _open() as store:
         found = store.search(wanted)
     some = found[:limit] if limit else found
+    _warn_of_damage({hit.talk: hit.damage for hit in some if hit.damage}, style)
     if json:
         terminal.data([terminal.hit_json(hit) for hit in some])
         return None
@@ -114,21 +132,37 @@ def search(
 
 def export(
     talks: IdsArg = None,
-    form: Annotated[Format, typer.Option("-f", "--format", help="Markdown, or JSON: an array of talks.")] = Format.md,
+    form: Annotated[Format, typer.Option("-f", "--format", help="Markdown or JSON.")] = Format.md,
     everything: AllTurnsOpt = False,
 ) -> int | None:
-    """Write talks to stdout, as Markdown or JSON; all of them where none is named."""
+    """Print conversations as Markdown or JSON. All of them, if you name none.
+
+    mmcli history export > conversations.md
+    mmcli history export -f json > conversations.json
+    """
     from mmcli import terminal
 
+    documents = []
+    damaged: list[InputError] = []
     with _open() as store:
         names = [store.find(name) for name in talks] if talks else [s.id for s in reversed(store.talks())]
-        if form == Format.json:
-            terminal.data([terminal.talk_json(store.load(name), everything=everything) for name in names])
-            return None
         for i, name in enumerate(names):
+            found = store.load(name, damaged=True)
+            damaged += [_damaged(found)] if found.damage else []
+            if form == Format.json:
+                documents.append(terminal.talk_json(found, everything=everything))
+                continue
             if i:
                 terminal.line("")
-            terminal.talk_markdown(store.load(name), everything=everything)
+            terminal.talk_markdown(found, everything=everything)
+    if form == Format.json:
+        terminal.data(documents)
+    if damaged and len(names) == 1:
+        raise damaged[0]
+    for error in damaged:
+        terminal.failure(error.message, None)
+    if damaged:
+        raise BatchError(f"{len(damaged)} of {len(names)} talks could not be read whole", hint="all else is there")
     return None
 
 
@@ -136,29 +170,47 @@ def delete(
     talks: IdsArg = None,
     older_than: Annotated[
         str | None,
-        typer.Option(
-            "--older-than", metavar="AGE", help="Talks in which nothing was said for so long: 12h, 30d, 8w, 1y."
-        ),
+        typer.Option("--older-than", metavar="AGE", help="Not continued for this long: 12h, 30d, 8w, 1y."),
     ] = None,
-    yes: Annotated[bool, typer.Option("-y", "--yes", help="Don't ask.")] = False,
+    yes: Annotated[bool, typer.Option("-y", "--yes", help="Delete without asking.")] = False,
     quiet: opt.QuietOpt = False,
 ) -> int | None:
-    """Delete talks for good, with the media that were kept for them; asks on a terminal."""
+    """Delete conversations for good. With the copies of files that were kept for them; asks first on a terminal.
+
+    mmcli history delete --older-than 30d
+    mmcli history delete --older-than 1y --yes
+    """
     from mmcli import terminal
 
     style = terminal.Style(quiet=quiet)
     if not talks and older_than is None:
         raise UsageError("no talk is named", hint="mmcli history delete 4k2f, or --older-than 30d")
+    if not (yes or terminal.can_ask(style)):
+        raise UsageError(
+            "`mmcli history delete` asks first, and nobody is here to ask", hint="--yes deletes without asking"
+        )
     age = None if older_than is None else _seconds(older_than)
     with _open() as store:
         names = dict.fromkeys(store.find(name) for name in talks or ())
         names |= dict.fromkeys(store.older_than(age) if age is not None else ())
         words = f"{len(names)} talk{'s' if len(names) != 1 else ''}"
-        if names and not yes and terminal.can_ask(style) and not terminal.confirm(f"Delete {words}?", default=False):
+        if names and not yes and not terminal.confirm(f"Delete {words}?", default=False):
             terminal.notice("nothing was deleted", style)
             return None
         terminal.notice(f"{words if store.delete(names) else 'no talk'} deleted", style)
     return None
+
+
+def _damaged(talk: Talk) -> InputError:
+    return InputError(f"talk `{talk.id}` is damaged: {'; '.join(talk.damage)}", hint="all else of it is there")
+
+
+def _warn_of_damage(damage: dict[str, tuple[str, ...]], style: Style) -> None:
+    from mmcli import terminal
+
+    for talk, clauses in damage.items():
+        if clauses:
+            terminal.warning(f"talk `{talk}` is damaged: {'; '.join(clauses)}", style)
 
 
 def _open() -> Store:
@@ -175,5 +227,5 @@ def _short(model: str) -> str:
 def _seconds(age: str) -> float:
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([hdwy])", age.strip().lower())
     if match is None:
-        raise UsageError(f"`{age}` is no age", hint="a number and h, d, w or y: 12h, 30d, 8w, 1y")
+        raise UsageError(f"`{age}` is not an age", hint="a number and h, d, w or y: 12h, 30d, 8w, 1y")
     return float(match[1]) * SECONDS[match[2]]

@@ -1,4 +1,8 @@
-"""The options that several commands share, each with its help and its MMCLI_* variable. Import, don't repeat."""
+"""The options that several commands share, each with its help and its MMCLI_* variable. Import, don't repeat.
+
+The first sentence of a help text is its line in `--help`, the rest is for `--help-all`. RARE beside an option keeps it
+out of `--help`; `Annotated[ThreadsOpt, COMMON]` takes that back for one command.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +14,8 @@ from typing import Annotated
 
 import typer
 
-from mmcli.commands.completion import languages, model_names, speech_model_names, talk_ids, voice_model_names
+from mmcli.commands.completion import model_names, talk_ids, template_names
+from mmcli.commands.pages import RARE
 from mmcli.errors import UsageError
 
 
@@ -26,59 +31,43 @@ class MarkdownMode(StrEnum):
     never = "never"
 
 
-class SpeechDevice(StrEnum):
-    auto = "auto"
-    cpu = "cpu"
-    cuda = "cuda"
-
-
-class ComputeType(StrEnum):
-    auto = "auto"
-    int8 = "int8"
-    int8_float16 = "int8_float16"
-    int8_float32 = "int8_float32"
-    int8_bfloat16 = "int8_bfloat16"
-    float16 = "float16"
-    bfloat16 = "bfloat16"
-    float32 = "float32"
-
-
 def _number(value: float | None) -> float | None:
     """A float that is within its range; NaN compares as if it were within any."""
     if value is not None and math.isnan(value):
-        raise typer.BadParameter("nan is no number")
+        raise typer.BadParameter("nan is not a number")
     return value
 
 
-MODEL, ANSWER, TALK, MACHINE, OUTPUT = "Model", "Answer", "Talk", "Machine", "Output"
-ALOUD = "Aloud"
-
+MODEL, ANSWER, TALK, MACHINE, OUTPUT = "Model", "Answer", "Conversation", "Machine", "Output"
 TalkMediaArg = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="[MEDIA...]",
-        help="Pictures, sounds or text files that the first question is about: paths, quoted globs, folders, URLs.",
+        help="Picture, sound or text files to talk about. Also folders and URLs.",
         show_default=False,
     ),
 ]
 AttachOpt = Annotated[
     list[str] | None,
-    typer.Option("-a", "--attach", help="One more medium; may stand anywhere.", show_default=False),
+    typer.Option(
+        "-a", "--attach", metavar="FILE", help="Add a file, anywhere on the line. Can be repeated.", show_default=False
+    ),
 ]
-RecursiveOpt = Annotated[bool, typer.Option("-r", "--recursive", help="Look into sub-folders too.")]
+RecursiveOpt = Annotated[bool, typer.Option("-r", "--recursive", help="Include sub-folders.")]
 DamagedOkOpt = Annotated[
-    bool,
-    typer.Option("--damaged-ok", help="Take what is there of a sound that is cut short or damaged."),
+    bool, typer.Option("--damaged-ok", help="Use what is there of a sound that is cut short or damaged."), RARE
 ]
 ModelOpt = Annotated[
     str | None,
     typer.Option(
         "-m",
         "--model",
+        metavar="NAME",
         envvar="MMCLI_MODEL",
         autocompletion=model_names,
         rich_help_panel=MODEL,
-        help="A name from `mmcli models`, ORG/REPO[:QUANT] on the Hub, or the path of a .gguf file.",
+        help="A name from `mmcli models`, or a .gguf file. Also ORG/REPO[:QUANT] on the Hugging Face Hub. "
+        "Without it, the largest recommended model that is here and fits this machine.",
     ),
 ]
 MmprojOpt = Annotated[
@@ -87,109 +76,27 @@ MmprojOpt = Annotated[
         "--mmproj",
         envvar="MMCLI_MMPROJ",
         rich_help_panel=MODEL,
-        help="The projector (GGUF) that belongs to the weights: without it a model neither sees nor hears.",
+        help="Projector (GGUF) for weights given as a file. A model neither sees nor hears without its projector; "
+        "one that lies beside the weights is found by itself.",
     ),
+]
+TemplateOpt = Annotated[
+    str | None,
+    typer.Option(
+        "--template",
+        envvar="MMCLI_TEMPLATE",
+        metavar="NAME|FILE|none",
+        autocompletion=template_names,
+        rich_help_panel=MODEL,
+        help="Chat template. A name (`chatml`, `gemma`), a Jinja file, or `none` for the bare words.",
+        show_default="the model's",
+    ),
+    RARE,
 ]
 YesOpt = Annotated[
     bool,
-    typer.Option("-y", "--yes", envvar="MMCLI_YES", rich_help_panel=MODEL, help="Fetch what is missing, don't ask."),
-]
-SpeechModelOpt = Annotated[
-    str | None,
     typer.Option(
-        "-m",
-        "--model",
-        "--speech-model",
-        envvar="MMCLI_SPEECH_MODEL",
-        autocompletion=speech_model_names,
-        rich_help_panel=MODEL,
-        help="A speech model from `mmcli models`, ORG/REPO on the Hub, or a folder that holds one.",
-    ),
-]
-WriterOpt = Annotated[
-    str | None,
-    typer.Option(
-        "--speech-model",
-        envvar="MMCLI_SPEECH_MODEL",
-        autocompletion=speech_model_names,
-        rich_help_panel=MODEL,
-        help="Writes down what is said in a sound, for a model that cannot hear.",
-    ),
-]
-SpokenLanguageOpt = Annotated[
-    str | None,
-    typer.Option(
-        "--spoken-language",
-        "--language",
-        "-l",
-        envvar="MMCLI_SPOKEN_LANGUAGE",
-        autocompletion=languages,
-        rich_help_panel="Words",
-        help="What is spoken: `de`, or `German`. Default: it is detected.",
-    ),
-]
-InputDeviceOpt = Annotated[
-    str | None,
-    typer.Option(
-        "--input-device",
-        envvar="MMCLI_INPUT_DEVICE",
-        rich_help_panel=MACHINE,
-        help="The microphone: a number, or a part of a name, from `mmcli devices`.",
-    ),
-]
-SpeakOpt = Annotated[
-    bool,
-    typer.Option(
-        "--speak/--no-speak",
-        envvar="MMCLI_SPEAK",
-        rich_help_panel=ALOUD,
-        help="Say the answer aloud too, sentence by sentence, while it is written.",
-    ),
-]
-VoiceModelOpt = Annotated[
-    str | None,
-    typer.Option(
-        "--voice-model",
-        envvar="MMCLI_VOICE_MODEL",
-        autocompletion=voice_model_names,
-        rich_help_panel=ALOUD,
-        help="Who says it: a model that speaks, or `system`. Default: such a model if one is here, else the system.",
-    ),
-]
-VoiceOpt = Annotated[
-    str | None,
-    typer.Option(
-        "--voice",
-        envvar="MMCLI_VOICE",
-        rich_help_panel=ALOUD,
-        help="A voice of the system by its name (`de`, `en-us`, `Anna`), or a recording whose voice a model takes.",
-    ),
-]
-OutputDeviceOpt = Annotated[
-    str | None,
-    typer.Option(
-        "--output-device",
-        envvar="MMCLI_OUTPUT_DEVICE",
-        rich_help_panel=ALOUD,
-        help="The loudspeaker: a number, or a part of a name, from `mmcli devices`.",
-    ),
-]
-SpeechDeviceOpt = Annotated[
-    SpeechDevice,
-    typer.Option(
-        "--speech-device",
-        envvar="MMCLI_SPEECH_DEVICE",
-        rich_help_panel=MACHINE,
-        help="Where the speech model runs; auto: on the GPU where there is one.",
-    ),
-]
-ComputeTypeOpt = Annotated[
-    ComputeType,
-    typer.Option(
-        "--compute-type",
-        envvar="MMCLI_COMPUTE_TYPE",
-        rich_help_panel=MACHINE,
-        help="The numbers it computes with; auto: float16 on a GPU, int8 on a CPU.",
+        "-y", "--yes", envvar="MMCLI_YES", rich_help_panel=MODEL, help="Download a missing model without asking."
     ),
 ]
 OfflineOpt = Annotated[
@@ -197,12 +104,19 @@ OfflineOpt = Annotated[
     typer.Option(
         "--offline",
         envvar="MMCLI_OFFLINE",
-        help="Make no connection but to this machine itself; what would need one fails (status 5).",
+        help="Make no network connection. What needs one fails with status 5.",
     ),
+    RARE,
 ]
 SystemOpt = Annotated[
     str | None,
-    typer.Option("-s", "--system", envvar="MMCLI_SYSTEM", rich_help_panel=ANSWER, help="System prompt."),
+    typer.Option(
+        "-s",
+        "--system",
+        envvar="MMCLI_SYSTEM",
+        rich_help_panel=ANSWER,
+        help="System prompt: instructions for the model.",
+    ),
 ]
 TemperatureOpt = Annotated[
     float | None,
@@ -214,13 +128,19 @@ TemperatureOpt = Annotated[
         callback=_number,
         envvar="MMCLI_TEMPERATURE",
         rich_help_panel=ANSWER,
-        help="0 always takes the likeliest word; more is freer. Default: the model's own advice, or 0.2.",
+        help="Randomness, 0 for none. 0 always takes the likeliest word. "
+        "Where the model's makers recommend nothing, the default is 0.2.",
+        show_default="the model's",
     ),
 ]
 MaxTokensOpt = Annotated[
     int,
     typer.Option(
-        "--max-tokens", min=1, envvar="MMCLI_MAX_TOKENS", rich_help_panel=ANSWER, help="Longest answer, in tokens."
+        "--max-tokens",
+        min=1,
+        envvar="MMCLI_MAX_TOKENS",
+        rich_help_panel=ANSWER,
+        help="Longest answer, in tokens. A token is about three quarters of an English word.",
     ),
 ]
 SeedOpt = Annotated[
@@ -231,7 +151,8 @@ SeedOpt = Annotated[
         max=2**32 - 1,
         envvar="MMCLI_SEED",
         rich_help_panel=ANSWER,
-        help="The same seed gives the same answer on the same machine.",
+        help="Repeat an answer. The same seed gives the same answer on the same machine.",
+        show_default="random",
     ),
 ]
 
@@ -248,20 +169,30 @@ def _stop(ctx: typer.Context, value: list[str] | None) -> list[str] | None:
     except UsageError:
         texts = None
     if not isinstance(texts, list) or not all(isinstance(item, str) for item in texts):
-        raise UsageError("MMCLI_STOP begins as a list of texts and is none", hint='as in: ["###", " and so on"]')
+        raise UsageError(
+            "MMCLI_STOP starts like a list of texts, but is not a valid one", hint='as in: ["###", " and so on"]'
+        )
     return texts
 
 
 StopOpt = Annotated[
     list[str] | None,
     typer.Option(
-        "--stop", envvar="MMCLI_STOP", callback=_stop, rich_help_panel=ANSWER, help="End the answer before this text."
+        "--stop",
+        envvar="MMCLI_STOP",
+        callback=_stop,
+        rich_help_panel=ANSWER,
+        help="End the answer before this text. Can be repeated.",
     ),
+    RARE,
 ]
 ThinkOpt = Annotated[
     bool,
     typer.Option(
-        "--think/--no-think", envvar="MMCLI_THINK", rich_help_panel=ANSWER, help="Let a model that can think do so."
+        "--think/--no-think",
+        envvar="MMCLI_THINK",
+        rich_help_panel=ANSWER,
+        help="Let the model reason before it answers. Only some models can.",
     ),
 ]
 LoopGuardOpt = Annotated[
@@ -270,8 +201,9 @@ LoopGuardOpt = Annotated[
         "--loop-guard/--no-loop-guard",
         envvar="MMCLI_LOOP_GUARD",
         rich_help_panel=ANSWER,
-        help="Stop (status 8) when the answer only repeats itself.",
+        help="Stop when the answer only repeats itself. The exit status is 8 then.",
     ),
+    RARE,
 ]
 DetailOpt = Annotated[
     Detail,
@@ -279,8 +211,9 @@ DetailOpt = Annotated[
         "--detail",
         envvar="MMCLI_DETAIL",
         rich_help_panel=ANSWER,
-        help="How many tokens a picture gets, where the model leaves a choice.",
+        help="Tokens for each picture. Only where the model leaves a choice.",
     ),
+    RARE,
 ]
 ContinueOpt = Annotated[
     str | None,
@@ -290,7 +223,8 @@ ContinueOpt = Annotated[
         metavar="[ID]",
         autocompletion=talk_ids,
         rich_help_panel=TALK,
-        help="Go on with the last talk, or with that one of `mmcli history`, media included.",
+        help="Continue the last conversation, or the one named. "
+        "`mmcli history` lists the IDs; the files it is about are loaded again.",
     ),
 ]
 HistoryOpt = Annotated[
@@ -299,7 +233,7 @@ HistoryOpt = Annotated[
         "--history/--no-history",
         envvar="MMCLI_HISTORY",
         rich_help_panel=TALK,
-        help="Keep questions and answers on this machine, for `mmcli history` and --continue.",
+        help="Save this in `mmcli history`. On this machine only; --continue needs it.",
     ),
 ]
 KeepMediaOpt = Annotated[
@@ -308,8 +242,9 @@ KeepMediaOpt = Annotated[
         "--keep-media/--no-keep-media",
         envvar="MMCLI_KEEP_MEDIA",
         rich_help_panel=TALK,
-        help="Keep a copy of the media too, not only where they lie.",
+        help="Save copies of the files too. Otherwise only where they are.",
     ),
+    RARE,
 ]
 CtxSizeOpt = Annotated[
     int | None,
@@ -319,14 +254,23 @@ CtxSizeOpt = Annotated[
         max=2**31 - 1,
         envvar="MMCLI_CTX_SIZE",
         rich_help_panel=MACHINE,
-        help="Context in tokens. Default: what the prompt needs.",
+        help="Context in tokens.",
+        show_default="as needed",
     ),
+    RARE,
 ]
 ThreadsOpt = Annotated[
     int | None,
     typer.Option(
-        "--threads", min=1, max=512, envvar="MMCLI_THREADS", rich_help_panel=MACHINE, help="Default: physical cores."
+        "--threads",
+        min=1,
+        max=512,
+        envvar="MMCLI_THREADS",
+        rich_help_panel=MACHINE,
+        help="Threads on the CPU.",
+        show_default="physical cores",
     ),
+    RARE,
 ]
 GpuLayersOpt = Annotated[
     int | None,
@@ -335,8 +279,10 @@ GpuLayersOpt = Annotated[
         min=0,
         envvar="MMCLI_GPU_LAYERS",
         rich_help_panel=MACHINE,
-        help="Layers to put on the GPU; 0 for none. Default: all, where llama.cpp was built for one.",
+        help="Layers on the GPU, 0 for none. A GPU is used where llama.cpp was built for one.",
+        show_default="all that fit",
     ),
+    RARE,
 ]
 CacheOpt = Annotated[
     bool,
@@ -344,20 +290,23 @@ CacheOpt = Annotated[
         "--cache/--no-cache",
         envvar="MMCLI_CACHE",
         rich_help_panel=MACHINE,
-        help="Keep what the model computed of a picture on disk, for the next question about it.",
+        help="Keep what was computed of a picture. On disk, for the next question about it.",
     ),
+    RARE,
 ]
 CacheSizeOpt = Annotated[
     float,
     typer.Option(
         "--cache-size",
+        metavar="GB",
         min=0,
         max=1_000_000,
         callback=_number,
         envvar="MMCLI_CACHE_SIZE",
         rich_help_panel=MACHINE,
-        help="Most of it to keep, in GB.",
+        help="Most of it to keep.",
     ),
+    RARE,
 ]
 MegapixelsOpt = Annotated[
     float,
@@ -368,19 +317,28 @@ MegapixelsOpt = Annotated[
         callback=_number,
         envvar="MMCLI_MAX_MEGAPIXELS",
         rich_help_panel=MACHINE,
-        help="Refuse larger pictures: a small file can unpack to more than the memory holds.",
+        help="Refuse larger pictures. A small file can unpack to more than the memory holds.",
     ),
+    RARE,
 ]
 JsonOpt = Annotated[
     bool,
     typer.Option(
-        "--json", envvar="MMCLI_JSON", rich_help_panel=OUTPUT, help="One JSON object: answer, receipts, usage."
+        "--json",
+        envvar="MMCLI_JSON",
+        rich_help_panel=OUTPUT,
+        help="Print answer, receipts and usage as JSON. "
+        "A receipt for each file: what was read, changed and handed to the model.",
     ),
 ]
-JsonListOpt = Annotated[bool, typer.Option("--json", envvar="MMCLI_JSON", help="JSON instead of a table.")]
+JsonListOpt = Annotated[
+    bool, typer.Option("--json", envvar="MMCLI_JSON", rich_help_panel=OUTPUT, help="Print JSON instead of text.")
+]
 QuietOpt = Annotated[
     bool,
-    typer.Option("-q", "--quiet", envvar="MMCLI_QUIET", rich_help_panel=OUTPUT, help="The answer and errors only."),
+    typer.Option(
+        "-q", "--quiet", envvar="MMCLI_QUIET", rich_help_panel=OUTPUT, help="Print only the result and errors."
+    ),
 ]
 VerboseOpt = Annotated[
     bool,
@@ -389,7 +347,7 @@ VerboseOpt = Annotated[
         "--verbose",
         envvar="MMCLI_VERBOSE",
         rich_help_panel=OUTPUT,
-        help="Also what the model got of each input (stderr).",
+        help="Show receipts: what the model got of each file. On stderr.",
     ),
 ]
 DebugOpt = Annotated[
@@ -398,12 +356,18 @@ DebugOpt = Annotated[
         "--debug",
         envvar="MMCLI_DEBUG",
         rich_help_panel=OUTPUT,
-        help="Also the rendered prompt, the chunk table, llama.cpp's log and tracebacks (stderr).",
+        help="Show what happens inside. On stderr: the rendered prompt, the chunk table, llama.cpp's log, tracebacks.",
     ),
+    RARE,
 ]
 MarkdownOpt = Annotated[
     MarkdownMode,
     typer.Option(
-        "--markdown", envvar="MMCLI_MARKDOWN", rich_help_panel=OUTPUT, help="Render Markdown; auto: on a terminal."
+        "--markdown",
+        metavar="WHEN",
+        envvar="MMCLI_MARKDOWN",
+        rich_help_panel=OUTPUT,
+        help="Render Markdown. auto: on a terminal.",
     ),
+    RARE,
 ]

@@ -20,7 +20,7 @@ def pull(
         typer.Argument(
             metavar="NAME...",
             autocompletion=any_names,
-            help="Names from `mmcli models`, or ORG/REPO[:QUANT] on the Hugging Face Hub.",
+            help="Names from `mmcli models`, or ORG/REPO[:QUANT]. ORG/REPO is a repository on the Hub.",
             show_default=False,
         ),
     ],
@@ -29,22 +29,25 @@ def pull(
         bool | None,
         typer.Option(
             "--check/--no-check",
-            help="Show what was fetched a test card, and tell whether it sees. Default: ask, on a terminal.",
+            help="Test whether the model sees. On a terminal it asks whether to.",
+            show_default="ask",
         ),
     ] = None,
     accept_changed: Annotated[
         bool,
-        typer.Option(
-            "--accept-changed", help="Take files as the Hub has them now, also those that were others when they came."
-        ),
+        typer.Option("--accept-changed", help="Accept files that changed since the last pull."),
     ] = False,
     json: opt.JsonListOpt = False,
     quiet: opt.QuietOpt = False,
     debug: opt.DebugOpt = False,
 ) -> int | None:
-    """Fetch models with their projectors; what an interrupted download left is not fetched again.
+    """Download models from the Hugging Face Hub. The same command continues an interrupted download.
 
-    mmcli pull qwen3-vl-2b   ·   mmcli pull Qwen/Qwen3-VL-4B-Instruct-GGUF:Q8_0
+    A model comes with its projector, the file without which it can neither see nor hear.
+
+    mmcli pull qwen3-vl-2b
+    mmcli pull whisper-small
+    mmcli pull Qwen/Qwen3-VL-4B-Instruct-GGUF:Q8_0
     """
     from mmcli import models, terminal
     from mmcli.commands import getting

@@ -20,19 +20,18 @@ YesOpt = Annotated[bool, typer.Option("-y", "--yes", help="Remove without asking
 def rm(
     names: Annotated[
         list[str] | None,
-        typer.Argument(
-            metavar="[NAME...]", help="Names as `mmcli models` lists them, or ORG/REPO[:QUANT].", show_default=False
-        ),
+        typer.Argument(metavar="[NAME...]", help="Names from `mmcli models`, or ORG/REPO[:QUANT].", show_default=False),
     ] = None,
-    partial: Annotated[bool, typer.Option("--partial", help="Remove what interrupted downloads left.")] = False,
+    partial: Annotated[bool, typer.Option("--partial", help="Remove what interrupted downloads left behind.")] = False,
     consent: YesOpt = False,
     json: opt.JsonListOpt = False,
     quiet: opt.QuietOpt = False,
     debug: opt.DebugOpt = False,
 ) -> int | None:
-    """Remove models from the Hugging Face cache; other tools' models are only forgotten.
+    """Remove models from this machine. Files of other programs stay where they are.
 
-    mmcli rm qwen3-vl-2b   ·   mmcli rm --partial
+    mmcli rm qwen3-vl-2b
+    mmcli rm --partial
     """
     from mmcli import terminal
 
@@ -40,7 +39,9 @@ def rm(
     if bool(names) == partial:
         raise UsageError("name the models to remove, or say --partial", hint="`mmcli models` lists the names")
     if not (consent or terminal.can_ask(style)):
-        raise UsageError("`mmcli rm` asks first, and here is nobody to ask", hint="--yes removes without asking")
+        raise UsageError(
+            "`mmcli rm` asks before it removes anything, and cannot ask here", hint="--yes removes without asking"
+        )
     return _partials(consent, style) if partial else _models(names or [], consent, style)
 
 

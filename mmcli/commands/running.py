@@ -4,24 +4,28 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import InvalidStateError
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from mmcli import errors
 
 if TYPE_CHECKING:
     from mmcli.engine import Answer, First, Message, Sampling
+    from mmcli.engine.forms import Chosen
     from mmcli.engine.loaded import Options
     from mmcli.engine.local import LocalEngine
     from mmcli.models import Model, Wanted
     from mmcli.terminal import Style
 
 GB = 1_000_000_000
+MOST_TEMPLATE = 1 << 20  # bytes
 SWITCH_INTERVAL = 0.0002  # seconds: llama.cpp's log and progress call Python hundreds of times while it loads
 
 
@@ -35,6 +39,7 @@ class Machine:
     detail: Literal["low", "auto", "high"] = "auto"
     cache: bool = True
     cache_size: float = 2.0  # GB
+    template: Chosen | None = None  # instead of the model's own
 
 
 class Loading:
@@ -152,6 +157,7 @@ class Loading:
             other_parts=model.parts[1:],
             lasting=self._lasting,
             media_newline=model.media_newline,
+            template=machine.template,
             template_kwargs=dict(model.advice.template_kwargs),
             stop=self._stop,
             on_notice=lambda text: terminal.notice(text, style),
@@ -224,7 +230,45 @@ def setup(model: Model, machine: Machine) -> str:
 
     identities = [kv.identity(path) for path in (model.weights, model.projector) if path is not None]
     advice = sorted((name, str(value)) for name, value in model.advice.template_kwargs.items())
-    return json.dumps([identities, advice, model.media_newline, machine.detail, machine.ctx_size])
+    facts = [identities, advice, model.media_newline, machine.detail, machine.ctx_size]
+    if machine.template is not None:
+        facts.append(machine.template.source)
+    return json.dumps(facts)
+
+
+def template(wanted: str | None) -> Chosen | None:
+    """What --template means: a form by its name, a Jinja file, or `none`; None for the model's own template.
+
+    UsageError where it is none of them, InputError where the file cannot be read.
+    """
+    from mmcli.engine import forms
+
+    if wanted is None:
+        return None
+    if chosen := forms.named(wanted):
+        return chosen
+    path = Path(os.path.expanduser(wanted))
+    if not path.exists():
+        import difflib
+
+        close = difflib.get_close_matches(wanted, [*forms.FORMS, forms.NONE], n=1)
+        known = ", ".join([*forms.FORMS, forms.NONE])
+        raise errors.UsageError(
+            f"--template: `{wanted}` is neither a file nor a form that mmcli knows",
+            hint=f"did you mean `{close[0]}`?" if close else f"the forms are {known}",
+        )
+    try:
+        if not path.is_file():
+            raise errors.InputError(f"--template: `{wanted}` is not a regular file", hint="give a Jinja file")
+        if path.stat().st_size > MOST_TEMPLATE:
+            raise errors.InputError(f"--template: `{wanted}` is larger than a megabyte", hint="give a Jinja file")
+        source = path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise errors.InputError(f"--template: cannot read `{wanted}`: {reason}", hint="give a Jinja file") from error
+    if not source.strip():
+        raise errors.InputError(f"--template: `{wanted}` is empty", hint="`--template none` asks with the bare words")
+    return forms.Chosen(source, name=wanted)
 
 
 def sampling(model: Model, **given: Any) -> Sampling:

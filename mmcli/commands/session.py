@@ -81,7 +81,7 @@ class Session:
     def run(self, typed: Path | None) -> int:
         """Answer until the end of the input, /quit or Ctrl-C at the prompt; the exit status.
 
-        `typed` keeps the lines. A person is told what went wrong, and goes on. In a pipe nobody could mend it: there
+        `typed` keeps the lines. A person is told what went wrong, and goes on. In a pipe nobody could fix it: there
         an error ends the chat.
         """
         hooks = terminal.Hooks(
@@ -130,7 +130,7 @@ class Session:
         return keyboard.read(default)
 
     def _outlives(self, error: BaseException) -> bool:
-        """Whether an error only costs what led to it, since somebody is there to mend it."""
+        """Whether an error only costs what led to it, since somebody is there to fix it."""
         return self.is_person
 
     @property

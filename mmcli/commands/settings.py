@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -15,7 +14,7 @@ import typer
 from mmcli import config as files
 from mmcli import tomlfile
 from mmcli.commands import options as opt
-from mmcli.commands import origins, spelling
+from mmcli.commands import origins, parsing, spelling
 from mmcli.commands.completion import setting_names
 from mmcli.errors import UsageError
 
@@ -51,18 +50,14 @@ class Setting:
         for item in value if self.takes_list else [value]:
             if complaint := _wrong_type(item, self.option.type.name):
                 return complaint
-        try:
-            self.option.process_value(typer.Context(typer.core.TyperCommand(name=self.name)), value)
-        except typer.TyperException as error:
-            return clipped(str(getattr(error, "message", error)).rstrip("."))
-        return None
+        return parsing.complaint(self.option, value)
 
 
 def _wrong_type(value: Any, wanted: str) -> str | None:
     """Typer takes the texts of a command line, whose words and numbers look alike; TOML has types."""
     if isinstance(value, int) and abs(value) > LARGEST:
         return "the number is too large"
-    shown = f"`{clipped(str(value).lower() if isinstance(value, bool) else str(value))}`"
+    shown = f"`{parsing.clipped(str(value).lower() if isinstance(value, bool) else str(value))}`"
     is_number = wanted.startswith(("int", "float"))
     if isinstance(value, str) and "\0" in value:
         return "the text holds a NUL character"
@@ -79,11 +74,6 @@ def _wrong_type(value: Any, wanted: str) -> str | None:
     return None
 
 
-def clipped(text: str) -> str:
-    """A message without the middle of words that are hundreds of characters long."""
-    return re.sub(r"(\S{40})\S{160,}(\S{10})", r"\1…\2", text)
-
-
 def _number(text: str) -> int | float | None:
     """`7` and `0.7` as TOML has them; None for anything else, infinities too."""
     for kind in (int, float):
@@ -93,18 +83,10 @@ def _number(text: str) -> int | float | None:
     return None
 
 
-def commands(root: Any, above: str = "") -> dict[str, Any]:
-    """Every command below `root` by what a person types: `ask`, `history`, `history show`."""
-    found: dict[str, Any] = {}
-    for name, command in getattr(root, "commands", {}).items():
-        found |= {above + name: command} | commands(command, f"{above}{name} ")
-    return found
-
-
 def known(root: Any) -> dict[str, Setting]:
     """All settings by name, in the order of the commands' options."""
     found: dict[str, Setting] = {}
-    for name, command in commands(root).items():
+    for name, command in parsing.commands(root).items():
         for param in command.params:
             if param.envvar:
                 found.setdefault(param.name, Setting(param.name, {})).options[name] = param
@@ -127,9 +109,11 @@ def take(root: Any) -> dict[str, Any]:
 
 
 def config(ctx: typer.Context, json: opt.JsonListOpt = False) -> int | None:
-    """Show every setting with its value and where it comes from, and where files live; change settings.
+    """Show and change settings, such as the default model. Also shows where files live.
 
-    mmcli config   ·   mmcli config set model qwen3-vl-2b   ·   mmcli config edit
+    mmcli config
+    mmcli config set model starter
+    mmcli config unset model
     """
     from mmcli import terminal
 
@@ -156,7 +140,10 @@ def config(ctx: typer.Context, json: opt.JsonListOpt = False) -> int | None:
 
 
 def path() -> int | None:
-    """Print where config.toml is, or would be."""
+    """Print where the settings file is, or would be.
+
+    mmcli config path
+    """
     from mmcli import terminal
 
     terminal.line(str(files.config_file()))
@@ -178,10 +165,15 @@ def set_(
     ctx: typer.Context,
     key: KeyArg,
     values: Annotated[
-        list[str], typer.Argument(metavar="VALUE...", help="One; several for a list.", show_default=False)
+        list[str], typer.Argument(metavar="VALUE...", help="Its value; several for a list.", show_default=False)
     ],
 ) -> int | None:
-    """Set one setting in config.toml, whose comments and order stay as they are."""
+    """Change one setting. The comments and the order of config.toml stay as they are.
+
+    mmcli config set model starter
+    mmcli config set max-tokens 200
+    mmcli config set history false
+    """
     setting = _setting(ctx, key)
     if len(values) > 1 and not setting.takes_list:
         raise UsageError(f"`{key}` takes one value, not {len(values)}", hint="put it in quotation marks")
@@ -201,7 +193,10 @@ def set_(
 
 
 def unset(ctx: typer.Context, key: KeyArg) -> int | None:
-    """Take one setting out of config.toml: its default counts again."""
+    """Go back to the default of one setting.
+
+    mmcli config unset model
+    """
     from mmcli import terminal
 
     document = _document()
@@ -218,7 +213,10 @@ def unset(ctx: typer.Context, key: KeyArg) -> int | None:
 
 
 def edit(ctx: typer.Context) -> int | None:
-    """Open config.toml in $VISUAL or $EDITOR, and check it afterwards."""
+    """Open the settings file in your editor. $VISUAL or $EDITOR names it; the file is checked afterwards.
+
+    mmcli config edit
+    """
     import subprocess
 
     from mmcli import terminal

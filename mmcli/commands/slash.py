@@ -5,14 +5,13 @@ from __future__ import annotations
 import difflib
 import json
 import os
-import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from mmcli import media, talk, terminal
+from mmcli import files, media, talk, terminal
 from mmcli.errors import InputError, UsageError
 from mmcli.media import capture, packing
 
@@ -23,6 +22,8 @@ if TYPE_CHECKING:
 
 
 SHOWN_TALKS = 10
+READABLE = (".md", ".markdown")  # what a talk is saved as to be read; else it can be loaded again
+SAVED_AS = ("", ".json", *READABLE)
 RETRY_TEMPERATURE = 0.7  # where the answer before was the likeliest one
 
 
@@ -203,14 +204,16 @@ def _save(session: Session, argument: str) -> None:
     path = Path(os.path.expanduser(_one_path(argument))) if argument else session.saved
     if path is None:
         raise UsageError("into which file?", hint="/save talk.json, or talk.md to read it")
+    if path.suffix.lower() not in SAVED_AS:
+        raise UsageError(f"no talk is saved as a `{path.suffix}` file", hint="/save talk.json, or talk.md to read it")
     if path.exists() and path.absolute() != session.saved:
         raise UsageError(f"`{path}` exists already", hint="choose another name, or remove it")
     name = session.model.name
-    if path.suffix.lower() == ".md":
+    if path.suffix.lower() in READABLE:
         text = talk.markdown(session.talk, name)
     else:
         text = json.dumps(talk.dump(session.talk, name, packing.pack), ensure_ascii=False, indent=1) + "\n"
-    _write(path, text)
+    files.write(path, text.encode("utf-8", "replace"), follow=True)
     session.has_saved(path)
     session.note(f"saved {_questions(session)} with the answers as {path}")
 
@@ -344,14 +347,3 @@ def _one_path(argument: str) -> str:
 
 def _short(text: str, longest: int = 60) -> str:
     return text if len(text) <= longest else text[:longest] + "…"
-
-
-def _write(path: Path, text: str) -> None:
-    """All of it or nothing."""
-    scratch = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
-    try:
-        scratch.write_text(text, "utf-8", "replace")
-        os.replace(scratch, path)
-    except OSError as error:
-        scratch.unlink(missing_ok=True)
-        raise InputError(f"cannot write `{path}`: {error.strerror}") from error

@@ -10,12 +10,6 @@ from collections.abc import Container, MutableMapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import typer
-from typer.core import TyperCommand
-
-from mmcli.commands import origins
-from mmcli.errors import MmcliError
-
 # Of config.toml, and of the variables with MMCLI_ before them: the old name and the new one.
 SETTINGS = {"context": "facts", "language": "answer_language", "speaker": "voice_model"}
 _SPEAKER = {"--speaker": "--voice-model"}
@@ -86,24 +80,6 @@ def forget() -> None:
     _options.clear()
     _given.clear()
     renamed_variables.clear()
-
-
-class Command(TyperCommand):
-    """A command that takes its options' old names too, and whose errors say which setting a bad value came from."""
-
-    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
-        return super().parse_args(ctx, self.prepare(args))
-
-    def prepare(self, args: list[str]) -> list[str]:
-        """The arguments as they are parsed."""
-        return translated(self.name or "", self.params, args)
-
-    def invoke(self, ctx: typer.Context) -> Any:  # type: ignore[override]
-        try:
-            return super().invoke(ctx)
-        except MmcliError as error:
-            origins.add(error, ctx)
-            raise
 
 
 def valued(params: Sequence[Any]) -> set[str]:

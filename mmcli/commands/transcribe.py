@@ -13,6 +13,8 @@ import typer
 
 from mmcli import errors
 from mmcli.commands import options as opt
+from mmcli.commands import speech_options as speech_opt
+from mmcli.commands.pages import RARE
 from mmcli.errors import BatchError, InputError, UsageError
 
 if TYPE_CHECKING:
@@ -48,7 +50,7 @@ def transcribe(
         list[str] | None,
         typer.Argument(
             metavar="[MEDIA...]",
-            help="Sounds or videos: paths, quoted globs, folders, URLs, or - for standard input.",
+            help="Sound or video files; - reads stdin. Also folders and URLs.",
             show_default=False,
         ),
     ] = None,
@@ -61,29 +63,36 @@ def transcribe(
             "-f",
             "--format",
             envvar="MMCLI_TRANSCRIPT_FORMAT",
-            help="Default: as the extension of -o says, or txt.",
-            show_default=False,
+            metavar="FORMAT",
+            help="srt or vtt for subtitles, or text. The ending of -o says it too.",
+            show_default="txt",
         ),
     ] = None,
     output: Annotated[
         str | None,
-        typer.Option("-o", "--output", help="A file, or a folder with a file for each sound; not there yet: NAME/."),
+        typer.Option(
+            "-o",
+            "--output",
+            metavar="PATH",
+            help="A file, or a folder with a file for each sound. End the name of a new folder with /.",
+        ),
     ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Write anew what is there already.")] = False,
-    speech_model: opt.SpeechModelOpt = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace transcripts that are there already.")] = False,
+    speech_model: speech_opt.SpeechModelOpt = None,
     yes: opt.YesOpt = False,
-    spoken_language: opt.SpokenLanguageOpt = None,
+    spoken_language: speech_opt.SpokenLanguageOpt = None,
     multilingual: Annotated[
         bool,
         typer.Option(
             "--multilingual",
             envvar="MMCLI_MULTILINGUAL",
             rich_help_panel=WORDS,
-            help="Several languages in one sound: each part is heard in its own.",
+            help="Several languages in one sound: write each part in its own.",
         ),
     ] = False,
     translate: Annotated[
-        bool, typer.Option("--translate", envvar="MMCLI_TRANSLATE", rich_help_panel=WORDS, help="Into English.")
+        bool,
+        typer.Option("--translate", envvar="MMCLI_TRANSLATE", rich_help_panel=WORDS, help="Translate into English."),
     ] = False,
     word_timestamps: Annotated[
         bool,
@@ -91,7 +100,7 @@ def transcribe(
             "--word-timestamps",
             envvar="MMCLI_WORD_TIMESTAMPS",
             rich_help_panel=WORDS,
-            help="Time every word; on a terminal, words it is unsure of are dim.",
+            help="Time every word. On a terminal, words it is unsure of are dim.",
         ),
     ] = False,
     hotwords: Annotated[
@@ -106,8 +115,9 @@ def transcribe(
             "--speech-prompt",
             envvar="MMCLI_SPEECH_PROMPT",
             rich_help_panel=WORDS,
-            help="What could stand before the first words: their style.",
+            help="Text that could come before, for its style.",
         ),
+        RARE,
     ] = None,
     vad: Annotated[
         bool,
@@ -115,20 +125,22 @@ def transcribe(
             "--vad/--no-vad",
             envvar="MMCLI_VAD",
             rich_help_panel=WORDS,
-            help="Leave out what is no speech: in silence, Whisper invents words.",
+            help="Skip what is not speech. In silence, Whisper invents words.",
         ),
+        RARE,
     ] = True,
     until_silence: Annotated[
         float | None,
         typer.Option(
             "--until-silence",
+            metavar="SECONDS",
             min=0.5,
             max=3600,
-            help="With --mic: end after so many seconds of silence.",
+            help="With --mic, stop after so much silence.",
             show_default=False,
         ),
     ] = None,
-    input_device: opt.InputDeviceOpt = None,
+    input_device: speech_opt.InputDeviceOpt = None,
     speech_batch: Annotated[
         int,
         typer.Option(
@@ -137,11 +149,12 @@ def transcribe(
             max=256,
             envvar="MMCLI_SPEECH_BATCH",
             rich_help_panel=opt.MACHINE,
-            help="Windows of 30 seconds that are worked on at once: faster on a GPU, and takes memory.",
+            help="Windows of 30 s worked on at once. Faster on a GPU, and takes memory.",
         ),
+        RARE,
     ] = 1,
-    speech_device: opt.SpeechDeviceOpt = opt.SpeechDevice.auto,
-    compute_type: opt.ComputeTypeOpt = opt.ComputeType.auto,
+    speech_device: speech_opt.SpeechDeviceOpt = speech_opt.SpeechDevice.auto,
+    compute_type: speech_opt.ComputeTypeOpt = speech_opt.ComputeType.auto,
     threads: opt.ThreadsOpt = None,
     json: Annotated[
         bool, typer.Option("--json", envvar="MMCLI_JSON", rich_help_panel=opt.OUTPUT, help="The same as -f json.")
@@ -150,9 +163,11 @@ def transcribe(
     verbose: opt.VerboseOpt = False,
     debug: opt.DebugOpt = False,
 ) -> int | None:
-    """Write down what is said in sounds and videos, or at the microphone.
+    """Turn speech into text or subtitles: sound, video, microphone.
 
-    mmcli transcribe talk.mp3   ·   mmcli transcribe lectures -f srt -o subtitles   ·   mmcli transcribe --mic
+    mmcli transcribe docs/sounds/question.ogg -m starter
+    mmcli transcribe docs/sounds -f srt -o subtitles/ -m starter
+    mmcli transcribe --mic -m starter
     """
     from mmcli import terminal
     from mmcli.commands import getting, hearing, transcripts
@@ -178,16 +193,24 @@ def transcribe(
             raise UsageError("--mic listens to the microphone, so it takes no files", hint="leave one of them out")
         from mmcli.commands import dictating
 
-        wishes = dictating.Wishes(input_device, until_silence, name, output, overwrite)
+        wishes = dictating.Wishes(input_device, until_silence, name, output, overwrite, transcript_format is not None)
         return dictating.dictate(wishes, speech_model, machine, listening, yes=yes, style=style)
-    work = _jobs(list(media or ()), recursive, output, name, overwrite, style)
+    is_chosen = transcript_format is not None
+    work = _jobs(list(media or ()), recursive, output, name, overwrite, style, is_chosen=is_chosen)
     missing = [job for job in work if overwrite or job.target is None or not job.target.exists()]
     model = getting.speech(speech_model, yes=yes, style=style) if missing else None
     return _Batch(work, missing, model, machine, listening, name, damaged_ok, style).run()
 
 
 def _jobs(
-    arguments: list[str], recursive: bool, output: str | None, name: str, overwrite: bool, style: Style
+    arguments: list[str],
+    recursive: bool,
+    output: str | None,
+    name: str,
+    overwrite: bool,
+    style: Style,
+    *,
+    is_chosen: bool,
 ) -> list[Job]:
     """What there is to transcribe, and where it goes."""
     from mmcli import media, terminal
@@ -207,7 +230,7 @@ def _jobs(
     for argument in arguments or ["-"]:
         sources = media.find([argument], recursive=recursive, stdin=data, kinds=frozenset({"audio", "video"}))
         found += [(argument, source) for source in sources]
-    return transcripts.jobs(found, output, name, overwrite=overwrite)
+    return transcripts.jobs(found, output, name, overwrite=overwrite, is_chosen=is_chosen)
 
 
 @dataclass

@@ -40,8 +40,31 @@ def format_of(name: str | None, output: str | None) -> str | None:
     return suffix if suffix in FORMATS else None
 
 
-def jobs(found: Sequence[tuple[str, Source]], named: str | None, name: str, *, overwrite: bool) -> list[Job]:
-    """A job for each (argument, source); UsageError where what was `named` as output cannot take them."""
+def check_suffix(output: Path, *, is_chosen: bool) -> None:
+    """UsageError for a file whose name promises something else than a transcript: `talk.mp4` is a slip of the finger.
+
+    `is_chosen`: the format was named apart, so that the file may be called anything but a picture, a sound or a video.
+    """
+    from mmcli import media
+    from mmcli.speech.formats import FORMATS
+
+    suffix, is_medium = output.suffix.lower(), media.has_media_suffix(output)
+    if suffix[1:] in FORMATS or not suffix or (is_chosen and not is_medium):
+        return
+    known = ", ".join(f".{name}" for name in FORMATS)
+    raise UsageError(
+        f"`{output}`: no transcript is a `{suffix}` file", hint=f"they are {known}; -o FOLDER/ is a folder"
+    )
+
+
+def jobs(
+    found: Sequence[tuple[str, Source]], named: str | None, name: str, *, overwrite: bool, is_chosen: bool = False
+) -> list[Job]:
+    """A job for each (argument, source); UsageError where what was `named` as output cannot take them.
+
+    `name` is the format's; `is_chosen`: by itself, and not by the file's extension.
+    """
+    from mmcli import media
     from mmcli.speech.formats import FORMATS
 
     sources = [source for _, source in found]
@@ -52,15 +75,18 @@ def jobs(found: Sequence[tuple[str, Source]], named: str | None, name: str, *, o
     output = Path(os.path.expanduser(named))
     is_folder = output.is_dir() or named.endswith(("/", os.sep))
     if len(sources) == 1 and not is_folder and not (len(found) == 1 and os.path.isdir(found[0][0])):
+        _spare(sources, [output])
         if output.exists() and not overwrite:
             raise UsageError(f"`{output}` exists already", hint="--overwrite writes it anew")
-        _spare(sources, [output])
+        check_suffix(output, is_chosen=is_chosen)
         make(output.parent)
         return [Job(sources[0], output)]
     if output.exists() and not is_folder:
         raise UsageError(
             f"`{output}` is a file, and there are {len(sources)} sounds", hint="-o FOLDER writes a file for each"
         )
+    if not is_folder and (media.has_media_suffix(output) or output.suffix[1:].lower() in FORMATS):
+        raise UsageError(f"`{output}` is one file, and what is named may be many sounds", hint="-o FOLDER/ takes them")
     targets = [output / target for target in _targets(found, name)]
     _spare(sources, targets)
     for folder in dict.fromkeys(target.parent for target in targets):
@@ -84,17 +110,35 @@ def _targets(found: Sequence[tuple[str, Source]], suffix: str) -> list[Path]:
 
 
 def _spare(sources: Sequence[Source], targets: Sequence[Path]) -> None:
-    """UsageError where a transcript would take the place of a sound."""
-    for source in sources:
-        for target in targets:
-            if source.path is not None and target.exists() and source.path.samefile(target):
-                raise UsageError(f"`{target}` is the sound itself", hint="name another -o")
+    """UsageError where a transcript, or the part of one that grows, would take the place of a sound."""
+    sounds = {identity for source in sources if source.path and (identity := _identity(source.path))}
+    for target in targets:
+        for path in (target, growing(target)):
+            if _identity(path) in sounds:
+                raise UsageError(f"`{path}` is the sound itself", hint="name another -o")
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """What tells a file from all others, under whatever name; None where there is none."""
+    try:
+        status = os.stat(path)
+    except (OSError, ValueError):
+        return None
+    return status.st_dev, status.st_ino
+
+
+def growing(path: Path) -> Path:
+    """Where a transcript grows before it is whole."""
+    return path.with_name(f"{path.stem}.part{path.suffix}")
 
 
 def _place(argument: str, source: Source) -> Path:
     """Where a sound stands in the folder that was named, or its bare name."""
     if source.path is None:
-        name = "stdin" if source.url is None else unquote(Path(urlsplit(source.url).path).name) or "sound"
+        name = "stdin"
+        if source.url is not None:
+            with contextlib.suppress(ValueError):  # no address at all: fetching it says so
+                name = unquote(Path(urlsplit(source.url).path).name) or "sound"
         return Path(Path(name).name)
     if os.path.isdir(os.path.expanduser(argument)):
         return Path(os.path.relpath(source.path, os.path.expanduser(argument)))
@@ -185,7 +229,7 @@ class File:
 
         self._path = path
         self._format: Format = FORMATS[name]()
-        self._growing = path.with_name(f"{path.stem}.part{path.suffix}")
+        self._growing = growing(path)
         self._file: TextIO | None = None
         self._opening = ""  # what stands before the first words
         self._has_begun = False

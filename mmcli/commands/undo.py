@@ -15,7 +15,11 @@ def undo(
     quiet: opt.QuietOpt = False,
     debug: opt.DebugOpt = False,
 ) -> int | None:
-    """Give the pictures of the last `mmcli caption --rename --yes` their old names back. Again: the run before it."""
+    """Undo the last renaming by `mmcli caption --rename`. Run it again to undo the one before.
+
+    mmcli undo --dry-run
+    mmcli undo
+    """
     from mmcli import config, terminal
     from mmcli.captions import renaming
     from mmcli.captions.results import Results

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mmcli.commands import options as opt
+from mmcli.commands import speech_options as speech_opt
 from mmcli.commands.completion import speech_model_names
 from mmcli.commands.going_on import with_optional_id
+from mmcli.commands.pages import COMMON, RARE
 from mmcli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -38,7 +40,8 @@ def voice(
             "--talk",
             envvar="MMCLI_TALK_MODE",
             rich_help_panel=VOICE,
-            help="auto: silence ends what you say; toggle: Space begins and ends it; hold: Space is held meanwhile.",
+            help="When you are done speaking. auto: a pause ends your turn; toggle: Space starts and ends it; "
+            "hold: hold Space while you speak.",
         ),
     ] = TalkMode.auto,
     barge_in: Annotated[
@@ -47,52 +50,55 @@ def voice(
             "--barge-in/--no-barge-in",
             envvar="MMCLI_BARGE_IN",
             rich_help_panel=VOICE,
-            help="Speaking while it answers interrupts it.",
+            help="Let your voice interrupt an answer.",
         ),
     ] = True,
-    speak: opt.SpeakOpt = False,
+    speak: speech_opt.SpeakOpt = False,
     half_duplex: Annotated[
         bool,
         typer.Option(
             "--half-duplex/--no-half-duplex",
             envvar="MMCLI_HALF_DUPLEX",
-            rich_help_panel=opt.ALOUD,
-            help="With --speak: hear nothing while it speaks, so it cannot be interrupted by voice.",
+            rich_help_panel=speech_opt.ALOUD,
+            help="Do not listen while it speaks. With --speak, so that it cannot interrupt itself.",
         ),
     ] = False,
-    voice_model: opt.VoiceModelOpt = None,
-    voice: opt.VoiceOpt = None,
-    output_device: opt.OutputDeviceOpt = None,
+    voice_model: Annotated[speech_opt.VoiceModelOpt, COMMON] = None,
+    voice: Annotated[speech_opt.VoiceOpt, COMMON] = None,
+    output_device: Annotated[speech_opt.OutputDeviceOpt, COMMON] = None,
     input_device: Annotated[
         str | None,
         typer.Option(
             "--input-device",
+            metavar="NAME",
             envvar="MMCLI_INPUT_DEVICE",
             rich_help_panel=VOICE,
-            help="The microphone: a number, or a part of a name, from `mmcli devices`.",
+            help="Microphone. A number, or part of a name, from `mmcli devices`.",
         ),
     ] = None,
     speech_model: Annotated[
         str | None,
         typer.Option(
             "--speech-model",
+            metavar="NAME",
             envvar="MMCLI_SPEECH_MODEL",
             autocompletion=speech_model_names,
             rich_help_panel=VOICE,
-            help="Writes down what you say: a speech model from `mmcli models`, ORG/REPO on the Hub, or a folder.",
+            help="Speech model from `mmcli models`, or a folder. It transcribes what you say; "
+            "also ORG/REPO on the Hugging Face Hub.",
         ),
     ] = None,
-    spoken_language: opt.SpokenLanguageOpt = None,
+    spoken_language: speech_opt.SpokenLanguageOpt = None,
     hotwords: Annotated[
         str | None,
-        typer.Option(
-            "--hotwords", envvar="MMCLI_HOTWORDS", rich_help_panel=VOICE, help="Names and terms that may be said."
-        ),
+        typer.Option("--hotwords", envvar="MMCLI_HOTWORDS", rich_help_panel=VOICE, help="Names and terms you may say."),
+        RARE,
     ] = None,
-    speech_device: opt.SpeechDeviceOpt = opt.SpeechDevice.auto,
-    compute_type: opt.ComputeTypeOpt = opt.ComputeType.auto,
+    speech_device: speech_opt.SpeechDeviceOpt = speech_opt.SpeechDevice.auto,
+    compute_type: speech_opt.ComputeTypeOpt = speech_opt.ComputeType.auto,
     model: opt.ModelOpt = None,
     mmproj: opt.MmprojOpt = None,
+    template: opt.TemplateOpt = None,
     yes: opt.YesOpt = False,
     system: opt.SystemOpt = None,
     temperature: opt.TemperatureOpt = None,
@@ -116,9 +122,13 @@ def voice(
     debug: opt.DebugOpt = False,
     markdown: opt.MarkdownOpt = opt.MarkdownMode.auto,
 ) -> int | None:
-    """Talk about pictures, sounds and texts: speak, and be answered. Typing works at any time.
+    """Have a conversation by voice. Speak, and it answers; typing works at any time.
 
-    mmcli voice photo.jpg   ·   mmcli voice --talk toggle   ·   then say: look at the screen, what is there?
+    Say "look at the screen, what is there?" and it does; speak while it answers, and it stops.
+
+    mmcli voice docs/pictures/shapes.png -m starter
+    mmcli voice docs/pictures/shapes.png -m starter --speak
+    mmcli voice --talk toggle -m starter
     """
     from mmcli import terminal
     from mmcli.commands import getting, hearing, remembering, running, speaking
@@ -135,12 +145,13 @@ def voice(
     wish = speaking.wishes(ctx, speak, voice_model, voice, output_device, json=False)
     talk = remembering.talk(continue_)
     setup = remembering.setup(ctx, talk, model, mmproj, system)
+    form = running.template(template)
     found = getting.find(setup.model, setup.mmproj, yes=yes, style=style)
     with terminal.no_chatter(style):
         microphone = devices.choose(input_device, "input")
         chosen = getting.here(found, yes=yes, style=style)
         speech = listener(speech_model, found, yes=yes, style=style)
-        machine = running.Machine(ctx_size, threads, gpu_layers, detail.value, cache, cache_size)
+        machine = running.Machine(ctx_size, threads, gpu_layers, detail.value, cache, cache_size, form)
         wishes = {
             "temperature": temperature,
             "max_tokens": max_tokens,

@@ -187,6 +187,8 @@ class Cache:
             return False
         except BaseException:
             self._clear()  # nobody knows which cells were written
+            if plan.restored and self._store is not None and plan.key is not None:
+                self._store.remove(plan.key)  # whole, but what it says does not fit what it holds
             raise
         return True
 
@@ -248,6 +250,11 @@ class Cache:
             self._clear()
             raise
         self.cells.append(token)
+
+    def forget_behind(self, n_cells: int) -> None:
+        """Drop the cells behind so many, where the model lets them go."""
+        if n_cells < len(self.cells) and self.context.forget_from(kv.n_pos(self.cells[:n_cells])):
+            del self.cells[n_cells:]
 
     def _clear(self) -> None:
         self.context.clear()

@@ -122,6 +122,10 @@ class Context:
         )
         self._check(status)
 
+    def synchronize(self) -> None:
+        """Wait until what was decoded is computed: a GPU may still be at it when `decode` returns."""
+        self._llama.llama_synchronize(self.handle)
+
     @contextmanager
     def abort_when(self, wanted: Callable[[], bool]) -> Iterator[None]:
         """While inside, a forward pass on the CPU asks `wanted` at each node, and raises Interrupted when told to.

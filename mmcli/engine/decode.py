@@ -13,7 +13,8 @@ from mmcli.engine.cache import Cache
 from mmcli.engine.context import Context, Sampler
 from mmcli.engine.messages import FinishReason, Piece, PieceKind, Sampling, Usage
 from mmcli.engine.template import Prompt
-from mmcli.engine.text import REASONING, REASONING_MARKS, LoopGuard, Reader
+from mmcli.engine.text import LoopGuard, Reader
+from mmcli.engine.thinking import is_part_of_a_mark, opened_by
 
 
 class Voice:
@@ -34,7 +35,7 @@ class Voice:
             repeat_penalty=sampling.repeat_penalty,
             seed=seed,
         )
-        self._reader = Reader((*prompt.stop, *sampling.stop), open_reasoning=_open_reasoning(prompt))
+        self._reader = Reader((*prompt.stop, *sampling.stop), opened=opened_by(prompt.text))
         self._guard = LoopGuard()
         self.answer: list[str] = []
         self.reasoning: list[str] = []
@@ -51,13 +52,19 @@ class Voice:
         self.tokens.append(token)
         self._usage.completion_tokens += 1
         self._usage.reasoning_tokens += self._reader.reasoning
-        yield from self._take(self._reader.feed(_bytes(self._weights, token)))
+        data, control = _bytes(self._weights, token)
+        yield from self._take(self._reader.feed(data, control=control))
         if self._reader.stopped:
             self.finish_reason = "stop"
-        elif self._loop_guard and self._guard.looping(token):
+        elif self._loop_guard and self._guard.looping(token, _has_letter(data)):
             self.finish_reason = "loop"
         elif self._usage.completion_tokens >= self._max_tokens or full:
             self.finish_reason = "length"
+
+    @property
+    def stopped_by(self) -> str:
+        """The stop text that ended the answer, if one did."""
+        return self._reader.stopped_by
 
     @property
     def ended(self) -> bool:
@@ -65,7 +72,15 @@ class Voice:
 
     def finish(self) -> Iterator[Piece]:
         """What was held back until it was certain that no more comes."""
+        if self.finish_reason != "stop":
+            self._drop(self._reader.cut())
         yield from self._take(self._reader.feed(b"", final=True))
+
+    def _drop(self, n_bytes: int) -> None:
+        """Take the tokens back that are nothing but the last bytes of the answer, half a character."""
+        while n_bytes and self.tokens and (size := len(self._weights.piece(self.tokens[-1]))) <= n_bytes:
+            self.tokens.pop()
+            n_bytes -= size
 
     def close(self) -> None:
         self._sampler.close()
@@ -90,16 +105,14 @@ def decode(cache: Cache, voice: Voice, usage: Usage, interrupted: Callable[[], b
         yield from voice.finish()
 
 
-def _bytes(weights: mtmd.Weights, token: int) -> bytes:
-    """The token's bytes; of the control tokens only those that open or close reasoning show."""
+def _bytes(weights: mtmd.Weights, token: int) -> tuple[bytes, bool]:
+    """The token's bytes, and whether it is a control token; of these, only those in marks of reasoning have any."""
     data = weights.piece(token)
     if data:
-        return data
+        return data, False
     mark = weights.piece(token, special=True)
-    return mark if mark.decode("utf-8", "replace") in REASONING_MARKS else b""
+    return (mark, True) if is_part_of_a_mark(mark.decode("utf-8", "replace")) else (b"", False)
 
 
-def _open_reasoning(prompt: Prompt) -> str:
-    """The mark that ends the reasoning which the prompt itself opened, or ""."""
-    end = prompt.text.rstrip()
-    return next((closing for opening, closing in REASONING if end.endswith(opening)), "")
+def _has_letter(data: bytes) -> bool:
+    return any(letter.isalpha() for letter in data.decode("utf-8", "ignore"))

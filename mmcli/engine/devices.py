@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import importlib.metadata
 import json
+import os
 import re
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from mmcli.engine import library
+from mmcli.engine import builds, library
 
 PACKAGE = "llama-cpp-python"
 TYPES = ("CPU", "GPU", "integrated GPU", "accelerator")  # ggml_backend_dev_type
@@ -21,9 +22,13 @@ PATIENCE = 20  # seconds: a driver may take a few to start
 
 
 def libraries() -> list[Path]:
-    """The shared libraries that llama-cpp-python brought."""
-    files = importlib.metadata.files(PACKAGE) or []
-    return [Path(str(file.locate())) for file in files if re.search(r"\.(so|dylib|dll)", file.name)]
+    """The shared libraries that are loaded: those of llama-cpp-python, or of this machine's own build."""
+    files = [Path(str(file.locate())) for file in importlib.metadata.files(PACKAGE) or []]
+    named = os.environ.get(library.FOLDERS[0])
+    own = Path(named) if named else builds.libraries_for(library.package())
+    if own is not None:
+        files = sorted(own.iterdir()) if own.is_dir() else []
+    return [file for file in files if re.search(r"\.(so|dylib|dll)", file.name)]
 
 
 def backend(library: Path) -> str:

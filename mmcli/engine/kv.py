@@ -16,7 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
-MAGIC = b"MMCLIKV\x01"
+from mmcli import files
+
+MAGIC = b"MMCLIKV\x02"
+DIGEST = 16  # bytes
 SUFFIX = ".kv"
 
 
@@ -112,7 +115,7 @@ class Store:
         data = _pack(record, key)
         if len(data) > self._max_bytes:
             return
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        files.private_folder(self._folder)
         self._make_room(len(data))
         scratch = self._folder / f".{secrets.token_hex(8)}.tmp"
         try:
@@ -144,31 +147,29 @@ class Store:
 
 def _pack(record: Record, key: str) -> bytes:
     cells = [c if isinstance(c, int) else [c.media_id, c.index, c.n_tokens, c.n_pos] for c in record.cells]
-    header = json.dumps(
-        {
-            "key": key,
-            "cells": cells,
-            "suffix": record.suffix,
-            "size": len(record.state),
-            "digest": hashlib.blake2b(record.state, digest_size=16).hexdigest(),
-        }
-    ).encode()
-    return b"".join((MAGIC, struct.pack("<I", len(header)), header, record.state))
+    header = json.dumps({"key": key, "cells": cells, "suffix": record.suffix}).encode()
+    return b"".join((MAGIC, struct.pack("<I", len(header)), _digest(header, record.state), header, record.state))
 
 
 def _unpack(data: bytes, key: str) -> Record | None:
-    start = len(MAGIC) + 4
+    start = len(MAGIC) + 4 + DIGEST
     if len(data) < start or not data.startswith(MAGIC):
         return None
     end = start + struct.unpack_from("<I", data, len(MAGIC))[0]
+    header, state = data[start:end], bytearray(memoryview(data)[end:])
+    if _digest(header, state) != data[start - DIGEST : start]:
+        return None
     try:
-        header = json.loads(data[start:end])
-        cells = tuple(c if isinstance(c, int) else MediaCells(*c) for c in header["cells"])
-        suffix, size, digest = tuple(header["suffix"]), header["size"], header["digest"]
-        same_key = header["key"] == key
+        told = json.loads(header)
+        cells = tuple(c if isinstance(c, int) else MediaCells(*c) for c in told["cells"])
+        suffix, same_key = tuple(told["suffix"]), told["key"] == key
     except (ValueError, KeyError, TypeError):
         return None
-    state = bytearray(memoryview(data)[end:])
-    if not same_key or len(state) != size or hashlib.blake2b(state, digest_size=16).hexdigest() != digest:
-        return None
-    return Record(cells, suffix, state)
+    return Record(cells, suffix, state) if same_key else None
+
+
+def _digest(header: bytes, state: bytearray) -> bytes:
+    """Of all that is in a record: a wrong cell is as bad as a wrong number."""
+    digest = hashlib.blake2b(header, digest_size=DIGEST)
+    digest.update(state)
+    return digest.digest()

@@ -15,14 +15,17 @@ import re
 import sys
 import threading
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from mmcli import errors
-from mmcli.engine import machine
+from mmcli.engine import builds, machine
 from mmcli.errors import ModelError
 
+# llama-cpp-python's own variables: where libllama and libmtmd are, if not in the package
+FOLDERS = ("LLAMA_CPP_LIB_PATH", "MTMD_CPP_LIB")
 LOG_LINES = 400  # the last lines of llama.cpp's log are kept to explain a failure
 
 
@@ -91,25 +94,61 @@ def _bindings() -> tuple[Any, Any]:
     machine.calm_threads()
     # When llama.cpp aborts, its reason is enough: a debugger's backtrace would bury it.
     os.environ.setdefault("GGML_NO_BACKTRACE", "1")
+    own = None if FOLDERS[0] in os.environ else builds.libraries_for(package())
     if "llama_cpp" not in sys.modules:
         # The package's __init__ also imports its high-level half (numpy, jinja2, diskcache): 0.24 s we have no use for.
-        spec = importlib.util.find_spec("llama_cpp")
-        if spec is None or spec.submodule_search_locations is None:
-            raise ModelError(
-                "llama-cpp-python is not installed",
-                hint="pip install llama-cpp-python  (see docs/install.md)",
-            )
-        package = types.ModuleType("llama_cpp")
-        package.__path__ = list(spec.submodule_search_locations)
-        package.__spec__ = spec
-        sys.modules["llama_cpp"] = package
+        module = types.ModuleType("llama_cpp")
+        module.__path__ = [str(package())]
+        module.__spec__ = importlib.util.find_spec("llama_cpp")
+        sys.modules["llama_cpp"] = module
     try:
-        return importlib.import_module("llama_cpp.llama_cpp"), importlib.import_module("llama_cpp.mtmd_cpp")
+        with _loading_from(own):
+            return importlib.import_module("llama_cpp.llama_cpp"), importlib.import_module("llama_cpp.mtmd_cpp")
     except (OSError, RuntimeError, FileNotFoundError) as error:
+        if own is not None:
+            raise ModelError(
+                f"the llama.cpp that `mmcli doctor --rebuild` made cannot be loaded: {error}",
+                hint="`mmcli doctor --rebuild` makes it anew, `mmcli doctor --undo` goes back to the installed one",
+            ) from error
         raise ModelError(
             f"llama.cpp's library cannot be loaded: {error}",
             hint="reinstall llama-cpp-python for this machine (see docs/install.md)",
         ) from error
+
+
+@functools.cache
+def package() -> Path:
+    """The folder of llama-cpp-python's bindings, which are not imported for that."""
+    loaded = sys.modules.get("llama_cpp")
+    spec = loaded.__spec__ if loaded is not None else importlib.util.find_spec("llama_cpp")
+    if spec is None or not spec.submodule_search_locations:
+        raise ModelError(
+            "llama-cpp-python is not installed",
+            hint="pip install llama-cpp-python  (see docs/install.md)",
+        )
+    return Path(spec.submodule_search_locations[0])
+
+
+@contextmanager
+def _loading_from(libraries: Path | None) -> Iterator[None]:
+    """While inside, the bindings load their libraries from this folder instead of the one beside them.
+
+    Not for longer: child processes find out by themselves.
+    """
+    if libraries is None:
+        yield
+        return
+    os.environ.update(dict.fromkeys(FOLDERS, str(libraries)))
+    try:
+        yield
+    finally:
+        for name in FOLDERS:
+            os.environ.pop(name, None)
+
+
+def folder() -> Path:
+    """Where llama.cpp's libraries were loaded from."""
+    return Path(_bindings()[0]._base_path)
 
 
 def function(name: str, result: Any = ctypes.c_int) -> Any:
@@ -121,8 +160,7 @@ def function(name: str, result: Any = ctypes.c_int) -> Any:
     llama, _ = _bindings()
     libraries = [llama._lib]
     if sys.platform == "win32":
-        folder = Path(llama.__file__).parent / "lib"
-        paths = [folder / f"{name}.dll" for name in ("ggml", "ggml-base", "ggml-cpu")]
+        paths = [folder() / f"{name}.dll" for name in ("ggml", "ggml-base", "ggml-cpu")]
         libraries += [ctypes.CDLL(str(path)) for path in paths if path.exists()]
     for library in libraries:
         if hasattr(library, name):
@@ -147,10 +185,10 @@ def _load_backends() -> None:
     load = function("ggml_backend_load_all_from_path", None)
     if count is None or load is None or count() > 0:
         return
-    package = Path(_bindings()[0].__file__).parent
-    for folder in (package.parent / "bin", package / "lib"):  # ggml's CMake puts them into bin/, and a wheel keeps that
-        if count() == 0 and any(folder.glob("*ggml-cpu*")):
-            load(os.fsencode(folder))
+    # Of a wheel that llama.cpp's own CMake files installed they are in bin/ beside the package.
+    for place in (folder(), package().parent / "bin"):
+        if count() == 0 and any(place.glob("*ggml-cpu*")):
+            load(os.fsencode(place))
     if count() == 0:
         raise ModelError(
             "llama.cpp was built without anything that computes: no backend lies beside it",
@@ -185,8 +223,7 @@ def version() -> str:
     """The version of llama-cpp-python and the CPU features llama.cpp was built with: part of a KV file's key."""
     llama, _ = native()
     features = llama.llama_print_system_info().decode()
-    source = (Path(llama.__file__).parent / "__init__.py").read_text()  # importlib.metadata would take 15 ms
-    return f"{source.rpartition('__version__ = ')[2].strip()} | {features}"
+    return f"{builds.version(package())} | {features}"
 
 
 def can_offload() -> bool:

@@ -16,16 +16,18 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from mmcli.engine import devices, kv, library, machine, mtmd, plan
+from mmcli.engine import devices, forms, kv, library, machine, mtmd, plan
 from mmcli.engine.beside import Beside, Encoded
 from mmcli.engine.cache import WORTH_SAVING, Room
 from mmcli.engine.messages import First, Message, OnProgress, Usage
 from mmcli.engine.placement import placement
+from mmcli.engine.prompts import Prompts
 from mmcli.engine.template import Prompt, Template
 from mmcli.errors import ModelError
 from mmcli.media.types import Audio, Image
 
 SPARE_MEMORY = 512 << 20  # bytes for compute buffers and the rest of the process, where nobody reckoned them
+LARGE = 4  # weights of more than this part of the free memory are loaded with care
 # --detail as libmtmd's (least, most) tokens a picture; -1: what the model's own metadata says
 DETAIL = {"low": (-1, 256), "auto": (-1, -1), "high": (1024, 4096)}
 
@@ -53,6 +55,7 @@ class Options:
     media_newline: bool = False  # the LLaVA family was trained with a newline after each picture
     # Free bytes on the GPUs → how many layers go there, and the context reckoned with; None: all of them.
     part_for_gpu: Callable[[int], tuple[int, int] | None] | None = None
+    template: forms.Chosen | None = None  # what it is asked with; None: its own, or by its vocabulary
     template_kwargs: dict[str, object] = field(default_factory=dict)
     stop: threading.Event = field(default_factory=threading.Event)  # set from anywhere: end what is running
     on_notice: Callable[[str], None] = _silent
@@ -105,12 +108,13 @@ class Loaded:
             )
             self._close.callback(self._beside.close)
         try:
-            self.weights = self._load_weights(weights, part[0] if part else options.gpu_layers, on_progress)
+            layers = part[0] if part else options.gpu_layers
+            self.weights = self._load_weights(parts, layers, on_progress, free)
         except BaseException:
             self.close()
             raise
         self._close.callback(self._close_projector)
-        self.template = self._make_template(self.weights)
+        self.prompts = self._make_prompts(self.weights, options.on_notice)
         on_gpu = self.weights.device != "CPU" and options.gpu_layers is None and part is None
         affordable = self._affordable(free_gpu if on_gpu else free, files, mapped=not on_gpu)
         if part and part[0]:  # the cells of these layers must fit there too
@@ -177,9 +181,9 @@ class Loaded:
         """The media of what is asked first, slice by slice, until all is stopped."""
         media = [medium for message in messages for medium in message.media]
         self._check(projector, media)
-        prompt = self._make_template(header).render(messages, think=think)
+        prompt = self._make_prompts(header).render(messages, think=think)
         encoded = []
-        with placement.computing(), closing(projector.tokenize(prompt.segments, media, add_special=True)) as chunks:
+        with placement.computing(), closing(projector.tokenize(prompt.segments, media)) as chunks:
             current = plan.from_chunks(chunks, prompt, media, header, key=None)
             for place, chunk in current.chunks.items():
                 if self._options.stop.is_set():
@@ -193,7 +197,7 @@ class Loaded:
         media = [medium for message in messages for medium in message.media]
         if not media or self.store is None:
             return bool(media)
-        prompt = self._make_template(header).render(messages, think=think)
+        prompt = self._make_prompts(header).render(messages, think=think)
         return not self.store.has(self.key(prompt, media, header.device))
 
     def _affordable(self, free: int, files: int, *, mapped: bool) -> int:
@@ -212,7 +216,11 @@ class Loaded:
             self.projector.close()
         self.projector = None
 
-    def _load_weights(self, path: Path, gpu_layers: int | None, on_progress: OnProgress | None) -> mtmd.Weights:
+    def _load_weights(
+        self, parts: Sequence[Path], gpu_layers: int | None, on_progress: OnProgress | None, free: int
+    ) -> mtmd.Weights:
+        """`free` bytes of memory decide how much of it loading takes."""
+
         def report(done: int, total: int) -> bool:
             if on_progress is not None:
                 on_progress("load", done, total)
@@ -221,31 +229,47 @@ class Loaded:
         report(0, 100)
         library.log.listener = self._options.on_debug
         layers = mtmd.ALL_LAYERS if gpu_layers is None else gpu_layers
+        n_bytes = sum(path.stat().st_size for path in parts)
+        is_large, fits = n_bytes > free // LARGE, n_bytes + SPARE_MEMORY <= free
+        load = partial(mtmd.Weights, parts[0], on_progress=report, repack=fits, release=parts if is_large else ())
         if not library.can_offload():
             if self._options.gpu_layers:
                 self._options.on_notice("this llama-cpp-python was built without a GPU backend: running on the CPU")
             layers = 0
         try:
-            weights = mtmd.Weights(path, gpu_layers=layers, on_progress=report)
+            weights = load(gpu_layers=layers)
         except ModelError:
             if self._options.stop.is_set():
                 raise KeyboardInterrupt from None
             if layers == 0:
                 raise
             self._options.on_notice("the GPU could not take the model: running on the CPU")
-            weights = mtmd.Weights(path, gpu_layers=0, on_progress=report)
+            weights = load(gpu_layers=0)
         self._close.callback(weights.close)
+        if not fits and weights.device == "CPU":
+            self._options.on_notice(
+                f"the weights ({n_bytes / 1e9:.1f} GB) do not fit the memory that is free ({free / 1e9:.1f} GB): "
+                "they stay in the file and are read again and again, which is slow"
+            )
         return weights
 
-    def _make_template(self, weights: mtmd.Weights) -> Template:
-        chatml = len(weights.tokenize("<|im_end|>", add_special=False)) == 1
-        return Template(
-            weights.chat_template(),
+    def _make_prompts(self, weights: mtmd.Weights, on_notice: Callable[[str], None] = _silent) -> Prompts:
+        """What makes prompts for these weights; `on_notice` is told where the template is not their own."""
+        chosen = self._options.template or forms.choose(weights.chat_template(), weights.is_token)
+        if chosen.why:
+            on_notice(
+                f"`{self._name}` carries no chat template: it is asked in the form `{chosen.name}`, since {chosen.why}"
+                " (--template chooses another)"
+            )
+        template = Template(
+            chosen.source,
             bos=weights.special("bos"),
             eos=weights.special("eos"),
             adds_bos=weights.add_bos,
             is_special=weights.has_control,
-            chatml=chatml,
             media_newline=self._options.media_newline,
             kwargs=self._options.template_kwargs,
+            stop=chosen.stop,
+            name=chosen.name,
         )
+        return Prompts(template, on_notice)

@@ -18,7 +18,7 @@ from mmcli.engine.many import Many, Request, bearable
 from mmcli.engine.messages import Answer, First, Message, OnProgress, Origin, Piece, Sampling, Usage
 from mmcli.engine.placement import placement
 from mmcli.engine.template import Prompt
-from mmcli.errors import MmcliError
+from mmcli.errors import MmcliError, ResourceError
 from mmcli.media.types import Audio, Image
 
 ROOM_FOR_WORDS = 256  # tokens of the question that a context has room for when it is prepared without them
@@ -84,6 +84,11 @@ class LocalEngine:
         return self._model.n_encodes
 
     @property
+    def repacked(self) -> int:
+        """Bytes of weights that are in memory once more, in the order this CPU computes fastest with."""
+        return self._model.weights.repacked
+
+    @property
     def _projector(self) -> mtmd.Projector | None:
         return self._model.projector
 
@@ -112,22 +117,31 @@ class LocalEngine:
         with ExitStack() as close:
             close.enter_context(placement.computing())
             # 1 render the template: text, with a medium between each two segments
-            prompt = self._model.template.render(messages, think=sampling.think)
+            prompt = self._model.prompts.render(messages, think=sampling.think)
             voice = Voice(self._weights, prompt, sampling, _seed(sampling), usage)
             close.callback(voice.close)
-            # 2 tokenize, 3 make room, 4 reuse what is there
-            current = self._begun(prompt, media, usage, close, sampling.max_tokens, least)
             ids = [medium.id for medium in media]
-            self._book.add(prompt, ids, current.cells, answer=None)
-            usage.prompt_tokens, usage.reused_tokens = current.n_tokens, self._cache.n_tokens
-            self._explain(prompt, current)
-            # 5 prefill the rest
             report = on_progress or _unreported
-            ready = self._cache.prefill(current, self._projector, usage, report, self._stop.is_set)
+            while True:
+                # 2 tokenize, 3 make room, 4 reuse what is there
+                current = self._begun(prompt, media, usage, close, sampling.max_tokens, least)
+                self._book.add(prompt, ids, current.cells, answer=None)
+                usage.prompt_tokens, usage.reused_tokens = current.n_tokens, self._cache.n_tokens
+                self._explain(prompt, current)
+                # 5 prefill the rest
+                try:
+                    ready = self._cache.prefill(current, self._projector, usage, report, self._stop.is_set)
+                    break
+                except ResourceError:
+                    if not current.restored:
+                        raise
+                    # What was on disk does not fit, and is gone from there now: compute it.
+                    self._book = Book(self._opens_apart)
             usage.n_encodes = self.n_encodes - encoded
             # 6 decode
             if ready:
                 yield from decode(self._cache, voice, usage, self._stop.is_set)
+                self._cache.forget_behind(len(current.cells) + len(voice.tokens))  # half a character
                 self._book.add(prompt, ids, [*current.cells, *voice.tokens], answer=self._text(voice.tokens))
             self._stop.clear()
         n_ctx, n_past = self._cache.context.n_ctx, self._cache.n_tokens
@@ -156,7 +170,7 @@ class LocalEngine:
         usage = Usage()
         with ExitStack() as close:
             close.enter_context(placement.computing())
-            prompt = self._model.template.render(messages, think=sampling.think)
+            prompt = self._model.prompts.render(messages, think=sampling.think, ahead=True)
             current = self._begun(prompt, media, usage, close, sampling.max_tokens + ROOM_FOR_WORDS, 1)
             fresh = range(current.reused, current.after_media)
             end = current.after_media
@@ -250,7 +264,7 @@ class LocalEngine:
         request = Request(index, messages, seed=_seed(sampling))
         media = [medium for message in messages for medium in message.media]
         try:
-            request.prompt = self._model.template.render(messages, think=sampling.think)
+            request.prompt = self._model.prompts.render(messages, think=sampling.think)
             request.plan = self._tokenize(request.prompt, media, None, request.usage, request.close, cores.encoder)
             if cores.encoder and self._projector is not None:
                 for place, chunk in request.plan.chunks.items():
@@ -258,7 +272,7 @@ class LocalEngine:
                         request.embeddings[place] = self._projector.encode_apart(chunk)
                     request.usage.n_encodes += 1
         except MmcliError as error:
-            request.error = error
+            request.error = error.released()
         else:
             self._explain(request.prompt, request.plan)
         return request
@@ -279,6 +293,7 @@ class LocalEngine:
             n_ctx=n_ctx,
             n_past=n_past,
             seed=voice.seed,
+            stopped_by=voice.stopped_by,
         )
 
     def _tokenize(
@@ -301,14 +316,14 @@ class LocalEngine:
         else:
             projector = self._model.ready_projector(media, usage, threads or self._threads)
             with usage.timed("tokenize"):
-                chunks = projector.tokenize(prompt.segments, media, add_special=not beginning)
+                chunks = projector.tokenize(prompt.segments, media)
                 close.callback(chunks.close)
-                rest = plan.from_chunks(chunks, prompt, media, self._weights, key, first)
+                rest = plan.from_chunks(chunks, prompt, media, self._weights, key, first, is_start=not beginning)
         return rest.after(beginning.cells) if beginning else rest
 
     def _opens_apart(self, text: str) -> bool:
         """Whether a control token stands at the beginning of this text."""
-        tokens = self._weights.tokenize(text, add_special=False)
+        tokens = self._weights.tokenize(text)
         return bool(tokens) and not self._weights.piece(tokens[0])
 
     def _text(self, tokens: Sequence[int]) -> str:

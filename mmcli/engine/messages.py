@@ -116,6 +116,7 @@ class Answer:
     n_ctx: int
     n_past: int  # tokens of n_ctx that are filled
     seed: int
+    stopped_by: str = ""  # the stop text that ended it, if one did
 
 
 @dataclass(frozen=True)

@@ -8,20 +8,23 @@ from __future__ import annotations
 
 import ctypes
 import os
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mmcli.engine import machine
 from mmcli.engine.library import log, native
 from mmcli.engine.placement import placement
-from mmcli.engine.template import Run, Segment
+from mmcli.engine.template import Segment
 from mmcli.errors import ModelError, ResourceError
 
 if TYPE_CHECKING:
     from mmcli.media.types import Audio, Image
 
 GGML_TYPE_F16 = 1
+RELEASE_STEP = 4  # percent of the weights, after which the file's part of them is released
 ALL_LAYERS = 999  # more than any model has: everything that can go to the GPU does
 
 
@@ -29,15 +32,38 @@ class Weights:
     """The language model's GGUF, loaded."""
 
     def __init__(
-        self, path: Path, *, gpu_layers: int, on_progress: Callable[[int, int], bool], header_only: bool = False
+        self,
+        path: Path,
+        *,
+        gpu_layers: int,
+        on_progress: Callable[[int, int], bool],
+        header_only: bool = False,
+        repack: bool = True,
+        release: Sequence[Path] = (),
     ) -> None:
-        """`on_progress(percent, 100)` may return False to give up; ModelError then, and where the file is no good."""
+        """`on_progress(percent, 100)` may return False to give up; ModelError then, and where the file is no good.
+
+        `repack`: keep most weights in memory once more, in the order that this CPU computes fastest with; otherwise
+        all stay in the file, which the system reads when they are needed. `release`: files of which nothing stays
+        mapped that was read for that, which halves the peak and costs a tenth of the loading time.
+        """
         llama, _ = native()
         params = llama.llama_model_default_params()
         params.n_gpu_layers = gpu_layers
+        params.use_extra_bufts = repack
         if header_only:
             params.no_alloc, params.load_mode = True, llama.LLAMA_LOAD_MODE_NONE
-        callback = llama.llama_progress_callback(lambda fraction, user_data: on_progress(round(fraction * 100), 100))
+        released = 0
+
+        def report(fraction: float, user_data: Any) -> bool:
+            nonlocal released
+            percent = round(fraction * 100)
+            if release and percent >= min(100, released + RELEASE_STEP):
+                released = percent
+                machine.release_mapped(release)
+            return on_progress(percent, 100)
+
+        callback = llama.llama_progress_callback(report)
         params.progress_callback = callback
         first_line = len(log.lines)
         self.handle = llama.llama_model_load_from_file(os.fsencode(path), params)
@@ -47,9 +73,13 @@ class Weights:
                 hint="fetch the file again if it is cut short; update llama-cpp-python if the model is newer than it",
             )
         self.device = _device(log.lines[first_line:], gpu_layers)
+        self.repacked = _repacked(log.lines[first_line:])
         self.vocab = llama.llama_model_get_vocab(self.handle)
         self.n_ctx_train: int = llama.llama_model_n_ctx_train(self.handle)
         self.add_bos: bool = llama.llama_vocab_get_add_bos(self.vocab)
+        # What stands before every prompt. The tokenizer's own way of adding it may also put an end behind (add_eos).
+        bos = llama.llama_vocab_bos(self.vocab)
+        self.begin: tuple[int, ...] = (bos,) if self.add_bos and bos >= 0 else ()
 
     @classmethod
     def header(cls, path: Path) -> Weights:
@@ -80,28 +110,32 @@ class Weights:
         token = llama.llama_vocab_bos(self.vocab) if which == "bos" else llama.llama_vocab_eos(self.vocab)
         return "" if token < 0 else self.piece(token, special=True).decode("utf-8", "replace")
 
-    def tokenize_runs(self, segment: Segment, *, add_special: bool = False) -> list[int]:
+    def tokenize_runs(self, segment: Segment) -> list[int]:
         """Token ids of a segment, run by run, as libmtmd does it."""
         tokens: list[int] = []
-        for i, (text, special) in enumerate(segment or (Run(""),)):
-            tokens += self.tokenize(text, add_special=add_special and i == 0, special=special)
+        for text, special in segment:
+            tokens += self.tokenize(text, special=special)
         return tokens
+
+    def is_token(self, text: str) -> bool:
+        """Whether the vocabulary has `text` as one token."""
+        return len(self.tokenize(text)) == 1
 
     def has_control(self, text: str) -> bool:
         """Whether a control token, such as the end of a turn, would be found in `text`."""
         llama, _ = native()
-        tokens = set(self.tokenize(text, add_special=False))
+        tokens = set(self.tokenize(text))
         return any(llama.llama_vocab_is_control(self.vocab, token) for token in tokens)
 
-    def tokenize(self, text: str, *, add_special: bool, special: bool = True) -> list[int]:
-        """Token ids of `text`; with `special`, special tokens in it are recognised."""
+    def tokenize(self, text: str, *, add_special: bool = False, special: bool = True) -> list[int]:
+        """Token ids of `text`; with `special`, special tokens in it are recognised; `add_special`: behind `begin`."""
         llama, _ = native()
         data = text.encode("utf-8", "replace")
         room = len(data) + 8
         buffer = (llama.llama_token * room)()
-        count = llama.llama_tokenize(self.vocab, data, len(data), buffer, room, add_special, special)
+        count = llama.llama_tokenize(self.vocab, data, len(data), buffer, room, False, special)
         assert count >= 0, f"{len(data)} bytes made more than {room} tokens"
-        return list(buffer[:count])
+        return [*(self.begin if add_special else ()), *buffer[:count]]
 
     def piece(self, token: int, *, special: bool = False) -> bytes:
         """The bytes of one token, perhaps half a character; control tokens are empty unless `special`."""
@@ -142,6 +176,12 @@ def _device(lines: Sequence[str], gpu_layers: int) -> str:
     return "CPU"
 
 
+def _repacked(lines: Sequence[str]) -> int:
+    """Bytes of weights that are in memory once more, in this CPU's order, as the load log says."""
+    sizes = [re.search(r"CPU_REPACK model buffer size = +([\d.]+) MiB", line) for line in lines]
+    return max((round(float(size[1]) * 2**20) for size in sizes if size), default=0)
+
+
 class Projector:
     """The mmproj GGUF, loaded: encodes media into embeddings for one set of weights."""
 
@@ -171,8 +211,8 @@ class Projector:
     def close(self) -> None:
         native()[1].mtmd_free(self.handle)
 
-    def tokenize(self, segments: Sequence[Segment], media: Sequence[Image | Audio], *, add_special: bool) -> Chunks:
-        """Turn a prompt, split at its markers, into chunks; `len(segments) == len(media) + 1`.
+    def tokenize(self, segments: Sequence[Segment], media: Sequence[Image | Audio]) -> Chunks:
+        """Turn a prompt, split at its markers, into chunks; `len(segments) == len(media) + 1`. No BOS is added.
 
         The text is never searched for markers, so nothing a person writes can pass for a medium.
         """
@@ -191,7 +231,7 @@ class Projector:
                     parts.append(mtmd.mtmd_input_part(text=None, bitmap=bitmaps[i]))
             pointers = (ctypes.POINTER(mtmd.mtmd_input_part) * len(parts))(*map(ctypes.pointer, parts))
             chunks = Chunks()
-            status = mtmd.mtmd_tokenize_from_parts(self.handle, chunks.handle, pointers, len(parts), add_special)
+            status = mtmd.mtmd_tokenize_from_parts(self.handle, chunks.handle, pointers, len(parts), False)
         if status != 0:
             chunks.close()
             raise ModelError(

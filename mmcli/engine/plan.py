@@ -84,7 +84,7 @@ class Plan:
 
 def from_text(prompt: Prompt, weights: mtmd.Weights, *, is_start: bool = True) -> Plan:
     """A prompt without media, or (unless `is_start`) the end of one, needs no projector."""
-    return Plan(list(weights.tokenize_runs(prompt.segments[0], add_special=is_start)))
+    return Plan([*(weights.begin if is_start else ()), *weights.tokenize_runs(prompt.segments[0])])
 
 
 def from_record(record: kv.Record, prompt: Prompt, weights: mtmd.Weights, key: str) -> Plan:
@@ -100,12 +100,14 @@ def from_chunks(
     weights: mtmd.Weights,
     key: str | None,
     first: int = 0,
+    *,
+    is_start: bool = True,
 ) -> Plan:
     """What libmtmd made of the prompt; ModelError unless it holds every medium once and in order.
 
-    `first` is the first medium's place in the conversation, where the prompt is only the end of one.
+    `first` is the first medium's place in the conversation, where the prompt is only the end of one (`is_start` False).
     """
-    plan = Plan(key=key)
+    plan = Plan(cells=list(weights.begin) if is_start else [], key=key)
     for chunk in chunks:
         if chunk.kind == "text":
             plan.cells += chunk.tokens
@@ -139,7 +141,7 @@ def seen(
     index = -1
     for medium in media:
         if isinstance(medium, Text):
-            count = len(weights.tokenize(medium.rendered, add_special=False))
+            count = len(weights.tokenize(medium.rendered, special=not weights.has_control(medium.rendered)))
             out.append(Seen(medium.receipt, medium.receipt.sha256, count, count, "text"))
             continue
         index += 1

@@ -2,5 +2,6 @@
 
 from mmcli.health.checkup import examine, examine_model
 from mmcli.health.findings import Finding, Level, status
+from mmcli.health.own_build import remake, undo
 
-__all__ = ["Finding", "Level", "examine", "examine_model", "status"]
+__all__ = ["Finding", "Level", "examine", "examine_model", "remake", "status", "undo"]

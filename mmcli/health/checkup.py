@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from mmcli import __version__, models
 from mmcli.errors import MmcliError, ModelError
-from mmcli.health import child, kept, native, sounds, surroundings
+from mmcli.health import child, kept, native, own_build, sounds, surroundings
 from mmcli.health.findings import Finding
 from mmcli.health.sight import BLIND, Request
 from mmcli.models import gguf
+from mmcli.models.sizes import GB
 
 if TYPE_CHECKING:
     from mmcli.health.canary import Kind
@@ -52,6 +53,7 @@ def examine(
         yield native.computes(starter, probe.merged())
         yield native.processor(probe.merged(), computes=starter.crash is None)
         yield from native.gpus(probe.merged())
+    yield from own_build.examine()
     # what is around it
     yield surroundings.memory()
     yield from surroundings.disks()
@@ -108,6 +110,8 @@ def judge(name: str, shown: child.Ended, seed: int) -> Iterator[Finding]:
             "run `mmcli doctor` without a model: if that is well, fetch these files again or try another quantization",
         )
     else:
+        if "memory" in told:
+            yield _memory(told["memory"])
         sees = bool(items) and all(item["passed"] for item in items if item["essential"])
         again = f"(`--seed {seed}` draws this card again)"
         facts = {"name": name, "seed": seed, "sees": sees}
@@ -116,6 +120,16 @@ def judge(name: str, shown: child.Ended, seed: int) -> Iterator[Finding]:
         else:
             message = f"`{name}` does not see what it is shown {again}"
             yield Finding("model", "problem", message, "do not trust what it says about pictures until it does", facts)
+
+
+def _memory(told: dict[str, int]) -> Finding:
+    """What the model took, and what of that is weights in another order than in the file."""
+    message = f"it took {told['peak'] / GB:.1f} GB at most"
+    if told["repacked"]:
+        message += (
+            f", with {told['repacked'] / GB:.1f} GB of weights copied into the order this CPU computes fastest in"
+        )
+    return Finding("model memory", "ok", message, facts=told)
 
 
 def _about(item: dict[str, Any], seed: int) -> Finding:

@@ -10,7 +10,7 @@ import sys
 import sysconfig
 import tempfile
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -51,14 +51,25 @@ def program(module: str, *arguments: str) -> list[str]:
 
 
 def run(
-    command: Sequence[str], *, seconds: float = 120, on_fact: Callable[[dict[str, Any]], None] | None = None
+    command: Sequence[str],
+    *,
+    seconds: float = 120,
+    on_fact: Callable[[dict[str, Any]], None] | None = None,
+    environment: Mapping[str, str] | None = None,
 ) -> Ended:
-    """Run `command` to its end, at most `seconds` long; every line of JSON on its stdout is a fact."""
+    """Run `command` to its end, at most `seconds` long; every line of JSON on its stdout is a fact.
+
+    `environment`: variables beside this process's own.
+    """
     facts: list[dict[str, Any]] = []
     late = threading.Event()
     with tempfile.TemporaryFile() as stderr:
         with subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=stderr, env=_environment()
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            env=_environment() | dict(environment or {}),
         ) as child:
 
             def give_up() -> None:

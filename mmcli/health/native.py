@@ -30,7 +30,7 @@ def build(probe: Ended) -> Finding:
     if "error" in told:
         hint = told.get("hint") or INSTALL
         if told.get("lacking"):
-            hint = f"build it for any CPU: {rebuild.advice(rebuild.SAFE)}"
+            hint = f"build it for any CPU: {rebuild.advice(rebuild.command())}"
         return Finding(check, "problem", told["error"], hint, told)
     if not is_loaded(probe):
         return Finding(
@@ -39,7 +39,7 @@ def build(probe: Ended) -> Finding:
             f"loading llama.cpp ended its process by {probe.sentence()}"
             if probe.crash
             else "llama.cpp loads, but tells nothing about itself",
-            f"build it for any CPU: {rebuild.advice(rebuild.SAFE)}",
+            f"build it for any CPU: {rebuild.advice(rebuild.command())}",
             told | {"crash": probe.crash},
         )
     features = " ".join(cpu.used(told["system"])) or "no CPU features told"
@@ -55,14 +55,14 @@ def computes(starter: Ended, told: dict[str, Any]) -> Finding:
     items = [fact["item"] for fact in starter.facts if "item" in fact]
     facts = {"crash": starter.crash, "items": items}
     if starter.crash is not None:
-        flags, why = rebuild.SAFE, "build it for any CPU"
+        why, command = "build it for any CPU", rebuild.command()
         if cpu.is_risky(cpu.used(told["system"]), told.get("compiler")):
-            flags, why = rebuild.FAST_GCC, "GCC 12 compiles AMX wrongly unless it is told to keep all stores"
+            why, command = "GCC before 14 compiles AMX wrongly unless it is told to keep all stores", rebuild.BETTER
         return Finding(
             check,
             "problem",
             f"the built-in starter model ended its process by {starter.sentence()}",
-            f"{why}: {rebuild.advice(flags)}",
+            f"{why}: {rebuild.advice(command)}",
             facts,
         )
     if error := starter.merged().get("error"):
@@ -74,7 +74,7 @@ def computes(starter: Ended, told: dict[str, Any]) -> Finding:
             check,
             "problem",
             f"this build computes wrongly: shown a drawn card, the built-in starter model answers {told_wrong}",
-            f"build it for any CPU: {rebuild.advice(rebuild.SAFE)}",
+            f"build it for any CPU: {rebuild.advice(rebuild.command())}",
             facts,
         )
     return Finding(
@@ -93,7 +93,7 @@ def processor(told: dict[str, Any], *, computes: bool, here: cpu.Cpu | None = No
             check,
             "warning" if computes else "problem",
             f"the build uses {', '.join(missing)}, which this CPU ({here.name}) does not have: it can crash",
-            f"build it for any CPU: {rebuild.advice(rebuild.SAFE)}",
+            f"build it for any CPU: {rebuild.advice(rebuild.command())}",
             facts,
         )
     if unused:
@@ -101,11 +101,11 @@ def processor(told: dict[str, Any], *, computes: bool, here: cpu.Cpu | None = No
             check,
             "warning",
             f"{here.name} has {', '.join(unused)}, which this build leaves unused: {cpu.WORTH[unused[0]]}",
-            f"build it for this machine: {rebuild.advice(rebuild.native())}",
+            f"build it for this machine: {rebuild.advice(rebuild.BETTER)}",
             facts,
         )
     if cpu.is_risky(build, told.get("compiler")) and computes:
-        message = f"{here.name}: AMX compiled by GCC 12, which is often wrong, computes rightly here"
+        message = f"{here.name}: AMX compiled by {told.get('compiler')}, which is often wrong, computes rightly here"
         return Finding(check, "ok", message, facts=facts)
     if not here.flags:
         return Finding(check, "ok", f"{here.name}: what it can do cannot be told on this system", facts=facts)
@@ -123,7 +123,7 @@ def gpus(told: dict[str, Any]) -> Iterator[Finding]:
     if seen:
         return
     backends = [name for name in told.get("backends", []) if name not in ("blas", "rpc")]
-    kind, flags = _gpu_here()
+    kind = gpu_here()
     facts = {"backends": backends, "seen": kind}
     if backends:
         yield Finding(
@@ -138,19 +138,17 @@ def gpus(told: dict[str, Any]) -> Iterator[Finding]:
             check,
             "warning",
             f"this machine has an {kind} GPU, but llama.cpp was built without one: models run on the CPU",
-            f"build it for the GPU: {rebuild.advice(flags)}",
+            f"build it for the GPU: {rebuild.advice(rebuild.BETTER)}",
             facts,
         )
     else:
         yield Finding(check, "ok", "none found: models run on the CPU", facts=facts)
 
 
-def _gpu_here() -> tuple[str | None, str]:
-    """The maker of a GPU that the system shows, and CMake's flags for it."""
+def gpu_here() -> str | None:
+    """The maker of a GPU that the system shows."""
     if Path("/proc/driver/nvidia/version").exists() or shutil.which("nvidia-smi"):
-        return "NVIDIA", f"-DGGML_CUDA=on {rebuild.native()}".strip()
+        return "NVIDIA"
     if Path("/dev/kfd").exists():
-        return "AMD", f"-DGGML_HIP=on {rebuild.native()}".strip()
-    if cpu.this().name.startswith("Apple"):
-        return "Apple", "-DGGML_METAL=on"
-    return None, ""
+        return "AMD"
+    return "Apple" if cpu.this().name.startswith("Apple") else None

@@ -1,4 +1,4 @@
-"""The exact command that builds llama.cpp anew for this machine. Knows environments and CMake's flags."""
+"""What to do about a llama.cpp that does not work, or could be better. Knows environments and installers' commands."""
 
 from __future__ import annotations
 
@@ -7,26 +7,16 @@ import importlib.util
 import os
 import shlex
 import sys
-from pathlib import Path
 
-import mmcli
 from mmcli.health import cpu
+from mmcli.health.variants import SAFE
 
 PACKAGE = "llama-cpp-python"
-SAFE = "-DGGML_NATIVE=OFF"
-FAST_GCC = "-DCMAKE_C_FLAGS=-fno-dse -DCMAKE_CXX_FLAGS=-fno-dse"  # GCC 12 drops stores that AMX needs
+BETTER = "mmcli doctor --rebuild"  # where the installed one works
 
 
-def native() -> str:
-    """CMake's flags for a build for exactly this CPU."""
-    return FAST_GCC if cpu.compiler_here() == "gcc" and cpu.this().has("AVX2") else ""
-
-
-def command(flags: str, clone: Path = Path(mmcli.__file__).parents[1], prefix: Path = Path(sys.prefix)) -> str:
-    """What to type to have llama.cpp built with these flags: takes about 5 minutes on 2 cores."""
-    if flags != SAFE and _is_clone(clone, prefix):  # a clone asks for the safe build already
-        file = shlex.quote(str(clone / "pyproject.toml"))
-        return f"sed -i.bak 's/{SAFE}/{flags}/' {file} && uv run --directory {shlex.quote(str(clone))} mmcli --version"
+def command(flags: str = SAFE) -> str:
+    """What to type to have llama.cpp installed anew with these flags: takes about 5 minutes on 2 cores."""
     wanted = f"{PACKAGE}=={_version()}" if _version() else PACKAGE
     python = shlex.quote(sys.executable) if os.name != "nt" else f'& "{sys.executable}"'
     if importlib.util.find_spec("pip") is not None:
@@ -39,21 +29,11 @@ def command(flags: str, clone: Path = Path(mmcli.__file__).parents[1], prefix: P
     return f'CMAKE_ARGS="{flags}" {install}'
 
 
-def _is_clone(clone: Path, prefix: Path) -> bool:
-    """Whether we run in a clone's own environment, whose pyproject.toml asks for the safe build."""
-    if prefix.parent != clone:
-        return False
-    try:
-        return SAFE in (clone / "pyproject.toml").read_text("utf-8")
-    except OSError:
-        return False
-
-
-def advice(flags: str) -> str:
+def advice(command: str) -> str:
     """The command, after that for a compiler where there is none."""
-    if cpu.compiler_here() is not None:
-        return command(flags)
-    return f"install a C++ compiler (Debian, Ubuntu: apt install build-essential), then: {command(flags)}"
+    if cpu.has_compiler():
+        return command
+    return f"install a C++ compiler (Debian, Ubuntu: apt install build-essential), then: {command}"
 
 
 def _version() -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mmcli import engine, media
+from mmcli.engine import machine
 from mmcli.engine.loaded import Options
 from mmcli.engine.local import LocalEngine
 from mmcli.engine.probe import tell
@@ -64,6 +65,7 @@ def main() -> None:
         ) as ready:
             for item in look(ready, canary.draw(request.kind, request.seed), _report):
                 tell({"item": asdict(item)})
+            tell({"memory": {"peak": machine.peak_memory(), "repacked": ready.repacked}})
     except MmcliError as error:
         tell({"error": error.message, "hint": error.hint, "status": error.status})
 

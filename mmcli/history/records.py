@@ -1,20 +1,19 @@
 """What the history holds, as data: talks, turns, and what was shown in them. Knows JSON; knows no database.
 
-Times are seconds since 1970, UTC.
+Times are seconds since 1970, UTC; NaN where the file no longer tells.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
-from mmcli.engine.messages import Answer, FinishReason, Seen, Usage
+from mmcli import schema
+from mmcli.engine.messages import Answer, FinishReason
 from mmcli.media.types import Receipt
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -61,6 +60,7 @@ class Talk:
     changed: float
     turns: tuple[Turn, ...]  # in order; those taken back are among them
     n_left_out: int = 0  # of the oldest answered turns: the context was full, and the model got their words no more
+    damage: tuple[str, ...] = ()  # what of it cannot be read, a clause each; the rest is as it was
 
     @property
     def live(self) -> tuple[Turn, ...]:
@@ -80,6 +80,7 @@ class Summary:
     n_turns: int  # without those taken back
     n_media: int
     title: str  # its first question
+    damage: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -91,14 +92,16 @@ class Hit:
     question: str
     said: str
     is_taken_back: bool
+    damage: tuple[str, ...] = ()
 
 
 def pack_receipt(receipt: Receipt) -> str:
     return json.dumps(dataclasses.asdict(receipt))
 
 
-def unpack_receipt(document: str) -> Receipt:
-    return _receipt(json.loads(document))
+def unpack_receipt(document: Any) -> Receipt:
+    """`schema.Unreadable` where it is none."""
+    return schema.made(Receipt, schema.parse(document))
 
 
 def pack_answer(answer: Answer) -> str:
@@ -109,22 +112,6 @@ def pack_answer(answer: Answer) -> str:
     return json.dumps(facts)
 
 
-def unpack_answer(document: str, text: str, reasoning: str, finish_reason: FinishReason) -> Answer:
-    facts = json.loads(document)
-    facts["seen"] = tuple(_made(Seen, seen | {"receipt": _receipt(seen["receipt"])}) for seen in facts["seen"])
-    facts["usage"] = _made(Usage, facts["usage"])
-    return _made(Answer, facts | {"text": text, "reasoning": reasoning, "finish_reason": finish_reason})
-
-
-def _receipt(facts: Mapping[str, Any]) -> Receipt:
-    return _made(Receipt, {name: _tuple(value) for name, value in facts.items()})
-
-
-def _tuple(value: Any) -> Any:
-    return tuple(value) if isinstance(value, Sequence) and not isinstance(value, str) else value
-
-
-def _made(kind: type[T], facts: Mapping[str, Any]) -> T:
-    """A dataclass from what was stored of it; fields that this version does not know are left out."""
-    known = {field.name for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
-    return kind(**{name: value for name, value in facts.items() if name in known})
+def unpack_answer(document: Any, text: str, reasoning: str, finish_reason: FinishReason) -> Answer:
+    """`schema.Unreadable` where it is none."""
+    return schema.made(Answer, schema.parse(document), text=text, reasoning=reasoning, finish_reason=finish_reason)

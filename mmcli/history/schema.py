@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from mmcli import files, schema
 from mmcli.errors import InputError, MmcliError, ResourceError
 
 APPLICATION_ID = 0x6D6D6869  # "mmhi": says whose file this is
@@ -89,6 +90,7 @@ def connect(path: Path | None) -> sqlite3.Connection:
         )
     try:
         with told(path):
+            connection.text_factory = schema.text
             _check(connection, path)
             connection.execute("PRAGMA foreign_keys = ON")
             connection.execute("PRAGMA secure_delete = ON")  # what is deleted is overwritten too
@@ -136,7 +138,7 @@ def damaged(path: Path | None, reason: str) -> InputError:
 def _prepare(path: Path) -> None:
     """A file and a folder that nobody else can read; SQLite gives its companions the mode of the file."""
     with told(path):
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        files.private_folder(path.parent)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         try:
             if hasattr(os, "fchmod") and os.fstat(descriptor).st_mode & 0o077:

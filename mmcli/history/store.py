@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import secrets
 import sqlite3
 import threading
@@ -19,22 +20,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from mmcli import config
+from mmcli import config, files
 from mmcli.engine.messages import Answer, Sampling
 from mmcli.errors import InputError
-from mmcli.history import schema, words
-from mmcli.history.records import (
-    Hit,
-    Shown,
-    Summary,
-    Talk,
-    Turn,
-    pack_answer,
-    pack_receipt,
-    unpack_answer,
-    unpack_receipt,
-)
+from mmcli.history import rows, schema, words
+from mmcli.history.records import Hit, Summary, Talk, pack_answer, pack_receipt, unpack_receipt
 from mmcli.media.types import Medium, Receipt, Text
+from mmcli.schema import Unreadable
 
 FIRST, REST = "23456789", "23456789abcdefghjkmnpqrstvwxyz"  # no character that is taken for another
 ID_LENGTH = 6
@@ -224,35 +216,38 @@ class Store:
                     raise InputError("there is no talk in the history yet", hint="`mmcli history` lists them")
                 return str(row[0])
             wanted = name.lower()
-            rows = database.execute(
+            found = database.execute(
                 "SELECT id FROM talks WHERE substr(id, 1, ?) = ? ORDER BY changed DESC LIMIT 5", (len(wanted), wanted)
             ).fetchall()
-        if len(rows) == 1 and wanted:
-            return str(rows[0][0])
-        if not rows or not wanted:
+        if len(found) == 1 and wanted:
+            return str(found[0][0])
+        if not found or not wanted:
             raise InputError(f"there is no talk `{name}` in the history", hint="`mmcli history` lists them")
-        raise InputError(f"`{name}` begins the ids of several talks: {', '.join(f'`{row[0]}`' for row in rows)}")
+        raise InputError(f"`{name}` begins the ids of several talks: {', '.join(f'`{row[0]}`' for row in found)}")
 
-    def load(self, name: str | None = None) -> Talk:
-        """The talk whose id begins with `name`, or the last one, with all its turns."""
+    def load(self, name: str | None = None, *, damaged: bool = False) -> Talk:
+        """The talk whose id begins with `name`, or the last one, with all its turns.
+
+        InputError where some of it cannot be read; with `damaged`, the talk's `damage` says so instead.
+        """
         talk = self.find(name)
         with self._reading() as database:
-            kind, model, mmproj, system, started, changed, left_out = database.execute(
-                "SELECT kind, model, mmproj, system, started, changed, left_out FROM talks WHERE id = ?", (talk,)
-            ).fetchone()
-            rows = database.execute(
-                "SELECT id, asked, model, system, question, answer, reasoning, finish_reason, error, facts, sampling,"
-                " taken_back IS NOT NULL, heard_by FROM turns WHERE talk = ? ORDER BY id",
-                (talk,),
-            ).fetchall()
-            turns = tuple(self._turn(turn) for turn in rows)
-            return Talk(talk, kind, model, mmproj, system, started, changed, turns, left_out)
+            row = database.execute(f"SELECT {rows.TALK} FROM talks WHERE id = ?", (talk,)).fetchone()
+            turns = database.execute(f"SELECT {rows.TURN} FROM turns WHERE talk = ? ORDER BY id", (talk,)).fetchall()
+            media = f"SELECT {rows.MEDIUM} FROM media WHERE turn = ? ORDER BY place"
+            found = rows.talk(talk, row, [(turn, database.execute(media, turn[:1]).fetchall()) for turn in turns])
+        if found.damage and not damaged:
+            raise InputError(
+                f"talk `{talk}` is damaged: {'; '.join(found.damage)}",
+                hint=f"`mmcli history show {talk}` shows the rest",
+            )
+        return found
 
     def talks(self, limit: int | None = None) -> list[Summary]:
         """All talks, the last one first."""
         with self._reading() as database:
-            rows = database.execute(LIST, (-1 if limit is None else limit,)).fetchall()
-        return [Summary(*row) for row in rows]
+            found = database.execute(LIST, (-1 if limit is None else limit,)).fetchall()
+        return [rows.summary(row) for row in found]
 
     def search(self, text: str, limit: int | None = None) -> list[Hit]:
         """Turns whose question, answer or media names have all of these words (or longer ones), the last first."""
@@ -260,25 +255,30 @@ class Store:
         if query is None:
             return []
         with self._reading() as database:
-            rows = database.execute(
+            found = database.execute(
                 "SELECT talk, asked, question, answer, taken_back IS NOT NULL FROM turns"
                 " WHERE id IN (SELECT rowid FROM words WHERE words MATCH ?) ORDER BY id DESC LIMIT ?",
                 (query, -1 if limit is None else limit),
             ).fetchall()
-        return [Hit(talk, asked, question, said, bool(taken)) for talk, asked, question, said, taken in rows]
+        return [rows.hit(row) for row in found]
 
     def older_than(self, seconds: float) -> list[str]:
         """The talks in which nothing was said for so long."""
         with self._reading() as database:
-            rows = database.execute(
+            found = database.execute(
                 "SELECT id FROM talks WHERE changed < ? ORDER BY changed", (time.time() - seconds,)
             ).fetchall()
-        return [str(row[0]) for row in rows]
+        return [str(row[0]) for row in found]
 
     def kept(self, sha256: str) -> Path | None:
         """Where the kept copy of a medium lies, if there is one."""
-        path = self._folder / "media" / sha256
-        return path if path.is_file() else None
+        path = self._copy(sha256)
+        return path if path is not None and path.is_file() else None
+
+    def _copy(self, sha256: Any) -> Path | None:
+        """Where a copy would lie; None for what is no hash, in a damaged row."""
+        is_hash = isinstance(sha256, str) and re.fullmatch("[0-9a-f]{64}", sha256)
+        return self._folder / "media" / sha256 if is_hash else None
 
     # 3 · forgetting it
 
@@ -293,8 +293,10 @@ class Store:
                 database.execute("DELETE FROM words WHERE rowid IN (SELECT id FROM turns WHERE talk = ?)", (talk,))
                 count += database.execute("DELETE FROM talks WHERE id = ?", (talk,)).rowcount
                 for (sha256,) in hashes:
-                    if not database.execute("SELECT 1 FROM media WHERE sha256 = ?", (sha256,)).fetchone():
-                        (self._folder / "media" / sha256).unlink(missing_ok=True)
+                    if database.execute("SELECT 1 FROM media WHERE sha256 = ?", (sha256,)).fetchone():
+                        continue
+                    if (copy := self._copy(sha256)) is not None:
+                        copy.unlink(missing_ok=True)
             database.execute("INSERT INTO words (words) VALUES ('optimize')")  # or the index keeps the deleted words
         with self._reading() as database:
             database.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # so does the log; where others read, it may wait
@@ -317,51 +319,23 @@ class Store:
         row = self._database.execute("SELECT question, answer FROM turns WHERE id = ?", (turn,)).fetchone()
         if row is None:  # deleted by another process meanwhile
             return
-        receipts = self._database.execute("SELECT receipt FROM media WHERE turn = ? ORDER BY place", (turn,))
-        names = [unpack_receipt(row[0]).source for row in receipts]
+        names = []
+        for (receipt,) in self._database.execute("SELECT receipt FROM media WHERE turn = ? ORDER BY place", (turn,)):
+            with contextlib.suppress(Unreadable):
+                names.append(unpack_receipt(receipt).source)
         text = _storable(words.indexed(row[0], *names, row[1]))
         self._database.execute("DELETE FROM words WHERE rowid = ?", (turn,))
         self._database.execute("INSERT INTO words (rowid, text) VALUES (?, ?)", (turn, text))
 
-    def _turn(self, row: Sequence[Any]) -> Turn:
-        number, asked, model, system, question, said, reasoning, reason, error, facts, sampling, taken, heard_by = row
-        shown = self._database.execute(
-            "SELECT receipt, path, url, media_id, text, dropped FROM media WHERE turn = ? ORDER BY place", (number,)
-        )
-        return Turn(
-            number=number,
-            asked=asked,
-            model=model,
-            system=system,
-            question=question,
-            shown=tuple(
-                Shown(unpack_receipt(receipt), _path(path), url, media_id, text, dropped is not None)
-                for receipt, path, url, media_id, text, dropped in shown
-            ),
-            said=said,
-            finish_reason=reason,
-            error=error,
-            answer=unpack_answer(facts, said, reasoning, reason) if facts else None,
-            sampling=json.loads(sampling) if sampling else None,
-            is_taken_back=bool(taken),
-            heard_by=heard_by,
-        )
-
     def _keep(self, sha256: str, data: bytes) -> None:
         """Store a medium once, under its hash; never half of it."""
         place = self._folder / "media"
-        place.mkdir(mode=0o700, parents=True, exist_ok=True)
+        files.private_folder(place)
         path = place / sha256
         if path.exists() and path.stat().st_size == len(data):
             return
         assert hashlib.sha256(data).hexdigest() == sha256, "bytes under another's hash"
-        scratch = place / f".{secrets.token_hex(8)}.tmp"
-        try:
-            with open(os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-                file.write(data)
-            os.replace(scratch, path)
-        finally:
-            scratch.unlink(missing_ok=True)
+        files.write(path, data, mode=0o600)
 
 
 def _ms(seconds: float) -> int:
@@ -393,10 +367,6 @@ def _origin(receipt: Receipt) -> tuple[str | bytes | None, str | None]:
     except UnicodeEncodeError:  # a name that is no valid UTF-8
         return os.fsencode(path), None
     return path, None
-
-
-def _path(stored: str | bytes | None) -> str | None:
-    return os.fsdecode(stored) if isinstance(stored, bytes) else stored
 
 
 def _storable(text: str | None) -> Any:

@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import io
 import re
+import struct
+import zlib
+from contextlib import suppress
 from typing import Any
 
 from PIL import ExifTags, IptcImagePlugin
@@ -17,6 +20,9 @@ from mmcli.media import images
 
 LONGEST = 100  # characters of one fact
 _PLACE = ((2, 92), (2, 90), (2, 95), (2, 101))  # IPTC: sublocation, city, province, country
+_PNG = b"\x89PNG\r\n\x1a\n"
+_CAPTION = (2, 120)  # IPTC: Caption-Abstract
+LONGEST_DESCRIPTION = 100_000  # characters
 
 
 def read(data: bytes) -> dict[str, str]:
@@ -36,6 +42,77 @@ def read(data: bytes) -> dict[str, str]:
             "camera": _quietly(_camera, exif),
         }
     return {name: value for name, value in found.items() if value}
+
+
+def descriptions(data: bytes) -> tuple[bytes | None, list[str]]:
+    """A picture's XMP packet, and what IPTC (Caption-Abstract) and EXIF (ImageDescription) say is to be seen.
+
+    A broken block gives nothing and no error.
+    """
+    with images.warnings_kept():
+        try:
+            if data[4:8] == b"ftyp":
+                images.know_heif()
+            picture = Pillow.open(io.BytesIO(_without_pixels(data)))
+            exif = picture.getexif()
+        except Exception:  # as above
+            return None, []
+        texts = []
+        for get, source in ((_caption, picture), (_description, exif)):
+            with suppress(Exception):  # tags of the wrong type
+                texts.append(get(source).replace("\0", " ").strip()[:LONGEST_DESCRIPTION])
+    packet = picture.info.get("xmp") or picture.info.get("XML:com.adobe.xmp")
+    if isinstance(packet, str):
+        packet = packet.encode("utf-8", "replace")
+    if not isinstance(packet, bytes):  # where Pillow does not look; a packet stands as it is in any format
+        start = data.find(b"<x:xmpmeta")
+        end = data.find(b"</x:xmpmeta>", start)
+        packet = data[start : end + len(b"</x:xmpmeta>")] if 0 <= start < end else None
+    return packet and packet.strip(b"\0"), [text for text in texts if text]
+
+
+def _without_pixels(data: bytes) -> bytes:
+    """A PNG's texts and EXIF with one pixel: they may stand behind the pixels, so that Pillow decodes those first."""
+    if not data.startswith(_PNG):
+        return data
+    kept, at = [_chunk(b"IHDR", struct.pack(">IIBBBBB", 1, 1, 8, 0, 0, 0, 0))], len(_PNG)
+    while at + 8 <= len(data):
+        length, kind = struct.unpack_from(">I4s", data, at)
+        if kind in (b"tEXt", b"zTXt", b"iTXt", b"eXIf"):
+            kept.append(data[at : at + 12 + length])
+        at += 12 + length
+    return b"".join((_PNG, *kept, _chunk(b"IDAT", zlib.compress(b"\0\0")), _chunk(b"IEND", b"")))
+
+
+def _chunk(kind: bytes, body: bytes) -> bytes:
+    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+
+def _caption(picture: Any) -> str:
+    found = IptcImagePlugin.getiptcinfo(picture)
+    if found is None:  # as exiftool and ImageMagick put it into a PNG: a length, and hexadecimal digits
+        words = str(picture.info.get("Raw profile type iptc", "")).split()
+        block = bytes.fromhex("".join(words[2:]))
+        start = block.find(b"\x1c\x02\x78")  # a data set of IPTC: mark, record, number, length (big-endian), text
+        length = int.from_bytes(block[start + 3 : start + 5], "big")
+        return _decoded(block[start + 5 : start + 5 + length]) if start >= 0 else ""
+    value = found.get(_CAPTION, b"")
+    return _decoded(bytes(value[0] if isinstance(value, list) else value))
+
+
+def _decoded(text: bytes) -> str:
+    try:
+        return text.decode()
+    except UnicodeDecodeError:
+        return text.decode("latin-1")
+
+
+def _description(exif: Any) -> str:
+    value = exif.get(ExifTags.Base.ImageDescription) or ""
+    try:
+        return str(value).encode("latin-1").decode("utf-8")  # EXIF knows ASCII only, and everybody writes UTF-8
+    except ValueError:
+        return str(value)
 
 
 def _quietly(get: Any, source: Any) -> str:

@@ -150,7 +150,7 @@ def is_lfs_pointer(head: bytes) -> bool:
 
 
 def guess(head: bytes) -> str | None:
-    """What bytes of no known kind seem to be, for an error message: "a ZIP archive …"."""
+    """What bytes of an unknown format seem to be, for an error message: "a ZIP archive …"."""
     return next((words for start, words in _OTHERS if head.startswith(start)), None)
 
 

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from mmcli.errors import InputError
+from mmcli.errors import InputError, releasing
 from mmcli.media.kinds import A_KIND, HEAD, guess, is_lfs_pointer, is_web_page, sniff
 from mmcli.media.paths import AUDIO_SUFFIXES, IMAGE_SUFFIXES, UNMARKED_FORMATS, Source, quoted
 
@@ -21,6 +21,7 @@ MAX_DOWNLOAD_BYTES = 64_000_000
 MAX_TEXT_BYTES = 1_000_000
 
 
+@releasing
 def load(
     source: Source,
     *,
@@ -122,9 +123,9 @@ def _unknown(head: bytes, source: Source) -> InputError:
         return InputError(f"{source.shown} is {seems}: mmcli takes pictures, sounds and texts")
     if source.suffix in IMAGE_SUFFIXES | AUDIO_SUFFIXES:
         return InputError(
-            f"{source.shown} is of no known kind, whatever its name says", hint="does another program open it?"
+            f"{source.shown} has an unknown format, whatever its name says", hint="can another program open it?"
         )
-    return InputError(f"{source.shown} is of no known kind: mmcli takes pictures, sounds and texts")
+    return InputError(f"{source.shown} has an unknown format: mmcli reads pictures, sounds and texts")
 
 
 def _wanted(kinds: frozenset[str]) -> str:

@@ -51,16 +51,20 @@ class Source:
     path: Path | None = None
     url: str | None = field(default=None, repr=False)  # may hold a password
     data: bytes | None = field(default=None, repr=False)
+    within: Path | None = None  # the folder that was named, where walking it found this
 
     @property
     def shown(self) -> str:
         """The name as error messages put it, in backticks."""
-        return "stdin" if self.name == "-" else quoted(self.name)
+        return "stdin" if self.name == "-" and self.path is None else quoted(self.name)
 
     @property
     def suffix(self) -> str:
         """The extension in lower case, with its dot; "" if there is none."""
-        name = urlsplit(self.url).path if self.url is not None else self.name
+        try:
+            name = urlsplit(self.url).path if self.url is not None else self.name
+        except ValueError:  # no address, such as `http://[`: fetching it says so
+            name = ""
         return os.path.splitext(name)[1].lower()
 
 
@@ -91,13 +95,13 @@ def each(
     reading it tells. `on_error` hears of sub-folders that cannot be listed; without it they are raised.
     """
     path = None if _is_url(argument) or not argument.strip() else _existing(_local(argument))
-    if path is None or not path.is_dir():
+    if path is None or not os.path.isdir(path):
         yield from _find_one(argument, recursive, None, kinds)
         return
     n_found = 0
-    for name in _streamed(os.fspath(path), "", recursive, _suffixes(kinds), on_error):
+    for name in _streamed(os.fspath(path), recursive, _suffixes(kinds), on_error):
         n_found += 1
-        yield Source(os.path.join(argument, name), path / name)
+        yield Source(os.path.join(argument, name), path / name, within=path)
     if not n_found:
         _folder(argument, path, recursive, kinds)  # raises, and says what is there instead
 
@@ -121,6 +125,11 @@ def looks_like_medium(argument: str) -> bool:
     suffix = os.path.splitext(argument)[1].lower()
     known = suffix in IMAGE_SUFFIXES | AUDIO_SUFFIXES | _OTHER_MEDIA_SUFFIXES
     return known and not any(char.isspace() for char in argument)
+
+
+def has_media_suffix(path: Path) -> bool:
+    """Whether a name is that of a picture, a sound or a video: none of these is ever written."""
+    return path.suffix.lower() in IMAGE_SUFFIXES | AUDIO_SUFFIXES | _OTHER_MEDIA_SUFFIXES | VIDEO_SUFFIXES
 
 
 def quoted(name: str) -> str:
@@ -149,9 +158,12 @@ def _find_one(argument: str, recursive: bool, stdin: bytes | None, kinds: frozen
         if glob.has_magic(argument):
             return _glob(argument)
         raise _not_found(argument)
-    if path.is_dir():
+    if os.path.isdir(path):
         return _folder(argument, path, recursive, kinds)
-    _refuse_special(path.stat().st_mode, argument)
+    try:
+        _refuse_special(os.stat(path).st_mode, argument)
+    except OSError as error:  # gone meanwhile
+        raise _not_found(argument) from error
     return [Source(argument, path)]
 
 
@@ -258,44 +270,66 @@ def _suffixes(kinds: frozenset[str]) -> frozenset[str]:
 
 
 def _streamed(
-    root: str,
-    below: str,
-    recursive: bool,
-    suffixes: frozenset[str],
-    on_error: Callable[[InputError], None] | None,
+    root: str, recursive: bool, suffixes: frozenset[str], on_error: Callable[[InputError], None] | None
 ) -> Iterator[str]:
     """Visible files of a folder, relative to `root`, in natural order, each sub-folder in its place."""
+    folders = [(_entries(root, "", on_error), "")]  # those we are in, the innermost last: nested deep is no recursion
+    while folders:
+        entries, below = folders[-1]
+        entry = next(entries, None)
+        if entry is None:
+            folders.pop()
+            continue
+        name = os.path.join(below, entry.name)
+        if _is_folder(entry):
+            if recursive:
+                folders.append((_entries(root, name, on_error), name))
+        elif os.path.splitext(name)[1].lower() in suffixes and _may_be_read(entry):
+            yield name
+
+
+def _entries(root: str, below: str, on_error: Callable[[InputError], None] | None) -> Iterator[os.DirEntry[str]]:
     folder = os.path.join(root, below) if below else root
     try:
         with os.scandir(folder) as listing:
-            entries = sorted((entry for entry in listing if entry.name[0] != "."), key=lambda e: natural(e.name))
+            return iter(sorted((entry for entry in listing if entry.name[0] != "."), key=lambda e: natural(e.name)))
     except OSError as error:
         refused = InputError(f"the folder {quoted(folder)} cannot be listed: {error.strerror}")
         if on_error is None:
             raise refused from error
         on_error(refused)
-        return
-    for entry in entries:
-        name = os.path.join(below, entry.name)
-        if entry.is_dir(follow_symlinks=False):
-            if recursive:
-                yield from _streamed(root, name, recursive, suffixes, on_error)
-        elif os.path.splitext(name)[1].lower() in suffixes and (entry.is_file() or not os.path.exists(entry.path)):
-            yield name
+        return iter(())
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir(follow_symlinks=False)
+    except OSError:  # gone meanwhile
+        return False
+
+
+def _may_be_read(entry: os.DirEntry[str]) -> bool:
+    """A regular file, or what cannot be told: a link that leads nowhere, to itself, into a folder that refuses.
+
+    Reading those says what is wrong with them.
+    """
+    try:
+        return entry.is_file() or not os.path.exists(entry.path)
+    except OSError:
+        return True
 
 
 def _walk(path: Path, recursive: bool) -> Iterator[str]:
-    """Names of visible regular files, relative to `path`."""
-
-    def refuse(error: OSError) -> None:
-        raise InputError(f"the folder {quoted(str(error.filename))} cannot be listed: {error.strerror}") from error
-
-    for folder, folders, files in os.walk(path, onerror=refuse):
-        folders[:] = [name for name in folders if not name.startswith(".")] if recursive else []
-        for name in files:
-            full = os.path.join(folder, name)
-            if not name.startswith(".") and os.path.isfile(full):
-                yield os.path.relpath(full, path)
+    """Names of visible regular files, relative to `path`; InputError for a folder that cannot be listed."""
+    folders = [""]
+    while folders:
+        below = folders.pop()
+        for entry in _entries(os.fspath(path), below, None):
+            name = os.path.join(below, entry.name)
+            if _is_folder(entry):
+                folders += [name] if recursive else []
+            elif os.path.isfile(entry.path):
+                yield name
 
 
 def _what_else(path: Path, files: Iterable[str], recursive: bool) -> str | None:
@@ -305,14 +339,15 @@ def _what_else(path: Path, files: Iterable[str], recursive: bool) -> str | None:
     if recursive:
         return None
     with os.scandir(path) as entries:
-        has_folders = any(entry.is_dir() and not entry.name.startswith(".") for entry in entries)
+        has_folders = any(_is_folder(entry) and not entry.name.startswith(".") for entry in entries)
     return "add `-r` to look into its sub-folders" if has_folders else None
 
 
 def _glob(pattern: str) -> list[Source]:
     """The regular files a pattern matches, in natural order; `**` goes into sub-folders."""
     matches = dict.fromkeys(glob.glob(os.path.expanduser(pattern), recursive=True))
-    files = [name for name in matches if os.path.isfile(name) and not os.path.basename(name).startswith("._")]
+    there = [name for name in matches if os.path.isfile(name) or not os.path.exists(name)]  # reading a bad link tells
+    files = [name for name in there if not os.path.basename(name).startswith("._")]
     if files:
         return [Source(name, Path(name)) for name in sorted(files, key=natural)]
     if matches:

@@ -7,15 +7,13 @@ nothing itself (elsewhere.py does), and opens no model.
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from mmcli import config
-from mmcli.errors import ResourceError, UsageError
+from mmcli import config, files
+from mmcli.errors import UsageError
 
 VERSION = 1
 AGAIN = "`mmcli models --adopt` looks again and writes it anew"
@@ -65,14 +63,11 @@ def save(models: Iterable[Adopted]) -> None:
     """Remember these and no others; the file is replaced when the new one is whole."""
     rows = [asdict(model) | {"weights": str(model.weights), "projector": str(model.projector)} for model in models]
     document = json.dumps({"version": VERSION, "models": rows}, indent=1)
-    folder = file().parent
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", dir=folder, prefix="adopted-", suffix=".tmp", delete=False) as out:
-            out.write(document + "\n")
-        os.replace(out.name, file())
+        files.private_folder(file().parent)
     except OSError as error:
-        raise ResourceError(f"cannot write `{file()}`: {error.strerror or error}") from error
+        raise files.refused(file(), error) from error
+    files.write(file(), (document + "\n").encode(), mode=0o600)
 
 
 def forget(name: str) -> None:

@@ -9,8 +9,11 @@ from __future__ import annotations
 import functools
 import io
 import math
+import os
+import stat
 import struct
-from dataclasses import dataclass, field
+from collections.abc import Collection
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -22,6 +25,7 @@ SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "
 STRING, ARRAY = 8, 9
 KEPT_ITEMS = 256  # longer arrays are skipped; those with an item a layer are kept
 MAX_STRING = 16 << 20  # bytes; a longer one means a damaged file
+LONGEST_MARK = 64  # bytes of a token that tells a chat format
 MAX_SKIP = 1 << 40  # bytes, of one value
 MAX_TENSORS, MAX_DIMS = 1 << 17, 4
 ALIGNMENT = 32  # bytes, where `general.alignment` does not say otherwise
@@ -44,6 +48,7 @@ class Header:
     path: Path
     n_tensors: int
     metadata: dict[str, Value] = field(default_factory=dict)
+    tensor_names: tuple[str, ...] = ()  # in the order of the file
 
     def text(self, key: str) -> str:
         value = self.metadata.get(key)
@@ -98,7 +103,7 @@ class Damaged(ModelError):
 def read(path: Path) -> Header:
     """The header of the GGUF at `path`; ModelError where there is none, it is damaged, or tensors are cut off."""
     try:
-        status = path.stat()
+        status = _regular(path)
         return _read(path, status.st_size, status.st_mtime_ns)
     except (FileNotFoundError, NotADirectoryError) as error:
         raise ModelError(f"there is no file `{path}`", hint="check the path") from error
@@ -106,6 +111,15 @@ def read(path: Path) -> Header:
         raise ModelError(f"cannot read `{path}`: {error.strerror or error}") from error
     except (struct.error, ValueError, OverflowError, MemoryError) as error:
         raise Damaged(f"`{path}` is damaged: its GGUF header cannot be read", hint="fetch the file again") from error
+
+
+def _regular(path: Path) -> os.stat_result:
+    """The status of a regular file; ModelError for a pipe, which waits, and for a device, which may never end."""
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        kind = "a folder" if stat.S_ISDIR(status.st_mode) else "a pipe, a socket or a device"
+        raise ModelError(f"`{path}` is {kind}, not a file", hint="models come as .gguf files; see docs/asking.md")
+    return status
 
 
 @functools.lru_cache(maxsize=16)  # a large vocabulary takes 0.2 s to skip, and several ask for the same header
@@ -125,7 +139,7 @@ def _read(path: Path, size: int, changed: int) -> Header:
             f"`{path}` is cut short: it ends after {size} bytes, and its tensors after {end}",
             hint="fetch the file again",
         )
-    return header
+    return replace(header, tensor_names=tuple(tensor.name for tensor in tensors))
 
 
 class Incomplete(ValueError):
@@ -209,6 +223,28 @@ class _Reader:
             raise ValueError(f"a long array of type {item}")
         return None
 
+    def tokens(self, wanted: Collection[bytes]) -> set[str]:
+        """Those of `wanted` that are in the vocabulary; to be read from the beginning of a file."""
+        if self._file.read(4) != MAGIC:
+            raise ValueError("no GGUF")
+        _version, _n_tensors, n_values = self._unpack("<IQQ")
+        found: set[str] = set()
+        for _ in range(n_values):
+            key = self._string()
+            (kind,) = self._unpack("<I")
+            if key != "tokenizer.ggml.tokens" or kind != ARRAY:
+                self._value(kind)
+                continue
+            item, count = self._unpack("<IQ")
+            for _ in range(count if item == STRING else 0):
+                (size,) = self._unpack("<Q")
+                if size > LONGEST_MARK:
+                    self._skip(size)
+                elif (token := self._take(size)) in wanted:
+                    found.add(token.decode())
+            break
+        return found
+
     def tensors(self, n_tensors: int) -> list[_Tensor]:
         """What stands in the table of tensors; to be read right after the header."""
         if n_tensors > MAX_TENSORS:
@@ -227,9 +263,22 @@ class _Reader:
 def read_shapes(path: Path) -> dict[str, tuple[int, ...]]:
     """The dimensions of every tensor of the GGUF at `path`, fastest first; ModelError as `read`."""
     try:
+        _regular(path)
         with path.open("rb") as file:
             reader = _Reader(file)
             return {tensor.name: tensor.shape for tensor in reader.tensors(reader.header(path).n_tensors)}
+    except OSError as error:
+        raise ModelError(f"cannot read `{path}`: {error.strerror or error}") from error
+    except (struct.error, ValueError, OverflowError, MemoryError) as error:
+        raise Damaged(f"`{path}` is damaged: its GGUF header cannot be read", hint="fetch the file again") from error
+
+
+def read_tokens(path: Path, wanted: Collection[str]) -> set[str]:
+    """Those of `wanted` that the vocabulary of the GGUF at `path` has as tokens; ModelError as `read`."""
+    try:
+        _regular(path)
+        with path.open("rb") as file:
+            return _Reader(file).tokens({text.encode() for text in wanted})
     except OSError as error:
         raise ModelError(f"cannot read `{path}`: {error.strerror or error}") from error
     except (struct.error, ValueError, OverflowError, MemoryError) as error:

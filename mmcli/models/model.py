@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mmcli.errors import ModelError
-from mmcli.models import fit, gguf, pairs
+from mmcli.models import fit, gguf, pairs, tensors
 from mmcli.models.catalogue import NO_ADVICE, Advice
 from mmcli.models.fit import Needs
 
@@ -92,6 +92,7 @@ def open_files(
             f"`{projector}` is not a projector (its architecture is `{other.architecture}`)",
             hint="the projector's file is published beside the weights, usually with mmproj in its name",
         )
+    tensors.check(other)
     if other.speaks:
         voice = other.text("clip.gen.audio.projector_type") in NEEDS_VOICE
         return Model(name, weights, projector, False, False, False, advice, speaks=True, needs_voice=voice)

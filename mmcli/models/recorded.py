@@ -15,13 +15,12 @@ import hashlib
 import json
 import os
 import re
-import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mmcli import config
+from mmcli import config, files
 from mmcli.errors import NetworkError, ResourceError
 
 if TYPE_CHECKING:
@@ -160,14 +159,7 @@ def _change(how: Callable[[Records], Records]) -> None:
         _set_aside()
         records = [asdict(record) for _, record in sorted(how(load()).items())]
         document = json.dumps({"version": VERSION, "files": records}, indent=1)
-        try:
-            with tempfile.NamedTemporaryFile(
-                "w", dir=file().parent, prefix="fetched-", suffix=".tmp", delete=False
-            ) as out:
-                out.write(document + "\n")
-            os.replace(out.name, file())
-        except OSError as error:
-            raise _unwritable(error) from error
+        files.write(file(), (document + "\n").encode(), mode=0o600)
 
 
 def _set_aside() -> str | None:
@@ -191,7 +183,7 @@ def _lock() -> Iterator[None]:
     import filelock
 
     try:
-        file().parent.mkdir(parents=True, exist_ok=True)
+        files.private_folder(file().parent)
         lock = filelock.FileLock(file().with_name("fetched.lock"), timeout=PATIENCE)
         with lock:
             yield

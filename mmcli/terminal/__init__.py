@@ -7,6 +7,8 @@ from mmcli.terminal.clean import Cleaner, clean, escaped, one_line
 from mmcli.terminal.copying import copy
 from mmcli.terminal.findings import finding, finding_json
 from mmcli.terminal.hearing import bar, heard, heard_words, meter, no_chatter, said, said_json, said_segment
+from mmcli.terminal.help import Row as HelpRow
+from mmcli.terminal.help import help_found, help_page, help_pages
 from mmcli.terminal.keyboard import Hooks, Keyboard, open_keyboard
 from mmcli.terminal.kitty import tells_key_up
 from mmcli.terminal.output import (
@@ -27,6 +29,7 @@ from mmcli.terminal.output import (
 )
 from mmcli.terminal.pixels import picture
 from mmcli.terminal.report import answer_json
+from mmcli.terminal.streams import OutputLost, guard
 from mmcli.terminal.style import Style
 from mmcli.terminal.summoning import Called, Summoned, TalkKey, open_summoned
 from mmcli.terminal.talks import hit_json, shortened, summary_json, talk, talk_json, talk_markdown, when
@@ -37,8 +40,10 @@ __all__ = [
     "Called",
     "Captions",
     "Cleaner",
+    "HelpRow",
     "Hooks",
     "Keyboard",
+    "OutputLost",
     "Progress",
     "Style",
     "Summoned",
@@ -63,8 +68,12 @@ __all__ = [
     "failure",
     "finding",
     "finding_json",
+    "guard",
     "heard",
     "heard_words",
+    "help_found",
+    "help_page",
+    "help_pages",
     "hit_json",
     "line",
     "meter",

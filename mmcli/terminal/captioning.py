@@ -35,8 +35,9 @@ class Captions:
         self.kept += outcome.kept is not None
         self.named += outcome.renamed is not None
         answer = outcome.answer
-        self.planned += answer is None and outcome.error is None and outcome.kept is None
-        self.cut += answer is not None and answer.finish_reason == "length"
+        is_open = answer is None and outcome.error is None and outcome.kept is None
+        self.planned += is_open and not outcome.equal
+        self.cut += outcome.cut
         if self._form in ("json", "jsonl"):
             self._record(caption_record(outcome))
         elif outcome.error is not None:
@@ -145,17 +146,18 @@ def caption_record(outcome: Outcome) -> dict[str, Any]:
     if outcome.kept is not None:
         return record | {"kept": outcome.kept}
     if outcome.answer is None:
-        return record | {"planned": "caption"} | _files(outcome)
+        return record | {"planned": "equal" if outcome.equal else "caption"} | _files(outcome)
     told = report.answer_json(outcome.answer)
     del told["answer"]
-    record |= {"caption": outcome.caption, "cached": outcome.cached} | _files(outcome)
+    record |= {"caption": outcome.caption, "cut": outcome.cut, "cached": outcome.cached} | _files(outcome)
     return record | ({"facts": dict(outcome.facts)} if outcome.facts else {}) | told
 
 
 def _planned(outcome: Outcome) -> str:
     if outcome.kept is not None:
         return f"stays as it is: {clean(outcome.kept, newlines=False)}"
-    words = [f"is known: {clean(outcome.caption, newlines=False)}" if outcome.answer else "will be captioned"]
+    wanted = "gets the caption of an equal picture" if outcome.equal else "will be captioned"
+    words = [f"is known: {clean(outcome.caption, newlines=False)}" if outcome.answer else wanted]
     words += [f"→ {escaped(place)}" for place in (*outcome.sidecars, *([outcome.renamed] if outcome.renamed else ()))]
     return " ".join(words)
 

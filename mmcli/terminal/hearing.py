@@ -127,8 +127,7 @@ def no_chatter(style: Style) -> Iterator[None]:
         yield
         return
     before = sys.stderr
-    encoding = getattr(before, "encoding", None) or "utf-8"
-    sys.stderr = open(kept, "w", buffering=1, encoding=encoding, errors="backslashreplace")  # noqa: SIM115
+    sys.stderr = streams.unfailing(kept, before)
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)
     os.close(nowhere)
@@ -143,3 +142,4 @@ def no_chatter(style: Style) -> Iterator[None]:
         os.dup2(kept, 2)
         with contextlib.suppress(OSError, ValueError):
             moved.close()
+        os.close(kept)

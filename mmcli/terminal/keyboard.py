@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Protocol
 
+from mmcli import files
 from mmcli.terminal import streams, typeahead
 from mmcli.terminal.clean import clean, one_line
 
@@ -50,7 +51,7 @@ class Hooks:
 
 
 class Keyboard(Protocol):
-    """Where messages come from. `is_person`: somebody reads along and can mend what went wrong.
+    """Where messages come from. `is_person`: somebody reads along and can fix what went wrong.
 
     Between its `with` and its end, what is typed while nobody reads is not echoed, and comes with the next `read`.
     """
@@ -314,7 +315,7 @@ def _history(path: Path | None) -> History:
     if path is None:
         return InMemoryHistory()
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        files.private_folder(path.parent)
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600))
     except OSError:
         return InMemoryHistory()

@@ -124,6 +124,8 @@ def _time(phase: str, seconds: float, n_tokens: int) -> str:
 
 def finish_notice(answer: Answer) -> str | None:
     """What a person must know about how the answer ended, if anything."""
+    if not answer.text.strip() and answer.finish_reason in ("stop", "length"):
+        return f"there is no answer: {_why_empty(answer)}"
     if answer.finish_reason == "length":
         if answer.n_past >= answer.n_ctx:
             return f"the answer is cut off: the context of {answer.n_ctx} tokens is full"
@@ -134,6 +136,26 @@ def finish_notice(answer: Answer) -> str | None:
     if answer.finish_reason == "interrupted":
         return "interrupted; the answer is not complete"
     return None
+
+
+def _why_empty(answer: Answer) -> str:
+    """Why an answer holds no words."""
+    n_tokens = answer.usage.completion_tokens
+    is_full = answer.n_past >= answer.n_ctx
+    if answer.reasoning.strip():
+        if answer.finish_reason == "stop":
+            return f"the model ended after {n_tokens} tokens that were all thought (-v shows them)"
+        if is_full:
+            return f"the context of {answer.n_ctx} tokens is full, and all of it was thought"
+        return f"all {n_tokens} tokens were thought; a larger --max-tokens lets it go on to the answer"
+    if answer.stopped_by:
+        return f"the stop text `{one_line(answer.stopped_by)}` came first"
+    if answer.finish_reason == "length":
+        end = f"the context of {answer.n_ctx} tokens is full" if is_full else "a larger --max-tokens lets it go on"
+        return f"in {n_tokens} tokens the model said nothing that can be shown; {end}"
+    if n_tokens:
+        return f"the model said nothing that can be shown, in {n_tokens} tokens, and ended"
+    return "the model ended it before the first word"
 
 
 def media_notices(answer: Answer) -> list[str]:

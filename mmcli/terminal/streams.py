@@ -6,13 +6,85 @@ FORCE_COLOR, TERM, COLUMNS and LINES itself.
 
 from __future__ import annotations
 
+import errno
 import functools
 import io
+import select
 import sys
-from typing import IO, TYPE_CHECKING, NoReturn
+from collections.abc import Set
+from typing import IO, TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+
+class OutputLost(OSError):
+    """The result cannot be written: the disk behind stdout is full, or stdout is closed. Not for closed pipes."""
+
+
+def guard(closed: Set[int] = frozenset()) -> None:
+    """Make failing streams behave: stdout says so once (OutputLost), stderr never does, as nobody could be told.
+
+    `closed`: descriptors that the shell had closed, and that lead to nothing since. Terminals are left as they are.
+    """
+    if not is_terminal(sys.stdout):
+        sys.stdout = _text(_Stdout(1, is_closed=1 in closed), sys.stdout)
+    if not is_terminal(sys.stderr):
+        sys.stderr = unfailing(2, sys.stderr)
+
+
+def unfailing(descriptor: int, like: IO[str]) -> IO[str]:
+    """A stream like stderr, onto a descriptor; what cannot be written is lost, and changes no exit status."""
+    return _text(_Stderr(descriptor), like, line_buffering=True)
+
+
+def _text(raw: io.RawIOBase, like: IO[str], *, line_buffering: bool = False) -> IO[str]:
+    encoding, on_error = getattr(like, "encoding", None) or "utf-8", getattr(like, "errors", None) or "strict"
+    buffer = io.BufferedWriter(raw)
+    return io.TextIOWrapper(buffer, encoding, on_error, line_buffering=line_buffering)
+
+
+class _Patient(io.FileIO):
+    """A descriptor that may not block, since a program that shares it wants it so: wait until it takes more."""
+
+    def __init__(self, descriptor: int) -> None:
+        super().__init__(descriptor, "w", closefd=False)
+
+    def write(self, data: Any, /) -> int:
+        while True:
+            written = super().write(data)
+            if written is not None:
+                return written
+            select.select([], [self.fileno()], [])
+
+
+class _Stdout(_Patient):
+    def __init__(self, descriptor: int, *, is_closed: bool) -> None:
+        super().__init__(descriptor)
+        self._is_closed, self._is_lost = is_closed, False
+
+    def write(self, data: Any, /) -> int:
+        if self._is_lost:  # it was told; what is still in buffers cannot be told again
+            return len(data)
+        try:
+            if self._is_closed:
+                raise OSError(errno.EBADF, "stdout is closed")
+            return super().write(data)
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            self._is_lost = True
+            raise OutputLost(error.errno, error.strerror or str(error)) from error
+
+
+class _Stderr(_Patient):
+    def write(self, data: Any, /) -> int:
+        try:
+            return super().write(data)
+        except BrokenPipeError:
+            raise
+        except OSError:
+            return len(data)
 
 
 def out() -> Console:

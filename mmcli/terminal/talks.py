@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -19,11 +20,15 @@ TITLE = 60  # characters of a question in a list
 
 
 def when(seconds: float) -> str:
-    """A moment as a person here reads it: `2026-11-22 04:07`."""
+    """A moment as a person here reads it: `2026-11-22 04:07`; `?` for NaN."""
+    if math.isnan(seconds):
+        return "?"
     return datetime.fromtimestamp(seconds).strftime("%Y-%m-%d %H:%M")
 
 
-def _iso(seconds: float) -> str:
+def _iso(seconds: float) -> str | None:
+    if math.isnan(seconds):
+        return None
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
 
 
@@ -80,7 +85,7 @@ def talk_json(found: Talk, *, everything: bool = False) -> dict[str, Any]:
         "started": _iso(found.started),
         "changed": _iso(found.changed),
         "turns": [_turn_json(turn) for turn in _turns(found, everything)],
-    }
+    } | ({"damage": list(found.damage)} if found.damage else {})
 
 
 def summary_json(summary: Summary) -> dict[str, Any]:

@@ -1,0 +1,34 @@
+"""What a better build of llama.cpp would bring here, said once to somebody who waits. Builds nothing."""
+
+from __future__ import annotations
+
+import contextlib
+
+from mmcli.engine import builds, library
+from mmcli.health import cpu, native, rebuild
+
+
+def of_a_better_build() -> str | None:
+    """One sentence with a figure, where one was measured; None where there is nothing to say, or it was said before."""
+    if (sentence := _sentence()) is None:
+        return None
+    told = builds.place() / "told"
+    if told.exists():
+        return None
+    with contextlib.suppress(OSError):  # a data folder that cannot be written: it is said again then
+        told.parent.mkdir(parents=True, exist_ok=True)
+        told.touch()
+    return sentence
+
+
+def _sentence() -> str | None:
+    if library.can_offload():
+        return None
+    if maker := native.gpu_here():
+        return f"this machine has an {maker} GPU, which llama.cpp's build does not use: `{rebuild.BETTER}` changes that"
+    if unused := cpu.unused(cpu.this(), cpu.used(library.version())):
+        return (
+            f"this CPU has {', '.join(unused)}, which llama.cpp's build here leaves unused ({cpu.WORTH[unused[0]]}): "
+            f"`{rebuild.BETTER}` makes one that uses it"
+        )
+    return None
