@@ -87,7 +87,7 @@ def transcribe(
             "--multilingual",
             envvar="MMCLI_MULTILINGUAL",
             rich_help_panel=WORDS,
-            help="Several languages in one sound: write each part in its own.",
+            help="Detect the language of each part anew.",
         ),
     ] = False,
     translate: Annotated[
