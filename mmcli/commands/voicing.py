@@ -178,6 +178,8 @@ class VoiceSession(Session):
                 return  # it may be hearing itself: only words can tell
             self._mouth.hush()
         if self._is_answering and not self._was_barged:
+            if self._mouth.is_wanted and not self._mouth.is_foreign(words, speech):
+                return  # on a busy machine the last answer's echo may still be on its way through the ears
             self._was_barged = True
             self._loading.stop()
 

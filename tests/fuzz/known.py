@@ -5,13 +5,7 @@ from __future__ import annotations
 import re
 
 # (pattern of `TARGET: KIND: PLACE`, issue)
-OPEN: tuple[tuple[str, str], ...] = (
-    (r"sounds: silent: (ogg|opus|flac|mkv) ", "issue 14, 4"),
-    (r"templates: (traceback|memory|time|status|hang)", "issue 14, 9"),
-    (r"templates: silent: special", "issue 14, 6"),
-    (r"databases: silent: prefix", "issue 14, low: the KV file's header"),
-    (r"databases: (traceback|status|wrong)", "issue 14, 11"),
-)
+OPEN: tuple[tuple[str, str], ...] = ()
 
 
 def why(key: str) -> str | None:
