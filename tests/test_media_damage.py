@@ -284,6 +284,7 @@ def test_a_night_sky_is_no_unfinished_copy():
     assert image.receipt.notes == ("its last 79 of 200 rows in the file are zeros: black, or an unfinished copy",)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", [0.4, 0.6, 0.9])
 def test_a_qoi_file_must_end_where_its_picture_does(part):
     data = encoded(photo(), "QOI")
@@ -312,6 +313,7 @@ def test_coded_pictures_that_end_in_one_byte(file_format, byte):
         load(data[:at] + byte * (len(data) - at))
 
 
+@pytest.mark.slow
 def test_zeros_in_the_middle_of_a_heic():
     data = encoded(noise(400, 300), "HEIF", quality=60)
     assert "zeros" in refusal(holed(data, 0.6, bytes(100)))
