@@ -41,7 +41,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 # What a test asks for, or its module imports, if it starts processes, or runs models in this one.
-PROCESS = {"mmcli", "environment", "microphone", "Terminal", "Voice", "needs_espeak", "subprocess", "pexpect", "scripts"}
+PROCESS = {"mmcli", "environment", "microphone", "needs_espeak", "Terminal", "Voice", "subprocess", "pexpect"}
 ENGINE = {"tiny", "parrot", "speech_model", "random_llava", "random_speakers", "scripted", "LocalEngine", "talker"}
 
 
