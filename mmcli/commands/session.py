@@ -46,6 +46,7 @@ class Session:
         recorder: Recorder,
         *,
         max_megapixels: float = 100.0,
+        damaged_ok: bool = False,
         yes: bool = False,
         speech_model: str | SpeechModel | None = None,
     ) -> None:
@@ -63,6 +64,7 @@ class Session:
         self.own_commands: Mapping[str, slash.Slash] = {}  # the same for what is typed after a slash
         self._may_end = False  # Ctrl-C was pressed at an empty prompt: the next one ends the chat
         self._machine, self._wishes, self._max_megapixels = machine, wishes, max_megapixels
+        self._damaged_ok = damaged_ok
         self._loading = self._new_loading()
         self._preparing = Preparing(self._refresh)
         self._mmproj: Path | None = None  # that was chosen by its path
@@ -206,7 +208,8 @@ class Session:
 
     def attach(self, names: Sequence[str], *, recursive: bool = False) -> None:
         """Stage files, addresses and folders: all of them, or none where one is no good."""
-        self.stage(media.find(names, recursive=recursive, kinds=self._kinds()), n_named=len(names))
+        found = media.find(names, recursive=recursive, kinds=self._kinds(), on_skipped=self.note)
+        self.stage(found, n_named=len(names))
 
     def stage(self, sources: Sequence[Source], *, n_named: int | None = None) -> None:
         """Stage what the model can take of these sources: all or none. Those of a folder are told in one note.
@@ -256,14 +259,19 @@ class Session:
         """Decode a source; what lies nowhere is kept beside the history, or going on would miss it."""
         lies_nowhere = source.name in (capture.CLIPBOARD, capture.SCREEN)
         collect = functools.partial(self.recorder.collect, always=lies_nowhere)
-        return media.load(source, max_megapixels=self._max_megapixels, on_data=collect)
+        return media.load(source, max_megapixels=self._max_megapixels, damaged_ok=self._damaged_ok, on_data=collect)
 
     # sounds for a model that cannot hear
 
     def _require(self, model: Model, loaded: Sequence[Medium]) -> None:
-        """ModelError unless the model can take these media; sounds that it cannot hear are written down for it."""
+        """ModelError unless the model can take these media; sounds that it cannot hear are written down for it.
+
+        InputError for a sound that is too short for one that hears.
+        """
         model.require(sight=any(medium.receipt.kind == "image" for medium in loaded), hearing=False)
         if model.hears:
+            for medium in loaded:
+                hearing.require_length(medium)
             return
         sounds = [medium for medium in loaded if isinstance(medium, media.Audio) and _key(medium) not in self._words]
         if not sounds:
