@@ -37,6 +37,7 @@ def ask(
     ] = "",
     attach: opt.AttachOpt = None,
     recursive: opt.RecursiveOpt = False,
+    damaged_ok: opt.DamagedOkOpt = False,
     show: Annotated[bool, typer.Option("--show", help="Draw the pictures in the terminal first.")] = False,
     model: opt.ModelOpt = None,
     mmproj: opt.MmprojOpt = None,
@@ -96,7 +97,7 @@ def ask(
         running.ahead(found, machine, style, has_media=_has_picture(sources)) as begun,
         speaking.opened(wish, machine, yes=yes, style=style) as aloud,
     ):
-        inputs = _inputs(sources, max_megapixels, recorder.collect)
+        inputs = _inputs(sources, max_megapixels, damaged_ok, recorder.collect)
         past = remembering.past(talk, max_megapixels, style)
         messages = [*past.messages, engine.Message("user", parts([*past.unanswered, *inputs], question))]
         if setup.system:
@@ -191,13 +192,13 @@ def _has_picture(sources: Sequence[tuple[Source, bool]]) -> bool:
 
 
 def _inputs(
-    sources: Sequence[tuple[Source, bool]], max_megapixels: float, on_data: Callable[[bytes], None]
+    sources: Sequence[tuple[Source, bool]], max_megapixels: float, damaged_ok: bool, on_data: Callable[[bytes], None]
 ) -> list[Medium]:
     """The media, decoded; what is piped in comes first, or last if it is a text."""
     from mmcli import media
 
     inputs: list[Medium] = []
     for source, piped in sources:
-        medium = media.load(source, max_megapixels=max_megapixels, on_data=on_data)
+        medium = media.load(source, max_megapixels=max_megapixels, damaged_ok=damaged_ok, on_data=on_data)
         inputs.insert(0 if piped and not isinstance(medium, media.Text) else len(inputs), medium)
     return inputs

@@ -17,6 +17,7 @@ def chat(
     media: opt.TalkMediaArg = None,
     attach: opt.AttachOpt = None,
     recursive: opt.RecursiveOpt = False,
+    damaged_ok: opt.DamagedOkOpt = False,
     model: opt.ModelOpt = None,
     mmproj: opt.MmprojOpt = None,
     speech_model: speech_opt.WriterOpt = None,
@@ -85,6 +86,7 @@ def chat(
             style,
             recorder,
             max_megapixels=max_megapixels,
+            damaged_ok=damaged_ok,
             yes=yes,
             speech_model=speech_model,
         ) as session:

@@ -43,6 +43,7 @@ class Session:
         recorder: Recorder,
         *,
         max_megapixels: float = 100.0,
+        damaged_ok: bool = False,
         yes: bool = False,
         speech_model: str | SpeechModel | None = None,
     ) -> None:
@@ -58,6 +59,7 @@ class Session:
         self.is_over = False
         self.own_keys: Sequence[tuple[str, str]] = ()  # beside those of every chat, for /help
         self._machine, self._wishes, self._max_megapixels = machine, wishes, max_megapixels
+        self._damaged_ok = damaged_ok
         self._loading = self._new_loading()
         self._preparing = Preparing(self._refresh)
         self._mmproj: Path | None = None  # that was chosen by its path
@@ -222,14 +224,19 @@ class Session:
         """Decode a source; what lies nowhere is kept beside the history, or going on would miss it."""
         lies_nowhere = source.name in (capture.CLIPBOARD, capture.SCREEN)
         collect = functools.partial(self.recorder.collect, always=lies_nowhere)
-        return media.load(source, max_megapixels=self._max_megapixels, on_data=collect)
+        return media.load(source, max_megapixels=self._max_megapixels, damaged_ok=self._damaged_ok, on_data=collect)
 
     # sounds for a model that cannot hear
 
     def _require(self, model: Model, loaded: Sequence[Medium]) -> None:
-        """ModelError unless the model can take these media; sounds that it cannot hear are written down for it."""
+        """ModelError unless the model can take these media; sounds that it cannot hear are written down for it.
+
+        InputError for a sound that is too short for one that hears.
+        """
         model.require(sight=any(medium.receipt.kind == "image" for medium in loaded), hearing=False)
         if model.hears:
+            for medium in loaded:
+                hearing.require_length(medium)
             return
         sounds = [medium for medium in loaded if isinstance(medium, media.Audio) and _key(medium) not in self._words]
         if not sounds:

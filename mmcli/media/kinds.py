@@ -58,6 +58,16 @@ _STARTS: tuple[tuple[bytes, str], ...] = (
     (b"wvpk", "audio"),
     (b"MAC ", "audio"),  # Monkey's Audio
     (b"TTA1", "audio"),
+    (b"riff\x2e\x91\xcf\x11", "audio"),  # Wave64
+    (b"MPCK", "audio"),  # Musepack, stream version 8
+    (b"MP+\x07", "audio"),  # … and 7
+    (b"MP+\x17", "audio"),
+    (b"DSD \x1c\0\0\0", "audio"),  # DSF
+    (b"Creative Voice File\x1a", "audio"),
+    (b"NIST_1A\n", "audio"),  # of speech corpora
+    (b"ajkg", "audio"),  # Shorten
+    (b"\x7f\xfe\x80\x01", "audio"),  # DTS
+    (b".RMF", "video"),  # RealMedia
     (b"\x0bw", "audio"),  # AC-3
     (b"\x1aE\xdf\xa3", "video"),  # Matroska, WebM
     (b"FLV\x01", "video"),
@@ -100,8 +110,10 @@ def sniff(head: bytes) -> str | None:
     for start, kind in _STARTS:
         if head.startswith(start):
             return kind
-    if head[:4] in (b"RIFF", b"RF64", b"FORM"):
+    if head[:4] in (b"RIFF", b"RIFX", b"RF64", b"BW64", b"FORM"):
         return _FORMS.get(head[8:12])
+    if head[:4] == b"FRM8" and head[12:16] == b"DSD ":
+        return "audio"  # DSDIFF
     if head.startswith(b"OggS"):
         return "video" if b"\x80theora" in head else "audio"
     if head[4:8] == b"ftyp":

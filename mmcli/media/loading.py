@@ -33,14 +33,16 @@ def load(
     max_side: int | None = None,
     sample_rate: int = 16_000,
     max_seconds: float = 3600.0,
+    damaged_ok: bool = False,
     on_data: Callable[[bytes], None] | None = None,
     stop: threading.Event | None = None,
 ) -> Medium:
     """Read and decode one source; anything that is not whole, or not one of `kinds`, is an InputError.
 
     The content decides what it is, not the extension. `max_side` shrinks pictures (pixels of the longer side),
-    `sample_rate` is the sounds' in Hz. When only "audio" is wanted, a video gives its sound. `on_data` is told the
-    source's bytes, the ones that the receipt's SHA-256 is of, before they are decoded. Setting `stop` ends a download.
+    `sample_rate` is the sounds' in Hz. When only "audio" is wanted, a video gives its sound. With `damaged_ok`, what is
+    there of a damaged sound is taken. `on_data` is told the source's bytes, the ones that the receipt's SHA-256 is of,
+    before they are decoded. Setting `stop` ends a download.
     """
     data = read(source, max_bytes=max_bytes, max_download_bytes=max_download_bytes, stop=stop)
     if not data:
@@ -73,6 +75,7 @@ def load(
         sample_rate=sample_rate,
         max_seconds=max_seconds,
         sound_of_video="image" not in kinds,
+        damaged_ok=damaged_ok,
     )
 
 

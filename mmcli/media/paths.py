@@ -21,7 +21,8 @@ IMAGE_SUFFIXES = frozenset(
     ".jp2 .j2k .jpx .jpf .psd .tga .ppm .pgm .pbm .pnm .pfm .qoi .dds .sgi .pcx .xbm .xpm .mpo".split()
 )
 AUDIO_SUFFIXES = frozenset(
-    ".wav .mp3 .flac .ogg .oga .opus .m4a .m4b .aac .aif .aiff .aifc .wma .weba .mka .amr .au .caf .wv .ac3".split()
+    ".wav .mp3 .flac .ogg .oga .opus .m4a .m4b .aac .aif .aiff .aifc .wma .weba .mka .amr .au .caf .wv .ac3 .w64 .rf64 "
+    ".mp2 .mpga .tta .ape .mpc .dsf .dff .dts .voc .sph .shn".split()
 )
 VIDEO_SUFFIXES = frozenset(".mp4 .mov .mkv .webm .avi .m4v .mpg .mpeg .ts .mts .m2ts .wmv .flv .3gp .ogv".split())
 # Pictures with hardly a first byte of their own: the extension must name the format (Pillow's word for it).

@@ -52,7 +52,7 @@ def is_cut_short(data: bytes, error: BaseException | None = None) -> bool:
         size = _riff_size(data)
         return size is not None and size > len(data)
     if data[4:8] == b"ftyp":
-        return any(end > len(data) for _, _, end in _boxes(data))
+        return any(end > len(data) for _, _, end in boxes(data))
     return False
 
 
@@ -69,7 +69,7 @@ def is_unfinished(data: bytes) -> bool:
     if data[4:8] == b"ftyp":
         return any(
             kind == b"mdat" and _zeros_at_end(data[start:end]) > max(1024, (end - start) // 100)
-            for kind, start, end in _boxes(data)
+            for kind, start, end in boxes(data)
         )
     return False
 
@@ -86,7 +86,7 @@ def _riff_size(data: bytes) -> int | None:
     return None if size == 0 or size >= _UNKNOWN_RIFF_SIZE else size + 8
 
 
-def _boxes(data: bytes) -> Iterator[tuple[bytes, int, int]]:
+def boxes(data: bytes) -> Iterator[tuple[bytes, int, int]]:
     """Top-level boxes of an ISO base media file: (type, start of contents, end); the end may lie beyond the data."""
     at = 0
     while at + 8 <= len(data):

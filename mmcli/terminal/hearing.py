@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 
 UNSURE = 0.5  # confidence under which a word is dim
 BAR = 40  # cells of a level meter
-ORDINARY = re.compile(r"Hz → |^the sound of a video$")  # notes of a receipt that say nothing about the words
+ORDINARY = re.compile(
+    r"Hz → |^the sound of a video$|^the sound begins at "
+)  # notes of a receipt that say nothing about the words
 _is_led_away = False  # descriptor 2, already: inside one another, the inner ones do nothing
 QUIETEST = -60.0  # dBFS at the meter's left end
 
