@@ -14,6 +14,7 @@ from pathlib import Path
 
 import av
 import numpy as np
+import pysubs2
 import pytest
 from PIL import Image
 
@@ -206,6 +207,9 @@ def test_without_a_speech_model_the_next_step_is_named(mmcli: Run, tmp_path: Pat
         (["a.wav", "b.wav", "-o", "new.mp4"], "is one file"),
         (["--mic", "-o", "new.mp3"], "no transcript is a `.mp3` file"),
         (["a.wav", "-f", "doc"], "doc"),
+        (["a.wav", "--max-line-width", "30"], "--max-line-width is for subtitles, and the format is txt"),
+        (["a.wav", "--highlight-words", "-f", "json"], "--highlight-words is for subtitles, and the format is json"),
+        (["a.wav", "-f", "srt", "--max-line-count", "0"], "--max-line-count"),
     ],
 )
 def test_wrong_usage_is_status_2(transcribe: Transcribe, tmp_path: Path, arguments: list[str], told: str) -> None:
@@ -230,6 +234,48 @@ def test_a_format_that_is_named_may_have_any_extension_but_a_medium_s(transcribe
 
 def test_an_error_is_json_where_json_is_wanted(transcribe: Transcribe) -> None:
     assert transcribe("nope.wav", "--json").json_error["code"] == "input"
+
+
+# subtitles
+
+
+@needs_espeak
+@pytest.mark.parametrize("name", ["srt", "vtt", "ass", "lrc"])
+def test_subtitles_fit_the_screen_as_asked(transcribe: Transcribe, tmp_path: Path, name: str) -> None:
+    """The starter gives whole questions of about 30 columns: with 16, each takes two lines."""
+    sound = talk(tmp_path / "talk.wav", pause=0.4)
+    seconds = sound.stat().st_size / 2 / 22_050
+    done = transcribe(sound, "-f", name, "--max-line-width", "16", "-v")
+    assert done.status == 0, done.stderr
+    assert re.search(r", \d+ cues, at most \d+\.\d characters a second \(at 00:00:\d\d\)", done.stderr)
+    if name == "lrc":
+        lines = [re.fullmatch(r"\[(\d\d):(\d\d\.\d\d)\](.*)", line) for line in done.stdout.splitlines()]
+        times = [60 * int(line[1]) + float(line[2]) for line in lines if line]
+        assert len(times) == len(lines) and times == sorted(times) and times[-1] <= seconds
+        assert all(line and len(line[3]) <= 16 for line in lines)
+        return
+    events, before = pysubs2.SSAFile.from_string(done.stdout), 0
+    assert len(events) >= len(SENTENCES)
+    for event in events:
+        assert before <= event.start < event.end <= 1000 * seconds and event.duration <= 7000
+        assert all(len(line) <= 16 for line in event.plaintext.split("\n")) and event.plaintext.count("\n") <= 1
+        before = event.end
+
+
+@needs_espeak
+def test_words_are_highlighted_and_layout_options_can_be_set_for_good(
+    transcribe: Transcribe, spoken: Path, mmcli: Run
+) -> None:
+    assert mmcli("config", "set", "max-words-per-line", "2").status == 0
+    assert mmcli("config", "set", "max-line-count", "1").status == 0
+    assert heard(transcribe(spoken).stdout)  # of no consequence for text
+    done = transcribe(spoken, "-o", "spoken.vtt", "--highlight-words")
+    assert done.status == 0, done.stderr
+    shown = (spoken.parent / "spoken.vtt").read_text()
+    said = re.findall(r"<u>(.*?)</u>", shown)
+    assert heard(" ".join(said)) and re.search(r"^(<u>)?\w+(</u>)? (<u>)?\w+(</u>)?$", shown, re.M)
+    texts = [block.split("\n", 1)[1] for block in shown.strip().split("\n\n")[1:]]
+    assert all(len(text.split()) <= 2 and "\n" not in text for text in texts)
 
 
 # many sounds

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from mmcli.commands.hearing import Machine, Sink
+    from mmcli.speech.cues import Layout
     from mmcli.speech.microphone import Microphone
     from mmcli.speech.transcriber import Listening, Transcriber
     from mmcli.speech.utterances import Utterance, Utterances
@@ -37,6 +38,7 @@ class Wishes:
     output: str | None = None
     overwrite: bool = False
     is_chosen: bool = False  # the format was named, and is not that of the output's extension
+    layout: Layout | None = None  # of subtitles
 
 
 def dictate(
@@ -59,7 +61,10 @@ def dictate(
         transcripts.make(target.parent)
     chosen = getting.speech(model, yes=yes, style=style)
     stop = threading.Event()
-    sink = transcripts.File(target, wishes.format) if target else transcripts.Stdout(wishes.format)
+    layout = wishes.layout
+    sink = (
+        transcripts.File(target, wishes.format, layout) if target else transcripts.Stdout(wishes.format, layout=layout)
+    )
     with terminal.no_chatter(style), hearing.interruptible(stop, style) as progress:
         transcriber = hearing.load(chosen, machine, style, progress)
         transcriber.check(listening)

@@ -56,7 +56,7 @@ AttachOpt = Annotated[
 RecursiveOpt = Annotated[bool, typer.Option("-r", "--recursive", help="Include sub-folders.")]
 DamagedOkOpt = Annotated[
     bool,
-    typer.Option("--damaged-ok", help="Take what is there of a sound that is cut short or damaged."),
+    typer.Option("--damaged-ok", help="Accept a sound that is cut short or damaged."),
 ]
 ModelOpt = Annotated[
     str | None,

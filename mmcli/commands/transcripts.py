@@ -15,6 +15,7 @@ from mmcli.errors import InputError, UsageError
 
 if TYPE_CHECKING:
     from mmcli.media import Source
+    from mmcli.speech.cues import Layout
     from mmcli.speech.formats import Format
     from mmcli.speech.words import Segment, Transcript
 
@@ -158,11 +159,11 @@ def make(folder: Path) -> None:
 class Stdout:
     """All transcripts one after the other."""
 
-    def __init__(self, name: str, *, several: bool = False) -> None:
-        from mmcli.speech.formats import FORMATS
+    def __init__(self, name: str, *, several: bool = False, layout: Layout | None = None) -> None:
+        from mmcli.speech.formats import DEFAULT_LAYOUT, FORMATS
 
         self._name, self._several = name, several
-        self._format: Format = FORMATS[name]()
+        self._format: Format = FORMATS[name](layout or DEFAULT_LAYOUT)
         self._n = 0
 
     def begin(self, transcript: Transcript) -> None:
@@ -192,6 +193,9 @@ class Stdout:
             self._say(self._format.end(transcript))
 
     kept = None  # no file
+
+    def summary(self) -> str:
+        return self._format.summary()
 
     def close(self) -> None:
         """The next one may come."""
@@ -224,11 +228,11 @@ class File:
     run does not take it for done. Before the first words there is none.
     """
 
-    def __init__(self, path: Path, name: str) -> None:
-        from mmcli.speech.formats import FORMATS
+    def __init__(self, path: Path, name: str, layout: Layout | None = None) -> None:
+        from mmcli.speech.formats import DEFAULT_LAYOUT, FORMATS
 
         self._path = path
-        self._format: Format = FORMATS[name]()
+        self._format: Format = FORMATS[name](layout or DEFAULT_LAYOUT)
         self._growing = growing(path)
         self._file: TextIO | None = None
         self._opening = ""  # what stands before the first words
@@ -245,7 +249,7 @@ class File:
         text = self._format.segment(transcript, segment)
         if text:
             self._write(text)
-        elif len(transcript.segments) > GROWTH * self._n_written:  # json is one object: all of it, but not each time
+        elif self._format.whole and len(transcript.segments) > GROWTH * self._n_written:  # all of it, but not each time
             self._n_written = len(transcript.segments)
             self._rewrite(self._format.end(replace(transcript, ending="interrupted")))
 
@@ -262,6 +266,9 @@ class File:
             os.replace(self._growing, self._path)
         else:
             self.kept = self._growing
+
+    def summary(self) -> str:
+        return self._format.summary()
 
     def close(self) -> None:
         """An empty part is of no use to anybody."""
