@@ -189,23 +189,23 @@ def test_without_a_speech_model_the_next_step_is_named(mmcli: Run, tmp_path: Pat
     [
         ([], "there is nothing to transcribe"),
         (["a.wav", "--mic"], "takes no files"),
-        (["a.wav", "--until-silence", "2"], "belongs to --mic"),
+        (["a.wav", "--until-silence", "2"], "needs --mic"),
         (["a.wav", "--language", "klingon"], "is not a language that Whisper knows (--spoken-language)"),
         (["a.wav", "--batch", "4", "--no-vad"], "--no-vad"),
         (["a.wav", "b.wav", "-f", "srt"], "srt holds one sound"),
         (["a.wav", "b.wav", "-o", "a.wav"], "is a file"),
-        (["a.wav", "-o", "b.wav"], "exists already"),
+        (["a.wav", "-o", "b.wav"], "already exists"),
         (["b.wav", "-o", "b.wav", "--overwrite"], "is the sound itself"),
         (["b.wav", "-o", "b.wav"], "is the sound itself"),
         (["b.wav", "-o", "same.txt", "--overwrite"], "is the sound itself"),  # another name of the same file
         (["b.part.txt", "-o", "b.txt"], "is the sound itself"),  # where the transcript grows
-        (["a.wav", "-o", "b.wav", "--overwrite"], "no transcript is a `.wav` file"),
-        (["a.wav", "-o", "a.mp4"], "no transcript is a `.mp4` file"),
-        (["a.wav", "-o", "a.JPG", "-f", "txt"], "no transcript is a `.jpg` file"),
-        (["a.wav", "-o", "a.doc"], "no transcript is a `.doc` file"),
+        (["a.wav", "-o", "b.wav", "--overwrite"], "a transcript cannot be a `.wav` file"),
+        (["a.wav", "-o", "a.mp4"], "a transcript cannot be a `.mp4` file"),
+        (["a.wav", "-o", "a.JPG", "-f", "txt"], "a transcript cannot be a `.jpg` file"),
+        (["a.wav", "-o", "a.doc"], "a transcript cannot be a `.doc` file"),
         (["a.wav", "b.wav", "-o", "new.srt"], "is one file"),
         (["a.wav", "b.wav", "-o", "new.mp4"], "is one file"),
-        (["--mic", "-o", "new.mp3"], "no transcript is a `.mp3` file"),
+        (["--mic", "-o", "new.mp3"], "a transcript cannot be a `.mp3` file"),
         (["a.wav", "-f", "doc"], "doc"),
         (["a.wav", "--max-line-width", "30"], "--max-line-width is for subtitles, and the format is txt"),
         (["a.wav", "--highlight-words", "-f", "json"], "--highlight-words is for subtitles, and the format is json"),
@@ -301,7 +301,7 @@ def test_what_is_there_in_that_format_is_not_done_again(transcribe: Transcribe, 
     again = transcribe("talks", "-f", "srt", "-o", "out/")
     assert again.status == 0
     assert (out / "a.srt").read_text() == "mine"
-    assert "there already as srt" in again.stderr
+    assert "already exist as srt" in again.stderr
     assert transcribe("talks", "-f", "txt", "-o", "out/").status == 0
     assert heard((out / "a.txt").read_text())
     assert transcribe("talks", "-f", "srt", "-o", "out/", "--overwrite").status == 0

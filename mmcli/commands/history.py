@@ -202,7 +202,7 @@ def delete(
 
 
 def _damaged(talk: Talk) -> InputError:
-    return InputError(f"talk `{talk.id}` is damaged: {'; '.join(talk.damage)}", hint="all else of it is there")
+    return InputError(f"conversation `{talk.id}` is damaged: {'; '.join(talk.damage)}", hint="all else of it is there")
 
 
 def _warn_of_damage(damage: dict[str, tuple[str, ...]], style: Style) -> None:
@@ -210,7 +210,7 @@ def _warn_of_damage(damage: dict[str, tuple[str, ...]], style: Style) -> None:
 
     for talk, clauses in damage.items():
         if clauses:
-            terminal.warning(f"talk `{talk}` is damaged: {'; '.join(clauses)}", style)
+            terminal.warning(f"conversation `{talk}` is damaged: {'; '.join(clauses)}", style)
 
 
 def _open() -> Store:

@@ -241,7 +241,7 @@ def transcribe(
     )
     machine = hearing.Machine(speech_device.value, compute_type.value, threads)
     if until_silence is not None and not mic:
-        raise UsageError("--until-silence belongs to --mic", hint="mmcli transcribe --mic --until-silence 3")
+        raise UsageError("--until-silence needs --mic", hint="mmcli transcribe --mic --until-silence 3")
     if mic:
         if media:
             raise UsageError("--mic listens to the microphone, so it takes no files", hint="leave one of them out")
@@ -370,7 +370,7 @@ class _Batch:
         journal = hearing.journal(self.transcriber, sound, self.listening, self.style)
         if journal.segments:
             at = in_words(sound.time(journal.heard.end))
-            terminal.notice(f"{sound.receipt.source}: going on at {at}, where an earlier run ended", self.style)
+            terminal.notice(f"{sound.receipt.source}: continuing at {at}, where an earlier run ended", self.style)
         started = time.perf_counter()
         transcript = hearing.listen(self.transcriber, sound, self.listening, sink, stop, progress, journal)
         if transcript.ending == "stop":
@@ -378,7 +378,7 @@ class _Batch:
         terminal.heard(transcript, sound.receipt.format, time.perf_counter() - started, self.style, sink.summary())
         if transcript.ending == "interrupted":
             where = f"; what was heard so far is in {sink.kept}" if sink.kept else ""
-            terminal.notice(f"{transcript.source}: interrupted{where}; the same command goes on", self.style)
+            terminal.notice(f"{transcript.source}: interrupted{where}; the same command continues", self.style)
 
     def _ended(self, stop: threading.Event) -> int:
         from mmcli import terminal
@@ -388,7 +388,7 @@ class _Batch:
                 journal.forget()
         n_there = len(self.work) - len(self.missing)
         if n_there:
-            text = f"{n_there} of {len(self.work)} are there already as {self.name}; --overwrite writes them anew"
+            text = f"{n_there} of {len(self.work)} already exist as {self.name}; --overwrite replaces them"
             terminal.notice(text, self.style)
         if stop.is_set():
             return errors.INTERRUPTED

@@ -54,7 +54,7 @@ def check_suffix(output: Path, *, is_chosen: bool) -> None:
         return
     known = ", ".join(f".{name}" for name in FORMATS)
     raise UsageError(
-        f"`{output}`: no transcript is a `{suffix}` file", hint=f"they are {known}; -o FOLDER/ is a folder"
+        f"`{output}`: a transcript cannot be a `{suffix}` file", hint=f"use one of {known}; -o FOLDER/ names a folder"
     )
 
 
@@ -71,23 +71,27 @@ def jobs(
     sources = [source for _, source in found]
     if named is None:
         if len(sources) > 1 and FORMATS[name]().separate:
-            raise UsageError(f"{name} holds one sound, and these are {len(sources)}", hint="-o FOLDER takes them all")
+            raise UsageError(
+                f"{name} holds one sound, but {len(sources)} were given", hint="-o FOLDER writes a file for each"
+            )
         return [Job(source) for source in sources]
     output = Path(os.path.expanduser(named))
     is_folder = output.is_dir() or named.endswith(("/", os.sep))
     if len(sources) == 1 and not is_folder and not (len(found) == 1 and os.path.isdir(found[0][0])):
         _spare(sources, [output])
         if output.exists() and not overwrite:
-            raise UsageError(f"`{output}` exists already", hint="--overwrite writes it anew")
+            raise UsageError(f"`{output}` already exists", hint="--overwrite replaces it")
         check_suffix(output, is_chosen=is_chosen)
         make(output.parent)
         return [Job(sources[0], output)]
     if output.exists() and not is_folder:
         raise UsageError(
-            f"`{output}` is a file, and there are {len(sources)} sounds", hint="-o FOLDER writes a file for each"
+            f"`{output}` is a file, but there are {len(sources)} sounds", hint="-o FOLDER writes a file for each"
         )
     if not is_folder and (media.has_media_suffix(output) or output.suffix[1:].lower() in FORMATS):
-        raise UsageError(f"`{output}` is one file, and what is named may be many sounds", hint="-o FOLDER/ takes them")
+        raise UsageError(
+            f"`{output}` is one file, but there may be many sounds", hint="-o FOLDER/ writes a file for each"
+        )
     targets = [output / target for target in _targets(found, name)]
     _spare(sources, targets)
     for folder in dict.fromkeys(target.parent for target in targets):
@@ -116,7 +120,7 @@ def _spare(sources: Sequence[Source], targets: Sequence[Path]) -> None:
     for target in targets:
         for path in (target, growing(target)):
             if _identity(path) in sounds:
-                raise UsageError(f"`{path}` is the sound itself", hint="name another -o")
+                raise UsageError(f"`{path}` is the sound itself", hint="choose another -o")
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
@@ -151,9 +155,9 @@ def make(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise InputError(f"the folder `{folder}` cannot be made: {error.strerror}") from error
+        raise InputError(f"cannot create the folder `{folder}`: {error.strerror}") from error
     if not os.access(folder, os.W_OK):
-        raise InputError(f"nothing can be written to the folder `{folder}`")
+        raise InputError(f"cannot write to the folder `{folder}`")
 
 
 class Stdout:
@@ -321,6 +325,6 @@ def _lock(file: TextIO, path: Path) -> None:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
         file.close()
-        raise InputError(f"another mmcli is writing `{path}`", hint="wait for it, or name another -o") from error
+        raise InputError(f"another mmcli is writing `{path}`", hint="wait for it, or choose another -o") from error
     except OSError:  # a file system without locks
         return

@@ -70,7 +70,7 @@ class Weights:
         if not self.handle:
             raise ModelError(
                 f"cannot load the weights `{path}`: {log.last_error() or 'llama.cpp gave no reason'}",
-                hint="fetch the file again if it is cut short; update llama-cpp-python if the model is newer than it",
+                hint="download the file again if it is cut short; or update llama-cpp-python if the model is newer",
             )
         self.device = _device(log.lines[first_line:], gpu_layers)
         self.repacked = _repacked(log.lines[first_line:])
@@ -235,7 +235,7 @@ class Projector:
         if status != 0:
             chunks.close()
             raise ModelError(
-                f"the projector cannot take this input: {log.last_error() or f'libmtmd status {status}'}",
+                f"the projector rejected this input: {log.last_error() or f'libmtmd status {status}'}",
                 hint="try the picture in another size, or as PNG",
             )
         return chunks
