@@ -33,7 +33,11 @@ def ask(
     ] = None,
     question: Annotated[
         str,
-        typer.Argument(metavar="QUESTION", help="What you want to know, in quotation marks, last.", show_default=False),
+        typer.Argument(
+            metavar="QUESTION",
+            help="What you want to know, in quotation marks. Without it, a text that is piped in is the question.",
+            show_default=False,
+        ),
     ] = "",
     attach: opt.AttachOpt = None,
     recursive: opt.RecursiveOpt = False,
@@ -82,6 +86,7 @@ def ask(
 
     style = terminal.Style(json=json, quiet=quiet, verbose=verbose, debug=debug, markdown=markdown.value)
     # find the talk and the model, load the media: what is cheap and can fail comes first
+    files, question, data = _asked(ctx, [*(media or ()), question], attach or [], style, is_new=continue_ is None)
     _check(question, continue_)
     wish = speaking.wishes(ctx, speak, voice_model, voice, output_device, json=json)
     talk = remembering.talk(continue_)
@@ -89,7 +94,7 @@ def ask(
     form = running.template(template)
     found = getting.find(setup.model, setup.mmproj, yes=yes, style=style)
     machine = running.Machine(ctx_size, threads, gpu_layers, detail.value, cache, cache_size, form)
-    sources = _sources([*(media or ()), *(attach or ())], recursive, style)
+    sources = _sources([*files, *(attach or ())], recursive, data)
     recorder = remembering.recorder(history, keep_media, style)
     with (
         recorder,
@@ -148,17 +153,35 @@ def _show(inputs: Sequence[Medium], style: Style) -> None:
             terminal.picture(medium.pixels, style)
 
 
-def _check(question: str, talk: str | None) -> None:
-    """UsageError where the last argument cannot be meant as a question."""
-    from mmcli import media
+def _asked(
+    ctx: typer.Context, words: Sequence[str], attached: Sequence[str], style: Style, *, is_new: bool
+) -> tuple[list[str], str, bytes | None]:
+    """The files, the question, and what is piped in besides; UsageError where there is no question."""
+    from mmcli import media, terminal
+    from mmcli.commands import asked, line
 
-    if not question.strip():
-        raise UsageError("there is no question", hint='mmcli ask photo.jpg "What is this?"')
-    if media.looks_like_medium(question):
-        raise UsageError(
-            f"`{question}` is a file, but the last argument is the question",
-            hint='mmcli ask photo.jpg "What is this?"',
-        )
+    typed = line.of(ctx)
+    files, question = asked.sort(words, typed)
+    if not question.strip() and (sys.stdin is None or sys.stdin.isatty()) and "-" not in files:
+        raise asked.missing(files, typed, is_example=is_new and not attached)
+    data = media.read_stdin(
+        sys.stdin.buffer if sys.stdin is not None else None,
+        wanted="-" in files or "-" in attached,
+        has_media=bool(files or attached),
+        on_wait=lambda text: terminal.notice(text, style),
+    )
+    if question.strip():
+        return files, question, data
+    if data is None or not data.strip() or media.sniff(data) != "text":
+        files = [name for name in files if name != "-" or data]
+        raise asked.missing(files, typed, is_example=is_new and not attached and not data)
+    text = media.load(media.Source("-", data=data))
+    assert isinstance(text, media.Text)
+    return [name for name in files if name != "-"], text.text.strip(), None
+
+
+def _check(question: str, talk: str | None) -> None:
+    """UsageError where the question is a talk's ID."""
     if talk is not None and is_id(question):
         raise UsageError(
             f"`{question}` looks like a talk's id, but the last argument is the question",
@@ -166,19 +189,12 @@ def _check(question: str, talk: str | None) -> None:
         )
 
 
-def _sources(arguments: list[str], recursive: bool, style: Style) -> list[tuple[Source, bool]]:
+def _sources(arguments: list[str], recursive: bool, data: bytes | None) -> list[tuple[Source, bool]]:
     """What the question is about, each with whether it was piped in unasked; nothing is decoded yet."""
-    from mmcli import media, terminal
+    from mmcli import media
 
-    wanted = "-" in arguments
-    data = media.read_stdin(
-        sys.stdin.buffer if sys.stdin is not None else None,
-        wanted=wanted,
-        has_media=bool(arguments),
-        on_wait=lambda text: terminal.notice(text, style),
-    )
     sources = [(source, False) for source in media.find(arguments, recursive=recursive, stdin=data)]
-    if data and not wanted:
+    if data and "-" not in arguments:
         sources.append((media.find(["-"], stdin=data)[0], True))
     return sources
 
