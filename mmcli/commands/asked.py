@@ -15,14 +15,15 @@ EXAMPLE = "What is this?"
 _ENDS = tuple("?!？！。؟")  # how a question ends that has no spaces
 
 
-def sort(words: Sequence[str], line: Line) -> tuple[list[str], str]:
+def sort(words: Sequence[str], line: Line, *, is_optional: bool = False) -> tuple[list[str], str]:
     """The files among the words, and the question ("" where there is none), which is the last word if that can be one.
 
-    UsageError where it is not clear which is which; its hint is the whole command in the right order.
+    `is_optional`: it may be missing, so that a last word that names anything is a file. UsageError where it is not
+    clear which is which; its hint is the whole command in the right order.
     """
     *before, last = words or [""]
     others = [word for word in before if not _is_file(word)]
-    if not _is_last_file(last, others):
+    if not (_is_file(last) if is_optional else _is_last_file(last, others)):
         _check_marks(words, [*others, last], line)
         _check_single([word for word in others if _is_sentence(word)], last, words, line)
         return before, last

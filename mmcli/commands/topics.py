@@ -54,6 +54,9 @@ TOPICS = (
     Topic(
         "json script program jq output machine-readable", "get the answer as JSON", 'mmcli ask photo.jpg "What?" --json'
     ),
+    Topic("saved prompt template reuse snippet", "save a prompt", "mmcli ask 'Translate: $input' --save translate"),
+    Topic("saved prompt template reuse snippet", "use a saved prompt", 'mmcli ask "Good morning" -t translate'),
+    Topic("code block extract only script fence", "get only the code", 'mmcli ask "Write a script" -x'),
     Topic("settings config file variable environment default", "see every setting and its source", "mmcli config"),
     Topic("config file where folder place cache data", "see where files live", "mmcli config"),
     Topic(
