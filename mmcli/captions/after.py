@@ -38,6 +38,11 @@ class After:
         self._rename, self._journal, self._dry_run = rename, journal, dry_run
         self._namer = renaming.Namer()
 
+    @property
+    def n_written(self) -> int:
+        """Sidecars that were made or changed."""
+        return self._sidecars.n_written
+
     def obstacle(self, source: Source) -> str | None:
         """Asked before a picture is read: why there is nothing to do; InputError where nothing can be done."""
         if self._rename and source.path is None:

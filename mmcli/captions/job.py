@@ -392,6 +392,10 @@ class Run:
 
     def _finish(self, named: Named, answer: Answer, facts: Mapping[str, str], *, cached: bool) -> None:
         caption = styles.tidy(self._job.style, answer.text)
+        if not caption:  # no tag of the answer is among the keywords that are allowed
+            kept = f"no keyword of the list is in the answer: {styles.tidy(styles.ANY, answer.text)}"
+            self._done.put(Outcome(named.index, named.source, kept=kept))
+            return
         self._done.put(Outcome(named.index, named.source, caption, answer, cached, facts=facts))
 
 

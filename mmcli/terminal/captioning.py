@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import os
 import sys
+import time
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from mmcli.terminal import output, report, streams
@@ -27,6 +28,8 @@ class Captions:
         self._form, self._style, self._progress, self._dry_run = form, style, progress, dry_run
         self._n_records = 0
         self._is_estimated = False
+        self._began = time.monotonic()
+        self.new = self.known = self.sidecars = 0
         self.done = self.failed = self.kept = self.cut = self.named = self.planned = 0
 
     def __call__(self, outcome: Outcome) -> None:
@@ -38,6 +41,9 @@ class Captions:
         is_open = answer is None and outcome.error is None and outcome.kept is None
         self.planned += is_open and not outcome.equal
         self.cut += outcome.cut
+        self.known += answer is not None and outcome.cached
+        self.new += answer is not None and not outcome.cached
+        self.sidecars += len(outcome.sidecars)
         if self._form in ("json", "jsonl"):
             self._record(caption_record(outcome))
         elif outcome.error is not None:
@@ -87,6 +93,19 @@ class Captions:
         how_long = "" if pace is None else f", about {duration(pace * self.planned)} on this machine"
         output.notice(f"{self.planned} of {self.done} to be captioned{how_long}", self._style)
 
+    def is_summed_up(self) -> bool:
+        """Whether the end is told in one sentence: on a terminal, where many captions went by."""
+        return self.done > 1 and not self._dry_run and streams.is_terminal(sys.stderr)
+
+    def sum_up(self, n_written: int, *more: str) -> None:
+        """Say in one sentence what was done; `n_written` of the sidecars were made or changed."""
+        of = f" ({self.new} new, {self.known} known)" if self.new and self.known else " (known)" if self.known else ""
+        parts = [f"{_count(self.new + self.known, 'caption')}{of} in {duration(time.monotonic() - self._began)}"]
+        if self.sidecars:
+            rest = self.sidecars - n_written
+            parts.append(f"{_count(n_written, 'sidecar')} written{f', {rest} unchanged' if rest else ''}")
+        output.notice("; ".join([*parts, *more]), self._style)
+
     def close(self) -> None:
         """End what was begun: a JSON array is valid after an interruption too."""
         if self._form == "json":
@@ -130,6 +149,10 @@ class Captions:
         if name not in message and outcome.source.name not in message:
             message = f"{name}: {message}"
         output.failure(message, hint if self._style.verbose else None)
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number} {word}{'' if number == 1 else 's'}"
 
 
 def pair(old: str, new: str) -> None:
