@@ -87,6 +87,7 @@ class Outcome:
     error: MmcliError | None = None
     kept: str | None = None
     sidecars: tuple[str, ...] = ()
+    embedded: bool = False  # the caption was put into the picture's own file
     facts: Mapping[str, str] = field(default_factory=dict)
     renamed: str | None = None  # the name it got, or would get
 

@@ -64,6 +64,10 @@ class Sidecars:
         self.n_written = 0  # files that were made or changed
         self._described: set[Path] = set()  # pictures on their way that hold a person's description themselves
 
+    @property
+    def are_wanted(self) -> bool:
+        return bool(self._plan.kinds)
+
     def obstacle(self, picture: Path | None, within: Path | None = None) -> str | None:
         """Whose words would be replaced, if there is nothing to do for this picture; InputError where none can be."""
         if not self._plan.kinds:

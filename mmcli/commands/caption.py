@@ -150,6 +150,15 @@ def caption(
         ),
         RARE,
     ] = None,
+    embed: Annotated[
+        bool,
+        typer.Option(
+            "--embed",
+            rich_help_panel=WRITING,
+            help="Write each caption into its picture, as XMP and IPTC. With exiftool; each file is verified before it "
+            "is replaced, and `mmcli undo` takes it back.",
+        ),
+    ] = False,
     overwrite: Annotated[
         bool,
         typer.Option("--overwrite", rich_help_panel=WRITING, help="Also replace text that mmcli did not write."),
@@ -236,6 +245,7 @@ def caption(
     mmcli caption docs/pictures --sidecar xmp -o captions -m starter
     """
     from mmcli import terminal
+    from mmcli.captions import exiftool
     from mmcli.captions.sidecars import Plan
     from mmcli.commands import captioning, getting, running
 
@@ -248,6 +258,8 @@ def caption(
     words = captioning.vocabulary(keywords_from, str(style) if style else None)
     is_tags = words is not None or str(style) == "tags"
     sidecars = captioning.checked(Plan(kinds, output, naming, overwrite, is_tags, lists))
+    if embed:
+        exiftool.require()
     form = running.template(template)
     found = getting.find(model, mmproj, yes=yes, style=how)
     found.require(sight=True, hearing=False)
@@ -275,7 +287,9 @@ def caption(
         asking.job(chosen, machine, sampling),
         chosen,
         machine,
-        captioning.Writing(sidecars, rename, rename and yes and typed is not None and typed.name == "COMMANDLINE"),
+        captioning.Writing(
+            sidecars, rename, rename and yes and typed is not None and typed.name == "COMMANDLINE", embed
+        ),
         captioning.form(wanted, json=json, jsonl=jsonl, print0=print0, dry_run=dry_run),
         how,
         keep=cache,

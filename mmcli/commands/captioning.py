@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from mmcli.captions.after import After
+    from mmcli.captions.embedding import Embedding
+    from mmcli.captions.results import Results
     from mmcli.captions.vocabulary import Vocabulary
     from mmcli.commands.running import Machine
     from mmcli.models import Model
@@ -158,6 +160,7 @@ class Writing:
     sidecars: sidecars.Plan = sidecars.Plan()
     rename: bool = False  # propose names
     apply: bool = False  # and give them
+    embed: bool = False  # put captions into the pictures' own files
 
 
 def form(wanted: Wanted, *, json: bool, jsonl: bool, print0: bool, dry_run: bool) -> Form:
@@ -197,7 +200,8 @@ def run(
         )
         close.callback(results.close)
         progress = close.enter_context(terminal.progress(replace(style, json=False)))
-        journal = renaming.Journal(renames()) if writing.apply and not job.dry_run else None
+        is_journalled = (writing.apply or writing.embed) and not job.dry_run
+        journal = renaming.Journal(renames()) if is_journalled else None
         if journal is not None:
             close.callback(journal.close)
         after = After(
@@ -205,7 +209,9 @@ def run(
             results,
             terminal.caption_record,
             rename=writing.rename,
+            apply=writing.apply,
             journal=journal,
+            embedding=_embedding(writing, results, job),
             dry_run=job.dry_run,
         )
         job = replace(job, obstacle=after.obstacle, objection=after.objection)
@@ -229,6 +235,16 @@ def run(
             raise
     n_written = after.n_written
     return _conclude(captions, shown, status, writing, style, n_written, interrupted=interrupted.is_set(), keep=keep)
+
+
+def _embedding(writing: Writing, results: Results, job: jobs.Job) -> Embedding | None:
+    """What puts captions into files, where that is wanted."""
+    if not writing.embed:
+        return None
+    from mmcli.captions.embedding import Embedding
+
+    plan = writing.sidecars
+    return Embedding(results, tags=plan.tags, overwrite=plan.overwrite, max_megapixels=job.max_megapixels)
 
 
 def _show(captions: jobs.Run, after: After, shown: Captions, form: Form, style: Style, *, single: bool) -> int:
@@ -319,7 +335,7 @@ def _notes(shown: Captions, writing: Writing, style: Style) -> Iterator[str]:
 
 
 def renames() -> Path:
-    """Where the journals of renames lie."""
+    """Where the journals lie of what `mmcli undo` takes back."""
     from mmcli import config
 
     return config.data_dir() / "renames"

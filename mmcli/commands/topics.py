@@ -44,6 +44,11 @@ TOPICS = (
         "write tags beside pictures",
         "mmcli caption photos --style tags --sidecar xmp",
     ),
+    Topic(
+        "embed metadata iptc xmp exif description keywords inside file",
+        "write captions into the pictures' files",
+        "mmcli caption photos --embed",
+    ),
     Topic("rename names files", "name pictures by what they show", "mmcli caption photos --rename"),
     Topic(
         "read aloud speak voice tts speech loudspeaker",

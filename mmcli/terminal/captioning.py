@@ -29,7 +29,7 @@ class Captions:
         self._n_records = 0
         self._is_estimated = False
         self._began = time.monotonic()
-        self.new = self.known = self.sidecars = 0
+        self.new = self.known = self.sidecars = self.embedded = 0
         self.done = self.failed = self.kept = self.cut = self.named = self.planned = 0
 
     def __call__(self, outcome: Outcome) -> None:
@@ -44,6 +44,7 @@ class Captions:
         self.known += answer is not None and outcome.cached
         self.new += answer is not None and not outcome.cached
         self.sidecars += len(outcome.sidecars)
+        self.embedded += outcome.embedded
         if self._form in ("json", "jsonl"):
             self._record(caption_record(outcome))
         elif outcome.error is not None:
@@ -104,6 +105,10 @@ class Captions:
         if self.sidecars:
             rest = self.sidecars - n_written
             parts.append(f"{_count(n_written, 'sidecar')} written{f', {rest} unchanged' if rest else ''}")
+        if self.embedded:
+            parts.append(
+                f"{self.embedded} put into the {'file' if self.embedded == 1 else 'files'}; `mmcli undo` undoes that"
+            )
         output.notice("; ".join([*parts, *more]), self._style)
 
     def close(self) -> None:
@@ -182,12 +187,13 @@ def _planned(outcome: Outcome) -> str:
     wanted = "gets the caption of an equal picture" if outcome.equal else "will be captioned"
     words = [f"is known: {clean(outcome.caption, newlines=False)}" if outcome.answer else wanted]
     words += [f"→ {escaped(place)}" for place in (*outcome.sidecars, *([outcome.renamed] if outcome.renamed else ()))]
-    return " ".join(words)
+    return " ".join([*words, "→ into its file"] if outcome.embedded else words)
 
 
 def _files(outcome: Outcome) -> dict[str, Any]:
     renamed = path_json("renamed", outcome.renamed) if outcome.renamed else {}
-    return ({"sidecars": list(outcome.sidecars)} if outcome.sidecars else {}) | renamed
+    embedded = {"embedded": True} if outcome.embedded else {}
+    return ({"sidecars": list(outcome.sidecars)} if outcome.sidecars else {}) | embedded | renamed
 
 
 def path_json(key: str, name: str) -> dict[str, str]:
