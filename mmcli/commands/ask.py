@@ -44,6 +44,7 @@ def ask(
     ] = "",
     attach: opt.AttachOpt = None,
     recursive: opt.RecursiveOpt = False,
+    damaged_ok: opt.DamagedOkOpt = False,
     show: Annotated[bool, typer.Option("--show", help="Draw the pictures in the terminal first.")] = False,
     model: opt.ModelOpt = None,
     mmproj: opt.MmprojOpt = None,
@@ -115,14 +116,14 @@ def ask(
     form = running.template(template)
     found = getting.find(setup.model, setup.mmproj, yes=yes, style=style)
     machine = running.Machine(ctx_size, threads, gpu_layers, detail.value, cache, cache_size, form)
-    sources = _sources([*files, *(attach or ())], recursive, data)
+    sources = _sources([*files, *(attach or ())], recursive, data, style)
     recorder = remembering.recorder(history, keep_media, style)
     with (
         recorder,
         running.ahead(found, machine, style, has_media=_has_picture(sources)) as begun,
         speaking.opened(wish, machine, yes=yes, style=style) as aloud,
     ):
-        inputs = _inputs(sources, max_megapixels, recorder.collect)
+        inputs = _inputs(sources, max_megapixels, damaged_ok, recorder.collect)
         past = remembering.past(talk, max_megapixels, style)
         messages = [*past.messages, engine.Message("user", parts([*past.unanswered, *inputs], question))]
         if setup.system:
@@ -232,11 +233,12 @@ def _check(question: str, talk: str | None) -> None:
         )
 
 
-def _sources(arguments: list[str], recursive: bool, data: bytes | None) -> list[tuple[Source, bool]]:
+def _sources(arguments: list[str], recursive: bool, data: bytes | None, style: Style) -> list[tuple[Source, bool]]:
     """What the question is about, each with whether it was piped in unasked; nothing is decoded yet."""
-    from mmcli import media
+    from mmcli import media, terminal
 
-    sources = [(source, False) for source in media.find(arguments, recursive=recursive, stdin=data)]
+    found = media.find(arguments, recursive=recursive, stdin=data, on_skipped=lambda t: terminal.notice(t, style))
+    sources = [(source, False) for source in found]
     if data and "-" not in arguments:
         sources.append((media.find(["-"], stdin=data)[0], True))
     return sources
@@ -250,13 +252,13 @@ def _has_picture(sources: Sequence[tuple[Source, bool]]) -> bool:
 
 
 def _inputs(
-    sources: Sequence[tuple[Source, bool]], max_megapixels: float, on_data: Callable[[bytes], None]
+    sources: Sequence[tuple[Source, bool]], max_megapixels: float, damaged_ok: bool, on_data: Callable[[bytes], None]
 ) -> list[Medium]:
     """The media, decoded; what is piped in comes first, or last if it is a text."""
     from mmcli import media
 
     inputs: list[Medium] = []
     for source, piped in sources:
-        medium = media.load(source, max_megapixels=max_megapixels, on_data=on_data)
+        medium = media.load(source, max_megapixels=max_megapixels, damaged_ok=damaged_ok, on_data=on_data)
         inputs.insert(0 if piped and not isinstance(medium, media.Text) else len(inputs), medium)
     return inputs

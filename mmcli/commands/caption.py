@@ -155,7 +155,7 @@ def caption(
         typer.Option(
             "--embed",
             rich_help_panel=WRITING,
-            help="Write each caption into its picture, as XMP and IPTC. With exiftool; each file is verified before it "
+            help="Write each caption into its picture. As XMP and IPTC, with exiftool; each file is verified before it "
             "is replaced, and `mmcli undo` takes it back.",
         ),
     ] = False,
@@ -214,6 +214,7 @@ def caption(
             help="Captions written at once. The default is what memory and cores allow.",
             show_default="automatic",
         ),
+        RARE,
     ] = None,
     ctx_size: opt.CtxSizeOpt = None,
     threads: opt.ThreadsOpt = None,

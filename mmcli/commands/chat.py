@@ -26,6 +26,7 @@ def chat(
     ] = None,
     attach: opt.AttachOpt = None,
     recursive: opt.RecursiveOpt = False,
+    damaged_ok: opt.DamagedOkOpt = False,
     model: opt.ModelOpt = None,
     mmproj: opt.MmprojOpt = None,
     speech_model: speech_opt.WriterOpt = None,
@@ -96,6 +97,7 @@ def chat(
             style,
             recorder,
             max_megapixels=max_megapixels,
+            damaged_ok=damaged_ok,
             yes=yes,
             speech_model=speech_model,
         ) as session:

@@ -5,20 +5,24 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 from mmcli.errors import InputError, MmcliError, ModelError, UsageError
 
 if TYPE_CHECKING:
     from mmcli.engine import Message, Part
-    from mmcli.media import Audio, Text
+    from mmcli.media import Audio, Medium, Text
     from mmcli.models import Model, SpeechModel, Wanted
+    from mmcli.speech.journal import Journal
     from mmcli.speech.transcriber import Heard, Listening, Transcriber
     from mmcli.speech.words import Segment, Transcript
     from mmcli.terminal import Progress, Style
 
 TIMED_FROM = 60.0  # seconds: in a longer sound, people ask when something was said
+SHORTEST = 0.1  # seconds of sound that a model is given
+KEPT = "transcripts"  # in the cache folder: what was heard of sounds that are not done
+MOST_PARTS = 5  # of speech without words that are named in a note
 
 
 @dataclass(frozen=True)
@@ -96,35 +100,90 @@ def listen(
     sink: Sink,
     stop: threading.Event,
     progress: Progress,
+    journal: Journal | None = None,
 ) -> Transcript:
-    """Write down one sound; what was heard before an interruption or an error is in the sink too."""
+    """Write down one sound; what was heard before an interruption or an error is in the sink too.
+
+    A `journal` keeps it for another run, and what it kept from the one before is not heard again.
+    """
     from mmcli.speech.transcriber import Heard
 
-    receipt, heard = sound.receipt, Heard()
+    receipt, heard = sound.receipt, journal.heard if journal is not None else Heard()
     transcript = new(transcriber, listening, receipt.source)
     transcript.sha256, transcript.seconds, transcript.notes = receipt.sha256, receipt.seconds, receipt.notes
-    n_milliseconds, label = round(1000 * (receipt.seconds or 0)), f"listening to {receipt.source}"
+    transcript.start = sound.time(0.0)
+    n_milliseconds, label = round(1000 * len(sound.samples) / sound.sample_rate), f"listening to {receipt.source}"
+    covered: list[tuple[int, int]] = []  # samples
 
     def report(seconds: float) -> None:
         progress(label, round(1000 * seconds), n_milliseconds)
 
-    report(0.0)
+    def take(segment: Segment) -> None:
+        covered.append((round(segment.start * sound.sample_rate), round(segment.end * sound.sample_rate)))
+        transcript.segments.append(cleaned(_on_clock(segment, sound)))
+        _take(transcript, heard)
+        sink.segment(transcript, transcript.segments[-1])
+
+    report(heard.end)
     sink.begin(transcript)
-    transcript.ending = "failed"
+    transcript.ending, is_written = "failed", False
     try:
+        for segment in journal.segments if journal is not None else ():
+            take(segment)
         for segment in transcriber.transcribe(sound.samples, listening, heard, stop=stop, on_progress=report):
-            segment = cleaned(segment)
-            _take(transcript, heard)
-            transcript.segments.append(segment)
-            sink.segment(transcript, segment)
+            if journal is not None:
+                journal.segment(segment, heard)
+            take(segment)
         transcript.ending = "interrupted" if stop.is_set() else "stop"
-    except MmcliError:
+        if transcript.ending == "stop":
+            transcript.notes += _without_words(sound, heard, covered)
         _take(transcript, heard)
         sink.end(transcript)
+        is_written = True
+    except MmcliError:
+        if transcript.ending == "failed":
+            _take(transcript, heard)
+            sink.end(transcript)
         raise
-    _take(transcript, heard)
-    sink.end(transcript)
+    finally:
+        if journal is not None:
+            journal.close(heard, done=is_written and transcript.ending == "stop")
     return transcript
+
+
+def journal(transcriber: Transcriber, sound: Audio, listening: Listening, style: Style) -> Journal:
+    """What another run of the same command heard of this sound, and where this one keeps what it hears."""
+    from mmcli import config, terminal
+    from mmcli.speech.journal import Journal, name_of
+
+    name = name_of(sound.id, transcriber.identity, asdict(listening))
+    return Journal(config.cache_dir() / KEPT, name, on_warning=lambda text: terminal.warning(text, style))
+
+
+def _without_words(sound: Audio, heard: Heard, covered: Sequence[tuple[int, int]]) -> tuple[str, ...]:
+    """Notes on speech that was found in a sound and gave no words."""
+    from mmcli.media.clock import in_words
+    from mmcli.speech.spans import unheard
+
+    def time(sample: int) -> str:
+        return in_words(sound.time(sample / sound.sample_rate))
+
+    parts = [f"{time(first)}–{time(behind)}" for first, behind in unheard(sound.samples, heard.speech, covered)]
+    if not parts:
+        return ()
+    more = f" and {len(parts) - MOST_PARTS} more times" if len(parts) > MOST_PARTS else ""
+    return (f"speech at {', '.join(parts[:MOST_PARTS])}{more} gave no words",)
+
+
+def _on_clock(segment: Segment, sound: Audio) -> Segment:
+    """The segment at the times that it has in the file, not in the samples."""
+    words = segment.words
+    if words is not None:
+        words = tuple(
+            replace(word, start=round(sound.time(word.start), 3), end=round(sound.time(word.end), 3)) for word in words
+        )
+    start, end = round(sound.time(segment.start), 3), round(sound.time(segment.end), 3)
+    return replace(segment, start=start, end=end, words=words)
 
 
 def writer(model: Model | Wanted, name: str | None, *, yes: bool, style: Style) -> SpeechModel:
@@ -139,6 +198,19 @@ def writer(model: Model | Wanted, name: str | None, *, yes: bool, style: Style) 
             hint=f"`mmcli pull {found.name}` fetches it ({getting.size(found.name)}); or choose a model with audio",
         )
     return getting.speech(name, yes=yes, style=style)
+
+
+def require_length(medium: Medium) -> None:
+    """InputError for a sound in which no model could hear anything: the encoders want a few frames at least."""
+    from mmcli.media import Audio
+
+    if isinstance(medium, Audio) and len(medium.samples) < SHORTEST * medium.sample_rate:
+        milliseconds = 1000 * len(medium.samples) / medium.sample_rate
+        raise InputError(
+            f"`{medium.receipt.source}` is too short to be heard: {milliseconds:.3g} of at least"
+            f" {1000 * SHORTEST:.0f} milliseconds",
+            hint="is it the right file?",
+        )
 
 
 def as_heard(messages: list[Message], writer: SpeechModel | None, model: str, style: Style) -> list[Message]:
@@ -156,6 +228,7 @@ def as_heard(messages: list[Message], writer: SpeechModel | None, model: str, st
     def told(part: Part) -> Part:
         if not isinstance(part, Audio):
             return part
+        require_length(part)
         return replace(part, receipt=replace(part.receipt, heard_as="sound", heard_by=model))
 
     return [replace(message, parts=tuple(map(told, message.parts))) for message in messages]
@@ -197,7 +270,8 @@ def write_down(sounds: Sequence[Audio], writer: SpeechModel, reader: str, style:
                 )
             text = f"{sound.receipt.source}: `{reader}` cannot hear; it gets what {writer.name} wrote down"
             terminal.notice(text, style)
-            texts.append(of_sound(sound.receipt, _with_times(transcript), writer.name))
+            receipt = replace(sound.receipt, notes=transcript.notes)
+            texts.append(of_sound(receipt, _with_times(transcript), writer.name))
     return texts
 
 

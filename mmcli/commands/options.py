@@ -55,6 +55,9 @@ AttachOpt = Annotated[
     ),
 ]
 RecursiveOpt = Annotated[bool, typer.Option("-r", "--recursive", help="Include sub-folders.")]
+DamagedOkOpt = Annotated[
+    bool, typer.Option("--damaged-ok", help="Use what is there of a sound that is cut short or damaged."), RARE
+]
 ModelOpt = Annotated[
     str | None,
     typer.Option(

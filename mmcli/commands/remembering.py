@@ -155,7 +155,7 @@ def _again(shown: Shown, talk: Talk, store: Store, max_megapixels: float, style:
     trouble = "it was piped in, and no copy was kept"
     try:
         for source in _sources(shown, kept):
-            medium = media.load(source, max_megapixels=max_megapixels)
+            medium = media.load(source, max_megapixels=max_megapixels, damaged_ok=True)  # it was taken as it is
             if _is_same(medium, shown):
                 return medium
             trouble = f"{media.quoted(shown.path or name)} has changed since"
@@ -163,7 +163,7 @@ def _again(shown: Shown, talk: Talk, store: Store, max_megapixels: float, style:
         trouble = error.message
     if kept is not None:
         terminal.notice(f"{trouble}; going on with the copy that was kept", style)
-        return media.load(media.Source(name, data=kept.read_bytes()), max_megapixels=max_megapixels)
+        return media.load(media.Source(name, data=kept.read_bytes()), max_megapixels=max_megapixels, damaged_ok=True)
     raise InputError(
         f"talk `{talk.id}` is about {media.quoted(name)}, and {trouble}",
         hint="without -c you ask about what is there now; --keep-media lets a talk keep a copy",

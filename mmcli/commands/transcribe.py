@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from mmcli.commands.transcripts import File, Job, Stdout
     from mmcli.media import Source
     from mmcli.models import SpeechModel
+    from mmcli.speech.journal import Journal
     from mmcli.speech.transcriber import Listening, Transcriber
     from mmcli.terminal import Progress, Style
 
@@ -55,6 +56,7 @@ def transcribe(
     ] = None,
     mic: Annotated[bool, typer.Option("--mic", help="Listen to the microphone, until Ctrl-C.")] = False,
     recursive: opt.RecursiveOpt = False,
+    damaged_ok: opt.DamagedOkOpt = False,
     transcript_format: Annotated[
         FormatName | None,
         typer.Option(
@@ -79,6 +81,15 @@ def transcribe(
     speech_model: speech_opt.SpeechModelOpt = None,
     yes: opt.YesOpt = False,
     spoken_language: speech_opt.SpokenLanguageOpt = None,
+    multilingual: Annotated[
+        bool,
+        typer.Option(
+            "--multilingual",
+            envvar="MMCLI_MULTILINGUAL",
+            rich_help_panel=WORDS,
+            help="Detect the language of each part anew.",
+        ),
+    ] = False,
     translate: Annotated[
         bool,
         typer.Option("--translate", envvar="MMCLI_TRANSLATE", rich_help_panel=WORDS, help="Translate into English."),
@@ -165,7 +176,14 @@ def transcribe(
     style = terminal.Style(json=json, quiet=quiet, verbose=verbose, debug=debug)
     name = transcripts.format_of(transcript_format and transcript_format.value, output) or ("json" if json else "txt")
     listening = Listening(
-        hearing.code(spoken_language), translate, word_timestamps, hotwords, speech_prompt, vad, speech_batch
+        language=hearing.code(spoken_language),
+        translate=translate,
+        word_timestamps=word_timestamps,
+        hotwords=hotwords,
+        prompt=speech_prompt,
+        vad=vad,
+        batch=speech_batch,
+        multilingual=multilingual,
     )
     machine = hearing.Machine(speech_device.value, compute_type.value, threads)
     if until_silence is not None and not mic:
@@ -181,7 +199,7 @@ def transcribe(
     work = _jobs(list(media or ()), recursive, output, name, overwrite, style, is_chosen=is_chosen)
     missing = [job for job in work if overwrite or job.target is None or not job.target.exists()]
     model = getting.speech(speech_model, yes=yes, style=style) if missing else None
-    return _Batch(work, missing, model, machine, listening, name, style).run()
+    return _Batch(work, missing, model, machine, listening, name, damaged_ok, style).run()
 
 
 def _jobs(
@@ -210,7 +228,13 @@ def _jobs(
         raise UsageError("there is nothing to transcribe", hint="mmcli transcribe talk.mp3, or --mic")
     found: list[tuple[str, Source]] = []
     for argument in arguments or ["-"]:
-        sources = media.find([argument], recursive=recursive, stdin=data, kinds=frozenset({"audio", "video"}))
+        sources = media.find(
+            [argument],
+            recursive=recursive,
+            stdin=data,
+            kinds=frozenset({"audio", "video"}),
+            on_skipped=lambda text: terminal.notice(text, style),
+        )
         found += [(argument, source) for source in sources]
     return transcripts.jobs(found, output, name, overwrite=overwrite, is_chosen=is_chosen)
 
@@ -225,9 +249,11 @@ class _Batch:
     machine: Machine
     listening: Listening
     name: str
+    damaged_ok: bool
     style: Style
     transcriber: Transcriber | None = None
     n_failed: int = 0
+    finished: list[Journal] = field(default_factory=list)  # kept until the command is done, for another run of it
 
     def run(self) -> int:
         from mmcli import terminal
@@ -260,6 +286,7 @@ class _Batch:
         """What is cheap and can fail comes first: the sound is read before the model is loaded."""
         from mmcli import media, terminal
         from mmcli.commands import hearing
+        from mmcli.media.clock import in_words
 
         progress(f"reading {job.source.name}", 0, 0)
         sound = media.load(
@@ -268,6 +295,7 @@ class _Batch:
             max_bytes=MAX_BYTES,
             max_download_bytes=MAX_DOWNLOAD_BYTES,
             max_seconds=MAX_SECONDS,
+            damaged_ok=self.damaged_ok,
             stop=stop,
         )
         assert isinstance(sound, media.Audio)
@@ -275,16 +303,25 @@ class _Batch:
             assert self.model is not None, "there is something to do"
             self.transcriber = hearing.load(self.model, self.machine, self.style, progress)
             self.transcriber.check(self.listening)
+        journal = hearing.journal(self.transcriber, sound, self.listening, self.style)
+        if journal.segments:
+            at = in_words(sound.time(journal.heard.end))
+            terminal.notice(f"{sound.receipt.source}: going on at {at}, where an earlier run ended", self.style)
         started = time.perf_counter()
-        transcript = hearing.listen(self.transcriber, sound, self.listening, sink, stop, progress)
+        transcript = hearing.listen(self.transcriber, sound, self.listening, sink, stop, progress, journal)
+        if transcript.ending == "stop":
+            self.finished.append(journal)
         terminal.heard(transcript, sound.receipt.format, time.perf_counter() - started, self.style)
         if transcript.ending == "interrupted":
             where = f"; what was heard so far is in {sink.kept}" if sink.kept else ""
-            terminal.notice(f"{transcript.source}: interrupted{where}", self.style)
+            terminal.notice(f"{transcript.source}: interrupted{where}; the same command goes on", self.style)
 
     def _ended(self, stop: threading.Event) -> int:
         from mmcli import terminal
 
+        if not stop.is_set():
+            for journal in self.finished:
+                journal.forget()
         n_there = len(self.work) - len(self.missing)
         if n_there:
             text = f"{n_there} of {len(self.work)} are there already as {self.name}; --overwrite writes them anew"

@@ -6,7 +6,7 @@ import contextlib
 import os
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 from urllib.parse import unquote, urlsplit
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from mmcli.media import Source
     from mmcli.speech.formats import Format
     from mmcli.speech.words import Segment, Transcript
+
+
+GROWTH = 1.2  # how many times as many segments there are when a file that is one object is written again
 
 
 @dataclass(frozen=True)
@@ -217,8 +220,8 @@ class Stdout:
 class File:
     """One transcript in a file: as NAME.part.EXTENSION while it grows, under its own name when it is whole.
 
-    What an interruption leaves, whichever way it comes, is a file that can be read (of json, only where there was time
-    to end it): nothing heard is lost, and the next run does not take it for done.
+    What an interruption leaves, whichever way it comes, is a file that can be read: nothing heard is lost, and the next
+    run does not take it for done. Before the first words there is none.
     """
 
     def __init__(self, path: Path, name: str) -> None:
@@ -228,30 +231,33 @@ class File:
         self._format: Format = FORMATS[name]()
         self._growing = growing(path)
         self._file: TextIO | None = None
+        self._opening = ""  # what stands before the first words
+        self._has_begun = False
+        self._n_written = 0  # segments, where the whole file is written again and again
         self.kept: Path | None = None  # what an interruption left
 
     def begin(self, transcript: Transcript) -> None:
-        try:
-            self._file = self._growing.open("a", encoding="utf-8", newline="\n", errors="backslashreplace")
-        except OSError as error:
-            raise InputError(f"`{self._growing}` cannot be written: {error.strerror}") from error
-        _lock(self._file, self._path)
-        self._file.truncate(0)
-        self._write(self._format.begin(transcript))
+        self._opening = self._format.begin(transcript)
+        if self._growing.exists():
+            self._open()  # another process may be writing it
 
     def segment(self, transcript: Transcript, segment: Segment) -> None:
-        self._write(self._format.segment(transcript, segment))
+        text = self._format.segment(transcript, segment)
+        if text:
+            self._write(text)
+        elif len(transcript.segments) > GROWTH * self._n_written:  # json is one object: all of it, but not each time
+            self._n_written = len(transcript.segments)
+            self._rewrite(self._format.end(replace(transcript, ending="interrupted")))
 
     def end(self, transcript: Transcript) -> None:
         """Whole, or the part that there is; nothing where nothing was heard before it broke off."""
-        assert self._file is not None, "begin comes first"
         if transcript.ending != "stop" and not transcript.segments:
-            self._file.truncate(0)
             return
-        self._write(self._format.end(transcript))
-        os.fsync(self._file.fileno())
+        text = self._format.end(transcript)
+        file = self._rewrite(text) if self._n_written else self._write(text)
+        os.fsync(file.fileno())
         if transcript.ending == "stop":
-            self._file.close()  # Windows renames no open file
+            file.close()  # Windows renames no open file
             self._file = None
             os.replace(self._growing, self._path)
         else:
@@ -266,10 +272,36 @@ class File:
             if self._growing.exists() and not self._growing.stat().st_size:
                 self._growing.unlink()
 
-    def _write(self, text: str) -> None:
-        assert self._file is not None, "begin comes first"
-        self._file.write(text)
-        self._file.flush()
+    def _write(self, text: str) -> TextIO:
+        """The first text takes the place of what an earlier run left."""
+        file = self._open()
+        if not self._has_begun:
+            file.truncate(0)
+            file.write(self._opening)
+            self._has_begun = True
+        file.write(text)
+        file.flush()
+        return file
+
+    def _rewrite(self, text: str) -> TextIO:
+        """All of the file anew; it only grows, so that there is no moment at which less stands in it."""
+        file, data = self._open(), text.encode(errors="backslashreplace")
+        file.seek(0)
+        file.buffer.write(data)
+        file.buffer.flush()
+        file.truncate(len(data))
+        return file
+
+    def _open(self) -> TextIO:
+        if self._file is None:
+            try:
+                descriptor = os.open(self._growing, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666)
+            except OSError as error:
+                raise InputError(f"`{self._growing}` cannot be written: {error.strerror}") from error
+            file = open(descriptor, "r+", encoding="utf-8", newline="\n", errors="backslashreplace")
+            _lock(file, self._path)
+            self._file = file
+        return self._file
 
 
 def _lock(file: TextIO, path: Path) -> None:

@@ -33,6 +33,7 @@ def voice(
     media: opt.TalkMediaArg = None,
     attach: opt.AttachOpt = None,
     recursive: opt.RecursiveOpt = False,
+    damaged_ok: opt.DamagedOkOpt = False,
     talk_mode: Annotated[
         TalkMode,
         typer.Option(
@@ -161,7 +162,12 @@ def voice(
         }
         manner = Manner(talk_mode.value, barge_in, half_duplex)
         recorder = remembering.recorder(history, keep_media, style)
-        limits = {"max_megapixels": max_megapixels, "yes": yes, "speech_model": speech}
+        limits = {
+            "max_megapixels": max_megapixels,
+            "damaged_ok": damaged_ok,
+            "yes": yes,
+            "speech_model": speech,
+        }
         with (
             recorder,
             speaking.opened(wish, machine, yes=yes, style=style) as aloud,

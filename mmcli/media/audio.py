@@ -4,20 +4,28 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Iterator
 
 import av
 import numpy as np
 from numpy.typing import NDArray
 
 from mmcli.errors import InputError, ResourceError
-from mmcli.media import suspect
+from mmcli.media import ogg, promises, soundtrack, suspect, wholeness
+from mmcli.media.clock import Clock
+from mmcli.media.mixing import FULL_SCALE, resampler, uncancelled
 from mmcli.media.types import Audio, Receipt
 
 SAMPLE_RATE = 16_000  # Hz, what Whisper and the audio encoders of libmtmd expect
 MAX_SECONDS = 3600.0
-_FULL_SCALE = 32768  # of the 16-bit samples that are asked of the resampler
-_GUESSES_DURATION = frozenset({"aac", "ac3", "amr", "ogg"})  # from the bit rate, or from the last page that is there
+OPUS_RATE = 48_000  # Hz, in which Opus counts time, whatever rate its sound had
+BRIEF = 0.1  # seconds: what is shorter is not worth a note
+# Containers in which 0 is the beginning of the file; in others, what comes first begins at 0, whatever its stamp says.
+_OWN_ZERO = frozenset("asf avi flv matroska mov nut".split())
+# Containers whose stamps may jump from one recording to the next: as FFmpeg has it, by more than 10 seconds.
+_JOINED = frozenset("mpegts mpeg ogg rtsp hls".split())
+_MOST_JUMP = 10.0  # seconds
+_MOST_LOST = 60.0  # seconds that a damaged first page can have held; a later stamp is one of a recorded stream
+_ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth")
 
 
 def decode(
@@ -29,46 +37,54 @@ def decode(
     sample_rate: int = SAMPLE_RATE,
     max_seconds: float = MAX_SECONDS,
     sound_of_video: bool = False,
+    damaged_ok: bool = False,
 ) -> Audio:
     """Decode the first sound in a file to mono at `sample_rate`; `shown` is the name as error messages put it.
 
-    A file with moving pictures is an InputError unless `sound_of_video`. So is what is damaged, cut short or too long.
+    A file with moving pictures is an InputError unless `sound_of_video`. So is what is too long, and what is cut short
+    or badly damaged unless `damaged_ok`.
     """
     notes: list[str] = []
     try:
         with av.open(io.BytesIO(data), "r", metadata_errors="ignore") as container:
-            stream = _sound(container, shown, sound_of_video, notes)
-            promised = container.duration / av.time_base if container.duration else None  # seconds
-            if promised is not None and promised > max_seconds:
-                raise _too_long(shown, promised, max_seconds)
-            samples = _samples(container, stream, shown, sample_rate, max_seconds, notes)
+            stream, container_name = (
+                _sound(container, shown, sound_of_video, notes),
+                container.format.name.split(",")[0],
+            )
+            granules = OPUS_RATE if stream.codec_context.name == "opus" else stream.codec_context.sample_rate
+            pages = ogg.pages(data, granules) if container_name == "ogg" else None
+            promise = promises.promise(data, container, stream)
+            if promise is not None and promise.of != "file" and promise.seconds > max_seconds:
+                raise _too_long(shown, promise.seconds, max_seconds)
+            track = soundtrack.read(
+                container, stream, _clock(container, container_name, pages, sample_rate), max_seconds
+            )
             file_format = _format(container.format.name, suffix)
             source_rate, n_channels = stream.codec_context.sample_rate, stream.codec_context.channels
+    except soundtrack.TooLong as error:
+        raise _too_long(shown, max_seconds, max_seconds) from error
     except (av.FFmpegError, IndexError) as error:
         if suspect.is_cut_short(data, error):
             raise _cut_short(shown) from error
         raise InputError(f"{shown} cannot be decoded as sound", hint="does another program play it?") from error
     except MemoryError as error:
         raise ResourceError(f"not enough memory to decode {shown}") from error
-    seconds = len(samples) / sample_rate
-    _check_whole(data, shown, file_format, seconds, promised, notes)
-    if n_channels > 1 or source_rate != sample_rate:
-        channels = f"{n_channels} channels mixed to one, " if n_channels > 1 else ""
-        notes.append(f"{channels}{source_rate} Hz → {sample_rate} Hz")
-    if not samples.any():
-        notes.append("silence: every sample is zero")
-    media_id = hashlib.sha256(b"audio %d %d" % (sample_rate, len(samples)))
-    media_id.update(samples.data)
+    if not len(track.samples):
+        raise InputError(f"{shown} holds no sound that could be decoded", hint="does another program play it?")
+    notes += wholeness.check(data, shown, container_name, promise, track, pages, damaged_ok=damaged_ok)
+    notes += _notes(track, sample_rate, n_channels, source_rate)
+    media_id = hashlib.sha256(b"audio %d %d" % (sample_rate, len(track.samples)))
+    media_id.update(track.samples.data)
     receipt = Receipt(
         source=name,
         kind="audio",
         sha256=hashlib.sha256(data).hexdigest(),
         n_bytes=len(data),
         format=file_format,
-        seconds=seconds,
+        seconds=track.clock.end,
         notes=tuple(notes),
     )
-    return Audio(samples, sample_rate, media_id.hexdigest(), receipt)
+    return Audio(track.samples, sample_rate, media_id.hexdigest(), receipt, tuple(track.clock.anchors))
 
 
 def _sound(
@@ -84,51 +100,47 @@ def _sound(
         notes.append("the sound of a video")
     if not container.streams.audio:
         raise InputError(f"{shown} holds no sound")
+    if container.streams.audio[0].codec_context is None:
+        raise InputError(f"{shown} holds sound in a form that cannot be decoded", hint="does another program play it?")
     if len(container.streams.audio) > 1:
         notes.append(f"first of {len(container.streams.audio)} sound tracks")
     return container.streams.audio[0]
 
 
-def _samples(
-    container: av.container.InputContainer,
-    stream: av.AudioStream,
-    shown: str,
-    sample_rate: int,
-    max_seconds: float,
-    notes: list[str],
-) -> NDArray[np.float32]:
-    """Decode and resample; a few broken packets are left out and noted, as players do."""
-    blocks: list[NDArray[np.int16]] = []
-    n_samples = n_broken = 0
-    resampler, setup = _resampler(sample_rate), None
-    for frame in _frames(container, stream):
-        if isinstance(frame, Exception):
-            n_broken += 1
-            continue
-        parts = []
-        if frame is not None and setup not in (None, _setup(frame)):  # radio streams change rate or channels midway
-            parts, resampler = resampler.resample(None), _resampler(sample_rate)
-        parts += resampler.resample(frame)
-        setup = _setup(frame) if frame is not None else None
-        for part in parts:
-            blocks.append(np.asarray(part.to_ndarray(), np.int16).reshape(-1))  # (1, n) -> (n,)
-            n_samples += part.samples
-        if n_samples > max_seconds * sample_rate:
-            raise _too_long(shown, n_samples / sample_rate, max_seconds)
-    if not blocks:
-        raise InputError(f"{shown} holds no sound that could be decoded", hint="does another program play it?")
-    if n_broken:
-        notes.append(f"{n_broken} damaged packet{'s' * (n_broken > 1)} left out")
-    samples = np.concatenate(blocks).astype(np.float32)  # (n_samples,)
-    samples /= _FULL_SCALE  # -1 … 1
-    return samples
+def _clock(
+    container: av.container.InputContainer, container_name: str, pages: ogg.Pages | None, sample_rate: int
+) -> Clock:
+    """The file's own clock: which stamp is 0 on it, and whether its stamps may begin anew."""
+    begins = (container.start_time or 0) / av.time_base
+    has_lost_its_beginning = pages is not None and pages.is_first_lost and begins < _MOST_LOST
+    zero = 0.0 if container_name in _OWN_ZERO or has_lost_its_beginning else begins
+    is_damaged = pages is not None and pages.n_lost > 0
+    longest = _MOST_JUMP if container_name in _JOINED and not is_damaged else float("inf")
+    return Clock(sample_rate, zero, longest)
+
+
+def _notes(track: soundtrack.Track, sample_rate: int, n_channels: int, source_rate: int) -> list[str]:
+    """What was done to a sound that is whole."""
+    notes, seconds = [], len(track.samples) / sample_rate
+    if track.clock.start > BRIEF:
+        notes.append(f"the sound begins at {track.clock.start:.1f} s")
+    if track.cancelled > BRIEF:
+        which = f"the {_ORDINALS[track.channels[0]]}" if len(track.channels) == 1 and track.channels[0] < 8 else "one"
+        part = f" for {track.cancelled:.1f} of {seconds:.1f} s" if track.cancelled < 0.95 * seconds else ""
+        notes.append(f"its channels cancel each other out: {which} alone is taken{part}")
+    if n_channels > 1 or source_rate != sample_rate:
+        channels = f"{n_channels} channels mixed to one, " if n_channels > 1 else ""
+        notes.append(f"{channels}{source_rate} Hz → {sample_rate} Hz")
+    if not track.samples.any():
+        notes.append("silence: every sample is zero")
+    return notes
 
 
 class Resampler:
     """Blocks of a recording -> mono at another rate; it remembers the end of the block before."""
 
     def __init__(self, source_rate: int, n_channels: int, sample_rate: int = SAMPLE_RATE) -> None:
-        self._resampler = _resampler(sample_rate)
+        self._resampler = resampler(sample_rate)
         self._rate, self._layout = source_rate, {1: "mono", 2: "stereo"}.get(n_channels, f"{n_channels}c")
         self._same = source_rate == sample_rate and n_channels == 1
 
@@ -136,64 +148,12 @@ class Resampler:
         """(n_frames, n_channels) float samples -> (n_samples,), as many as can be told by now."""
         if self._same:
             return block.reshape(-1)
-        frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(block).reshape(1, -1), "flt", self._layout)
+        frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(uncancelled(block)).reshape(1, -1), "flt", self._layout)
         frame.sample_rate = self._rate
         parts = [np.asarray(part.to_ndarray()).reshape(-1) for part in self._resampler.resample(frame)]
         samples = np.concatenate([np.zeros(0, np.int16), *parts]).astype(np.float32)
-        samples /= _FULL_SCALE
+        samples /= FULL_SCALE
         return samples
-
-
-def _resampler(sample_rate: int) -> av.AudioResampler:
-    # 16-bit, because for floats the resampler adds the channels up beyond full scale instead of averaging them.
-    return av.AudioResampler(format="s16", layout="mono", rate=sample_rate)
-
-
-def _setup(frame: av.AudioFrame) -> tuple[str, str, int]:
-    """What must not change under one resampler."""
-    return frame.format.name, frame.layout.name, frame.sample_rate
-
-
-def _frames(
-    container: av.container.InputContainer, stream: av.AudioStream
-) -> Iterator[av.AudioFrame | av.FFmpegError | None]:
-    """Decoded frames in order, an error for each packet that would not decode, and None to flush the resampler."""
-    decoded = False
-    try:
-        for packet in container.demux(stream):
-            try:
-                for frame in packet.decode():
-                    decoded = True
-                    yield frame
-            except av.FFmpegError as error:
-                yield error
-    except av.FFmpegError as error:  # the container itself breaks off
-        yield error
-    if decoded:
-        yield None
-
-
-def _check_whole(
-    data: bytes, shown: str, file_format: str, seconds: float, promised: float | None, notes: list[str]
-) -> None:
-    """Refuse a sound whose header promises clearly more than came out. FFmpeg plays what is there and says nothing."""
-    if file_format == "wav" and suspect.is_cut_short(data):
-        raise _cut_short(shown)
-    flags = data[data.rfind(b"OggS") + 5 :][:1]
-    if file_format == "ogg" and not (flags and flags[0] & 4):  # 4 marks the last page of a stream
-        notes.append("no end mark: it may be cut short")
-    guessed = file_format in _GUESSES_DURATION or (
-        file_format == "mp3" and b"Xing" not in data[:300_000] and b"Info" not in data[:300_000]
-    )
-    if promised is None or guessed:
-        return
-    if seconds < 0.9 * promised - 0.2:
-        raise InputError(
-            f"{shown} is cut short or damaged: {seconds:.1f} of {promised:.1f} seconds came out",
-            hint="copy or download it again",
-        )
-    if seconds < promised - 0.08:  # more than a codec's delay
-        notes.append(f"damaged: {promised - seconds:.1f} of {promised:.1f} seconds are missing")
 
 
 def _cut_short(shown: str) -> InputError:

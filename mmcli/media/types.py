@@ -49,6 +49,13 @@ class Audio:
     sample_rate: int  # Hz
     id: str  # media ID: SHA-256 of rate and samples, hex
     receipt: Receipt
+    anchors: tuple[tuple[int, float], ...] = ((0, 0.0),)  # (sample, seconds): from there on, the file's own time
+
+    def time(self, seconds: float) -> float:
+        """The file's own time of what lies at `seconds` in the samples."""
+        from mmcli.media.clock import time_of
+
+        return max(0.0, time_of(self.anchors, seconds * self.sample_rate, self.sample_rate))
 
 
 @dataclass(frozen=True)

@@ -108,6 +108,8 @@ def segment_json(segment: Segment) -> dict[str, Any]:
         "text": segment.text,
         "confidence": round(segment.confidence, 3),
     }
+    if segment.language is not None:
+        told["language"] = segment.language
     if segment.words is not None:
         told["words"] = [
             {"start": word.start, "end": word.end, "word": word.text, "confidence": round(word.confidence, 3)}
@@ -125,6 +127,7 @@ def transcript_json(transcript: Transcript) -> dict[str, Any]:
         "language": transcript.language,
         "language_confidence": None if confidence is None else round(confidence, 3),
         "translated": transcript.translated,
+        "start": round(transcript.start, 3),
         "seconds": None if transcript.seconds is None else round(transcript.seconds, 3),
         "speech_seconds": round(transcript.speech_seconds, 3),
         "finish_reason": transcript.ending,

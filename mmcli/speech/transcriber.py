@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +19,13 @@ from numpy.typing import NDArray
 
 from mmcli import hubenv, languages
 from mmcli.errors import ModelError, ResourceError, UsageError
-from mmcli.speech.words import Segment, Word
+from mmcli.speech.spans import SAMPLE_RATE, Part, Unit, speech, speech_in_windows, units, windows
+from mmcli.speech.words import Segment, Stopped, Word
 
-SAMPLE_RATE = 16_000  # Hz, what Whisper expects
 SPAN = 15 * 60 * SAMPLE_RATE  # samples listened to at once
 SEARCH = 30 * SAMPLE_RATE  # samples before a span's end in which its quietest place is looked for
 QUIET = SAMPLE_RATE // 5  # samples: the place is that long
+SHORTEST = 0.02  # seconds that a word or a segment takes: Whisper's own times are no finer
 MOST_PROMPT = 223  # tokens: half of Whisper's context, less one
 SEED = 0  # of the sampling that Whisper falls back to where it is unsure: equal sounds give equal words
 # What is fast and good on each device, the first that it supports; float16 halves the memory of float32.
@@ -43,6 +44,17 @@ class Listening:
     prompt: str | None = None  # a text that could stand before the first words
     vad: bool = True  # leave out what is no speech
     batch: int = 1  # windows that go through the model at once
+    multilingual: bool = False  # the language is heard again in each part of the sound
+
+
+@dataclass(frozen=True)
+class Mark:
+    """Up to where a sound has been heard, such that another run can go on from there."""
+
+    span: int = 0  # the sample at which the present span begins
+    unit: int = 0  # … and in it, the part in one language
+    done: int = 0  # frames of its speech; with --batch, windows
+    word_end: float = 0.0  # seconds into its speech: where the last word of these ended
 
 
 @dataclass
@@ -51,7 +63,28 @@ class Heard:
 
     language: str | None = None
     language_confidence: float | None = None
-    speech_seconds: float = 0.0
+    speech: list[Part] = field(default_factory=list)  # samples
+    mark: Mark = Mark()
+    end: float = 0.0  # seconds: where the last segment ended
+    languages: dict[str, int] = field(default_factory=dict)  # of how many samples of speech, where there are several
+
+    @property
+    def speech_seconds(self) -> float:
+        return sum(behind - first for first, behind in self.speech) / SAMPLE_RATE
+
+    def takes(self, parts: Sequence[Part]) -> bool:
+        """These are speech; False where that is known already."""
+        is_new = not self.speech or self.speech[-1][1] <= parts[0][0]
+        if is_new:
+            self.speech += parts
+        return is_new
+
+    def counts(self, unit: Unit, n_samples: int) -> None:
+        """So much is spoken in the language of a part: that of the whole is the one that is spoken most."""
+        assert unit.language is not None and unit.sure is not None
+        self.languages[unit.language] = self.languages.get(unit.language, 0) + n_samples
+        if self.languages[unit.language] == max(self.languages.values()):
+            self.language, self.language_confidence = unit.language, unit.sure
 
 
 class Transcriber:
@@ -68,6 +101,7 @@ class Transcriber:
         on_notice: Callable[[str], None] = lambda text: None,
     ) -> None:
         self.name = name or folder.name
+        self._folder = folder
         missing = [file for file in FILES if not (folder / file).is_file()]
         if missing:
             raise ModelError(
@@ -77,7 +111,8 @@ class Transcriber:
         # Imported here, for it takes half a second; and its C++ half would write to the terminal.
         hubenv.prepare()  # it imports huggingface_hub
         import ctranslate2
-        from faster_whisper import WhisperModel
+
+        from mmcli.speech.windows import Windows, WindowsAtOnce
 
         ctranslate2.set_log_level(logging.CRITICAL)
         logging.getLogger("faster_whisper").setLevel(logging.ERROR)
@@ -86,7 +121,9 @@ class Transcriber:
         for place in self._devices(device):
             self.device, self.compute_type = place, self._compute_type(place, compute_type)
             try:
-                self._model = self._load(WhisperModel, folder, threads)
+                self._model = self._load(Windows, folder, threads)
+                self._model.before_each = lambda: ctranslate2.set_random_seed(SEED)
+                self._at_once = WindowsAtOnce(self._model)
                 return
             except (RuntimeError, ValueError, MemoryError) as error:
                 if place == "cuda" and device == "auto":
@@ -109,6 +146,18 @@ class Transcriber:
         return model
 
     @property
+    def identity(self) -> list[Any]:
+        """All of the model and its libraries that decides about the words."""
+        import faster_whisper
+
+        files = [(self._folder / file).stat() for file in FILES]
+        return [
+            str(self._folder.resolve()),
+            [(file.st_size, file.st_mtime_ns) for file in files],
+            [faster_whisper.__version__, self._ctranslate2.__version__, self.device, self.compute_type, SPAN, SEARCH],
+        ]
+
+    @property
     def languages(self) -> tuple[str, ...]:
         """The codes of the languages it knows."""
         return tuple(self._model.supported_languages)
@@ -119,10 +168,19 @@ class Transcriber:
             raise UsageError("--batch cuts at silences, which --no-vad does not look for", hint="leave one of them out")
         if listening.language and listening.language not in languages.NAMES:
             raise UsageError(f"`{listening.language}` is not a language that Whisper knows", hint="`en`, `de`, `fr` …")
+        if listening.multilingual and listening.language:
+            raise UsageError(
+                "--multilingual detects the languages, and --language names one", hint="leave one of them out"
+            )
         if listening.language and listening.language not in self.languages:
             knows = "understands English only, not" if len(self.languages) == 1 else "does not know the language"
             raise ModelError(
                 f"`{self.name}` {knows} `{listening.language}` (--spoken-language)",
+                hint="choose another --speech-model, which knows many languages",
+            )
+        if listening.multilingual and len(self.languages) == 1:
+            raise ModelError(
+                f"`{self.name}` understands English only, so it cannot tell languages apart",
                 hint="choose another --speech-model, which knows many languages",
             )
         if listening.translate and len(self.languages) == 1:
@@ -149,54 +207,99 @@ class Transcriber:
     ) -> Iterator[Segment]:
         """Segments of (n_samples,) mono samples at 16,000 Hz as they are found; `heard` is filled meanwhile.
 
-        `on_progress` is told how many seconds of the sound are done. After `stop` is set no further segment comes.
+        What `heard` says is done already is not heard again. `on_progress` is told how many seconds of the sound are
+        done. After `stop` is set no further segment comes.
         """
         listening, heard = listening or Listening(), heard or Heard()
         self.check(listening)
-        start = 0
-        while start < len(samples) and not (stop and stop.is_set()):
-            end = span_end(samples, start)
-            for segment in self._span(samples[start:end], start / SAMPLE_RATE, listening, heard, first=start == 0):
-                if stop and stop.is_set():
-                    return
-                yield segment
-                on_progress(segment.end)
-            start = end
-            on_progress(start / SAMPLE_RATE)
-
-    def _span(
-        self, samples: NDArray[np.float32], offset: float, listening: Listening, heard: Heard, *, first: bool
-    ) -> Iterator[Segment]:
-        self._ctranslate2.set_random_seed(SEED)
-        options: dict[str, Any] = {
-            "language": listening.language or heard.language,
-            "task": "translate" if listening.translate else "transcribe",
-            "word_timestamps": listening.word_timestamps,
-            "hotwords": listening.hotwords,
-            "initial_prompt": listening.prompt if first or listening.batch > 1 else None,
-            "vad_filter": listening.vad,
-            "condition_on_previous_text": False,
-        }
+        self._model.stop = stop
         try:
-            if listening.batch > 1:
-                from faster_whisper import BatchedInferencePipeline
-
-                found, info = BatchedInferencePipeline(self._model).transcribe(
-                    samples, batch_size=listening.batch, without_timestamps=False, **options
-                )
-            else:
-                found, info = self._model.transcribe(samples, **options)
-            heard.speech_seconds += info.duration_after_vad
-            if info.duration_after_vad and heard.language is None:  # of silence, a language can only be guessed
-                heard.language = info.language
-                heard.language_confidence = None if listening.language else float(info.language_probability)
-            for segment in found:
-                yield _segment(segment, offset)
+            while heard.mark.span < len(samples) and not (stop and stop.is_set()):
+                end = span_end(samples, heard.mark.span)
+                for unit in self._units(samples, end, listening, heard):
+                    for segment in self._unit(samples, unit, listening, heard, stop):
+                        if stop and stop.is_set():
+                            return
+                        heard.end = segment.end
+                        yield segment
+                        on_progress(segment.end)
+                    heard.mark = Mark(heard.mark.span, unit.end)
+                heard.mark = Mark(end, end)
+                on_progress(end / SAMPLE_RATE)
+        except Stopped:
+            return
         except (RuntimeError, ValueError, MemoryError) as error:
             told = _run_error(error, self.name)
             if told is None:
                 raise
             raise told from error
+
+    def _units(self, samples: NDArray[np.float32], end: int, listening: Listening, heard: Heard) -> Iterator[Unit]:
+        """The span that the mark stands in, cut where its language changes, from the mark on."""
+        start = heard.mark.unit
+        if not listening.multilingual:
+            yield Unit(start, end, listening.language or heard.language)
+            return
+        for unit in units(samples[start:end], self._window, self._language_of):
+            yield Unit(start + unit.start, start + unit.end, unit.language, unit.sure)
+
+    @property
+    def _window(self) -> float:
+        """Seconds that the model hears at once."""
+        return float(self._model.feature_extractor.chunk_length)
+
+    def _language_of(self, samples: NDArray[np.float32]) -> tuple[str, float]:
+        language, sure, _ = self._model.detect_language(audio=samples)
+        return str(language), float(sure)
+
+    def _unit(
+        self,
+        samples: NDArray[np.float32],
+        unit: Unit,
+        listening: Listening,
+        heard: Heard,
+        stop: threading.Event | None,
+    ) -> Iterator[Segment]:
+        """Hear a part of the sound from the mark on; what is no speech is left out, and put back into the times."""
+        sound, done = samples[unit.start : unit.end], heard.mark.done
+        at_once = listening.batch > 1
+        parts = [(0, len(sound))]
+        if listening.vad:
+            parts = speech_in_windows(sound, self._window) if at_once else speech(sound)
+        if not parts or not len(sound):
+            return
+        is_new = heard.takes([(unit.start + first, unit.start + behind) for first, behind in parts])
+        spoken = np.concatenate([sound[first:behind] for first, behind in parts])
+        options: dict[str, Any] = {
+            "language": unit.language,
+            "task": "translate" if listening.translate else "transcribe",
+            "word_timestamps": listening.word_timestamps,
+            "hotwords": listening.hotwords,
+            "initial_prompt": listening.prompt if at_once or unit.start + done == 0 else None,
+        }
+        if at_once:
+            model, whole = self._at_once, windows(parts, self._window)
+            if done >= len(whole):
+                return
+            found, info = model.hear(spoken, whole, done, stop, batch_size=listening.batch, **options)
+        else:
+            model = self._model
+            found, info = model.hear(
+                spoken, done, heard.mark.word_end, stop, condition_on_previous_text=False, **options
+            )
+        if is_new and unit.sure is not None:
+            heard.counts(unit, len(spoken))
+        elif heard.language is None:
+            heard.language = info.language
+            heard.language_confidence = None if listening.language else float(info.language_probability)
+        within = _Within(parts, unit.start / SAMPLE_RATE, heard.end)
+        try:
+            for segment, sure in found:
+                heard.mark = Mark(heard.mark.span, unit.start, model.done, self._model.word_end)
+                yield within.segment(segment, sure, unit.language if listening.multilingual else None)
+        except Stopped:
+            heard.mark = Mark(heard.mark.span, unit.start, model.done, self._model.word_end)
+            raise
 
     def _devices(self, wanted: str) -> tuple[str, ...]:
         if wanted != "auto":
@@ -230,20 +333,38 @@ def span_end(samples: NDArray[np.float32], start: int) -> int:
     return int(end - SEARCH + energy.argmin() * QUIET + QUIET // 2)
 
 
-def _segment(found: Any, offset: float) -> Segment:
-    words = None
-    if found.words is not None:
-        words = tuple(
-            Word(round(word.start + offset, 3), round(word.end + offset, 3), word.word, float(word.probability))
-            for word in found.words
-        )
-    return Segment(
-        start=round(found.start + offset, 3),
-        end=round(found.end + offset, 3),
-        text=found.text.strip(),
-        confidence=float(np.exp(min(0.0, found.avg_logprob))),
-        words=words,
-    )
+class _Within:
+    """Puts segments of speech back into the sound that it was taken out of: in order, and within it."""
+
+    def __init__(self, parts: Sequence[Part], offset: float, before: float) -> None:
+        """`parts` in samples; seconds at which they begin to count, and at which the segment before ended."""
+        self._chunks = [{"start": first, "end": behind} for first, behind in parts]
+        self._seconds = sum(behind - first for first, behind in parts) / SAMPLE_RATE
+        self._offset, self._end = offset, offset + parts[-1][1] / SAMPLE_RATE
+        self._before = before
+
+    def segment(self, found: Any, sure: float, language: str | None) -> Segment:
+        from faster_whisper.transcribe import restore_speech_timestamps
+
+        for timed in (found, *(found.words or ())):  # Whisper's times may lie behind the end of what it heard
+            timed.start, timed.end = min(timed.start, self._seconds), min(timed.end, self._seconds)
+        (found,) = restore_speech_timestamps([found], self._chunks, SAMPLE_RATE)
+        start, end = self._between(found.start, found.end, self._before)
+        self._before = end
+        words, before = None, start
+        if found.words is not None:
+            words = []
+            for word in found.words:
+                first, behind = self._between(word.start, word.end, before)
+                before = behind
+                words.append(Word(first, behind, word.word, float(word.probability)))
+        return Segment(start, end, found.text.strip(), sure, tuple(words) if words is not None else None, language)
+
+    def _between(self, start: float, end: float, before: float) -> tuple[float, float]:
+        """Times in the whole sound: not before what came before, and never of no length."""
+        start = max(before, min(start + self._offset, self._end - SHORTEST))
+        end = max(start + SHORTEST, min(end + self._offset, self._end))
+        return round(float(start), 3), round(float(end), 3)
 
 
 def _load_error(error: Exception, name: str, device: str) -> Exception:

@@ -8,6 +8,10 @@ from typing import Literal, TypeAlias
 Ending: TypeAlias = Literal["stop", "interrupted", "failed"]
 
 
+class Stopped(Exception):
+    """The end was asked for while a sound was listened to."""
+
+
 @dataclass(frozen=True)
 class Word:
     """One word with the time it was said at; seconds from the beginning of the sound."""
@@ -27,6 +31,7 @@ class Segment:
     text: str
     confidence: float  # 0 … 1: the mean probability of its tokens
     words: tuple[Word, ...] | None = None  # where word timestamps were asked for
+    language: str | None = None  # code, where a sound may hold several
 
 
 @dataclass
@@ -41,7 +46,8 @@ class Transcript:
     language_confidence: float | None = None  # 0 … 1; None where the person said which language it is
     translated: bool = False
     sha256: str | None = None  # of the source's bytes, hex; None for a microphone
-    seconds: float | None = None  # length of the sound
+    start: float = 0.0  # where the sound begins on the file's own clock, in seconds
+    seconds: float | None = None  # … and where it ends: its length, if it begins at 0
     speech_seconds: float = 0.0  # of which held speech, as the voice activity detector says
     ending: Ending = "stop"
     segments: list[Segment] = field(default_factory=list)

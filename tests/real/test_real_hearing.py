@@ -113,6 +113,27 @@ def test_three_languages_in_one_file(transcribe: Run, speech: Speech, tmp_path: 
 
 
 @needs_espeak
+def test_three_languages_in_one_file_are_written_each_in_its_own(transcribe: Run, tmp_path: Path) -> None:
+    parts = [samples(say(tmp_path / f"{language}.wav", text, language)) for language, text in SPOKEN.items()]
+    pause = np.zeros((parts[0][1], 1), np.int16)  # a second
+    sound = np.concatenate([block for part, _ in parts for block in (part, pause)])
+    told = transcribe(write(tmp_path / "talk.wav", sound, parts[0][1]), "--multilingual")
+    for language, text in SPOKEN.items():
+        heard = " ".join(segment["text"] for segment in told["segments"] if segment["language"] == language)
+        assert overlap(text, heard) > 0.6, (language, told["text"])
+
+
+def test_the_german_part_of_an_english_file_stays_german(transcribe: Run, speech: Speech) -> None:
+    told = transcribe(speech("multilingual"), "--multilingual")
+    english, german = (
+        " ".join(segment["text"] for segment in told["segments"] if segment["language"] == language)
+        for language in ("en", "de")
+    )
+    assert "without restriction" in english and "Software" in german and overlap("die der und zu", german) == 1
+    assert min(segment["start"] for segment in told["segments"] if segment["language"] == "de") > 29
+
+
+@needs_espeak
 def test_words_have_the_times_at_which_they_were_said(transcribe: Run, tmp_path: Path) -> None:
     """Two sentences with silence before, between and behind them: where each one's words may lie is known."""
     sentences = ("The first train leaves early in the morning.", "Please close the window.")
