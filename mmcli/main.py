@@ -138,7 +138,7 @@ PANELS: dict[str, tuple[Callable[..., int | None], ...]] = {
 for _panel, _functions in PANELS.items():
     for _function in _functions:
         _command(_function, _panel)
-_group("This machine", settings.config, settings.path, settings.set_, settings.unset, settings.edit)
+_group("This machine", settings.config, settings.get, settings.path, settings.set_, settings.unset, settings.edit)
 _group("Ask", history.history, history.show, history.search, history.export, history.delete)
 
 

@@ -40,11 +40,38 @@ def pytest_configure(config: pytest.Config) -> None:
             signal.signal(number, usual)
 
 
+# What a test asks for, or its module imports, if it starts processes, or runs models in this one.
+PROCESS = {"mmcli", "environment", "microphone", "needs_espeak", "Terminal", "Voice", "subprocess", "pexpect"}
+ENGINE = {"tiny", "parrot", "speech_model", "random_llava", "random_speakers", "scripted", "LocalEngine", "talker"}
+
+
+@pytest.hookimpl(tryfirst=True)  # before `-m` selects
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Two processes share the tests: a file stays in one, and so does all that plays or records sound in real time."""
+    """Mark what starts processes and what runs models; the rest is `quick`. Share the tests between two processes.
+
+    A file stays in one of them, and so does all that plays or records sound in real time.
+    """
     for item in items:
-        uses_sound = "needs_microphone" in vars(getattr(item, "module", object))
+        module = vars(getattr(item, "module", object))
+        uses_sound = "needs_microphone" in module
         item.add_marker(pytest.mark.xdist_group("sound" if uses_sound else item.path.stem))
+        used = {*getattr(item, "fixturenames", ()), *module}
+        for name, signs in (("process", PROCESS), ("engine", ENGINE)):
+            if used & signs:
+                item.add_marker(name)
+        if not any(item.get_closest_marker(name) for name in ("process", "engine", "slow", "real")):
+            item.add_marker("quick")
+
+
+@pytest.fixture(autouse=True)
+def _quick_is_quick(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A test that is marked `quick` starts no process: it would belong to the others."""
+    if request.node.get_closest_marker("quick"):
+
+        def refuse(*args: object, **kwargs: object) -> None:
+            raise AssertionError("a quick test starts no process: name what does it in tests/conftest.py's PROCESS")
+
+        monkeypatch.setattr(subprocess.Popen, "__init__", refuse)
 
 
 @dataclass(frozen=True)

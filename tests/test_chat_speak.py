@@ -13,9 +13,9 @@ if sys.platform == "win32":
     pytest.skip("pseudo-terminals need a Unix", allow_module_level=True)
 
 from tests.conftest import PICTURES, Run  # noqa: E402
+from tests.loudness import heard_in, seconds_of_sound  # noqa: E402
 from tests.speaking import needs_espeak  # noqa: E402
 from tests.terminals import Terminal  # noqa: E402
-from tests.test_speech_aloud import heard_in, seconds_of_sound  # noqa: E402
 from tests.virtual_microphone import VirtualMicrophone, needs_microphone  # noqa: E402
 
 # A child is forked while other tests' libraries have threads running; it executes Python anew at once.

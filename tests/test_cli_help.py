@@ -170,7 +170,7 @@ def test_every_setting_s_variable_is_named_after_its_option(command: str, param:
     assert variable in (None, f"MMCLI_{name.upper()}")
     if variable is None:  # what belongs to one command line only
         assert name in {
-            *("media", "question", "attach", "recursive", "names", "name", "continue_"),
+            *("media", "question", "attach", "recursive", "damaged_ok", "names", "name", "continue_"),
             *("limit", "talk", "talks", "everything", "words", "form", "older_than", "yes", "key", "values", "shell"),
             *("from_file", "null", "sidecar", "output", "overwrite", "rename", "dry_run", "jsonl", "print0"),
             *("check", "accept_changed", "adopt", "partial", "consent"),

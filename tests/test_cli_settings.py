@@ -230,7 +230,7 @@ def test_a_value_of_thousands_of_characters_is_not_repeated(mmcli: Run, config: 
 
 def test_every_setting_is_shown_with_its_source(mmcli: Run, config: Path) -> None:
     config.write_text('max-tokens = 7\nmodel = "starter"\nstop = ["a", "b"]\n')
-    done = mmcli("config", env={"MMCLI_MODEL": "other", "MMCLI_SEED": ""})
+    done = mmcli("config", "--all", env={"MMCLI_MODEL": "other", "MMCLI_SEED": ""})
     assert done.status == 0, done.stderr
     settings, places = done.stdout.split("\n\n")
     rows = {row[0]: row[1:] for row in (line.split("\t") for line in settings.splitlines())}

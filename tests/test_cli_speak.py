@@ -13,8 +13,8 @@ import pytest
 
 from mmcli.speech.echo import resembles
 from tests.conftest import PICTURES, TIMEOUT, Random, Run
+from tests.loudness import heard_in, seconds_of_sound
 from tests.speaking import needs_espeak
-from tests.test_speech_aloud import heard_in, seconds_of_sound
 from tests.virtual_microphone import VirtualMicrophone, needs_microphone
 
 QUESTION = (PICTURES / "shapes.png", "What is in this picture?")

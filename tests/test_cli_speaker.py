@@ -10,9 +10,9 @@ import pytest
 
 from tests.conftest import PICTURES, TIMEOUT, Run
 from tests.hub import COMMIT, Hub
+from tests.loudness import heard_in, seconds_of_sound
 from tests.random_speakers import write_pocket, write_qwen
 from tests.speaking import needs_espeak, say
-from tests.test_speech_aloud import heard_in, seconds_of_sound
 from tests.virtual_microphone import VirtualMicrophone, needs_microphone
 
 QUESTION = (PICTURES / "shapes.png", "What is in this picture?", "-m", "starter", "--temp", "0", "--threads", "1")

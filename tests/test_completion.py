@@ -14,7 +14,7 @@ import pytest
 
 from mmcli import main
 from tests.conftest import TIMEOUT, Run
-from tests.test_project import HEAVY, loaded
+from tests.imports import HEAVY, loaded
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
 

@@ -18,7 +18,7 @@ from mmcli.engine.many import bearable
 from mmcli.errors import InputError, MmcliError, ModelError, ResourceError
 from mmcli.media.types import Audio, Receipt
 from tests import random_llava
-from tests.test_engine_local import STARTER, VARIED, answer, picture, user
+from tests.engines import STARTER, VARIED, answer, picture, user
 
 GREEDY = Sampling(temperature=0, max_tokens=40, loop_guard=False)
 COLOURS = ("red", "green", "blue", "yellow", "black", "orange", "purple")

@@ -15,7 +15,7 @@ from mmcli.engine.loaded import Options
 from mmcli.errors import ModelError, ResourceError
 from tests import random_llava
 from tests.conftest import TIMEOUT
-from tests.test_engine_local import VARIED, answer, picture, user
+from tests.engines import VARIED, answer, picture, user
 
 
 @pytest.fixture(scope="module")

@@ -14,9 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image as Pillow
-from PIL import ImageDraw
 
-import mmcli
 from mmcli import engine
 from mmcli.engine import Answer, Message, Sampling, library
 from mmcli.engine.loaded import Options
@@ -24,31 +22,7 @@ from mmcli.engine.local import LocalEngine
 from mmcli.errors import ModelError, ResourceError
 from mmcli.media.types import Audio, Image, Receipt, Text
 from tests import random_llava
-
-STARTER = Path(mmcli.__file__).parent / "models" / "starter"
-# Greedy, but with a penalty for repetition: random weights would say one word for ever, and prove little.
-VARIED = Sampling(temperature=0, repeat_penalty=1.3, max_tokens=24)
-
-
-def picture(*colours: str) -> Image:
-    """Large circles of these colours, left to right, on white."""
-    canvas = Pillow.new("RGB", (160 * len(colours), 160), "white")
-    for i, colour in enumerate(colours):
-        ImageDraw.Draw(canvas).ellipse((160 * i + 40, 40, 160 * i + 120, 120), fill=colour)
-    pixels = np.ascontiguousarray(np.asarray(canvas))
-    media_id = hashlib.sha256(pixels.tobytes()).hexdigest()
-    return Image(pixels, media_id, Receipt("-".join(colours), "image", media_id, pixels.nbytes, "PNG"))
-
-
-def user(*parts: str | Text | Image | Audio) -> Message:
-    return Message("user", parts)
-
-
-def answer(running: LocalEngine, *messages: Message, sampling: Sampling = VARIED) -> Answer:
-    *pieces, last = running.generate(messages, sampling)
-    assert last.answer is not None
-    assert "".join(piece.text for piece in pieces if piece.kind == "answer") == last.answer.text
-    return last.answer
+from tests.engines import STARTER, answer, picture, user
 
 
 def outlook(running: LocalEngine, *messages: Message) -> np.ndarray:

@@ -23,7 +23,7 @@ from mmcli.engine.loaded import Options
 from mmcli.engine.local import LocalEngine
 from mmcli.engine.placement import Placement, fair_part
 from tests.conftest import TIMEOUT
-from tests.test_engine_local import STARTER, picture, user
+from tests.engines import STARTER, picture, user
 
 pytestmark = [
     pytest.mark.skipif(not sys.platform.startswith("linux"), reason="affinity is Linux's"),

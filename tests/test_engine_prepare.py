@@ -13,8 +13,7 @@ from mmcli.engine.loaded import Options
 from mmcli.engine.local import LocalEngine
 from mmcli.errors import ContextFull
 from tests import random_llava
-from tests.test_engine_local import STARTER, VARIED, answer, picture, user
-from tests.test_engine_talk import GREEDY, said
+from tests.engines import GREEDY, STARTER, VARIED, answer, picture, said, user
 
 
 def never() -> bool:

@@ -8,16 +8,14 @@ from pathlib import Path
 import pytest
 
 from mmcli import engine
-from mmcli.engine import Answer, Message, Sampling
+from mmcli.engine import Message, Sampling
 from mmcli.engine.known import Book
 from mmcli.engine.loaded import Options
 from mmcli.engine.local import LocalEngine
 from mmcli.engine.template import Prompt, Run
 from mmcli.errors import ContextFull
 from tests import random_llava
-from tests.test_engine_local import STARTER, VARIED, answer, picture, user
-
-GREEDY = Sampling(temperature=0, max_tokens=32)
+from tests.engines import GREEDY, STARTER, VARIED, answer, picture, said, user
 
 
 @pytest.fixture(scope="module")
@@ -35,10 +33,6 @@ def running(tiny: tuple[Path, Path]) -> Iterator[LocalEngine]:
 def starter() -> Iterator[LocalEngine]:
     with engine.load(STARTER / "starter.gguf", STARTER / "starter-mmproj.gguf", Options(media_newline=True)) as loaded:
         yield loaded
-
-
-def said(told: Answer) -> Message:
-    return Message("assistant", (told.text,))
 
 
 @pytest.mark.parametrize("model", ["running", "starter"])

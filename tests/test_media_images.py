@@ -161,8 +161,8 @@ def test_premultiplied_grey_is_understood():
     from mmcli.media import colour
 
     notes: list[str] = []
-    rgb = colour.to_rgb(Image.new("La", (2, 2), (64, 128)), notes)
-    assert abs(rgb.getpixel((0, 0))[0] - 191) <= 2 and "transparency laid on white" in notes
+    rgb = colour.to_rgb(Image.new("La", (2, 2), (64, 128)), None, notes)
+    assert abs(int(rgb[0, 0, 0]) - 191) <= 2 and "transparency laid on white" in notes
 
 
 @pytest.mark.parametrize("file_format", ["PNG", "TIFF", "PPM", "JPEG2000"])

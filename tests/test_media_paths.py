@@ -154,13 +154,13 @@ def test_an_empty_name_is_not_the_current_folder(folder):
 
 def test_a_folder_without_media_tells_what_it_holds(folder):
     (folder / "empty").mkdir()
-    put(folder, "raw/1.nef", "raw/2.nef", "raw/readme", "deep/down/a.png")
+    put(folder, "odd/1.pdf", "odd/2.pdf", "odd/readme", "deep/down/a.png")
     assert (
         refusal("empty").message == "the folder `empty` holds no pictures or sounds" and refusal("empty").hint is None
     )
-    assert refusal("raw").hint == "it holds 2 × .nef, 1 × no extension"
+    assert refusal("odd").hint == "it holds 2 × .pdf, 1 × no extension"
     assert refusal("deep").hint == "add `-r` to look into its sub-folders"
-    assert refusal("raw", kinds=frozenset({"audio"})).message == "the folder `raw` holds no sounds"
+    assert refusal("odd", kinds=frozenset({"audio"})).message == "the folder `odd` holds no sounds"
 
 
 def test_a_dangling_link_and_a_link_to_itself(folder):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import json
 import re
 import shutil
 import subprocess
@@ -19,6 +18,7 @@ import pytest
 from mmcli import main
 from mmcli.models import catalogue
 from tests.conftest import STARTER, Run
+from tests.imports import HEAVY, MAY_NAME, loaded
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "mmcli"
@@ -53,30 +53,6 @@ MAY_IMPORT = {
         *("history", "talk", "speech", "languages", "tomlfile"),
     },
 }
-# Heavy or native libraries -> the files that may name them. Whoever starts mmcli waits for none of them.
-MAY_NAME = {
-    "llama_cpp": {"engine/library.py"},
-    "rich": {"terminal/"},
-    "markdown_it": {"terminal/"},
-    "av": {"media/audio.py", "media/soundtrack.py", "media/mixing.py"},
-    "pillow_heif": {"media/images.py"},
-    "httpx": {"media/web.py"},
-    "httpx2": {"media/web.py", "models/hub.py", "models/hub_errors.py"},
-    "huggingface_hub": {"models/hub.py", "models/hub_errors.py", "models/removing.py"},
-    "filelock": {"models/recorded.py", "models/removing.py"},
-    "jinja2": {"engine/sandbox.py"},
-    "psutil": {"engine/machine.py"},
-    "prompt_toolkit": {"terminal/keyboard.py", "terminal/summoning.py"},
-    "PIL": {"media/", "terminal/pixels.py", "terminal/graphics.py", "health/canary.py"},
-    "wcwidth": {"speech/atoms.py"},
-    "sounddevice": {"health/microphone.py", "speech/devices.py"},
-    "faster_whisper": {"speech/transcriber.py", "speech/vad.py", "speech/spans.py", "speech/windows.py"},
-    "ctranslate2": {"speech/transcriber.py"},
-    "numpy": {"media/", "engine/", "speech/", "health/listening.py", "terminal/pixels.py", "terminal/graphics.py"},
-    "typer": {"main.py", "commands/"},
-    "sqlite3": {"history/", "captions/results.py"},
-}
-HEAVY = {*MAY_NAME, "huggingface_hub", "sounddevice", "torch", "gguf", "click"} - {"typer"}
 
 
 @dataclass(frozen=True)
@@ -196,15 +172,6 @@ def test_a_module_opens_by_saying_what_it_hides(path: Path) -> None:
 
 
 # what a start loads
-
-
-def loaded(code: str, environment: dict[str, str], folder: Path) -> set[str]:
-    """Top-level modules in a new Python after `code`; it may print what it likes."""
-    code += "\nimport sys, json; sys.stderr.write('\\n' + json.dumps(sorted(sys.modules)))"
-    done = subprocess.run(
-        [sys.executable, "-c", code], env=environment, cwd=folder, capture_output=True, text=True, check=True
-    )
-    return set(json.loads(done.stderr.splitlines()[-1]))
 
 
 def test_the_command_line_loads_nothing_heavy(environment: dict[str, str], tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from mmcli.errors import AudioDeviceError, UsageError
 from mmcli.speech import speaker as speakers
 from mmcli.speech.echo import resembles
 from tests.conftest import TIMEOUT, clean_environment
+from tests.loudness import heard_in, seconds_of_sound
 from tests.speaking import needs_espeak
 from tests.virtual_microphone import VirtualMicrophone, needs_microphone
 
@@ -45,18 +46,6 @@ def spoken(code: str, loudspeaker: VirtualMicrophone, tmp_path: Path, home: Path
         )
     assert done.returncode == 0, done.stderr.decode()
     return json.loads(done.stdout.splitlines()[-1]), heard_in(path)
-
-
-def heard_in(path: Path) -> NDArray[np.float32]:
-    """(n_samples,) of a recording, which may still go on."""
-    data = path.read_bytes()
-    return np.frombuffer(data[: len(data) // 2 * 2], "<i2").astype(np.float32) / 32768
-
-
-def seconds_of_sound(samples: NDArray[np.float32]) -> float:
-    """How long it was not silent, in blocks of 20 ms."""
-    blocks = samples[: len(samples) // 320 * 320].reshape(-1, 320)
-    return float((np.abs(blocks).max(axis=1) > 0.01).sum() * 0.02)
 
 
 @needs_espeak

@@ -18,7 +18,7 @@ from mmcli.media import Medium, packing
 from mmcli.talk import Conversation, lines
 from tests import random_llava
 from tests.conftest import draw
-from tests.test_engine_local import STARTER, picture
+from tests.engines import STARTER, picture
 
 GREEDY = Sampling(temperature=0, max_tokens=32)
 SHORT = Sampling(temperature=0, max_tokens=8, loop_guard=False)

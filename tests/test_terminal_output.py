@@ -12,36 +12,10 @@ from pathlib import Path
 import pytest
 
 from mmcli import terminal
-from mmcli.engine.messages import Answer, Piece, Seen, Usage
+from mmcli.engine.messages import Piece
 from mmcli.errors import InputError
-from mmcli.media.types import Receipt
 from mmcli.terminal import Style
-
-USAGE = Usage(prompt_tokens=600, completion_tokens=20, n_encodes=1, seconds={"encode": 1.23456, "decode": 2.0})
-PHOTO = Receipt("photo.jpg", "image", "ab" * 32, 1234, "JPEG", (4032, 3024), (3024, 4032), "90")
-GIF = Receipt("an\nim.gif", "image", "cd" * 32, 99, "GIF", (8, 8), (8, 8), frames=12, notes=("first of 12 frames",))
-ANSWER = Answer(
-    text="A *cat*.",
-    reasoning="",
-    finish_reason="stop",
-    seen=(Seen(PHOTO, "ef" * 32, 576, 576, "encoded"), Seen(GIF, "01" * 32, 64, 8, "memory")),
-    usage=USAGE,
-    model="starter",
-    weights="aa",
-    projector="bb",
-    device="cpu",
-    n_ctx=4096,
-    n_past=620,
-    seed=7,
-)
-
-
-def spoken(text: str, answer: Answer = ANSWER, reasoning: str = "") -> Iterator[Piece]:
-    for char in reasoning:
-        yield Piece(char, "reasoning")
-    for char in text:
-        yield Piece(char)
-    yield Piece("", answer=replace(answer, text=text, reasoning=reasoning))
+from tests.answers import ANSWER, spoken
 
 
 def test_a_pipe_gets_the_text_as_it_is_with_one_newline_at_its_end(capsys: pytest.CaptureFixture[str]) -> None:
@@ -212,7 +186,10 @@ def test_a_listing_is_tab_separated_in_a_pipe_and_objects_in_json(capsys: pytest
 DRIVER = """
 import os, sys
 sys.path.insert(0, sys.argv[1])
-from tests.test_terminal_output import *
+from mmcli import terminal
+from mmcli.errors import InputError
+from mmcli.terminal import Style
+from tests.answers import *
 try:
     exec(sys.argv[2])
     sys.stdout.flush()

@@ -11,8 +11,8 @@ pyte = pytest.importorskip("pyte")
 if not hasattr(pexpect, "spawn"):
     pytest.skip("pseudo-terminals need a Unix", allow_module_level=True)
 
-from tests.test_terminal_markdown import DOCUMENTS, LONG_LISTING, whole  # noqa: E402, F401  the child uses them too
-from tests.test_terminal_output import ANSWER  # noqa: E402, F401
+from tests.answers import ANSWER  # noqa: E402, F401
+from tests.markdown_documents import DOCUMENTS, LONG_LISTING, whole  # noqa: E402, F401  the child uses them too
 
 # A child is forked while other tests' libraries have threads running; it executes Python anew at once.
 pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
@@ -20,8 +20,8 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWa
 DRIVER = """
 import sys, time
 sys.path.insert(0, sys.argv[1])
-from tests.test_terminal_screen import *
-from tests.test_terminal_output import spoken
+from tests.answers import *
+from tests.markdown_documents import *
 from dataclasses import replace
 from mmcli import terminal
 from mmcli.engine.messages import Piece

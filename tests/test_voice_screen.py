@@ -207,3 +207,25 @@ def test_a_microphone_that_goes_away_in_mid_sentence(
     again = mmcli("chat", "-c", stdin=b"How many shapes are there?\n")
     assert again.stdout == "There are 3 shapes.\n"
     assert json.loads(mmcli("history", "--json").stdout)[0]["kind"] == "voice"
+
+
+def test_listening_and_speaking_are_switched_by_commands(start: Start, play: Play) -> None:
+    voice = start("shapes.png", "--speak", "--voice-model", "system")
+    voice.wait("speak, or type")
+    voice.ask("/mute", "not listening; /listen goes on")
+    voice.wait(lambda: status(voice).startswith("not listening"), told="the state")
+    play(WHAT).wait()
+    assert "> What" not in voice.text
+    voice.ask("/listen", "listening to ")
+    voice.wait(lambda: status(voice).startswith("listening "), told="the state")
+    said_until(voice, play, WHAT, lambda: CAPTION in voice.flat, "the caption")
+    voice.ask("/speak off", "answers are written only")
+    voice.ask("/speak on", "answers are said aloud")
+    voice.ask("/speak perhaps", "`perhaps` is neither on nor off")
+    voice.ask("/help mute", "stop listening")
+
+
+def test_without_a_voice_nothing_is_said(start: Start) -> None:
+    voice = start()
+    voice.wait("speak, or type")
+    voice.ask("/speak on", "no voice was loaded for this conversation")

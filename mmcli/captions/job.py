@@ -378,11 +378,17 @@ class Run:
             for named in (asked.named, *(other.named for other in others)):
                 self._done.put(Outcome(named.index, named.source, error=error))
             return
-        self._finish(asked.named, answer, asked.facts, cached=False)
+        # Several are decoded at once: of equal pictures the first in order is the computed one
+        first = min([asked.named.index, *(other.named.index for other in others)])
+        self._finish(asked.named, answer, asked.facts, cached=asked.named.index != first)
         for other in others:
             self._results.know(other.receipt, other.media_id)
-            seen = tuple(replace(seen, receipt=other.receipt, origin="memory") for seen in answer.seen)
-            self._finish(other.named, replace(answer, seen=seen), other.facts, cached=True)
+            is_first = other.named.index == first
+            seen = tuple(
+                replace(seen, receipt=other.receipt, origin=seen.origin if is_first else "memory")
+                for seen in answer.seen
+            )
+            self._finish(other.named, replace(answer, seen=seen), other.facts, cached=not is_first)
 
     def _keep(self, asked: _Asked, answer: Answer, seconds: float) -> None:
         if retried := self._job.retry_cut:

@@ -57,6 +57,7 @@ class Listing:
         self._failure: BaseException | None = None
         self._stopped = False
         self.n = 0
+        self.skipped: list[str] = []  # what folders hold besides pictures: a sentence for each, when it is walked
         self.complete = False  # whether `n` is all there will be
 
     def start(self) -> None:
@@ -142,7 +143,12 @@ class Listing:
                 continue
             refused: list[InputError] = []
             try:
-                for source in media.each(argument, recursive=self._wanted.recursive, on_error=refused.append):
+                for source in media.each(
+                    argument,
+                    recursive=self._wanted.recursive,
+                    on_error=refused.append,
+                    on_skipped=self.skipped.append,
+                ):
                     yield [_entry(source)]
             except InputError as error:
                 refused.append(error)

@@ -178,7 +178,8 @@ def _sources(arguments: list[str], recursive: bool, style: Style) -> list[tuple[
         has_media=bool(arguments),
         on_wait=lambda text: terminal.notice(text, style),
     )
-    sources = [(source, False) for source in media.find(arguments, recursive=recursive, stdin=data)]
+    found = media.find(arguments, recursive=recursive, stdin=data, on_skipped=lambda t: terminal.notice(t, style))
+    sources = [(source, False) for source in found]
     if data and not wanted:
         sources.append((media.find(["-"], stdin=data)[0], True))
     return sources

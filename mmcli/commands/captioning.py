@@ -220,6 +220,8 @@ def run(
 
 def _show(captions: jobs.Run, after: After, shown: Captions, form: Form, style: Style, *, single: bool) -> int:
     """Each outcome written and told; the status. `single`: there may be but one, whose own error is more exact."""
+    from mmcli import terminal
+
     status = 0
     try:
         for outcome in captions:
@@ -238,6 +240,8 @@ def _show(captions: jobs.Run, after: After, shown: Captions, form: Form, style: 
             shown.report(total, captions.pace())
     finally:
         shown.close()
+    for sentence in captions.listing.skipped:
+        terminal.notice(sentence, style)
     return status
 
 

@@ -8,7 +8,7 @@ import typer
 
 from mmcli.commands import options as opt
 from mmcli.commands.completion import any_names
-from mmcli.errors import ModelError
+from mmcli.errors import ModelError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -17,11 +17,22 @@ if TYPE_CHECKING:
     from mmcli.models import Entry, Fit, Model, Record, Room, SpeechEntry, SpeechModel, Wanted, WantedSpeech
     from mmcli.terminal import Style
 
-COLUMNS = ("name", "here", "size_gb", "needs_gb", "fits", "abilities", "licence", "about")
-SPARE = ("licence", "needs_gb", "abilities", "about", "size_gb")  # what a narrow terminal goes without, in this order
+COLUMNS = ("name", "here", "size_gb", "needs_gb", "fits", "abilities", "licence", "about")  # of a pipe
+SHOWN = ("name", "size", "needs", "fits", "abilities", "licence", "about")  # of a terminal
+SPARE = ("licence", "needs", "abilities", "size", "about")  # what a narrow terminal goes without, in this order
+ABOUT = 18  # cells of the last column, at least
+MARK = "*"  # behind the name of the model that is taken where none is named
 
 
 def models(
+    ctx: typer.Context,
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[WORDS...]", help="Only models with these words in name or description.", show_default=False
+        ),
+    ] = None,
+    here: Annotated[bool, typer.Option("--here", help="Only models that are on this machine.")] = False,
     adopt: Annotated[
         bool,
         typer.Option(
@@ -36,18 +47,92 @@ def models(
     """List models: what is here, what fits this machine.
 
     mmcli models
-    mmcli models --json
-    mmcli models --adopt
+    mmcli models qwen
+    mmcli models --here
     """
-    from mmcli import models as known
     from mmcli import terminal
-    from mmcli.commands import fitting
+    from mmcli.commands import fitting, settings
+    from mmcli.models import default
+
+    style = terminal.Style(json=json, quiet=quiet)
+    if adopt:
+        if words or here:
+            raise UsageError("--adopt looks for all models: it takes no words and no --here")
+        return _adopt(style)
+    room = fitting.room()
+    rows = [*_catalogue_rows(room), *_adopted_rows(room), *_speech_rows(room)]
+    chosen = settings.value(ctx, "model"), settings.value(ctx, "speech_model")
+    _mark(rows, chosen[0] or default(room), chosen[1])
+    wanted = [word.casefold() for word in words or ()]
+    some = [row for row in rows if (row["here"] or not here) and all(word in _searched(row) for word in wanted)]
+    some.sort(key=lambda row: not row["here"])
+    if json:
+        terminal.data(some)
+    elif not terminal.is_screen():
+        terminal.table(COLUMNS, [[row[column] for column in COLUMNS] for row in some], style)
+    elif some:
+        _show_list(some, style)
+    if not some:
+        terminal.notice(
+            "no model in this list has these words; -m ORG/REPO takes any GGUF model of the Hugging Face Hub", style
+        )
+    return None
+
+
+def _show_list(rows: list[dict[str, Any]], style: Style) -> None:
+    """The list on a terminal: what is here first, sizes with their units, notes on what is marked and missing."""
+    from mmcli import terminal
+
+    sections: dict[str, list[list[Any]]] = {heading: [] for heading in HEADINGS.values()}
+    for row in rows:
+        sections[HEADINGS[row["here"], row["abilities"] == "speech"]].append(_cells(row))
+    missing = terminal.tables(SHOWN, sections, style, spare=SPARE, prose=ABOUT)
+    chosen = [row for row in rows if row["chosen"]]
+    if chosen:
+        fetch = "".join(f"; `mmcli pull {row['name']}` fetches it" for row in chosen[:1] if not row["here"])
+        terminal.notice(f"{MARK} is used when you name no model{fetch}", style)
+    if missing:
+        named = ", ".join(missing)
+        terminal.notice(f"this terminal is too narrow for {named}; see `mmcli show NAME`", style)
+
+
+HEADINGS = {
+    (True, False): "on this machine",
+    (True, True): "on this machine, for speech",
+    (False, False): "not here yet",
+    (False, True): "not here yet, for speech",
+}
+
+
+def _cells(row: dict[str, Any]) -> list[Any]:
+    from mmcli.models import sizes
+
+    told = {
+        "name": f"{row['name']} {MARK}" if row["chosen"] else row["name"],
+        "size": sizes.short(None if row["size_gb"] is None else round(row["size_gb"] * sizes.GB)),
+        "needs": sizes.short(row["needs_bytes"]),
+    }
+    return [(row | told)[column] for column in SHOWN]
+
+
+def _searched(row: dict[str, Any]) -> str:
+    return " ".join(str(row[key]) for key in ("name", "abilities", "licence", "about")).casefold()
+
+
+def _mark(rows: list[dict[str, Any]], model: str, speech_model: str | None) -> None:
+    """Mark the models that are taken where nobody names one; those in the settings may be files, and are not listed."""
+    from mmcli import models as known
+
+    writer = speech_model or known.find_speech().name
+    for row in rows:
+        row["chosen"] = row["name"] == (writer if row["abilities"] == "speech" else model)
+
+
+def _catalogue_rows(room: Room) -> list[dict[str, Any]]:
+    from mmcli import models as known
     from mmcli.models import catalogue
 
-    if adopt:
-        return _adopt(terminal.Style(json=json, quiet=quiet))
-    room = fitting.room()
-    rows = [
+    return [
         _row(
             name,
             known.installed(name),
@@ -59,17 +144,6 @@ def models(
         )
         for name, entry in catalogue.load().items()
     ]
-    sections = {"": rows, "of other tools": _adopted_rows(room), "speech models": _speech_rows()}
-    if json:
-        terminal.data([row for rows in sections.values() for row in rows])
-    else:
-        shown = {head: [[row[column] for column in COLUMNS] for row in rows] for head, rows in sections.items()}
-        if missing := terminal.tables(COLUMNS, shown, terminal.Style(), spare=SPARE):
-            named = ", ".join(column.replace("_", " ") for column in missing)
-            terminal.notice(
-                f"this terminal is too narrow for {named}; see `mmcli show NAME`", terminal.Style(quiet=quiet)
-            )
-    return None
 
 
 def _row(
@@ -188,13 +262,15 @@ def show(
     from mmcli import models as known
     from mmcli import terminal
     from mmcli.commands import fitting, running
-    from mmcli.models import catalogue
+    from mmcli.models import catalogue, sizes
 
     chosen = running.template(template)
     found = known.find_any(name)
-    fit = None
+    fit = speech_fit = None
     if isinstance(found, known.SpeechModel | known.WantedSpeech):
         facts = _of_speech(found)
+        size = facts.get("size_gb")
+        speech_fit = _speech_fit(round(size * sizes.GB) if size else None, fitting.room())
     else:
         facts = _facts(found, catalogue.load().get(found.name), chosen)
         fit = known.fits(found, fitting.room())
@@ -206,10 +282,13 @@ def show(
         return None
     if fit:
         facts |= {"needs": fitting.needs(fit), "fits_here": fitting.verdict(fit)}
+    elif speech_fit:
+        facts |= {"needs": f"about {sizes.short(speech_fit.n_bytes)}", "fits_here": speech_fit.verdict}
     kept = facts.pop("recorded")
     for key, value in facts.items():
         if value not in (None, "", [], {}):
-            terminal.fact(key.replace("_", " "), _words(value))
+            for label, text in _told(key, value):
+                terminal.fact(label, text)
     for record in kept:
         terminal.fact("recorded", _record_words(record))
     if source:
@@ -234,21 +313,35 @@ def _record_words(record: dict[str, Any]) -> str:
     )
 
 
-def _speech_rows() -> list[dict[str, Any]]:
+def _speech_rows(room: Room) -> list[dict[str, Any]]:
     """The rows of the models that write down speech."""
     from mmcli import models as known
     from mmcli.models import speech
     from mmcli.models.sizes import rounded_gb
 
     rows = []
+
+    def add(name: str, here: bool, n_bytes: int | None, licence: str, about: str) -> None:
+        row = _row(name, here, rounded_gb(n_bytes), _speech_fit(n_bytes, room), ["speech"], licence, about)
+        rows.append(row | {"largest_context": None})
+
     if speech.has_starter():
         n_bytes = sum(path.stat().st_size for path in speech.STARTER.iterdir() if path.is_file())
-        about = "a tiny built-in model for trying things out; it knows a few hundred words"
-        rows.append(_row("starter", True, rounded_gb(n_bytes), None, ["speech"], "MIT", about))
+        add(
+            "starter", True, n_bytes, "MIT", "a tiny built-in model for trying things out; it knows a few hundred words"
+        )
     for name, entry in speech.load().items():
         here = isinstance(known.find_speech(name), known.SpeechModel)
-        rows.append(_row(name, here, rounded_gb(_total(entry)), None, ["speech"], entry.licence, entry.about))
+        add(name, here, _total(entry), entry.licence, entry.about)
     return rows
+
+
+def _speech_fit(n_bytes: int | None, room: Room) -> Fit | None:
+    """Whether a speech model fits the memory: where it would run on a GPU is not known before it is loaded."""
+    from mmcli.models import Room as Free
+    from mmcli.models import fit
+
+    return fit.judge(fit.of_speech(n_bytes), Free(room.memory)) if n_bytes else None
 
 
 def _of_speech(found: SpeechModel | WantedSpeech) -> dict[str, Any]:
@@ -352,9 +445,41 @@ def _template(model: Model, own: str, chosen: Chosen | None) -> dict[str, Any]:
     return {"template_form": told or "its own", "template": chosen.source}
 
 
-def _words(value: object) -> str:
+# What a fact of `mmcli show` is called, where that is not its key's own words.
+LABELS = {
+    "here": "on this machine",
+    "size_gb": "size",
+    "parameters_million": "parameters",
+    "context_advice": "advised context",
+    "memory_gb": "memory",
+    "template_kwargs": "template settings",
+    "repo": "on the Hub",
+    "embedding_length": "embedding size",
+    "trained_context": "longest context",
+    "projector_type": "kind of projector",
+    "template_form": "chat template",
+}
+
+
+def _told(key: str, value: object) -> list[tuple[str, str]]:
+    """A fact in words, with its label; of several files a line each."""
+    from mmcli.models import sizes
+
+    label = LABELS.get(key, key.replace("_", " "))
+    if key in ("size_gb", "memory_gb") and isinstance(value, int | float):
+        return [(label, sizes.short(round(value * sizes.GB)))]
+    if key == "parameters_million" and isinstance(value, int | float):
+        return [(label, f"{value / 1000:g} billion" if value >= 1000 else f"{value:g} million")]
+    if key in ("context_advice", "trained_context"):
+        return [(label, f"{value} tokens")]
+    if key == "sha256" and isinstance(value, dict):
+        return [("SHA-256", f"{digest} of {file}") for file, digest in value.items()]
     if isinstance(value, bool):
-        return "yes" if value else "no"
+        return [(label, "yes" if value else "no")]
     if isinstance(value, dict):
-        return ", ".join(f"{key} {item}" for key, item in value.items())
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+        return [(label, ", ".join(f"{name.replace('_', ' ')} {_plain(item)}" for name, item in value.items()))]
+    return [(label, ", ".join(map(str, value)) if isinstance(value, list) else str(value))]
+
+
+def _plain(value: object) -> str:
+    return ("off", "on")[value] if isinstance(value, bool) else str(value)

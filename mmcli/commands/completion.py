@@ -280,7 +280,7 @@ def talk_ids(incomplete: str) -> list[Reply]:
     from mmcli.history import Store
 
     with Store(create=False) as store:
-        return [(talk.id, terminal.shortened(talk.title)) for talk in store.talks(N_TALKS)]
+        return [(talk.id, terminal.flat(talk.title, 60)) for talk in store.talks(N_TALKS)]
 
 
 def setting_names(ctx: typer.Context, incomplete: str) -> list[Reply]:

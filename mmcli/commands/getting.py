@@ -37,7 +37,6 @@ def find(name: str | None, mmproj: Path | None, *, yes: bool, style: Style) -> M
             "no model was chosen. To try mmcli without a download, add -m starter: "
             "it is built in, and knows simple coloured shapes only",
             style,
-            is_prose=True,
         )
         about = f": {found.entry.about}" if found.entry else ""
         licence = f", licence {found.entry.licence}" if found.entry else ""
@@ -45,7 +44,6 @@ def find(name: str | None, mmproj: Path | None, *, yes: bool, style: Style) -> M
             f"for your own files, `mmcli pull {chosen}` brings what suits this machine best{about}. "
             f"It downloads {size(chosen)} from {found.repo} on the Hugging Face Hub{licence}",
             style,
-            is_prose=True,
         )
     return found
 
@@ -146,7 +144,7 @@ def _tell_fit(download: Download, style: Style) -> bool:
     text = f"in memory it takes {fitting.needs(fit)}"
     if fit.verdict != "no":
         verdict = fitting.verdict(fit).replace("tight:", "is tight:", 1)
-        terminal.notice(f"{text}; it {verdict}", style, is_prose=True)
+        terminal.notice(f"{text}; it {verdict}", style)
         return True
     terminal.warning(
         f"`{download.wanted.name}` does not fit this machine: {text}; {fitting.verdict(fit).removeprefix('no: ')}. "

@@ -18,6 +18,12 @@ if TYPE_CHECKING:
 
 SECONDS = {"h": 3600, "d": 86_400, "w": 7 * 86_400, "y": 365 * 86_400}
 
+COLUMNS = ("id", "last", "kind", "model", "turns", "media", "first question")
+SPARE = ("kind", "media", "turns", "model", "last", "first question")  # what a narrow terminal goes without, in order
+HIT_COLUMNS = ("id", "asked", "question", "answer")
+HIT_SPARE = ("asked", "question", "answer")
+EXCERPT, BEFORE = 200, 8  # characters of a text in a list of what a search found, and of those before the word
+
 IdArg = Annotated[
     str | None,
     typer.Argument(
@@ -63,15 +69,15 @@ def history(ctx: typer.Context, limit: LimitOpt = 20, json: opt.JsonListOpt = Fa
     if json:
         terminal.data([terminal.summary_json(summary) for summary in some])
         return None
-    columns = ("id", "last", "kind", "model", "turns", "media", "first question")
     rows = [
-        (s.id, terminal.when(s.changed), s.kind, _short(s.model), s.n_turns, s.n_media, terminal.shortened(s.title))
+        (s.id, terminal.when(s.changed), s.kind, _short(s.model), s.n_turns, s.n_media, terminal.flat(s.title))
         for s in some
     ]
-    terminal.table(columns, rows, style)
-    if not found:
+    if rows:
+        terminal.table(COLUMNS, rows, style, spare=SPARE, shares={"model": 0.25})
+    else:
         terminal.notice('nothing is kept yet: mmcli ask photo.jpg "What is this?"', style)
-    elif len(some) < len(found):
+    if len(some) < len(found):
         terminal.notice(f"{len(some)} of {len(found)} talks; -n 0 lists all", style)
     _warn_of_damage({summary.id: summary.damage for summary in some}, style)
     return None
@@ -107,7 +113,6 @@ def search(
     mmcli history search yellow star --json
     """
     from mmcli import terminal
-    from mmcli.history import words as texts
 
     style = terminal.Style(json=json)
     wanted = " ".join(words)
@@ -119,13 +124,14 @@ def search(
         terminal.data([terminal.hit_json(hit) for hit in some])
         return None
     rows = [
-        (hit.talk, terminal.when(hit.asked), terminal.shortened(hit.question), texts.excerpt(hit.said, wanted))
+        (hit.talk, terminal.when(hit.asked), *(_told(text, wanted) for text in (hit.question, hit.said)))
         for hit in some
     ]
-    terminal.table(("id", "asked", "question", "answer"), rows, style)
-    if not found:
-        terminal.notice("no turn has all of these words", style)
-    elif len(some) < len(found):
+    if rows:
+        terminal.table(HIT_COLUMNS, rows, style, spare=HIT_SPARE, shares={"question": 0.35})
+    else:
+        terminal.notice("no question or answer has all of these words", style)
+    if len(some) < len(found):
         terminal.notice(f"{len(some)} of {len(found)} turns; -n 0 shows all", style)
     return None
 
@@ -172,6 +178,7 @@ def delete(
         str | None,
         typer.Option("--older-than", metavar="AGE", help="Not continued for this long: 12h, 30d, 8w, 1y."),
     ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Delete all conversations.")] = False,
     yes: Annotated[bool, typer.Option("-y", "--yes", help="Delete without asking.")] = False,
     quiet: opt.QuietOpt = False,
 ) -> int | None:
@@ -183,8 +190,13 @@ def delete(
     from mmcli import terminal
 
     style = terminal.Style(quiet=quiet)
-    if not talks and older_than is None:
-        raise UsageError("no talk is named", hint="mmcli history delete 4k2f, or --older-than 30d")
+    if talks or older_than is not None:
+        if everything:
+            raise UsageError("--all deletes everything: name no conversations and no --older-than beside it")
+    elif not everything:
+        raise UsageError(
+            "which conversations?", hint="`mmcli history delete 4k2f`, or --older-than 30d, or --all for everything"
+        )
     if not (yes or terminal.can_ask(style)):
         raise UsageError(
             "`mmcli history delete` asks first, and nobody is here to ask", hint="--yes deletes without asking"
@@ -193,12 +205,22 @@ def delete(
     with _open() as store:
         names = dict.fromkeys(store.find(name) for name in talks or ())
         names |= dict.fromkeys(store.older_than(age) if age is not None else ())
-        words = f"{len(names)} talk{'s' if len(names) != 1 else ''}"
+        if everything:
+            names = dict.fromkeys(summary.id for summary in store.talks())
+        words = f"{'all ' if everything and len(names) > 1 else ''}{len(names)} talk{'s' if len(names) != 1 else ''}"
         if names and not yes and not terminal.confirm(f"Delete {words}?", default=False):
             terminal.notice("nothing was deleted", style)
             return None
         terminal.notice(f"{words if store.delete(names) else 'no talk'} deleted", style)
     return None
+
+
+def _told(text: str, wanted: str) -> str:
+    """A text on one line: whole for a program, on a terminal from about where the words are."""
+    from mmcli import terminal
+    from mmcli.history import words
+
+    return words.excerpt(terminal.flat(text), wanted, EXCERPT, BEFORE) if terminal.is_screen() else terminal.flat(text)
 
 
 def _damaged(talk: Talk) -> InputError:

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from mmcli.errors import MmcliError
+from mmcli.errors import MmcliError, UsageError
 from mmcli.speech import echo
 from mmcli.speech.ears import CALM, Ears
 
@@ -35,12 +35,21 @@ class Mouth:
         self.ears: Ears | None = None
         self._rest: threading.Thread | None = None  # says what is left of an answer that is written
         self._is_new = threading.Event()  # another answer is about to begin
+        self._is_off = False  # /speak off
         self._is_active = False  # from an answer's first word until the room is silent again
 
     @property
     def is_wanted(self) -> bool:
         """Whether answers are said at all."""
-        return self._voice.is_wanted
+        return self._voice.is_wanted and not self._is_off
+
+    def turn(self, wanted: bool) -> None:
+        """Say answers from now on, or no more; UsageError where there is no voice to say them with."""
+        if wanted and not self._voice.is_wanted:
+            raise UsageError("no voice was loaded for this conversation", hint="`mmcli voice --speak` loads one")
+        if not wanted:
+            self.still()
+        self._is_off = not wanted
 
     @property
     def is_speaking(self) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 
 from mmcli.errors import UsageError
 
@@ -52,13 +52,24 @@ OPTION_HABITS: Mapping[str, tuple[str, ...]] = {
 N_SUGGESTIONS = 3
 
 
-def unknown_command(words: Sequence[str], known: Iterable[str], path: str) -> UsageError:
-    """The error for `mmcli aks photo.jpg`, with the one exact next step where there is one."""
+def unknown_command(words: Sequence[str], known: Iterable[str], path: str, settings: Container[str] = ()) -> UsageError:
+    """The error for `mmcli aks photo.jpg`, with the one exact next step where there is one.
+
+    `settings` are the names that `mmcli config get` knows.
+    """
     word, *rest = words
     below = path.removeprefix("mmcli").strip()
     message = f"unknown command `{f'{below} {word}'.strip()}`"
     if below:
         close = nearest(word, known)
+        if below == "history" and re.fullmatch(r"[2-9][2-9a-z]{3,5}", word) and not rest:  # an ID
+            return UsageError(message, hint=f"to see a conversation: `mmcli history show {word}`")
+        if below == "history" and (rest or not close):
+            return UsageError(message, hint=f"to find words: `mmcli history search {shlex.join(words)}`")
+        if below == "config" and word.lstrip("-").replace("-", "_") in settings:
+            return UsageError(
+                message, hint=f"`mmcli config get {word}` shows it; `mmcli config set {word} VALUE` sets it"
+            )
         hint = f"did you mean `{path} {close[0]}`?" if close else f"see `{path} --help`"
         return UsageError(message, hint=hint)
     if word == "run":

@@ -55,8 +55,7 @@ AttachOpt = Annotated[
 ]
 RecursiveOpt = Annotated[bool, typer.Option("-r", "--recursive", help="Include sub-folders.")]
 DamagedOkOpt = Annotated[
-    bool,
-    typer.Option("--damaged-ok", help="Accept a sound that is cut short or damaged."),
+    bool, typer.Option("--damaged-ok", help="Use what is there of a sound that is cut short or damaged."), RARE
 ]
 ModelOpt = Annotated[
     str | None,

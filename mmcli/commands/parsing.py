@@ -87,7 +87,9 @@ class Group(TyperGroup):
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
         name = self.aliases.get(args[0], args[0])
         if name not in self.commands:
-            raise names.unknown_command(args, list(self.commands), ctx.command_path)
+            every = commands(ctx.find_root().command).values()
+            settings = {param.name for command in every for param in command.params if param.envvar}
+            raise names.unknown_command(args, list(self.commands), ctx.command_path, settings)
         return name, self.commands[name], args[1:]
 
 

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from mmcli.errors import MmcliError
+from mmcli.errors import ContextFull, MmcliError
 
 if TYPE_CHECKING:
     from mmcli.commands.running import Loading
@@ -30,6 +30,11 @@ class Preparing:
     def is_ready(self) -> bool:
         """Whether all that was asked for last is computed."""
         return self._wanted is not None and self._wanted.is_done
+
+    @property
+    def is_too_much(self) -> bool:
+        """Whether what was asked for last has no room in the context."""
+        return self._wanted is not None and self._wanted.is_too_much
 
     def begin(self, loading: Loading, messages: Sequence[Message], sampling: Sampling) -> None:
         """Prepare this from now on, as soon as the model is loaded, instead of what was begun before.
@@ -82,6 +87,8 @@ class Preparing:
             with self._busy:
                 engine.prepare(wanted.messages, sampling, paused=wanted.paused.is_set, dropped=wanted.dropped.is_set)
                 wanted.is_done = not wanted.paused.is_set()
+        except ContextFull:
+            wanted.is_too_much = True  # it is told before anybody asks
         except (MmcliError, KeyboardInterrupt):
             return  # whoever asks meets it again, and is told
         self._on_end()
@@ -97,7 +104,7 @@ class _Wanted:
         self.key = (loading, system, *media)
         self.has_media = bool(media)
         self.paused, self.dropped = threading.Event(), threading.Event()
-        self.is_done = False
+        self.is_done = self.is_too_much = False
 
     def end(self, *, drop: bool) -> None:
         if drop:

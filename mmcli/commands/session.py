@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from mmcli.terminal import Style
 
 
+FEW = 3  # media that get a note each when they are staged
+
+
 class Session:
     """What a chat is made of; the commands of slash.py work on it."""
 
@@ -58,6 +61,8 @@ class Session:
         self._n_saved = 0  # turns that were in it
         self.is_over = False
         self.own_keys: Sequence[tuple[str, str]] = ()  # beside those of every chat, for /help
+        self.own_commands: Mapping[str, slash.Slash] = {}  # the same for what is typed after a slash
+        self._may_end = False  # Ctrl-C was pressed at an empty prompt: the next one ends the chat
         self._machine, self._wishes, self._max_megapixels = machine, wishes, max_megapixels
         self._damaged_ok = damaged_ok
         self._loading = self._new_loading()
@@ -108,7 +113,10 @@ class Session:
             except EOFError:
                 break
             except KeyboardInterrupt:
-                return errors.INTERRUPTED
+                if self._is_ended_by_ctrl_c():
+                    return errors.INTERRUPTED
+                continue
+            self._may_end = False
             try:
                 self.take(text)
             except (MmcliError, KeyboardInterrupt) as error:
@@ -120,6 +128,14 @@ class Session:
                 else:
                     self.note("interrupted")
         return 0 if self.is_person else self._status
+
+    def _is_ended_by_ctrl_c(self) -> bool:
+        """Whether Ctrl-C at an empty prompt ends the chat: where media are staged, only the second one does."""
+        if self._may_end or not self.is_person or not self.talk.staged:
+            return True
+        self._may_end = True
+        self.note(f"{slash.counted(self.talk.staged)} staged: Ctrl-C again ends the chat, /drop all takes them out")
+        return False
 
     def _open(self, hooks: terminal.Hooks, typed: Path | None) -> terminal.Keyboard:
         """Where messages come from."""
@@ -143,7 +159,7 @@ class Session:
         bare = text.strip().lower()
         if self.is_person and bare in slash.BARE:  # as other programs want it; a model has no use for them
             text = f"/{bare}"
-        line = talk.read(text, slash.NAMES)
+        line = talk.read(text, slash.NAMES | self.own_commands.keys())
         if isinstance(line, talk.Command):
             slash.run(self, line.name, line.argument)
         elif isinstance(line, talk.Attach):
@@ -192,10 +208,14 @@ class Session:
 
     def attach(self, names: Sequence[str], *, recursive: bool = False) -> None:
         """Stage files, addresses and folders: all of them, or none where one is no good."""
-        self.stage(media.find(names, recursive=recursive, kinds=self._kinds()))
+        found = media.find(names, recursive=recursive, kinds=self._kinds(), on_skipped=self.note)
+        self.stage(found, n_named=len(names))
 
-    def stage(self, sources: Sequence[Source]) -> None:
-        """Stage what the model can take of these sources: all or none; each is told."""
+    def stage(self, sources: Sequence[Source], *, n_named: int | None = None) -> None:
+        """Stage what the model can take of these sources: all or none. Those of a folder are told in one note.
+
+        `n_named`: how many names they were found by.
+        """
         if (
             self._loading.loaded is not None
             and not self.style.debug
@@ -204,12 +224,27 @@ class Session:
             self._preparing.warm(self._loading.loaded)
         loaded = [self._load_medium(source) for source in sources]
         self._require(self.model, loaded)
+        first = len(self.talk.media) + 1
         for medium in loaded:
-            number = self.talk.stage(medium)
-            if self.is_person:  # what the command line named is told with the banner
-                self.note(f"staged as {number}: {slash.described(medium)}")
+            self.talk.stage(medium)
+        is_folder = n_named is not None and len(loaded) > n_named
+        if self.is_person:  # what the command line named is told with the banner
+            self._tell_staged(first, loaded, together=is_folder)
+        remarks: dict[str, list[Medium]] = {}
+        for medium in loaded:
             for remark in medium.receipt.notes:
-                self.note(f"{medium.receipt.source}: {remark}")
+                remarks.setdefault(remark, []).append(medium)
+        for remark, found in remarks.items():
+            others = f" and {len(found) - 1} more" if len(found) > 1 else ""
+            self.note(f"{found[0].receipt.source}{others}: {remark}")
+
+    def _tell_staged(self, first: int, loaded: Sequence[Medium], *, together: bool) -> None:
+        """Say what was staged under the numbers from `first` on: a note for each, or one where there are many."""
+        if len(loaded) > 1 and (together or len(loaded) > FEW):
+            self.note(f"staged as {first}-{first + len(loaded) - 1}: {slash.summed_up(loaded)}")
+            return
+        for number, medium in enumerate(loaded, first):
+            self.note(f"staged as {number}: {slash.described(medium)}")
 
     def _prepare(self) -> None:
         """While the next message is typed, compute what its question will begin with."""
@@ -373,9 +408,9 @@ class Session:
             terminal.aside(slash.banner(self.model, self._machine.ctx_size), "bold")
             if self.talk.turns:
                 self.note(slash.going_on(self))
+                slash.show_last(self)
             n_said = len(self.talk.media) - len(self.talk.staged)
-            for number, medium in enumerate(self.talk.staged, n_said + 1):
-                self.note(f"staged as {number}: {slash.described(medium)}")
+            self._tell_staged(n_said + 1, self.talk.staged, together=False)
 
     def _part(self) -> None:
         if self.is_person and self.recorder.talk and self.talk.turns:
@@ -387,6 +422,8 @@ class Session:
         used = f"{self.talk.n_past}/{engine.n_ctx_limit} tokens" if engine else "loading"
         staged = ", ".join(map(slash.named, self.talk.staged))
         ready = ", ready" if self._preparing.is_ready else ""
+        if self._preparing.is_too_much and len(self.talk.turns) == self.talk.n_left_out:
+            return ["the staged files do not fit the context: /drop N, or /drop all", self.model.name, used]
         return [self.model.name, used, f"staged: {staged}{ready}" if staged else ""]
 
     def _refresh(self) -> None:

@@ -18,7 +18,20 @@ from mmcli.commands import origins, parsing, spelling
 from mmcli.commands.completion import setting_names
 from mmcli.errors import UsageError
 
+DEFAULT = "default"  # the source of a value that nobody chose
+SHARES = {"value": 0.3, "source": 0.3}  # of a terminal's width, at most
 LARGEST = 2**63 - 1  # of TOML's integers; every setting's limit is far below
+
+
+KeyArg = Annotated[
+    str,
+    typer.Argument(
+        metavar="KEY",
+        help="A long option without its dashes: max-tokens.",
+        autocompletion=setting_names,
+        show_default=False,
+    ),
+]
 
 
 @dataclass(frozen=True)
@@ -108,12 +121,19 @@ def take(root: Any) -> dict[str, Any]:
     return chosen.values
 
 
-def config(ctx: typer.Context, json: opt.JsonListOpt = False) -> int | None:
+def config(
+    ctx: typer.Context,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Show every setting, also those left at their defaults.")
+    ] = False,
+    json: opt.JsonListOpt = False,
+    quiet: opt.QuietOpt = False,
+) -> int | None:
     """Show and change settings, such as the default model. Also shows where files live.
 
     mmcli config
+    mmcli config --all
     mmcli config set model starter
-    mmcli config unset model
     """
     from mmcli import terminal
 
@@ -130,13 +150,50 @@ def config(ctx: typer.Context, json: opt.JsonListOpt = False) -> int | None:
         ]
         terminal.data({"settings": every, "places": {name: str(path) for name, path in places.items()}})
         return None
-    style = terminal.Style()
-    terminal.table(
-        ("setting", "value", "source"), [(name, _words(value), source) for name, value, source in rows], style
-    )
-    terminal.line("")
-    terminal.table(("place", "path"), list(places.items()), style)
+    style = terminal.Style(quiet=quiet)
+    chosen_rows = [row for row in rows if row[2] != DEFAULT]
+    others = [row for row in rows if row[2] == DEFAULT]
+    if shown := [*chosen_rows, *(others if everything else ())]:
+        cells = [(name, _words(value), source) for name, value, source in shown]
+        terminal.table(("setting", "value", "source"), cells, style, spare=("source",), shares=SHARES)
+        terminal.line("")
+    for name, path in places.items():
+        if terminal.is_screen():
+            terminal.fact(name, str(path))
+        else:
+            terminal.line(f"{name}\t{path}")
+    if not everything:
+        told = f"{len(others)} other settings have" if chosen_rows else "nothing is set: all settings have"
+        terminal.notice(f"{told} their defaults; `mmcli config --all` lists them", style)
     return None
+
+
+def get(ctx: typer.Context, key: KeyArg, json: opt.JsonListOpt = False) -> int | None:
+    """Print the value of one setting, wherever it comes from.
+
+    mmcli config get model
+    mmcli config get max-tokens --json
+    """
+    from mmcli import terminal
+
+    setting = _setting(ctx, key)
+    value, source = _effective(setting, load(ctx.find_root().command).values)
+    name = setting.name.replace("_", "-")
+    if json:
+        terminal.data({"name": name, "value": value, "source": source, "variable": setting.variable})
+    elif value is None or value == []:
+        terminal.notice(f"`{name}` is not set, and has no default", terminal.Style())
+    else:
+        for item in value if isinstance(value, list) else [value]:
+            terminal.line(_words(item) or "")
+    return None
+
+
+def value(ctx: typer.Context, name: str) -> Any:
+    """What a setting is for a command that does not have its option; None where nobody chose."""
+    root = ctx.find_root().command
+    found, source = _effective(known(root)[name], load(root).values)
+    return None if source == DEFAULT else found
 
 
 def path() -> int | None:
@@ -148,17 +205,6 @@ def path() -> int | None:
 
     terminal.line(str(files.config_file()))
     return None
-
-
-KeyArg = Annotated[
-    str,
-    typer.Argument(
-        metavar="KEY",
-        help="A long option without its dashes: max-tokens.",
-        autocompletion=setting_names,
-        show_default=False,
-    ),
-]
 
 
 def set_(
@@ -253,7 +299,7 @@ def _effective(setting: Setting, chosen: dict[str, Any]) -> tuple[Any, str]:
         return chosen[setting.name], "config.toml"
     defaults = setting.defaults
     different = {str(value) for value in defaults.values()}
-    return (defaults if len(different) > 1 else next(iter(defaults.values()))), "default"
+    return (defaults if len(different) > 1 else next(iter(defaults.values()))), DEFAULT
 
 
 def _plain(value: Any) -> Any:
@@ -267,7 +313,10 @@ def _words(value: Any) -> str | None:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, dict):
-        return ", ".join(f"{_words(item) or '-'} ({name})" for name, item in value.items())
+        commands: dict[str, list[str]] = {}
+        for name, item in value.items():
+            commands.setdefault(_words(item) or "-", []).append(name)
+        return "; ".join(f"{item} ({', '.join(names)})" for item, names in commands.items())
     if isinstance(value, list):
         return " ".join(str(item) for item in value)
     return None if value is None else str(value)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import os
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 
 SHOWN_TALKS = 10
+LAST_LINES = 12  # of the last answer, when a talk goes on
+TITLE = 60  # characters of a question in a list of talks
 READABLE = (".md", ".markdown")  # what a talk is saved as to be read; else it can be loaded again
 SAVED_AS = ("", ".json", *READABLE)
 RETRY_TEMPERATURE = 0.7  # where the answer before was the likeliest one
@@ -57,6 +59,29 @@ def described(medium: Medium) -> str:
     if receipt.seconds is not None:
         facts.append(f"{receipt.seconds:.1f} s")
     return f"{named(medium)}, {' '.join(facts)}"
+
+
+def counted(media_: Sequence[Medium]) -> str:
+    """`1 picture is`, `50 pictures and 2 sounds are`"""
+    words = {"image": "picture", "audio": "sound", "text": "text"}
+    kinds = [medium.receipt.kind for medium in media_]
+    counts = [(kinds.count(kind), word) for kind, word in words.items() if kind in kinds]
+    told = " and ".join(f"{count} {word}{'s' if count > 1 else ''}" for count, word in counts)
+    return f"{told} {'is' if len(media_) == 1 else 'are'}"
+
+
+def summed_up(media_: Sequence[Medium]) -> str:
+    """`50 pictures, a.jpg … z.jpg`"""
+    return f"{counted(media_).rpartition(' ')[0]}, {named(media_[0])} … {named(media_[-1])}"
+
+
+def show_last(session: Session) -> None:
+    """The last question and the beginning of its answer, dim: what the talk goes on from."""
+    if session.is_person and session.talk.turns and not session.style.quiet:
+        turn = session.talk.turns[-1]
+        is_cut = terminal.exchange(turn.words, turn.said, look="dim", most=LAST_LINES)
+        if is_cut or len(session.talk.turns) > 1:
+            session.note("/talk prints all of it")
 
 
 def going_on(session: Session) -> str:
@@ -106,8 +131,41 @@ def _media(session: Session, argument: str) -> None:
 
 
 def _drop(session: Session, argument: str) -> None:
-    medium = session.talk.drop(_number(session, argument))
-    session.note(f"dropped {described(medium)}")
+    numbers = _numbers(session, argument)
+    found = [session.talk.find(number) for number in numbers]  # all are there, or nothing is dropped
+    for number in reversed(numbers):
+        session.talk.drop(number)
+    session.note(f"dropped {described(found[0]) if len(found) == 1 else summed_up(found)}")
+
+
+def _numbers(session: Session, argument: str) -> list[int]:
+    """The media that `2 3`, `4-53`, `1,5-7` or `all` names, in order; without any, the only one there is."""
+    n_media = len(session.talk.media)
+    if argument.lower() == "all":
+        if not n_media:
+            raise UsageError("there are no media to drop")
+        return list(range(1, n_media + 1))
+    parts = re.split(r"[\s,]+", re.sub(r"\s*[-–]\s*", "-", argument))
+    if len(parts) == 1 and "-" not in argument:
+        return [_number(session, argument)]
+    found: set[int] = set()
+    for part in parts:
+        match = re.fullmatch(r"(\d{1,6})(?:-(\d{1,6}))?", part)
+        if match is None:
+            raise UsageError(f"`{part}` is not a number", hint="/drop 2 3, /drop 4-53 or /drop all; /media lists them")
+        first, last = int(match[1]), int(match[2] or match[1])
+        if last < first:
+            raise UsageError(f"`{part}` ends before it begins", hint=f"/drop {last}-{first}")
+        session.talk.find(last)  # told before a long list is made
+        found.update(range(first, last + 1))
+    return sorted(found)
+
+
+def _talk(session: Session, argument: str) -> None:
+    if not session.talk.turns:
+        raise UsageError("nothing was said yet")
+    for turn in session.talk.turns:
+        terminal.exchange(turn.words, turn.said, [described(medium) for medium in turn.media])
 
 
 def _show(session: Session, argument: str) -> None:
@@ -249,6 +307,7 @@ def _history(session: Session, argument: str) -> None:
             return
         session.take_up(kept)
         session.note(going_on(session))
+        show_last(session)
         return
     with Store(create=False) as store:
         found = store.talks(SHOWN_TALKS)
@@ -256,16 +315,17 @@ def _history(session: Session, argument: str) -> None:
         session.note("nothing is kept yet")
         return
     here = session.recorder.talk
-    rows = [(one.id, f"{terminal.when(one.changed)}  {terminal.shortened(one.title)}") for one in found]
+    rows = [(one.id, f"{terminal.when(one.changed)}  {terminal.flat(one.title, TITLE)}") for one in found]
     terminal.pairs([(name + (" (this one)" if name == here else ""), about) for name, about in rows])
 
 
 def _help(session: Session, argument: str) -> None:
+    table = _table(session)
     if argument:
-        name = _known(argument.removeprefix("/"))
-        terminal.pairs([(_usage(name), TABLE[name].about)])
+        name = _known(session, argument.removeprefix("/"))
+        terminal.pairs([(_usage(name, table[name]), table[name].about)])
         return
-    terminal.pairs([(_usage(name), command.about) for name, command in TABLE.items()])
+    terminal.pairs([(_usage(name, command), command.about) for name, command in table.items()])
     if session.is_person:
         terminal.aside("")
         terminal.pairs([*KEYS, *session.own_keys])
@@ -283,10 +343,11 @@ TABLE: dict[str, Slash] = {
     "paste": Slash("stage the picture in the clipboard (also Ctrl-V)", _paste),
     "screen": Slash("stage a picture of the screen", _screen),
     "media": Slash("the media of this talk, numbered", _media),
-    "drop": Slash("take a medium out of the talk", _drop, "N", "number"),
+    "drop": Slash("take files out of the talk: 2, 2 3, 4-53 or all", _drop, "N…", "number"),
     "show": Slash("draw a picture in the terminal", _show, "N", "number"),
     "model": Slash("go on with another model, or tell which one this is", _model, "[NAME]", "model"),
     "system": Slash("set the system prompt, tell it, or take it out (-)", _system, "[TEXT]"),
+    "talk": Slash("print all that was said", _talk),
     "undo": Slash("take back the last question and its answer", _undo),
     "retry": Slash("ask the last question again", _retry),
     "edit": Slash("change the last question, and ask it anew", _edit, "[TEXT]"),
@@ -299,6 +360,8 @@ TABLE: dict[str, Slash] = {
 }
 ALIASES = {"exit": "quit", "bye": "quit", "?": "help", "image": "attach", "images": "media", "regen": "retry"}
 NAMES = frozenset((*TABLE, *ALIASES))
+COSTLY = frozenset(("quit", "clear", "drop", "undo", "load"))  # never suggested: a wrong guess would cost something
+VOICE_ONLY = frozenset(("mute", "listen", "speak"))
 BARE = frozenset(("help", "quit", "exit"))  # a person who types nothing but this means the command
 KEYS = [
     ("Enter", "sends"),
@@ -308,33 +371,49 @@ KEYS = [
     ("Ctrl-R, ↑", "search and walk through what was typed before"),
     ("Ctrl-G", "opens $EDITOR"),
     ("Ctrl-V", "stages the picture in the clipboard"),
-    ("Ctrl-C", "ends the answer; at the prompt it clears the line, and an empty one ends the chat"),
+    (
+        "Ctrl-C",
+        "ends the answer; at the prompt it clears the line; at an empty prompt it ends the chat, where files are "
+        "staged the second time",
+    ),
     ("Ctrl-D", "ends the chat"),
 ]
 
 
 def run(session: Session, name: str, argument: str) -> None:
     """Do what `/name argument` says; UsageError with the closest name where there is no such command."""
-    TABLE[_known(name)].run(session, argument)
+    _table(session)[_known(session, name)].run(session, argument)
 
 
 def words(session: Session) -> talk.Words:
     """What completion is to know."""
-    commands = {name: (command.about, command.wants) for name, command in TABLE.items()}
+    commands = {name: (command.about, command.wants) for name, command in _table(session).items()}
     return talk.Words(commands, _installed, lambda: len(session.talk.media))
 
 
-def _known(name: str) -> str:
+def _table(session: Session) -> Mapping[str, Slash]:
+    """The commands of this session."""
+    return {**TABLE, **session.own_commands}
+
+
+def _known(session: Session, name: str) -> str:
+    """The name of the command that was typed; UsageError with a near one where there is one that costs nothing."""
+    from mmcli.commands.names import nearest
+
     name = name.lower()
-    if name in NAMES:
+    table = _table(session)
+    if name in table or name in ALIASES:
         return ALIASES.get(name, name)
-    close = difflib.get_close_matches(name, NAMES, n=1, cutoff=0.5)
-    hint = f"did you mean /{close[0]}?" if close else '/help lists them; between """ it is a message'
+    hint = '/help lists them; between """ it is a message'
+    if name in VOICE_ONLY:
+        hint = "it is a command of `mmcli voice`"
+    elif (close := nearest(name, [*table, *ALIASES])) and ALIASES.get(close[0], close[0]) not in COSTLY:
+        hint = f"did you mean /{close[0]}?"
     raise UsageError(f"there is no command `/{name}`", hint=hint)
 
 
-def _usage(name: str) -> str:
-    return f"/{name} {TABLE[name].takes}".strip()
+def _usage(name: str, command: Slash) -> str:
+    return f"/{name} {command.takes}".strip()
 
 
 def _one_path(argument: str) -> str:

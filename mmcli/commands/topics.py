@@ -29,7 +29,7 @@ TOPICS = (
     Topic("continue going on resume chat last previous conversation", "continue it in a chat", "mmcli chat -c"),
     Topic("screen screenshot clipboard paste", "show the screen or the clipboard in a chat", "/screen  or  /paste"),
     Topic("default model choose which always set", "set the default model", "mmcli config set model NAME"),
-    Topic("models which have here installed list downloaded", "see which models are here", "mmcli models"),
+    Topic("models which have here installed list downloaded", "see which models are here", "mmcli models --here"),
     Topic("download get install fetch model", "download a model", "mmcli pull NAME"),
     Topic(
         "own file gguf weights projector mmproj", "use weights of your own", "-m WEIGHTS.gguf --mmproj PROJECTOR.gguf"
@@ -55,7 +55,9 @@ TOPICS = (
     Topic(
         "json script program jq output machine-readable", "get the answer as JSON", 'mmcli ask photo.jpg "What?" --json'
     ),
-    Topic("settings config file variable environment default", "see every setting and its source", "mmcli config"),
+    Topic(
+        "settings config file variable environment default", "see every setting and its source", "mmcli config --all"
+    ),
     Topic("config file where folder place cache data", "see where files live", "mmcli config"),
     Topic(
         "private privacy delete forget history data", "delete conversations", "mmcli history delete --older-than 30d"

@@ -297,7 +297,13 @@ def _jobs(
         raise UsageError("there is nothing to transcribe", hint="mmcli transcribe talk.mp3, or --mic")
     found: list[tuple[str, Source]] = []
     for argument in arguments or ["-"]:
-        sources = media.find([argument], recursive=recursive, stdin=data, kinds=frozenset({"audio", "video"}))
+        sources = media.find(
+            [argument],
+            recursive=recursive,
+            stdin=data,
+            kinds=frozenset({"audio", "video"}),
+            on_skipped=lambda text: terminal.notice(text, style),
+        )
         found += [(argument, source) for source in sources]
     return transcripts.jobs(found, output, name, overwrite=overwrite, is_chosen=is_chosen)
 

@@ -20,7 +20,7 @@ from mmcli import talk, terminal
 from mmcli.commands import dictating, hearing, slash
 from mmcli.commands.mouth import Mouth
 from mmcli.commands.session import Session
-from mmcli.errors import AudioDeviceError, InputError, MmcliError
+from mmcli.errors import AudioDeviceError, InputError, MmcliError, UsageError
 from mmcli.media import capture
 from mmcli.speech import turns
 from mmcli.speech.ears import Ears, Mode, Spoken
@@ -121,6 +121,11 @@ class VoiceSession(Session):
         self._draft = ""  # stood on the line when somebody spoke
         if manner.mode != "auto":
             self.own_keys = (KEY,)
+        self.own_commands = {
+            "mute": slash.Slash("stop listening; /listen goes on", lambda _, argument: self._listen(False)),
+            "listen": slash.Slash("listen again", lambda _, argument: self._listen(True)),
+            "speak": slash.Slash("say answers aloud, or no more", lambda _, argument: self._speak(argument), "on|off"),
+        }
 
     @contextmanager
     def hearing_with(
@@ -212,6 +217,21 @@ class VoiceSession(Session):
         self._inbox.put(what)
         if self._keyboard is not None:
             cast(terminal.Summoned, self._keyboard).call()
+
+    def _listen(self, wanted: bool) -> None:
+        """/listen and /mute."""
+        if self._ears is None:
+            return
+        self._ears.silence(not wanted)
+        self.note(f"listening to {self._device}" if wanted else "not listening; /listen goes on")
+
+    def _speak(self, argument: str) -> None:
+        """/speak on, /speak off; alone, it changes from one to the other."""
+        if argument.lower() not in ("on", "off", ""):
+            raise UsageError(f"`{argument}` is neither on nor off", hint="/speak on, or /speak off")
+        wanted = argument.lower() == "on" if argument else not self._mouth.is_wanted
+        self._mouth.turn(wanted)
+        self.note("answers are said aloud" if wanted else "answers are written only")
 
     # who has the word
 

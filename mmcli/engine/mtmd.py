@@ -234,8 +234,14 @@ class Projector:
             status = mtmd.mtmd_tokenize_from_parts(self.handle, chunks.handle, pointers, len(parts), False)
         if status != 0:
             chunks.close()
+            reason = log.last_error()
+            if "bad_alloc" in reason:  # C++ for no memory; a smaller picture may fare better
+                raise ResourceError(
+                    "not enough memory to prepare the input for the model",
+                    hint="close other programs, or shrink it first",
+                )
             raise ModelError(
-                f"the projector rejected this input: {log.last_error() or f'libmtmd status {status}'}",
+                f"the projector rejected this input: {reason or f'libmtmd status {status}'}",
                 hint="try the picture in another size, or as PNG",
             )
         return chunks

@@ -213,7 +213,10 @@ class Store:
             if name is None:
                 row = database.execute("SELECT talk FROM turns ORDER BY id DESC LIMIT 1").fetchone()
                 if row is None:
-                    raise InputError("there is no conversation in the history yet", hint="`mmcli history` lists them")
+                    raise InputError(
+                        "there is no conversation in the history yet",
+                        hint='a question begins a conversation: mmcli ask photo.jpg "What is this?"',
+                    )
                 return str(row[0])
             wanted = name.lower()
             found = database.execute(

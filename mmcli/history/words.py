@@ -21,12 +21,15 @@ def query(words: str) -> str | None:
     return " AND ".join(f'"{word}"*' for word in wanted if word) or None
 
 
-def excerpt(text: str, words: str, width: int = 100) -> str:
-    """A line of the text around the first of the words, at most about `width` characters."""
+def excerpt(text: str, words: str, width: int = 100, before: int | None = None) -> str:
+    """A line of the text around the first of the words, at most about `width` characters.
+
+    At most about `before` of them stand before that word (None: a third).
+    """
     flat = " ".join(text.split())
     places = [flat.casefold().find(word.casefold()) for word in words.split()]
     place = min((place for place in places if place >= 0), default=0)
-    start = max(0, place - width // 3)
+    start = max(0, place - (width // 3 if before is None else before))
     if start:
         start = flat.find(" ", start, place) + 1 or start
     cut = flat[start : start + width]

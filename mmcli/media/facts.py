@@ -16,7 +16,7 @@ from PIL import ExifTags, IptcImagePlugin
 from PIL import Image as Pillow
 from PIL.ImageFile import ImageFile
 
-from mmcli.media import images
+from mmcli.media import pillow
 
 LONGEST = 100  # characters of one fact
 _PLACE = ((2, 92), (2, 90), (2, 95), (2, 101))  # IPTC: sublocation, city, province, country
@@ -27,10 +27,10 @@ LONGEST_DESCRIPTION = 100_000  # characters
 
 def read(data: bytes) -> dict[str, str]:
     """Date, place, position and camera, as far as they are there; a broken block gives nothing and no error."""
-    with images.warnings_kept():
+    with pillow.warnings_kept():
         try:
             if data[4:8] == b"ftyp":
-                images.know_heif()
+                pillow.know_heif()
             picture = Pillow.open(io.BytesIO(data))
             exif = picture.getexif()
         except Exception:  # Pillow's plugins let anything fly; decoding will say what is wrong with the picture
@@ -49,10 +49,10 @@ def descriptions(data: bytes) -> tuple[bytes | None, list[str]]:
 
     A broken block gives nothing and no error.
     """
-    with images.warnings_kept():
+    with pillow.warnings_kept():
         try:
             if data[4:8] == b"ftyp":
-                images.know_heif()
+                pillow.know_heif()
             picture = Pillow.open(io.BytesIO(_without_pixels(data)))
             exif = picture.getexif()
         except Exception:  # as above

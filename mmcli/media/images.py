@@ -4,48 +4,47 @@ from __future__ import annotations
 
 import hashlib
 import io
-import logging
 import re
-import threading
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image as Pillow
 from PIL import UnidentifiedImageError
 
-from mmcli.errors import InputError, ResourceError
-from mmcli.media import colour, suspect
+from mmcli.errors import InputError, MmcliError, ResourceError
+from mmcli.media import boxes, camera_raw, colour, jpegs, pillow, pngs, suspect, tiffs, upright
 from mmcli.media.kinds import is_svg
-from mmcli.media.paths import UNMARKED_FORMATS
 from mmcli.media.types import Image, Receipt
-
-# Pillow logs damage as errors, which Python prints to stderr when nobody has set logging up. It raises as well.
-logging.getLogger("PIL").addHandler(logging.NullHandler())
 
 MAX_MEGAPIXELS = 100.0
 _EXTREME_RATIO = 20  # longer than this times its short side: models see little of it
-
-# Formats that Pillow would take random bytes for are tried only under their own extension (UNMARKED_FORMATS).
-_NEVER = frozenset("TGA PCD IM IMT IPTC SPIDER GBR MCIDAS XVTHUMB".split()) | frozenset(
-    # Only names without a decoder; EPS would start Ghostscript; MPEG is a video.
-    "EPS WMF BUFR GRIB HDF5 MPEG FPX MIC".split()
-)
 _LAYERED = frozenset({"PSD"})  # "frames" are layers here, and Pillow shows them merged
+_JPEG = frozenset({"JPEG", "MPO"})
+_COPY_AGAIN = "copy or download it again"
+_TRY_ANOTHER = "does another program open it?"
 
-_ORIENTATION = 0x0112
-# EXIF orientation -> what to do with the stored picture, and its name in the receipt (degrees clockwise)
-_UPRIGHT = {
-    2: (Pillow.Transpose.FLIP_LEFT_RIGHT, "flip horizontal"),
-    3: (Pillow.Transpose.ROTATE_180, "180"),
-    4: (Pillow.Transpose.FLIP_TOP_BOTTOM, "flip vertical"),
-    5: (Pillow.Transpose.TRANSPOSE, "flip horizontal, 270"),
-    6: (Pillow.Transpose.ROTATE_270, "90"),
-    7: (Pillow.Transpose.TRANSVERSE, "flip horizontal, 90"),
-    8: (Pillow.Transpose.ROTATE_90, "270"),
-}
-_SIDEWAYS = (5, 6, 7, 8)  # orientations that swap width and height
+
+@dataclass
+class _Opened:
+    """A picture whose header is read, and what is known of it by then."""
+
+    picture: Pillow.Image
+    data: bytes  # of the picture alone: a raw file's embedded JPEG, a PNG without damaged comments
+    shown: str  # the name as error messages put it
+    max_megapixels: float
+    stream: io.BytesIO  # what Pillow reads
+    tiles: list[Any]  # what Pillow is going to decode
+    frames: int | None  # None for one picture, and where they are layers of one
+    orientation: int | None  # EXIF, where decoding turns the picture by it
+    notes: list[str]
+
+    @property
+    def stored_size(self) -> tuple[int, int]:
+        """(width, height) in the file, before it is turned."""
+        width, height = self.picture.size
+        return (height, width) if self.orientation in upright.SIDEWAYS else (width, height)
 
 
 def decode(
@@ -59,38 +58,51 @@ def decode(
 ) -> Image:
     """Decode a picture, turn it upright and give it an ID; `shown` is the name as error messages put it.
 
-    What is no picture, damaged, cut short or too big is an InputError. `max_side` shrinks the longer side to that
-    many pixels.
+    What is no picture, damaged, cut short or too big is an InputError; a ResourceError where the memory is too small.
+    `max_side` shrinks the longer side to that many pixels.
     """
-    notes: list[str] = []
-    with warnings_kept() as heard:
-        # 1  open: read the header only, and refuse what would be too big or would show a preview
-        _refuse_what_pillow_cannot(data, shown)
-        picture = _open(data, shown, suffix, max_megapixels)
-        _check_size(picture.size, shown, max_megapixels)
-        file_format = picture.format or "unknown"
-        frames = _count_frames(picture, notes)
-        # 2  decode; TIFF and HEIF come out upright, so their orientation is asked for before
-        stored_size, turned = picture.size, _turned_by_decoder(picture)
-        if max_side is not None and file_format in ("JPEG", "MPO"):
-            picture.draft(None, (max_side, max_side))  # decodes at 1/2, 1/4 or 1/8, never below max_side
-        _load(picture, data, shown)
-        orientation = turned or _orientation(picture, notes)
-        if turned in _SIDEWAYS:
-            stored_size = (stored_size[1], stored_size[0])
-        # 3  colours, upright, size
-        rgb = colour.to_rgb(picture, notes)
-        if orientation in _UPRIGHT and not turned:
-            rgb = rgb.transpose(_UPRIGHT[orientation][0])
-        full_size = (stored_size[1], stored_size[0]) if orientation in _SIDEWAYS else stored_size
-        rgb = _shrink(rgb, full_size, max_side, notes)
-    if max(rgb.size) > _EXTREME_RATIO * min(rgb.size):
-        notes.append(f"very long and narrow: {rgb.width}×{rgb.height}")
-    notes += heard
+    with pillow.warnings_kept() as heard, tiffs.listening() as complaints:
+        try:
+            return _decoded(data, name, shown, suffix, max_megapixels, max_side, heard, complaints)
+        except MemoryError as error:
+            raise _too_large_for_memory(shown) from error
+
+
+def _decoded(
+    data: bytes,
+    name: str,
+    shown: str,
+    suffix: str,
+    max_megapixels: float,
+    max_side: int | None,
+    heard: list[str],
+    complaints: tiffs.Complaints,
+) -> Image:
+    # 1  open: read the header only, and refuse what would be too big or would show a preview
+    _refuse_what_pillow_cannot(data, shown)
+    raw = camera_raw.embedded(data, suffix, shown)
+    opened = _open(data if raw is None else raw.data, shown, suffix if raw is None else "", max_megapixels)
+    file_format = (opened.picture.format or "unknown") if raw is None else raw.format
+    stored_size, notes = opened.stored_size, opened.notes
+    # 2  decode, and look for the damage that decoders pass over
+    pixels = _jpeg_pixels(opened) if opened.picture.format in _JPEG else None
+    if pixels is None:
+        _load(opened, complaints)
+    # 3  colours, upright, size
+    orientation = opened.orientation or upright.of(opened.picture, notes)
+    if raw is not None:
+        orientation = orientation or raw.orientation
+        notes.insert(0, raw.note)
+    rgb = colour.to_rgb(opened.picture, pixels, notes)  # (height, width, 3) uint8, C order
+    if opened.orientation is None and orientation is not None:
+        rgb = upright.turned(rgb, orientation)
+    rgb = _shrunk(rgb, max_side, notes)
+    height, width = rgb.shape[:2]
+    if max(width, height) > _EXTREME_RATIO * min(width, height):
+        notes.append(f"very long and narrow: {width}×{height}")
     # 4  pixels and their ID
-    pixels = np.asarray(rgb)  # (height, width, 3) uint8, C order
-    media_id = hashlib.sha256(b"image %d %d" % rgb.size)
-    media_id.update(pixels.data)
+    media_id = hashlib.sha256(b"image %d %d" % (width, height))
+    media_id.update(rgb.data)
     receipt = Receipt(
         source=name,
         kind="image",
@@ -98,12 +110,12 @@ def decode(
         n_bytes=len(data),
         format=file_format,
         source_size=stored_size,
-        sent_size=rgb.size,
-        rotation=_UPRIGHT[orientation][1] if orientation in _UPRIGHT else "none",
-        frames=frames,
-        notes=tuple(dict.fromkeys(notes)),
+        sent_size=(width, height),
+        rotation=upright.NAMES.get(orientation or 1, "none"),
+        frames=opened.frames,
+        notes=tuple(dict.fromkeys(notes + heard)),
     )
-    return Image(pixels, media_id.hexdigest(), receipt)
+    return Image(rgb, media_id.hexdigest(), receipt)
 
 
 def _refuse_what_pillow_cannot(data: bytes, shown: str) -> None:
@@ -113,68 +125,45 @@ def _refuse_what_pillow_cannot(data: bytes, shown: str) -> None:
         raise InputError(f"{shown} is PostScript", hint="convert it: `gs -sDEVICE=png16m -r150 -o OUT.png IN.eps`")
     if data.startswith((b"\xff\x0a", b"\0\0\0\x0cJXL ")):
         raise InputError(f"{shown} is JPEG XL, which is not supported yet", hint="convert it: `djxl IN.jxl OUT.png`")
-    if suspect.is_raw_by_magic(data):
-        raise _raw(shown)
     if suspect.is_unfinished(data):
-        raise InputError(f"{shown} ends in zeros: an unfinished copy or download", hint="copy or download it again")
+        raise _unfinished(shown)
 
 
-def _raw(shown: str) -> InputError:
-    return InputError(
-        f"{shown} is a camera raw file, and only its small preview could be read",
-        hint="develop it first, for example: `darktable-cli IN.nef OUT.jpg`",
+def _open(data: bytes, shown: str, suffix: str, max_megapixels: float) -> _Opened:
+    """Read the header."""
+    notes: list[str] = []
+    if data.startswith(pngs.SIGNATURE):
+        checked = pngs.check(data)
+        if checked.damage is not None:
+            raise _refused(shown, checked.damage)
+        data, notes = checked.data, list(checked.notes)
+    elif data[4:8] == b"ftyp":  # its decoders have limits of their own, with words of their own
+        _check_megapixels(boxes.largest_size(data), shown, max_megapixels)
+    stream = io.BytesIO(data)
+    try:
+        picture = pillow.open_header(stream, suffix, int(max_megapixels * 1e6))
+    except MemoryError:
+        raise
+    except Exception as error:  # Pillow's plugins let any exception fly on a damaged header
+        raise _damaged(data, shown, error, max_megapixels) from error
+    if picture.width < 1 or picture.height < 1:
+        raise InputError(f"{shown} has no pixels: {picture.width}×{picture.height}")
+    _check_megapixels(picture.size, shown, max_megapixels)
+    frames = _count_frames(picture, notes)
+    return _Opened(
+        picture=picture,
+        data=data,
+        shown=shown,
+        max_megapixels=max_megapixels,
+        stream=stream,
+        tiles=list(getattr(picture, "tile", ())),
+        frames=frames,
+        orientation=upright.by_decoder(picture, notes),
+        notes=notes,
     )
 
 
-def _open(data: bytes, shown: str, suffix: str, max_megapixels: float) -> Pillow.Image:
-    """Read the header. Pillow's own bomb guard stays on for pictures inside pictures (icons), never below our limit."""
-    pixels = int(max_megapixels * 1e6)
-    if Pillow.MAX_IMAGE_PIXELS is not None and Pillow.MAX_IMAGE_PIXELS < pixels:
-        Pillow.MAX_IMAGE_PIXELS = pixels
-    try:
-        picture = _identified(data, suffix)
-    except Pillow.DecompressionBombError as error:
-        found = re.search(r"\d+", str(error))
-        raise _too_big(shown, int(found[0]) if found else 0, max_megapixels) from error
-    except MemoryError as error:
-        raise ResourceError(f"not enough memory to open {shown}") from error
-    except Exception as error:  # Pillow's plugins let any exception fly on a damaged header
-        if suffix in suspect.RAW_SUFFIXES:
-            raise _raw(shown) from error
-        raise _damaged(data, shown, error) from error
-    if suspect.is_raw_by_tags(getattr(picture, "tag_v2", {}), suffix) and picture.format == "TIFF":
-        raise _raw(shown)
-    return picture
-
-
-def know_heif() -> None:
-    """Teach Pillow HEIC and AVIF, once."""
-    if "HEIF" not in Pillow.OPEN:
-        import pillow_heif
-
-        pillow_heif.register_heif_opener()
-
-
-def _identified(data: bytes, suffix: str) -> Pillow.Image:
-    """Let Pillow find the format: first among the few common ones, as loading all of its plugins takes a while."""
-    Pillow.preinit()
-    if data[4:8] == b"ftyp":
-        know_heif()
-    try:
-        return Pillow.open(io.BytesIO(data), formats=_formats(suffix))
-    except UnidentifiedImageError:
-        Pillow.init()
-        return Pillow.open(io.BytesIO(data), formats=_formats(suffix))
-
-
-def _formats(suffix: str) -> list[str]:
-    formats = [name for name in Pillow.ID if name not in _NEVER]
-    return formats + [UNMARKED_FORMATS[suffix]] if suffix in UNMARKED_FORMATS else formats
-
-
-def _check_size(size: tuple[int, int], shown: str, max_megapixels: float) -> None:
-    if size[0] < 1 or size[1] < 1:
-        raise InputError(f"{shown} has no pixels: {size[0]}×{size[1]}")
+def _check_megapixels(size: tuple[int, int], shown: str, max_megapixels: float) -> None:
     if size[0] * size[1] > max_megapixels * 1e6:
         raise _too_big(f"{shown} ({size[0]}×{size[1]})", size[0] * size[1], max_megapixels)
 
@@ -186,22 +175,104 @@ def _too_big(shown: str, n_pixels: int, max_megapixels: float) -> InputError:
     )
 
 
-def _load(picture: Pillow.Image, data: bytes, shown: str) -> None:
+def _jpeg_pixels(opened: _Opened) -> NDArray[np.uint8] | None:
+    """A JPEG's pixels, RGB (height, width, 3) or grey (height, width); None where only Pillow can decode it."""
+    found = jpegs.layout(opened.data)
+    if found is None:
+        return None
+    read = jpegs.read(opened.data, found, opened.picture.mode)
+    if read.damage is not None:
+        raise _refused(opened.shown, read.damage)
+    if read.note is not None:
+        opened.notes.append(read.note)
+    return read.pixels
+
+
+def _load(opened: _Opened, complaints: tiffs.Complaints) -> None:
+    """Decode with Pillow, and refuse what it shows in spite of damage; `complaints` are libtiff's."""
+    picture, data, shown = opened.picture, opened.data, opened.shown
+    tags = tiffs.tags(picture)
     try:
         picture.load()
-    except MemoryError as error:
-        raise ResourceError(f"not enough memory to decode {shown}") from error
-    except Exception as error:  # as above: decoders let anything fly
-        raise _damaged(data, shown, error) from error
+    except MemoryError:
+        raise
+    except Exception as error:  # as in _open: decoders let anything fly
+        if not _is_room_for(picture.size):  # some decoders only say that they could not
+            raise _too_large_for_memory(shown) from error
+        if complaints.errors:
+            raise _refused_for(shown, complaints.errors[0]) from error
+        raise _damaged(data, shown, error, opened.max_megapixels) from error
+    _check_megapixels(picture.size, shown, opened.max_megapixels)  # again: an icon knows its size now
+    if picture.format == "TIFF":
+        damage, note = tiffs.damage(data, picture.height, tags, complaints)
+        opened.notes += [note] if note is not None else []
+    else:
+        damage = _damage_that_shows(opened)
+    if damage is not None:
+        raise _refused(shown, damage)
+    if (opened.orientation or 1) == 1:
+        n_zero, n_rows, missing = suspect.unwritten(data, picture, opened.tiles)
+        if missing:
+            raise _unfinished(shown)
+        if n_zero:
+            opened.notes.append(
+                f"its last {n_zero} of {n_rows} rows in the file are zeros: black, or an unfinished copy"
+            )
 
 
-def _damaged(data: bytes, shown: str, error: Exception) -> InputError:
-    if suspect.is_cut_short(data, error):
-        return InputError(f"{shown} is cut short: its end is missing", hint="copy or download it again")
+def _is_room_for(size: tuple[int, int]) -> bool:
+    """Whether the memory would hold a picture twice, with four bytes a pixel."""
+    try:
+        bytearray(size[0] * size[1] * 8)
+    except MemoryError:
+        return False
+    return True
+
+
+def _damage_that_shows(opened: _Opened) -> str | None:
+    """What is wrong with a picture that Pillow has decoded without an error; None if nothing is."""
+    picture, data = opened.picture, opened.data
+    if picture.format == "PNG":
+        # Missing rows are black. Those of an interlaced picture may be anywhere.
+        last_row = picture.crop((0, picture.height - 1, picture.width, picture.height))
+        suspicious = picture.info.get("interlace") or not np.asarray(last_row).any()
+        return pngs.missing_rows(data) if suspicious else None
+    if picture.format in ("ICO", "ICNS", "CUR"):
+        return pngs.damage_inside(data)
+    return suspect.qoi_damage(data, opened.stream) if picture.format == "QOI" else None
+
+
+def _refused(shown: str, damage: str) -> InputError:
+    return InputError(f"{shown} is {damage}", hint=_COPY_AGAIN)
+
+
+def _unfinished(shown: str) -> InputError:
+    return InputError(f"{shown} ends in zeros: an unfinished copy or download", hint=_COPY_AGAIN)
+
+
+def _too_large_for_memory(shown: str) -> ResourceError:
+    return ResourceError(f"not enough memory to decode {shown}", hint="close other programs, or shrink it first")
+
+
+def _damaged(data: bytes, shown: str, error: Exception, max_megapixels: float) -> MmcliError:
+    """What an exception of Pillow's means."""
+    if isinstance(error, Pillow.DecompressionBombError):
+        found = re.search(r"\d+", str(error))
+        return _too_big(shown, int(found[0]) if found else 0, max_megapixels)
+    if "memory" not in str(error) and suspect.is_cut_short(data, error):
+        return _refused(shown, "cut short: its end is missing")
     if isinstance(error, UnidentifiedImageError):  # its message shows a BytesIO, not the reason
-        return InputError(f"{shown} begins like a picture but cannot be decoded", hint="does another program open it?")
-    reason = " ".join(str(error).split())[:120] or type(error).__name__
-    return InputError(f"{shown} is damaged: {reason}", hint="does another program open it?")
+        return InputError(f"{shown} begins like a picture but cannot be decoded", hint=_TRY_ANOTHER)
+    return _refused_for(shown, " ".join(str(error).split())[:120] or type(error).__name__)
+
+
+def _refused_for(shown: str, reason: str) -> MmcliError:
+    """What a decoder says: of damage, of a kind of picture that it does not know, or of the memory."""
+    if re.search(r"(?i)out of memory|memory alloc|alloc\w* memory|insufficient memory|not enough memory", reason):
+        return _too_large_for_memory(shown)
+    if re.search(r"(?i)\bun(supported|implemented|known)\b|\bnot (supported|implemented|configured)\b", reason):
+        return InputError(f"{shown} cannot be decoded: {reason}", hint="convert it to PNG with another program")
+    return InputError(f"{shown} is damaged: {reason}", hint=_TRY_ANOTHER)
 
 
 def _count_frames(picture: Pillow.Image, notes: list[str]) -> int | None:
@@ -214,94 +285,17 @@ def _count_frames(picture: Pillow.Image, notes: list[str]) -> int | None:
     if n < 2 or picture.format in _LAYERED:
         return None
     word = {"TIFF": "pages", "MPO": "pictures", "HEIF": "pictures"}.get(picture.format or "", "frames")
-    if picture.format == "TIFF" and getattr(picture, "tag_v2", {}).get(suspect.NEW_SUBFILE_TYPE, 0) == 1:
+    if picture.format == "TIFF" and suspect.is_preview(getattr(picture, "tag_v2", {})):
         notes.append("its first page is marked as a preview")
     notes.append(f"{'main one' if word == 'pictures' else 'first'} of {n} {word}")
     return n
 
 
-def _turned_by_decoder(picture: Pillow.Image) -> int:
-    """The EXIF orientation that loading will apply by itself; 0 when it is left to us."""
-    if picture.format == "TIFF":
-        value = getattr(picture, "tag_v2", {}).get(_ORIENTATION, 0)
-        return value if value in _UPRIGHT else 0
-    return _turned_by_heif(picture) if picture.format == "HEIF" else 0
-
-
-def _turned_by_heif(picture: Pillow.Image) -> int:
-    """A HEIF file's `irot` and `imir` boxes, which libheif obeys, as an EXIF orientation: for the receipt only."""
-    try:
-        steps = picture._heif_file[picture.tell()]._c_image.transformations  # type: ignore[attr-defined]
-    except (AttributeError, IndexError, TypeError):  # pillow_heif keeps this to itself, and may move it
-        return 0
-    clockwise, mirrored = 0, None
-    for kind, *values in steps:
-        if kind == "irot":
-            clockwise = (360 - values[0]) % 360
-        elif kind == "imir":
-            mirrored = values[0]  # 0: top and bottom change places, 1: left and right
-    table = {
-        None: {90: 6, 180: 3, 270: 8},
-        0: {0: 4, 90: 7, 180: 2, 270: 5},
-        1: {0: 2, 90: 5, 180: 4, 270: 7},
-    }
-    return table.get(mirrored, {}).get(clockwise, 0)
-
-
-def _orientation(picture: Pillow.Image, notes: list[str]) -> int:
-    """EXIF (or XMP) orientation of a loaded picture, 1 … 8; 1 when there is none or it makes no sense."""
-    try:
-        value = picture.getexif().get(_ORIENTATION, 1)
-    except Exception:  # a broken tag must not cost a good picture
-        notes.append("its EXIF data is broken: taken as upright")
-        return 1
-    if value in _UPRIGHT:
-        return int(value)
-    return 1
-
-
-def _shrink(rgb: Pillow.Image, full_size: tuple[int, int], max_side: int | None, notes: list[str]) -> Pillow.Image:
-    """Make the longer side `max_side` pixels if it is more; `full_size` is the upright size before a draft."""
-    if max_side is None or max(full_size) <= max_side:
+def _shrunk(rgb: NDArray[np.uint8], max_side: int | None, notes: list[str]) -> NDArray[np.uint8]:
+    """Make the longer side `max_side` pixels if it is more."""
+    height, width = rgb.shape[:2]
+    if max_side is None or max(width, height) <= max_side:
         return rgb
-    width, height = (max(1, round(side * max_side / max(full_size))) for side in full_size)
-    notes.append(f"shrunk {full_size[0]}×{full_size[1]} → {width}×{height}")
-    return rgb.resize((width, height), Pillow.Resampling.LANCZOS, reducing_gap=3.0)
-
-
-_lock = threading.Lock()
-_inside = 0
-_catcher: warnings.catch_warnings[None] | None = None
-_heard = threading.local()
-
-
-@contextmanager
-def warnings_kept() -> Iterator[list[str]]:
-    """Keep Pillow's warnings from stderr and hand them to the caller.
-
-    The filters of `warnings` belong to the whole process, and pictures may be decoded in several threads: the first
-    one in sets them, the last one out puts them back, and each thread hears its own.
-    """
-    global _inside, _catcher
-    mine: list[str] = []
-    _heard.messages = mine
-    with _lock:
-        _inside += 1
-        if _inside == 1:
-            _catcher = warnings.catch_warnings()
-            _catcher.__enter__()
-            warnings.simplefilter("always")
-            warnings.showwarning = _hear
-    try:
-        yield mine
-    finally:
-        with _lock:
-            _inside -= 1
-            if _inside == 0 and _catcher is not None:
-                _catcher.__exit__(None, None, None)
-                _catcher = None
-
-
-def _hear(message: Warning | str, category: type[Warning], *_: object, **__: object) -> None:
-    if category is UserWarning:  # deprecations and bomb warnings say nothing about this picture
-        getattr(_heard, "messages", []).append("the decoder warned: " + " ".join(str(message).split()))
+    new = tuple(max(1, round(side * max_side / max(width, height))) for side in (width, height))
+    notes.append(f"shrunk {width}×{height} → {new[0]}×{new[1]}")
+    return np.asarray(Pillow.fromarray(rgb).resize(new, Pillow.Resampling.LANCZOS, reducing_gap=3.0))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import codecs
 import re
 
+from mmcli.media import boxes
+
 HEAD = 4096  # bytes, as many as `sniff` looks at
 
 # What each kind is called in a sentence: "`a.mp3` is a sound, not a picture".
@@ -16,7 +18,7 @@ A_KIND = {
     "pdf": "a PDF document",
 }
 
-# Formats that say who they are in their first bytes. Camera raw, JPEG XL and EPS count, and are refused later.
+# Formats that say who they are in their first bytes. JPEG XL and EPS count, and are refused later.
 _STARTS: tuple[tuple[bytes, str], ...] = (
     (b"\xff\xd8\xff", "image"),  # JPEG
     (b"\x89PNG\r\n\x1a\n", "image"),
@@ -50,6 +52,10 @@ _STARTS: tuple[tuple[bytes, str], ...] = (
     (b"MMOR", "image"),
     (b"IIU\0", "image"),  # Panasonic raw
     (b"FOVb", "image"),  # Sigma raw
+    (b"\0MRM", "image"),  # Minolta raw
+    (b"DanM", "image"),  # Windows Paint
+    (b"LinS", "image"),
+    (b"\x80\xe8\0\0", "image"),  # PIXAR
     (b"fLaC", "audio"),
     (b"ID3", "audio"),  # MP3 with a tag in front
     (b".snd", "audio"),
@@ -76,10 +82,6 @@ _STARTS: tuple[tuple[bytes, str], ...] = (
     (b"\0\0\x01\xb3", "video"),
 )
 _FORMS = {b"WEBP": "image", b"WAVE": "audio", b"AVI ": "video", b"AIFF": "audio", b"AIFC": "audio"}
-_IMAGE_BRANDS = frozenset(
-    b"heic heix heim heis hevc hevx hevm hevs mif1 mif2 msf1 avif avis".split() + [b"crx ", b"jxl "]
-)
-_AUDIO_BRANDS = frozenset([b"M4A ", b"M4B ", b"M4P ", b"F4A ", b"F4B "])
 _OLD_QUICKTIME = frozenset([b"moov", b"mdat", b"wide", b"pnot"])
 _PNM = re.compile(rb"P[1-6FfYy]\s+(?:#[^\n]*\n\s*)*\d+\s")
 _XBM = re.compile(rb"\s*#define\s+\S+_width\s+\d+")
@@ -117,8 +119,7 @@ def sniff(head: bytes) -> str | None:
     if head.startswith(b"OggS"):
         return "video" if b"\x80theora" in head else "audio"
     if head[4:8] == b"ftyp":
-        brand = head[8:12]
-        return "image" if brand in _IMAGE_BRANDS else "audio" if brand in _AUDIO_BRANDS else "video"
+        return boxes.kind_of(head)
     if head[4:8] in _OLD_QUICKTIME and head[:1] == b"\0":
         return "video"
     if b"%PDF-" in head[:1024]:
@@ -171,6 +172,12 @@ def _is_image_with_weak_magic(head: bytes) -> bool:
         return head[4:6] != b"\0\0" and len(head) >= 22
     if head[:1] == b"\n" and head[1:2] in (b"\0", b"\2", b"\3", b"\5") and head[2:3] in (b"\0", b"\1"):
         return True  # PCX
+    if head[4:6] in (b"\x11\xaf", b"\x12\xaf") and head[20:22] == b"\0\0" and head[14:16] in (b"\0\0", b"\3\0"):
+        return True  # FLI, FLC
+    if head[20:24] == b"GIMP" and head[4:8] == b"\0\0\0\2":
+        return True  # a GIMP brush
+    if head[6:14] == b"HEAPCCDR":
+        return True  # Canon's first raw format
     return bool(_PNM.match(head) or _XBM.match(head)) or is_svg(head)
 
 

@@ -6,11 +6,12 @@ import os
 import stat
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
-from mmcli.errors import InputError, releasing
+from mmcli.errors import InputError, ResourceError, releasing
 from mmcli.media.kinds import A_KIND, HEAD, guess, is_lfs_pointer, is_web_page, sniff
-from mmcli.media.paths import AUDIO_SUFFIXES, IMAGE_SUFFIXES, UNMARKED_FORMATS, Source, quoted
+from mmcli.media.names import quoted
+from mmcli.media.paths import AUDIO_SUFFIXES, IMAGE_SUFFIXES, UNMARKED_FORMATS, Source
 
 if TYPE_CHECKING:
     from mmcli.media.types import Medium
@@ -19,6 +20,7 @@ KINDS = frozenset({"image", "audio", "text"})
 MAX_BYTES = 1 << 30  # of a file or stdin
 MAX_DOWNLOAD_BYTES = 64_000_000
 MAX_TEXT_BYTES = 1_000_000
+_BLOCK = 1 << 20  # bytes read at a time of a file that grows
 
 
 @releasing
@@ -148,6 +150,16 @@ def read(
     return _read_file(source, max_bytes)
 
 
+def _contents(file: BinaryIO, size: int, max_bytes: int) -> bytes:
+    """A file's bytes, at most one more than `max_bytes`; asking for so many at once would take the memory for them."""
+    blocks = [file.read(size + 1)]
+    n_bytes = len(blocks[0])
+    while blocks[-1] and size < n_bytes <= max_bytes:  # it grows meanwhile, or does not know its size
+        blocks.append(file.read(min(_BLOCK, max_bytes + 1 - n_bytes)))
+        n_bytes += len(blocks[-1])
+    return blocks[0] if len(blocks) == 1 else b"".join(blocks)
+
+
 def _read_file(source: Source, max_bytes: int) -> bytes:
     """Read a regular file once; a pipe or device that took its place since `find` must not hang us."""
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
@@ -157,7 +169,9 @@ def _read_file(source: Source, max_bytes: int) -> bytes:
             mode, size = os.fstat(descriptor).st_mode, os.fstat(descriptor).st_size
             if not stat.S_ISREG(mode):
                 raise InputError(f"{source.shown} is a pipe or a device, not a file", hint="pipe it in and name it `-`")
-            data = file.read(max_bytes + 1) if size <= max_bytes else b""
+            data = _contents(file, size, max_bytes) if size <= max_bytes else b""
+    except MemoryError as error:
+        raise ResourceError(f"not enough memory to read {source.shown}", hint="close other programs") from error
     except IsADirectoryError as error:
         raise InputError(f"{source.shown} is a folder, not a file") from error
     except FileNotFoundError as error:

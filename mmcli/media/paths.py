@@ -8,17 +8,23 @@ import os
 import re
 import stat
 import unicodedata
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote_to_bytes, urlsplit
 
 from mmcli.errors import InputError
+from mmcli.media import folders
+from mmcli.media.names import natural, quoted
 
-IMAGE_SUFFIXES = frozenset(
+RAW_SUFFIXES = frozenset(  # of cameras; most are a TIFF inside, and only the name tells
+    ".dng .nef .nrw .cr2 .cr3 .crw .arw .sr2 .srf .raf .orf .rw2 .rwl .pef .srw .x3f .3fr .fff .iiq .erf .kdc .dcr "
+    ".mrw .mef .mos .gpr".split()
+)
+IMAGE_SUFFIXES = RAW_SUFFIXES | frozenset(
     ".jpg .jpeg .jpe .jfif .png .apng .gif .webp .heic .heif .heics .hif .avif .tif .tiff .bmp .dib .ico .icns .cur "
-    ".jp2 .j2k .jpx .jpf .psd .tga .ppm .pgm .pbm .pnm .pfm .qoi .dds .sgi .pcx .xbm .xpm .mpo".split()
+    ".jp2 .j2k .jpx .jpf .psd .tga .ppm .pgm .pbm .pnm .pfm .qoi .dds .sgi .pcx .dcx .xbm .xpm .mpo .fli .flc .msp "
+    ".pxr .gbr".split()
 )
 AUDIO_SUFFIXES = frozenset(
     ".wav .mp3 .flac .ogg .oga .opus .m4a .m4b .aac .aif .aiff .aifc .wma .weba .mka .amr .au .caf .wv .ac3 .w64 .rf64 "
@@ -34,13 +40,14 @@ UNMARKED_FORMATS = {
     ".pcd": "PCD",
     ".im": "IM",
     ".iim": "IPTC",
+    ".dib": "DIB",
+    ".gbr": "GBR",
 }
 # Told from a name only where a name is all there is: in a folder's listing, or to see that a question is a path.
-_OTHER_MEDIA_SUFFIXES = frozenset(".pdf .svg .mp4 .mov .mkv .webm .avi .m4v .nef .cr2 .cr3 .arw .dng .raf".split())
+_OTHER_MEDIA_SUFFIXES = frozenset(".pdf .svg .mp4 .mov .mkv .webm .avi .m4v".split())
 
 _URL = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]+)://|(?P<data>data):")
 _MAX_CANDIDATES = 5000  # names of a folder to compare with a mistyped one
-_LONGEST_NAME = 160  # characters of a name in a message
 
 
 @dataclass(frozen=True)
@@ -74,12 +81,14 @@ def find(
     recursive: bool = False,
     stdin: bytes | None = None,
     kinds: frozenset[str] = frozenset({"image", "audio"}),
+    on_skipped: Callable[[str], None] | None = None,
 ) -> list[Source]:
     """Turn paths, quoted globs, folders, URLs and "-" into sources, in the order given.
 
-    `kinds` chooses which files of a folder count. Whatever does not exist, or leads to nothing, is an InputError.
+    `kinds` chooses which files of a folder count; `on_skipped` hears in one sentence what a folder holds besides.
+    Whatever does not exist, or leads to nothing, is an InputError.
     """
-    return [source for argument in arguments for source in _find_one(argument, recursive, stdin, kinds)]
+    return [source for argument in arguments for source in _find_one(argument, recursive, stdin, kinds, on_skipped)]
 
 
 def each(
@@ -88,22 +97,25 @@ def each(
     recursive: bool = False,
     kinds: frozenset[str] = frozenset({"image"}),
     on_error: Callable[[InputError], None] | None = None,
+    on_skipped: Callable[[str], None] | None = None,
 ) -> Iterator[Source]:
     """What one argument but `-` leads to, as `find` does it; a folder is walked while its files are taken.
 
     Nothing but the names of one folder is in memory at a time. A link that leads nowhere is yielded too, so that
-    reading it tells. `on_error` hears of sub-folders that cannot be listed; without it they are raised.
+    reading it tells. `on_error` hears of sub-folders that cannot be listed; without it they are raised. `on_skipped`
+    hears at the end what a folder holds besides, in one sentence.
     """
     path = None if _is_url(argument) or not argument.strip() else _existing(_local(argument))
     if path is None or not os.path.isdir(path):
-        yield from _find_one(argument, recursive, None, kinds)
+        yield from _find_one(argument, recursive, None, kinds, on_skipped)
         return
-    n_found = 0
-    for name in _streamed(os.fspath(path), recursive, _suffixes(kinds), on_error):
+    n_found, skipped = 0, folders.Skipped()
+    for name in folders.streamed(os.fspath(path), recursive, _suffixes(kinds), on_error, skipped):
         n_found += 1
         yield Source(os.path.join(argument, name), path / name, within=path)
     if not n_found:
-        _folder(argument, path, recursive, kinds)  # raises, and says what is there instead
+        _folder(argument, path, recursive, kinds, None)  # raises, and says what is there instead
+    _tell(skipped, argument, on_skipped)
 
 
 def named(name: str) -> Source:
@@ -132,21 +144,13 @@ def has_media_suffix(path: Path) -> bool:
     return path.suffix.lower() in IMAGE_SUFFIXES | AUDIO_SUFFIXES | _OTHER_MEDIA_SUFFIXES | VIDEO_SUFFIXES
 
 
-def quoted(name: str) -> str:
-    """Put a name in backticks, shortened in the middle if it is very long."""
-    if len(name) > _LONGEST_NAME:
-        half = _LONGEST_NAME // 2
-        name = f"{name[:half]}…{name[-half:]}"
-    return f"`{name}`"
-
-
-def natural(name: str) -> tuple[list[tuple[int, int, str]], str]:
-    """A sort key that puts `scan 9` before `scan 10`, upper and lower case together."""
-    parts = re.split(r"([0-9]+)", name.casefold())
-    return [(0, int(part), "") if part[:1].isdecimal() else (1, 0, part) for part in parts if part], name
-
-
-def _find_one(argument: str, recursive: bool, stdin: bytes | None, kinds: frozenset[str]) -> list[Source]:
+def _find_one(
+    argument: str,
+    recursive: bool,
+    stdin: bytes | None,
+    kinds: frozenset[str],
+    on_skipped: Callable[[str], None] | None,
+) -> list[Source]:
     if argument == "-":
         return [_from_stdin(stdin)]
     if not argument.strip():
@@ -159,7 +163,7 @@ def _find_one(argument: str, recursive: bool, stdin: bytes | None, kinds: frozen
             return _glob(argument)
         raise _not_found(argument)
     if os.path.isdir(path):
-        return _folder(argument, path, recursive, kinds)
+        return _folder(argument, path, recursive, kinds, on_skipped)
     try:
         _refuse_special(os.stat(path).st_mode, argument)
     except OSError as error:  # gone meanwhile
@@ -251,96 +255,31 @@ def _refuse_special(mode: int, argument: str) -> None:
     )
 
 
-def _folder(argument: str, path: Path, recursive: bool, kinds: frozenset[str]) -> list[Source]:
+def _folder(
+    argument: str, path: Path, recursive: bool, kinds: frozenset[str], on_skipped: Callable[[str], None] | None
+) -> list[Source]:
     """The media of a folder by their extensions, in natural order; hidden files and links to folders are left out."""
-    suffixes = _suffixes(kinds)
-    files = list(_walk(path, recursive))
+    suffixes, skipped = _suffixes(kinds), folders.Skipped()
+    files = list(folders.walk(path, recursive, suffixes, skipped))
     chosen = [name for name in files if os.path.splitext(name)[1].lower() in suffixes]
     if not chosen:
         words = " or ".join(
             word for kind, word in (("image", "pictures"), ("audio", "sounds"), ("video", "videos")) if kind in kinds
         )
-        raise InputError(f"the folder {quoted(argument)} holds no {words}", hint=_what_else(path, files, recursive))
+        hint = folders.what_else(path, files, recursive)
+        raise InputError(f"the folder {quoted(argument)} holds no {words}", hint=hint)
+    _tell(skipped, argument, on_skipped)
     return [Source(os.path.join(argument, name), path / name) for name in sorted(chosen, key=natural)]
+
+
+def _tell(skipped: folders.Skipped, argument: str, on_skipped: Callable[[str], None] | None) -> None:
+    if on_skipped is not None and (sentence := skipped.sentence(argument)) is not None:
+        on_skipped(sentence)
 
 
 def _suffixes(kinds: frozenset[str]) -> frozenset[str]:
     of_kind = {"image": IMAGE_SUFFIXES, "audio": AUDIO_SUFFIXES, "video": VIDEO_SUFFIXES}
     return frozenset().union(*(of_kind.get(kind, frozenset()) for kind in kinds))
-
-
-def _streamed(
-    root: str, recursive: bool, suffixes: frozenset[str], on_error: Callable[[InputError], None] | None
-) -> Iterator[str]:
-    """Visible files of a folder, relative to `root`, in natural order, each sub-folder in its place."""
-    folders = [(_entries(root, "", on_error), "")]  # those we are in, the innermost last: nested deep is no recursion
-    while folders:
-        entries, below = folders[-1]
-        entry = next(entries, None)
-        if entry is None:
-            folders.pop()
-            continue
-        name = os.path.join(below, entry.name)
-        if _is_folder(entry):
-            if recursive:
-                folders.append((_entries(root, name, on_error), name))
-        elif os.path.splitext(name)[1].lower() in suffixes and _may_be_read(entry):
-            yield name
-
-
-def _entries(root: str, below: str, on_error: Callable[[InputError], None] | None) -> Iterator[os.DirEntry[str]]:
-    folder = os.path.join(root, below) if below else root
-    try:
-        with os.scandir(folder) as listing:
-            return iter(sorted((entry for entry in listing if entry.name[0] != "."), key=lambda e: natural(e.name)))
-    except OSError as error:
-        refused = InputError(f"the folder {quoted(folder)} cannot be listed: {error.strerror}")
-        if on_error is None:
-            raise refused from error
-        on_error(refused)
-        return iter(())
-
-
-def _is_folder(entry: os.DirEntry[str]) -> bool:
-    try:
-        return entry.is_dir(follow_symlinks=False)
-    except OSError:  # gone meanwhile
-        return False
-
-
-def _may_be_read(entry: os.DirEntry[str]) -> bool:
-    """A regular file, or what cannot be told: a link that leads nowhere, to itself, into a folder that refuses.
-
-    Reading those says what is wrong with them.
-    """
-    try:
-        return entry.is_file() or not os.path.exists(entry.path)
-    except OSError:
-        return True
-
-
-def _walk(path: Path, recursive: bool) -> Iterator[str]:
-    """Names of visible regular files, relative to `path`; InputError for a folder that cannot be listed."""
-    folders = [""]
-    while folders:
-        below = folders.pop()
-        for entry in _entries(os.fspath(path), below, None):
-            name = os.path.join(below, entry.name)
-            if _is_folder(entry):
-                folders += [name] if recursive else []
-            elif os.path.isfile(entry.path):
-                yield name
-
-
-def _what_else(path: Path, files: Iterable[str], recursive: bool) -> str | None:
-    counts = Counter(os.path.splitext(name)[1].lower() or "no extension" for name in files)
-    if counts:
-        return "it holds " + ", ".join(f"{n} × {suffix}" for suffix, n in counts.most_common(3))
-    if recursive:
-        return None
-    with os.scandir(path) as entries:
-        has_folders = any(_is_folder(entry) and not entry.name.startswith(".") for entry in entries)
-    return "add `-r` to look into its sub-folders" if has_folders else None
 
 
 def _glob(pattern: str) -> list[Source]:

@@ -11,7 +11,7 @@ import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mmcli.media import suspect
+from mmcli.media import boxes
 
 if TYPE_CHECKING:
     import av
@@ -130,8 +130,8 @@ def _caf_end(data: bytes) -> int | None:
 
 def _fragments_end(data: bytes) -> int | None:
     """The end of an MP4 that was written piece by piece; of any other, its tables say what there is of each track."""
-    boxes = list(suspect.boxes(data))
-    return boxes[-1][2] if any(kind == b"moof" for kind, _, _ in boxes) else None
+    found = list(boxes.boxes(data))
+    return found[-1].end if any(box.kind == b"moof" for box in found) else None
 
 
 def _matroska_end(data: bytes) -> int | None:

@@ -34,6 +34,9 @@ SPARE = 256 << 20  # bytes that should be left for everything else on the machin
 # Guesses where a header is out of reach, made to be rather too much. Of the catalogue's models whose figures are known,
 # LLaVA on Phi 3 and SmolVLM2 2.2B alone take more KV cache for their size. To compute with, models were seen to take
 # less than their files do, and the largest (Qwen3-VL's encoder with a picture of 4096 tokens) less than 1 GB.
+SPEECH_COMPUTE = (
+    200_000_000  # bytes that faster-whisper takes beside its weights: its libraries, half a minute of sound
+)
 KV_SHARE = 1 / 6000  # bytes of KV cache for a token of context, for each byte of weights
 MOST_COMPUTE = 1_000_000_000  # bytes, the process included
 
@@ -177,6 +180,23 @@ def of_sizes(
         graph_per_token=N_UBATCH * F16,
         encode=0,
         n_ctx_advised=n_ctx_advised,
+        known=False,
+    )
+
+
+def of_speech(n_bytes: int) -> Needs:
+    """What a speech model takes whose files have so many bytes: a cautious guess.
+
+    CTranslate2 reads the weights whole and converts them to what it computes with before it lets them go.
+    """
+    return Needs(
+        n_bytes,
+        projector=0,
+        kv_per_token=0,
+        state=0,
+        graph=n_bytes // 2 + SPEECH_COMPUTE,
+        graph_per_token=0,
+        encode=0,
         known=False,
     )
 

@@ -97,7 +97,7 @@ class Ears:
         self._utterances = Utterances(detect, self._limits)
         self._threshold = CALM
         self._is_open = mode == "auto"  # toggle, hold: whether the key is down
-        self._is_muted = False
+        self._is_muted = self._is_silenced = False
         self._wishes: queue.SimpleQueue[Literal["close", "drop"]] = queue.SimpleQueue()
         self._jobs: queue.Queue[_Job | None] = queue.Queue()
         self._words = ""
@@ -128,7 +128,7 @@ class Ears:
 
     @property
     def state(self) -> Literal["listening", "hearing", "understanding", "off", "muted"]:
-        if self._is_muted:
+        if self._is_muted or self._is_silenced:
             return "muted"
         if self._utterances.speaking:
             return "hearing"
@@ -165,6 +165,12 @@ class Ears:
         if wanted and not self._is_muted:
             self.drop()
         self._is_muted = wanted
+
+    def silence(self, wanted: bool) -> None:
+        """Hear nothing until it is asked for again: the person's own wish, whatever `mute` says meanwhile."""
+        if wanted and not self._is_silenced:
+            self.drop()
+        self._is_silenced = wanted
 
     def drop(self) -> None:
         """Forget what is being said."""
@@ -220,7 +226,7 @@ class Ears:
             else:
                 self._jobs.put(_Job("forget", n_parts=self._n_parts))
                 self._part_seconds = 0.0
-        self._limits.threshold = DEAF if self._is_muted or not self._is_open else self._threshold
+        self._limits.threshold = DEAF if self._is_muted or self._is_silenced or not self._is_open else self._threshold
 
     def _attend(self) -> None:
         """Somebody is speaking, or was a moment ago: ask for the words when it is time, and wait as they say."""

@@ -1,6 +1,6 @@
 """What a person sees: the only rooms that print. Knows streams and words; loads Rich only when something is shown."""
 
-from mmcli.terminal.aside import aside, pairs
+from mmcli.terminal.aside import aside, exchange, pairs
 from mmcli.terminal.asking import can_ask, confirm
 from mmcli.terminal.captioning import Captions, caption_record, pair
 from mmcli.terminal.clean import Cleaner, clean, escaped, one_line
@@ -29,10 +29,10 @@ from mmcli.terminal.output import (
 )
 from mmcli.terminal.pixels import picture
 from mmcli.terminal.report import answer_json
-from mmcli.terminal.streams import OutputLost, guard
+from mmcli.terminal.streams import OutputLost, guard, is_screen
 from mmcli.terminal.style import Style
 from mmcli.terminal.summoning import Called, Summoned, TalkKey, open_summoned
-from mmcli.terminal.talks import hit_json, shortened, summary_json, talk, talk_json, talk_markdown, when
+from mmcli.terminal.talks import flat, hit_json, summary_json, talk, talk_json, talk_markdown, when
 from mmcli.terminal.typeahead import restore, unechoed
 from mmcli.terminal.waiting import Progress, abandon, progress
 
@@ -64,10 +64,12 @@ __all__ = [
     "debug_table",
     "error",
     "escaped",
+    "exchange",
     "fact",
     "failure",
     "finding",
     "finding_json",
+    "flat",
     "guard",
     "heard",
     "heard_words",
@@ -75,6 +77,7 @@ __all__ = [
     "help_page",
     "help_pages",
     "hit_json",
+    "is_screen",
     "line",
     "meter",
     "no_chatter",
@@ -91,7 +94,6 @@ __all__ = [
     "said",
     "said_json",
     "said_segment",
-    "shortened",
     "summary_json",
     "table",
     "tables",

@@ -7,7 +7,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from mmcli.terminal import output, report, streams
+from mmcli.terminal import output, report, streams, wrapping
 from mmcli.terminal.clean import clean, escaped, json_safe, without_surrogates
 from mmcli.terminal.waiting import duration, out_of_the_way
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from mmcli.terminal.waiting import Progress
 
 Form: TypeAlias = Literal["lines", "plain", "print0", "json", "jsonl"]
+HANGING = 4  # cells before the second line of a caption
 LONG = 60.0  # seconds of work that are worth an estimate
 
 
@@ -46,7 +47,7 @@ class Captions:
             if self._style.verbose:
                 output.notice(f"{escaped(outcome.source.name)} is left as it is: {outcome.kept}", self._style)
         else:
-            self._write(self._line(outcome))
+            self._show(outcome)
         if answer is not None and not self._dry_run:
             output.receipts(answer, self._style)
 
@@ -91,6 +92,15 @@ class Captions:
         """End what was begun: a JSON array is valid after an interruption too."""
         if self._form == "json":
             self._write("]\n" if self._n_records else "[]\n")
+
+    def _show(self, outcome: Outcome) -> None:
+        """One caption; a terminal gets two spaces instead of the tab, and lines that end between words."""
+        line = self._line(outcome)
+        if self._form == "print0" or not streams.is_terminal(sys.stdout):
+            self._write(line)
+            return
+        shown = "\n".join(wrapping.lines(line.rstrip("\n").replace("\t", "  "), streams.out().width, HANGING))
+        self._write(shown + "\n")
 
     def _line(self, outcome: Outcome) -> str:
         name = outcome.source.name

@@ -33,15 +33,20 @@ def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def fitted(
-    columns: Sequence[str], sections: Mapping[str, Sequence[Sequence[str]]], width: int, spare: Sequence[str] = ()
+    columns: Sequence[str],
+    sections: Mapping[str, Sequence[Sequence[str]]],
+    width: int,
+    spare: Sequence[str] = (),
+    prose: int = PROSE,
 ) -> list[str]:
     """The lines of one table with its head, at most `width` cells wide where that can be had.
 
     Each section but one without a name stands under its heading; empty ones are left out. `spare` are the columns that
-    may be missing, the first one first; then also a first cell much longer than the others gets a line of its own.
+    may be missing, the first one first; the last one, if it is among them, may be shortened to
+    `prose` cells. Then also a first cell much longer than the others gets a line of its own.
     """
     sections = {heading: rows for heading, rows in sections.items() if rows}
-    kept = _kept(columns, sections, width, spare)
+    kept = _kept(columns, sections, width, spare, prose)
     if kept is None:
         return [line for part in sections.values() for line in _told(columns, part)]
     head = [column.upper().replace("_", " ") for column in columns]
@@ -60,10 +65,14 @@ def fitted(
 
 
 def left_out(
-    columns: Sequence[str], sections: Mapping[str, Sequence[Sequence[str]]], width: int, spare: Sequence[str]
+    columns: Sequence[str],
+    sections: Mapping[str, Sequence[Sequence[str]]],
+    width: int,
+    spare: Sequence[str],
+    prose: int = PROSE,
 ) -> list[str]:
     """The columns for which `fitted` has no room."""
-    kept = _kept(columns, {heading: rows for heading, rows in sections.items() if rows}, width, spare)
+    kept = _kept(columns, {heading: rows for heading, rows in sections.items() if rows}, width, spare, prose)
     return [column for index, column in enumerate(columns) if kept is not None and index not in kept]
 
 
@@ -75,11 +84,15 @@ def shortened(line: str, width: int) -> str:
 
 
 def _kept(
-    columns: Sequence[str], sections: Mapping[str, Sequence[Sequence[str]]], width: int, spare: Sequence[str]
+    columns: Sequence[str],
+    sections: Mapping[str, Sequence[Sequence[str]]],
+    width: int,
+    spare: Sequence[str],
+    prose: int,
 ) -> list[int] | None:
     """The columns to show, by number: all but as many of the spare ones as it takes. None where even that is too wide.
 
-    A spare column at the end is prose, and may be shortened to PROSE cells.
+    A spare column at the end is prose, and may be shortened to `prose` cells.
     """
     most = _longest(width) if spare else None
     widths = _widths([list(columns), *(_broken(row, most)[1] for rows in sections.values() for row in rows)])
@@ -87,7 +100,7 @@ def _kept(
         kept = [index for index, column in enumerate(columns) if column not in spare[:n_gone]]
         least = [widths[index] for index in kept]
         if columns[kept[-1]] in spare:
-            least[-1] = min(least[-1], PROSE)
+            least[-1] = min(least[-1], prose)
         if sum(least) + GAP * (len(least) - 1) <= width:
             return kept
     return kept if spare else None

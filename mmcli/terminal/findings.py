@@ -20,13 +20,13 @@ def finding(found: Finding) -> None:
     """Show one finding on stdout, at once."""
     from rich.text import Text
 
-    console = streams.out()
     check = f"{one_line(found.check)}: "
     with out_of_the_way():
         sentence = Text.assemble((f"{found.level:<{MARGIN}}", LOOKS[found.level]), check, one_line(found.message))
-        console.print(sentence, soft_wrap=True)
+        streams.put(sentence, sys.stdout, MARGIN)
         if found.remedy:
-            console.print(Text.assemble(" " * MARGIN, ("→ ", "cyan"), one_line(found.remedy)), soft_wrap=True)
+            remedy = Text.assemble(" " * MARGIN, ("→ ", "cyan"), one_line(found.remedy))
+            streams.put(remedy, sys.stdout, MARGIN + 2)
     sys.stdout.flush()
 
 

@@ -56,13 +56,13 @@ def said_segment(segment: Segment) -> None:
         line.append(clean(text, newlines=False), "dim" if confidence < UNSURE else "")
     line = line[len(line.plain) - len(line.plain.lstrip()) :]
     with out_of_the_way():
-        streams.out().print(line, soft_wrap=True)
+        streams.put(line, sys.stdout, 2)
         sys.stdout.flush()
 
 
 def heard(transcript: Transcript, kind: str, seconds: float, style: Style, summary: str = "") -> None:
     """With --verbose, what was listened to, how, and how fast; else only what was noteworthy about the sound."""
-    from mmcli.terminal.output import notice
+    from mmcli.terminal.output import beside, notice
 
     name, length = one_line(transcript.source), transcript.seconds or 0.0
     if not style.verbose:
@@ -87,8 +87,7 @@ def heard(transcript: Transcript, kind: str, seconds: float, style: Style, summa
         *([summary] if summary else []),
         *transcript.notes,
     ]
-    with out_of_the_way():
-        streams.write(f"{name}: {', '.join(map(one_line, facts))}\n", sys.stderr)
+    beside(f"{name}: {', '.join(map(one_line, facts))}")
 
 
 def meter(decibels: float) -> str:
@@ -107,7 +106,8 @@ def heard_words(text: str) -> None:
     from rich.text import Text
 
     with out_of_the_way():
-        streams.err().print(Text(f"\n{PROMPT}{one_line(text)}"), soft_wrap=False)
+        streams.write("\n", sys.stderr)
+        streams.put(Text(f"{PROMPT}{one_line(text)}"), sys.stderr, len(PROMPT))
 
 
 @contextmanager

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import json
 import sys
-import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
-from mmcli.terminal import report, streams
+from mmcli.terminal import report, streams, wrapping
 from mmcli.terminal.clean import Cleaner, clean, json_safe, one_line, without_surrogates
-from mmcli.terminal.columns import aligned, cell, fitted, left_out
+from mmcli.terminal.columns import PROSE, aligned, cell, fitted, left_out, shortened
 from mmcli.terminal.style import Style
 from mmcli.terminal.waiting import out_of_the_way
 
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from mmcli.errors import MmcliError
     from mmcli.terminal.waiting import Progress
 
+HANGING = 2  # cells before the second line of what has no label
 FACT = 20  # cells of a fact's name in a description
 
 
@@ -161,17 +161,14 @@ def receipts(answer: Answer, style: Style) -> None:
     """With --verbose, prove what the model saw: a line for each medium, and one for the answer."""
     if style.verbose and not style.json:
         for seen in answer.seen:
-            _say(report.seen_line(seen), "dim")
-        _say(report.answer_line(answer), "dim")
+            beside(report.seen_line(seen), "dim")
+        beside(report.answer_line(answer), "dim")
 
 
-def notice(text: str, style: Style, *, is_prose: bool = False) -> None:
-    """Something worth knowing that is no problem; --json carries it in the answer's own fields.
-
-    `is_prose`: a terminal breaks it between words. What may be copied, such as a command, stays one line.
-    """
+def notice(text: str, style: Style) -> None:
+    """Something worth knowing that is no problem; --json carries it in the answer's own fields."""
     if not (style.quiet or style.json):
-        _labelled("note", text, "dim", is_prose=is_prose)
+        _labelled("note", text, "dim")
 
 
 def warning(text: str, style: Style) -> None:
@@ -228,12 +225,19 @@ def debug_table(title: str, rows: Sequence[Mapping[str, object]], style: Style) 
         _say("  " + line)
 
 
-def _labelled(label: str, text: str, look: str, *, is_prose: bool = False) -> None:
+def _labelled(label: str, text: str, look: str) -> None:
     from rich.text import Text
 
-    breaks = is_prose and streams.is_terminal(sys.stderr)
     with out_of_the_way():
-        streams.err().print(Text.assemble((f"{label}:", look), " ", one_line(text)), soft_wrap=not breaks)
+        streams.put(Text.assemble((f"{label}:", look), " ", one_line(text)), sys.stderr, len(label) + 2)
+
+
+def beside(text: str, look: str = "") -> None:
+    """A line of facts on stderr, as --verbose tells them."""
+    from rich.text import Text
+
+    with out_of_the_way():
+        streams.put(Text(one_line(text), look), sys.stderr, HANGING)
 
 
 def _say(text: str, look: str = "", end: str = "\n") -> None:
@@ -253,22 +257,26 @@ def line(text: str) -> None:
 
 def fact(name: str, text: str) -> None:
     """One line of a description on stdout; a terminal breaks it between words, and keeps paths whole."""
-    said = clean(text, newlines=False)
-    lines = [said]
-    if streams.is_terminal(sys.stdout):
-        room = max(streams.out().width - FACT, FACT)
-        lines = textwrap.wrap(said, room, break_long_words=False, break_on_hyphens=False) or [""]
-    for index, part in enumerate(lines):
-        streams.write(f"{'' if index else name:<{FACT}}{part}\n", sys.stdout)
+    said = f"{name:<{FACT}}{clean(text, newlines=False)}"
+    width = streams.out().width if streams.is_screen() else 0
+    streams.write("\n".join(wrapping.lines(said, width, FACT) if width else [said]) + "\n", sys.stdout)
 
 
-def table(columns: Sequence[str], rows: Sequence[Sequence[object]], style: Style, *, spare: Sequence[str] = ()) -> None:
+def table(
+    columns: Sequence[str],
+    rows: Sequence[Sequence[object]],
+    style: Style,
+    *,
+    spare: Sequence[str] = (),
+    shares: Mapping[str, float] | None = None,
+) -> None:
     """A listing on stdout: aligned for a person, tab-separated without a head for a pipe, objects for --json.
 
     `spare` names the columns that a narrow terminal goes without, the first one first; the last column, if it is one of
-    them, is prose and may be shortened. Without it, a table that is too wide is told row by row.
+    them, is prose and may be shortened. Without it, a table that is too wide is told row by row. `shares`: cells of
+    these columns are cut to such a part of a terminal's width.
     """
-    tables(columns, {"": rows}, style, spare=spare)
+    tables(columns, {"": rows}, style, spare=spare, shares=shares)
 
 
 def tables(
@@ -277,10 +285,13 @@ def tables(
     style: Style,
     *,
     spare: Sequence[str] = (),
+    shares: Mapping[str, float] | None = None,
+    prose: int = PROSE,
 ) -> list[str]:
     """Listings of the same columns, each under its heading on a terminal; elsewhere they are one.
 
-    The spare columns for which the terminal had no room are returned.
+    `prose`: cells that are left of the last column, at least. The spare columns for which the terminal had no room are
+    returned.
     """
     cells = {heading: [[cell(value) for value in row] for row in rows] for heading, rows in sections.items()}
     if style.json:
@@ -289,7 +300,12 @@ def tables(
     missing: list[str] = []
     if streams.is_terminal(sys.stdout):
         width = streams.out().width
-        lines, missing = fitted(columns, cells, width, spare), left_out(columns, cells, width, spare)
+        most = {columns.index(column): int(share * width) for column, share in (shares or {}).items()}
+        for rows_ in cells.values():
+            for row in rows_:
+                for place, size in most.items():
+                    row[place] = shortened(row[place], size)
+        lines, missing = fitted(columns, cells, width, spare, prose), left_out(columns, cells, width, spare, prose)
     else:
         lines = ["\t".join(row) for rows in cells.values() for row in rows]
     for text in lines:

@@ -16,6 +16,7 @@ from typing import IO, TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.text import Text
 
 
 class OutputLost(OSError):
@@ -105,6 +106,11 @@ def is_terminal(stream: IO[str]) -> bool:
         return False
 
 
+def is_screen() -> bool:
+    """Whether the results go to a terminal."""
+    return is_terminal(sys.stdout)
+
+
 def can_show(text: str, stream: IO[str]) -> bool:
     """True if the stream's encoding has every character of `text`."""
     try:
@@ -119,6 +125,15 @@ def write(text: str, stream: IO[str]) -> None:
     never_raise(stream)
     stream.write(text)
     stream.flush()
+
+
+def put(text: Text, stream: IO[str], hanging: int = 0) -> None:
+    """A paragraph, broken between words where the stream is a terminal (`hanging` cells before its other lines)."""
+    from mmcli.terminal import wrapping
+
+    console = _console(stream)
+    for line in wrapping.styled(text, console.width, hanging) if is_terminal(stream) else [text]:
+        console.print(line, soft_wrap=True)
 
 
 def never_raise(stream: IO[str]) -> None:

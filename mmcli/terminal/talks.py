@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from mmcli.history import Hit, Shown, Summary, Talk, Turn
     from mmcli.terminal.style import Style
 
-TITLE = 60  # characters of a question in a list
-
 
 def when(seconds: float) -> str:
     """A moment as a person here reads it: `2026-11-22 04:07`; `?` for NaN."""
@@ -32,10 +30,10 @@ def _iso(seconds: float) -> str | None:
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
 
 
-def shortened(text: str, width: int = TITLE) -> str:
-    """The beginning of a text, on one line."""
-    flat = " ".join(clean(text).split())
-    return flat if len(flat) <= width else flat[: width - 1] + "…"
+def flat(text: str, most: int | None = None) -> str:
+    """A text on one line; with `most`, only its beginning, in at most so many characters."""
+    line = " ".join(clean(text).split())
+    return line if most is None or len(line) <= most else line[: most - 1] + "…"
 
 
 def talk(found: Talk, style: Style, *, everything: bool = False) -> None:
@@ -61,7 +59,7 @@ def talk(found: Talk, style: Style, *, everything: bool = False) -> None:
 def talk_markdown(found: Talk, *, everything: bool = False) -> None:
     """The same as a Markdown document on stdout."""
     turns = _turns(found, everything)
-    title = shortened(turns[0].question, 200) if turns else f"Talk {found.id}"
+    title = flat(turns[0].question, 200) if turns else f"Talk {found.id}"
     lines = [f"# {_plain(title)}", "", *_head(found)]
     for turn in turns:
         taken = "*(taken back)* " if turn.is_taken_back else ""

@@ -1,0 +1,43 @@
+"""Heavy libraries, who may name them, and what a Python has loaded after some code."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+# Heavy or native libraries -> the files that may name them. Whoever starts mmcli waits for none of them.
+MAY_NAME = {
+    "llama_cpp": {"engine/library.py"},
+    "rich": {"terminal/"},
+    "markdown_it": {"terminal/"},
+    "av": {"media/audio.py", "media/soundtrack.py", "media/mixing.py", "media/jpegs.py"},
+    "pillow_heif": {"media/pillow.py"},
+    "simplejpeg": {"media/jpegs.py"},
+    "httpx": {"media/web.py"},
+    "httpx2": {"media/web.py", "models/hub.py", "models/hub_errors.py"},
+    "huggingface_hub": {"models/hub.py", "models/hub_errors.py", "models/removing.py"},
+    "filelock": {"models/recorded.py", "models/removing.py"},
+    "jinja2": {"engine/sandbox.py"},
+    "psutil": {"engine/machine.py"},
+    "prompt_toolkit": {"terminal/keyboard.py", "terminal/summoning.py"},
+    "PIL": {"media/", "terminal/pixels.py", "terminal/graphics.py", "health/canary.py"},
+    "wcwidth": {"speech/atoms.py"},
+    "sounddevice": {"health/microphone.py", "speech/devices.py"},
+    "faster_whisper": {"speech/transcriber.py", "speech/vad.py", "speech/spans.py", "speech/windows.py"},
+    "ctranslate2": {"speech/transcriber.py"},
+    "numpy": {"media/", "engine/", "speech/", "health/listening.py", "terminal/pixels.py", "terminal/graphics.py"},
+    "typer": {"main.py", "commands/"},
+    "sqlite3": {"history/", "captions/results.py"},
+}
+HEAVY = {*MAY_NAME, "huggingface_hub", "sounddevice", "torch", "gguf", "click"} - {"typer"}
+
+
+def loaded(code: str, environment: dict[str, str], folder: Path) -> set[str]:
+    """Top-level modules in a new Python after `code`; it may print what it likes."""
+    code += "\nimport sys, json; sys.stderr.write('\\n' + json.dumps(sorted(sys.modules)))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, cwd=folder, capture_output=True, text=True, check=True
+    )
+    return set(json.loads(done.stderr.splitlines()[-1]))
