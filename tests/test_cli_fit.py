@@ -251,7 +251,7 @@ def test_on_a_terminal_a_model_that_does_not_fit_is_asked_about(
     )
     child.expect_exact("[Y/n] ")
     asked = child.before.decode()
-    assert "does not fit this machine" in asked and "Fetch it nevertheless" in asked
+    assert "does not fit this machine" in asked and "Download it anyway" in asked
     child.sendline(reply)
     child.expect(pexpect.EOF)
     child.close()

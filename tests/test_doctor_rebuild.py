@@ -387,9 +387,9 @@ def said(*answers: str, passed: bool = True, crash: str | None = None) -> child.
     [
         (said("red"), said("red"), None),
         (said("Red."), said("red"), "same words"),
-        (said("red", passed=False), said("red"), "computes wrongly"),
+        (said("red", passed=False), said("red"), "computes wrong results"),
         (said("red", crash="SIGILL"), said("red"), "SIGILL"),
-        (said(), said("red"), "computes wrongly"),
+        (said(), said("red"), "computes wrong results"),
         (said("red"), said(crash="SIGILL"), None),  # the installed one is broken: any that is right is better
         (child.Ended([{"error": "no backend"}]), said("red"), "no backend"),
     ],

@@ -102,7 +102,7 @@ def test_a_template_that_refuses_is_an_error_with_its_words() -> None:
 @pytest.mark.process  # a form that cannot be counted
 def test_a_template_that_drops_a_picture_is_an_error() -> None:
     source = "{% for m in messages %}{{ m['content'] | replace('<', '') }}{% endfor %}"
-    with pytest.raises(ModelError, match="dropped media"):
+    with pytest.raises(ModelError, match="dropped files"):
         render(source, user(PICTURE, "What?"))
 
 

@@ -134,7 +134,7 @@ def test_ctrl_c_in_a_pull_keeps_what_came_and_the_next_one_goes_on(typed: Typed,
     assert part.stat().st_size > 0
     hub.faults.bytes_per_second = None
     child = typed("pull", REPO, "--no-check")
-    child.expect_exact("still to come")
+    child.expect_exact("left to download")
     child.expect_exact("[Y/n] ")
     child.sendline("")
     assert ended(child)[0] == 0

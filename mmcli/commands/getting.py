@@ -126,7 +126,7 @@ def _consent(download: Download, *, yes: bool, style: Style, otherwise: str | No
     fits = _tell_fit(download, style)
     if yes:
         terminal.notice(f"downloading {text}", style)
-    elif not terminal.confirm(f"Fetch {text}?" if fits else f"Download it anyway,  {text}?"):
+    elif not terminal.confirm(f"Download {text}?" if fits else f"Download it anyway, {text}?"):
         raise ModelError(f"`{download.wanted.name}` was not downloaded", hint=otherwise)
 
 
