@@ -30,7 +30,7 @@ def undo(
     journal = renaming.last(captioning.renames())
     if journal is None:
         raise InputError(
-            "there is nothing to undo", hint="mmcli caption --rename --yes and --embed record what they do"
+            "there is nothing to undo", hint="mmcli caption --rename --yes and --embed record changes"
         )
     n_failed = 0
     results = Results(config.cache_dir() / captioning.RESULTS, on_warning=lambda text: terminal.warning(text, style))
