@@ -81,7 +81,7 @@ def load(
         chosen.values[name] = [value] if known[name] and not isinstance(value, list) else value
         chosen.keys[name] = key
         if complaint := complain(name, chosen.values[name]):
-            raise wrong(f" to a bad value: {complaint}")
+            raise wrong(f" to an invalid value: {complaint}")
     return chosen
 
 
@@ -107,4 +107,4 @@ def closest(key: str, names: Iterable[str]) -> str:
 
     known = sorted(names)
     close = difflib.get_close_matches(key.replace("-", "_"), known, n=1)
-    return f"did you mean `{close[0]}`?" if close else f"known are: {', '.join(known)}"
+    return f"did you mean `{close[0]}`?" if close else f"known settings: {', '.join(known)}"

@@ -116,7 +116,7 @@ def check_name(path: Path) -> None:
     except UnicodeEncodeError:
         wrong = "half a character"
     if wrong is not None:
-        raise InputError(f"`{path}` cannot be a file's name: it holds {wrong}")
+        raise InputError(f"`{path}` is not a valid file name: it contains {wrong}")
 
 
 @contextmanager

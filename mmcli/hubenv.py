@@ -35,7 +35,7 @@ def prepare() -> None:
         del os.environ["HF_ENDPOINT"]
         _unusable["HF_ENDPOINT"] = NetworkError(
             f"HF_ENDPOINT is `{endpoint}`, which is not an http:// or https:// address",
-            hint=f"{DEFAULT_ENDPOINT} is what counts without it",
+            hint=f"{DEFAULT_ENDPOINT} is used without it",
         )
     if os.environ.get("HF_HUB_VERBOSITY", "").lower() not in VERBOSITIES:
         os.environ["HF_HUB_VERBOSITY"] = "error"
@@ -56,7 +56,7 @@ def _prepare_seconds(name: str) -> None:
         _seconds[name] = seconds
     else:
         _unusable[name] = NetworkError(
-            f"{name} is `{value}`, which is not a number of seconds", hint=f"unset it, or set it to 30, say: {name}=30"
+            f"{name} is `{value}`, which is not a number of seconds", hint=f"unset it, or give seconds: {name}=30"
         )
 
 

@@ -283,7 +283,7 @@ def run(arguments: list[str]) -> int:
 def _tell_of_full_disk(error: OSError, style: terminal.Style) -> int:
     """A result that cannot be written is lost; the status says so."""
     is_full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-    hint = "free some space on that disk" if is_full else "the result goes to stdout: give it a place, `> FILE`"
+    hint = "free some space on that disk" if is_full else "the result goes to stdout: redirect it, `> FILE`"
     lost = errors.ResourceError(f"cannot write: {error.strerror}", hint=hint)
     terminal.error(lost, style)
     return lost.status

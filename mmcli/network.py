@@ -122,15 +122,11 @@ def check_variables() -> None:
         path = os.environ.get(name)
         if path and not exists(path):
             kind = "file" if name.endswith("FILE") else "folder"
-            raise NetworkError(
-                f"{name} is `{path}`, but there is no such {kind}", hint=f"set it right, or unset {name}"
-            )
+            raise NetworkError(f"{name} is `{path}`, but there is no such {kind}", hint=f"correct it, or unset {name}")
         if path == "":
             del os.environ[name]
         if path and name == "SSL_CERT_FILE" and not _has_certificates(path):
-            raise NetworkError(
-                f"{name} is `{path}`, which holds no certificates", hint=f"set it right, or unset {name}"
-            )
+            raise NetworkError(f"{name} is `{path}`, which holds no certificates", hint=f"correct it, or unset {name}")
     key_log = os.environ.get("SSLKEYLOGFILE")
     if key_log is not None and not os.path.isdir(os.path.dirname(key_log) or "."):
         del os.environ["SSLKEYLOGFILE"]  # a help for debugging, which costs nobody the download
@@ -205,7 +201,7 @@ def _clause(error: BaseException, found: list[BaseException]) -> str:
     name = type(error).__name__
     if name == "ProxyError":
         wants_login = re.match(r"\s*407\b", str(error)) or "auth" in str(error).lower()
-        return "the proxy wants a login" if wants_login else "the proxy refused, or could not reach it"
+        return "the proxy requires a login" if wants_login else "the proxy refused, or could not reach it"
     return _BY_NAME.get(name, "the connection failed")
 
 
@@ -214,8 +210,8 @@ _BY_NUMBER = {
     errno.ECONNRESET: "the connection broke off",
     errno.ECONNABORTED: "the connection broke off",
     errno.EPIPE: "the connection broke off",
-    errno.ENETUNREACH: "there is no way to it from this network",
-    errno.EHOSTUNREACH: "there is no way to it from this network",
+    errno.ENETUNREACH: "it cannot be reached from this network",
+    errno.EHOSTUNREACH: "it cannot be reached from this network",
     errno.ENETDOWN: "the network is down",
     errno.ETIMEDOUT: "it does not answer",
     errno.EACCES: "this machine forbids the connection",

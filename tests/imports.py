@@ -23,6 +23,7 @@ MAY_NAME = {
     "psutil": {"engine/machine.py"},
     "prompt_toolkit": {"terminal/keyboard.py", "terminal/summoning.py"},
     "PIL": {"media/", "terminal/pixels.py", "terminal/graphics.py", "health/canary.py"},
+    "wcwidth": {"speech/atoms.py"},
     "sounddevice": {"health/microphone.py", "speech/devices.py"},
     "faster_whisper": {"speech/transcriber.py", "speech/vad.py", "speech/spans.py", "speech/windows.py"},
     "ctranslate2": {"speech/transcriber.py"},

@@ -144,7 +144,7 @@ def test_a_described_picture_gets_no_xmp_unless_asked(caption: Caption, tmp_path
     Image.open(tmp_path / "a.jpg").save(tmp_path / "a.jpg", exif=tags.tobytes())
     done = caption("a.jpg", "b.jpg", "--sidecar", "xmp", "-v")
     assert (done.status, [name for name, _ in lines(done)]) == (0, ["b.jpg"])
-    assert "`a.jpg` itself holds a description that mmcli did not write" in done.stderr
+    assert "`a.jpg` already holds a description that mmcli did not write" in done.stderr
     assert not (tmp_path / "a.jpg.xmp").exists() and (tmp_path / "b.jpg.xmp").exists()
     # other sidecars contradict nobody
     done = caption("a.jpg", "--sidecar", "xmp", "--sidecar", "txt")

@@ -81,7 +81,7 @@ def test_a_long_talk_goes_on_without_its_oldest_turns(mmcli: Run, tiny: Random, 
     lines = "".join(f"{i} {'why ' * 12}\n" for i in range(8)).encode()
     done = mmcli("chat", two, *tiny.options, "--ctx-size", "512", "--max-tokens", "8", "-v", stdin=lines)
     assert done.status == 0
-    assert "note: the context is full" in done.stderr and "all media stay" in done.stderr
+    assert "note: the context is full" in done.stderr and "all files stay" in done.stderr
     assert done.stderr.count("two.png: PNG") == 8
     assert done.stderr.count(", encoded") == 1, "a picture was encoded twice"
 

@@ -103,7 +103,7 @@ MISTAKES = {
     "/no/such.png what is it?": "no file named `/no/such.png`",
     "what is in @tow.gif?": "no file named `tow.gif`",
     "/hlep": "error: there is no command `/hlep` hint: did you mean /help?",
-    "/drop 7": "there is no medium 7: none was attached",
+    "/drop 7": "there is no file 7: none was attached",
     "/model strater": "did you mean `starter`?",
     "/undo": "nothing was said yet",
     "/retry": "nothing was said yet",
@@ -132,7 +132,7 @@ def test_help_and_quit_need_no_slash(start: Start) -> None:
 def test_a_model_that_cannot_see_refuses_the_picture_at_once(start: Start, two: Path, tiny: Random) -> None:
     blind = shutil.copy(tiny.weights, two.parent / "blind.gguf")
     chat = start("-m", str(blind), "--no-cache")
-    chat.ask("two.png", "was given no projector, so it cannot see")
+    chat.ask("two.png", "has no projector, so it cannot see")
 
 
 # what is computed while a message is typed
@@ -240,7 +240,7 @@ def test_ctrl_c_before_the_first_word_gives_the_question_back(start: Start, two:
     chat.send("Hello!\r")
     chat.wait(lambda: b"encoding the media" in chat.raw or b"reading the prompt" in chat.raw)
     chat.send(CTRL_C)
-    chat.wait("nothing was said: your question is back at the prompt")
+    chat.wait("there was no answer: your question is back at the prompt")
     chat.wait(lambda: chat.line.rstrip() == "> Hello!")
     chat.wait("staged: two.png, two.png, two.png")
 
@@ -261,7 +261,7 @@ def test_a_killed_chat_goes_on_with_its_media_and_what_was_said(start: Start, tw
     again.ask("/undo", "taken back: How many shapes are there?")
     again.ask("/history", "(this one)")
     again.send(CTRL_D)
-    again.wait("goes on with this talk")
+    again.wait("continues this conversation")
     assert again.end() == 0
 
 
@@ -302,7 +302,7 @@ def test_with_keep_media_a_talk_goes_on_without_the_file(start: Start, home: Pat
     assert kept.read_bytes() == two.read_bytes()
     two.unlink()
     again = start("-c")
-    again.wait("going on with the copy that was kept")
+    again.wait("continuing with the copy that was kept")
     again.ask("How many shapes are there?", "There are 2 shapes.")
     again.ask("/media", "1 two.png")
 
@@ -343,7 +343,7 @@ def test_a_talk_that_is_kept_nowhere_is_not_lost_unasked(start: Start, tmp_path:
     chat.ask("/clear", "a new talk begins")  # nothing to lose
     chat.ask("Hello!", "starter model")
     chat.send("/clear\r")
-    chat.wait("this talk is kept nowhere (/save FILE keeps it): let it go? [y/N]")
+    chat.wait("this conversation is not saved (/save FILE saves it). Discard it? [y/N]")
     chat.send("n\r")
     chat.prompt()
     chat.ask("/save talk.json", "saved 1 question")

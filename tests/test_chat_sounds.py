@@ -50,7 +50,7 @@ def test_a_sound_becomes_words_however_it_is_brought(chat: Run, spoken: Path, sp
     assert done.status == 0, done.stderr
     (prompt,) = prompts(done)
     assert "transcript of" in prompt and heard(prompt)
-    assert f"`starter` cannot hear; it gets what {speech_model.name} wrote down" in done.stderr
+    assert f"`starter` cannot hear; it gets a transcript by {speech_model.name}" in done.stderr
     assert f"heard as: transcript, by {speech_model.name}" in done.stderr
 
 
@@ -83,7 +83,7 @@ def test_a_model_that_hears_gets_the_sound_itself_when_the_talk_goes_on_with_it(
     assert "heard as: transcript" not in receipts[1] and "encoded" in receipts[1]
     back = chat(*hearing.options, spoken, "--max-tokens", "3", "-v", lines="What?\n/model starter\nAnd then?\n")
     assert back.status == 0, back.stderr
-    assert "`starter` cannot hear; it gets what" in back.stderr
+    assert "`starter` cannot hear; it gets a transcript by" in back.stderr
 
 
 def test_without_a_speech_model_the_next_step_is_named(mmcli: Run, spoken: Path) -> None:

@@ -134,7 +134,7 @@ def test_a_list_does_not_take_the_loop_s_stdin(caption: Caption, two: Path) -> N
         (("--from-file", "none.txt"), None, 3, "the list `none.txt` cannot be read"),
         (("two.png", "-o", "out"), None, 2, "add --sidecar"),
         (("two.png", "--sidecar", "txt", "-o", "text.jpg"), None, 3, "is a file, not a folder"),
-        (("two.png", "--json", "--print0"), None, 2, "three forms"),
+        (("two.png", "--json", "--print0"), None, 2, "cannot be combined"),
         (("two.png", "--prompt", " "), None, 2, "--prompt is empty"),
         (("-", "--sidecar", "txt"), "picture", 3, "leave out --sidecar"),
     ],
@@ -248,7 +248,7 @@ def test_jsonl_has_a_record_for_every_picture_and_every_error(caption: Caption, 
     assert done.json_error == {
         "code": "batch",
         "message": f"{len(bad)} of {len(told)} pictures failed",
-        "hint": "the same command tries only them again",
+        "hint": "the same command retries only those",
     }
 
 
@@ -296,7 +296,7 @@ def test_a_cache_that_cannot_be_written_costs_a_warning_and_no_caption(caption: 
     done = caption("two.png")
     assert done.status == 0
     assert SEEN <= done.words
-    assert done.stderr.startswith("warning: captions are not kept for the next run")
+    assert done.stderr.startswith("warning: captions are not cached for the next run")
 
 
 def test_a_style_a_language_and_facts_reach_the_model(caption: Caption, two: Path, tmp_path: Path) -> None:
@@ -460,7 +460,7 @@ def test_ctrl_c_on_a_terminal_leaves_a_line_that_says_how_far(tmp_path: Path, en
     child = on_terminal(tmp_path, environment, "many")
     child.expect(r"\[[#-]+\] +\d+% +\d+/60 +[0-9.]+ per minute +\d+ .* left")
     child.sendintr()
-    child.expect(r"stopped after \d+ of 60 pictures; the same command goes on from there")
+    child.expect(r"stopped after \d+ of 60 pictures; the same command continues from there")
     child.expect(pexpect.EOF)
     child.close()
     assert child.exitstatus == 130

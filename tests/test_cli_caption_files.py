@@ -160,7 +160,7 @@ def test_a_sidecar_that_is_no_xmp_is_left_alone(caption: Caption, two: Path, tmp
     (tmp_path / "two.png.xmp").write_bytes(data)
     done = caption("two.png", "--sidecar", "xmp")
     assert done.status == 3
-    assert "`two.png.xmp` is no XMP" in done.stderr
+    assert "`two.png.xmp` is not valid XMP" in done.stderr
     assert (tmp_path / "two.png.xmp").read_bytes() == data
 
 
@@ -257,7 +257,7 @@ def test_undo_overwrites_nothing_and_can_be_tried_again(
     two.write_bytes(b"new")
     done = mmcli("undo")
     assert done.status == 7
-    assert "is there again" in done.stderr
+    assert "exists again" in done.stderr
     assert two.read_bytes() == b"new"
     two.unlink()
     assert mmcli("undo").status == 0
@@ -365,7 +365,7 @@ def test_a_name_that_is_taken_in_the_other_folder_keeps_everything_as_it_is(
     (name,) = [Path(new).stem for _, new in lines(caption("two.png", "--style", "short", "--rename"))]
     (tmp_path / "caps" / f"{name}.txt").write_text("somebody's words")
     done = caption("two.png", "--style", "short", "--rename", "--yes")
-    assert (done.status, "is there already" in done.stderr) == (3, True)
+    assert (done.status, "already exists" in done.stderr) == (3, True)
     assert two.exists() and (tmp_path / "caps" / "two.txt").exists()
     assert (tmp_path / "caps" / f"{name}.txt").read_text() == "somebody's words"
 

@@ -218,7 +218,7 @@ def test_an_xmp_nested_without_end_is_one_error(caption: Caption, folder: Path) 
         (folder / f"{name}.png.xmp").write_bytes(begin + nested + b"<dc:description>" + end)
     done = caption("p", "--sidecar", "xmp")
     assert (done.status, [name for name, _ in lines(done)]) == (7, ["p/b.png"])
-    assert "`p/a.png.xmp` is no XMP that mmcli would change" in done.stderr and "nested" in done.stderr
+    assert "`p/a.png.xmp` is not XMP that mmcli can change" in done.stderr and "nested" in done.stderr
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])

@@ -164,7 +164,7 @@ def test_trouble_with_the_history_costs_no_answer(ask: Run, mmcli: Run, data: Pa
     before = path.read_bytes()
     done = ask("two.png", WHAT, "-q")
     assert (done.status, "circle" in done.words) == (0, True)
-    assert done.stderr.startswith("warning: this talk is not kept: ")
+    assert done.stderr.startswith("warning: this conversation is not saved: ")
     assert len(done.stderr.splitlines()) == 1
     warned = ask("two.png", WHAT, "--json")
     assert "not kept" in json.loads(warned.stderr)["warning"]["message"]
@@ -261,11 +261,11 @@ def test_going_on_without_history_keeps_nothing(ask: Run, last: Callable[[], Any
 def test_there_must_be_something_to_go_on_with(ask: Run, data: Path) -> None:
     done = ask("-c", "And?")
     assert (done.status, done.stdout) == (3, "")
-    assert "no talk in the history yet" in done.stderr
+    assert "no conversation in the history yet" in done.stderr
     ask("Hello!")
     done = ask("-c=zz", "And?")
     assert done.status == 3
-    assert "no talk `zz`" in done.stderr
+    assert "no conversation `zz`" in done.stderr
 
 
 # media that are no longer what they were
@@ -307,7 +307,7 @@ def test_a_kept_copy_takes_the_place_of_a_picture(ask: Run, data: Path, two: Pat
         draw(two, "green triangle")
     done = ask("-c", COUNT)
     assert (done.status, "2" in done.words) == (0, True)
-    assert "going on with the copy that was kept" in done.stderr
+    assert "continuing with the copy that was kept" in done.stderr
 
 
 def test_other_bytes_with_the_same_pixels_are_the_same_picture(ask: Run, data: Path, two: Path) -> None:
@@ -365,7 +365,7 @@ def test_an_id_is_no_question(ask: Run, data: Path) -> None:
     talk = ask("Hello!", "--json").json["talk"]
     done = ask("-c", talk)
     assert done.status == 2
-    assert "looks like a talk's id" in done.stderr
+    assert "looks like the ID of a conversation" in done.stderr
 
 
 def test_what_looks_like_it_may_be_another_option_s_value(ask: Run, data: Path) -> None:
@@ -529,7 +529,7 @@ def test_damaged_rows_are_told_and_take_no_other_talk_with_them(
         database.execute("UPDATE media SET receipt = '[' WHERE turn IN (SELECT id FROM turns WHERE talk = ?)", (bad,))
         database.execute("UPDATE talks SET changed = 1e300 WHERE id = ?", (bad,))
     database.close()
-    told = f"talk `{bad}` is damaged: "
+    told = f"conversation `{bad}` is damaged: "
     # the others come out, and all that can be read of this one
     done = mmcli("history", "export", "--format", "json")
     assert (done.status, [talk["id"] for talk in done.json]) == (7, [first, last, bad])

@@ -93,7 +93,7 @@ def test_words_after_history_lead_to_the_search(mmcli: Run, words: tuple[str, ..
 def test_there_may_be_nothing_to_show(mmcli: Run) -> None:
     done = mmcli("history", "show")
     assert (done.status, done.stdout) == (3, "")
-    assert done.stderr.startswith("error: there is no talk in the history yet\nhint: ")
+    assert done.stderr.startswith("error: there is no conversation in the history yet\nhint: ")
     assert "mmcli ask " in done.stderr  # and not the list, which is empty
 
 

@@ -69,7 +69,7 @@ def test_the_language_of_captions_does_not_make_german_of_english_speech(
     sound = say(tmp_path / "a.wav", "how many red circles are there")
     done = mmcli("config", "set", "language", "de")
     assert done.status == 0
-    assert done.stderr == ("note: `language` is now `answer-language`; what is spoken in sounds is `spoken-language`\n")
+    assert done.stderr == ("note: `language` is now `answer-language`; the language of sounds is `spoken-language`\n")
     assert config.read_text() == 'answer-language = "de"\n'
     done = mmcli("transcribe", sound, "-m", str(speech_model), "--json")
     assert done.status == 0, done.stderr
@@ -90,7 +90,7 @@ def test_an_old_language_in_the_file_counts_for_captions_and_is_told(
     assert f"note: `language` in `{config}` is now `answer-language`" in done.stderr
     done = mmcli("transcribe", silence, "-m", str(speech_model))
     assert done.status == 0
-    assert "it no longer says what is spoken: `spoken-language` does" in done.stderr
+    assert "it no longer sets the spoken language: `spoken-language` does" in done.stderr
     assert "note" not in mmcli("models").stderr  # it has nothing to do with it
     done = mmcli("transcribe", silence, "-m", str(speech_model), env={"MMCLI_LANGUAGE": "de"})
     assert done.status == 0 and "MMCLI_LANGUAGE is now MMCLI_ANSWER_LANGUAGE" in done.stderr
@@ -112,7 +112,10 @@ def test_old_options_of_captions_do_the_same(mmcli: Run, old: tuple[str, ...], n
     done, again = (mmcli(*command, *options) for options in (old, new))
     assert done.status == again.status == 0 and done.prompt == again.prompt
     name = old[0].partition("=")[0]
-    assert f"note: `{name}` of `mmcli caption` is now `{new[0]}`; the old name ends with this release" in done.stderr
+    assert (
+        f"note: `{name}` of `mmcli caption` is now `{new[0]}`; the old name will go away after this release"
+        in done.stderr
+    )
     assert "note" not in again.stderr
 
 

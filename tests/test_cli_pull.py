@@ -342,7 +342,7 @@ def test_on_a_terminal_the_person_is_asked_and_then_gets_the_answer(
 
     status, text = ask("n")
     assert (status, hub.sent) == (4, 0)
-    assert "was not fetched" in text
+    assert "was not downloaded" in text
     status, text = ask("")
     assert status == 0
     assert len(text.split()) >= 1 and "error" not in text

@@ -70,7 +70,7 @@ def test_a_model_that_speaks_answers_nothing(
     for name in (pocket[0], "qwen3-tts-1.7b"):
         done = mmcli(*command, name)
         assert (done.status, done.stdout) == (4, "")
-        assert "says texts aloud; it can neither see nor answer" in done.stderr and "--voice-model" in done.stderr
+        assert "reads text aloud; it can neither see nor answer" in done.stderr and "--voice-model" in done.stderr
 
 
 def test_the_list_and_show_tell_that_it_speaks(mmcli: Run, pocket: tuple[Path, Path]) -> None:
@@ -124,7 +124,7 @@ def test_one_that_was_fetched_speaks_from_then_on(
     ("arguments", "status", "told"),
     [
         (("--voice-model", "POCKET"), 2, "needs a recording of the voice"),
-        (("--voice-model", "POCKET", "--voice", "de"), 2, "takes no voice by its name, and there is no file `de`"),
+        (("--voice-model", "POCKET", "--voice", "de"), 2, "does not take voices by name, and there is no file `de`"),
         (("--voice-model", "POCKET", "--voice", "none.wav"), 3, "no file named `none.wav`"),
         (("--voice-model", "POCKET", "--voice", str(PICTURES / "shapes.png")), 3, "is a picture, not a sound"),
         (("--voice-model", "pocket-tts"), 2, "needs a recording"),

@@ -133,7 +133,7 @@ def test_a_template_can_be_chosen(said: Run, mmcli: Run, tmp_path: Path, wanted:
     ("wanted", "status", "says"),
     [
         ("gema", 2, "did you mean `gemma`"),
-        ("nowhere/x.jinja", 2, "neither a file nor a form"),
+        ("nowhere/x.jinja", 2, "neither a file nor a template"),
         (".", 3, "not a regular file"),
         ("binary", 3, "not UTF-8"),
         ("empty", 3, "is empty"),
@@ -168,7 +168,7 @@ def test_half_a_character_at_the_end_is_neither_shown_nor_kept(mmcli: Run, tmp_p
     ("model", "options", "says"),
     [
         ({"pieces": ()}, (), "before the first word"),
-        ({"pieces": ("<think>", "hm")}, (), "all thought"),
+        ({"pieces": ("<think>", "hm")}, (), "all reasoning"),
         ({"pieces": ("<think>", "hm", "ha"), "ends": False}, ("--max-tokens", "9"), "a larger --max-tokens"),
         ({"pieces": ("▁", "<0x0A>")}, (), "nothing that can be shown"),
         ({"pieces": ("###", "x")}, ("--stop", "###"), "the stop text `###`"),
@@ -180,7 +180,7 @@ def test_an_answer_without_words_names_its_cause(
     done = said("Hi", *options, **model)
     assert (done.status, done.stdout) == (0, "")
     (note,) = notes(done)
-    assert note.startswith("there is no answer: ") and says in note
+    assert note.startswith("no answer: ") and says in note
 
 
 CHANNELS = (

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import av
 import numpy as np
+import pysubs2
 import pytest
 from PIL import Image
 
@@ -188,24 +189,27 @@ def test_without_a_speech_model_the_next_step_is_named(mmcli: Run, tmp_path: Pat
     [
         ([], "there is nothing to transcribe"),
         (["a.wav", "--mic"], "takes no files"),
-        (["a.wav", "--until-silence", "2"], "belongs to --mic"),
+        (["a.wav", "--until-silence", "2"], "needs --mic"),
         (["a.wav", "--language", "klingon"], "is not a language that Whisper knows (--spoken-language)"),
         (["a.wav", "--batch", "4", "--no-vad"], "--no-vad"),
         (["a.wav", "b.wav", "-f", "srt"], "srt holds one sound"),
         (["a.wav", "b.wav", "-o", "a.wav"], "is a file"),
-        (["a.wav", "-o", "b.wav"], "exists already"),
+        (["a.wav", "-o", "b.wav"], "already exists"),
         (["b.wav", "-o", "b.wav", "--overwrite"], "is the sound itself"),
         (["b.wav", "-o", "b.wav"], "is the sound itself"),
         (["b.wav", "-o", "same.txt", "--overwrite"], "is the sound itself"),  # another name of the same file
         (["b.part.txt", "-o", "b.txt"], "is the sound itself"),  # where the transcript grows
-        (["a.wav", "-o", "b.wav", "--overwrite"], "no transcript is a `.wav` file"),
-        (["a.wav", "-o", "a.mp4"], "no transcript is a `.mp4` file"),
-        (["a.wav", "-o", "a.JPG", "-f", "txt"], "no transcript is a `.jpg` file"),
-        (["a.wav", "-o", "a.doc"], "no transcript is a `.doc` file"),
+        (["a.wav", "-o", "b.wav", "--overwrite"], "a transcript cannot be a `.wav` file"),
+        (["a.wav", "-o", "a.mp4"], "a transcript cannot be a `.mp4` file"),
+        (["a.wav", "-o", "a.JPG", "-f", "txt"], "a transcript cannot be a `.jpg` file"),
+        (["a.wav", "-o", "a.doc"], "a transcript cannot be a `.doc` file"),
         (["a.wav", "b.wav", "-o", "new.srt"], "is one file"),
         (["a.wav", "b.wav", "-o", "new.mp4"], "is one file"),
-        (["--mic", "-o", "new.mp3"], "no transcript is a `.mp3` file"),
+        (["--mic", "-o", "new.mp3"], "a transcript cannot be a `.mp3` file"),
         (["a.wav", "-f", "doc"], "doc"),
+        (["a.wav", "--max-line-width", "30"], "--max-line-width is for subtitles, and the format is txt"),
+        (["a.wav", "--highlight-words", "-f", "json"], "--highlight-words is for subtitles, and the format is json"),
+        (["a.wav", "-f", "srt", "--max-line-count", "0"], "--max-line-count"),
     ],
 )
 def test_wrong_usage_is_status_2(transcribe: Transcribe, tmp_path: Path, arguments: list[str], told: str) -> None:
@@ -232,6 +236,48 @@ def test_an_error_is_json_where_json_is_wanted(transcribe: Transcribe) -> None:
     assert transcribe("nope.wav", "--json").json_error["code"] == "input"
 
 
+# subtitles
+
+
+@needs_espeak
+@pytest.mark.parametrize("name", ["srt", "vtt", "ass", "lrc"])
+def test_subtitles_fit_the_screen_as_asked(transcribe: Transcribe, tmp_path: Path, name: str) -> None:
+    """The starter gives whole questions of about 30 columns: with 16, each takes two lines."""
+    sound = talk(tmp_path / "talk.wav", pause=0.4)
+    seconds = sound.stat().st_size / 2 / 22_050
+    done = transcribe(sound, "-f", name, "--max-line-width", "16", "-v")
+    assert done.status == 0, done.stderr
+    assert re.search(r", \d+ cues, at most \d+\.\d characters a second \(at 00:00:\d\d\)", done.stderr)
+    if name == "lrc":
+        lines = [re.fullmatch(r"\[(\d\d):(\d\d\.\d\d)\](.*)", line) for line in done.stdout.splitlines()]
+        times = [60 * int(line[1]) + float(line[2]) for line in lines if line]
+        assert len(times) == len(lines) and times == sorted(times) and times[-1] <= seconds
+        assert all(line and len(line[3]) <= 16 for line in lines)
+        return
+    events, before = pysubs2.SSAFile.from_string(done.stdout), 0
+    assert len(events) >= len(SENTENCES)
+    for event in events:
+        assert before <= event.start < event.end <= 1000 * seconds and event.duration <= 7000
+        assert all(len(line) <= 16 for line in event.plaintext.split("\n")) and event.plaintext.count("\n") <= 1
+        before = event.end
+
+
+@needs_espeak
+def test_words_are_highlighted_and_layout_options_can_be_set_for_good(
+    transcribe: Transcribe, spoken: Path, mmcli: Run
+) -> None:
+    assert mmcli("config", "set", "max-words-per-line", "2").status == 0
+    assert mmcli("config", "set", "max-line-count", "1").status == 0
+    assert heard(transcribe(spoken).stdout)  # of no consequence for text
+    done = transcribe(spoken, "-o", "spoken.vtt", "--highlight-words")
+    assert done.status == 0, done.stderr
+    shown = (spoken.parent / "spoken.vtt").read_text()
+    said = re.findall(r"<u>(.*?)</u>", shown)
+    assert heard(" ".join(said)) and re.search(r"^(<u>)?\w+(</u>)? (<u>)?\w+(</u>)?$", shown, re.M)
+    texts = [block.split("\n", 1)[1] for block in shown.strip().split("\n\n")[1:]]
+    assert all(len(text.split()) <= 2 and "\n" not in text for text in texts)
+
+
 # many sounds
 
 
@@ -255,7 +301,7 @@ def test_what_is_there_in_that_format_is_not_done_again(transcribe: Transcribe, 
     again = transcribe("talks", "-f", "srt", "-o", "out/")
     assert again.status == 0
     assert (out / "a.srt").read_text() == "mine"
-    assert "there already as srt" in again.stderr
+    assert "already exist as srt" in again.stderr
     assert transcribe("talks", "-f", "txt", "-o", "out/").status == 0
     assert heard((out / "a.txt").read_text())
     assert transcribe("talks", "-f", "srt", "-o", "out/", "--overwrite").status == 0

@@ -253,11 +253,11 @@ def test_the_same_command_goes_on_where_it_was_interrupted(
     status, told = running.end(number)
     assert status == (130 if number == signal.SIGINT else -number)
     if number == signal.SIGINT:
-        assert "interrupted; the same command goes on" in told
+        assert "interrupted; the same command continues" in told
     (journal,) = kept(environment)
     assert journal.stat().st_mode & 0o777 == 0o600
     again = transcribe("long.wav", "-f", "jsonl")
-    assert re.search(r"long\.wav: going on at 0:[1-5]\d, where an earlier run ended", again.stderr)
+    assert re.search(r"long\.wav: continuing at 0:[1-5]\d, where an earlier run ended", again.stderr)
     assert again.stdout == whole.stdout and again.stdout.encode().startswith(b"".join(before))
     assert kept(environment) == []
 
@@ -274,7 +274,7 @@ def test_a_transcript_in_a_file_goes_on_in_any_format(
     running.end(signal.SIGKILL)
     left = growing.read_text()
     again = transcribe("long.wav", "-o", "out.srt")
-    assert "going on at" in again.stderr and not growing.exists()
+    assert "continuing at" in again.stderr and not growing.exists()
     assert (long.parent / "out.srt").read_text().startswith(left[: left.rindex("\n\n")])
     assert transcribe("long.wav", "-f", "srt").stdout == (long.parent / "out.srt").read_text()
 
@@ -319,7 +319,7 @@ def test_of_several_sounds_those_that_were_done_are_not_heard_again(
     running.end(signal.SIGINT)
     assert len(kept(environment)) == 2
     again = transcribe("first.wav", "long.wav")
-    assert "first.wav: going on at 0:0" in again.stderr and "long.wav: going on at 0:" in again.stderr
+    assert "first.wav: continuing at 0:0" in again.stderr and "long.wav: continuing at 0:" in again.stderr
     assert again.stdout.encode().startswith(b"".join(before)) and kept(environment) == []
 
 

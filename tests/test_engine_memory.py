@@ -84,7 +84,7 @@ def test_what_does_not_fit_is_told_and_runs_all_the_same(
         *_, last = ready.generate([engine.Message("user", ("Hello!",))], engine.Sampling(temperature=0, max_tokens=8))
         assert last.answer is not None and last.answer.text
         assert (ready.repacked == 0) or not noted
-    assert [("do not fit the memory" in notice) for notice in notices] == [True] * noted
+    assert [("do not fit into the free memory" in notice) for notice in notices] == [True] * noted
 
 
 def test_the_doctor_tells_what_a_model_took(mmcli: Run) -> None:

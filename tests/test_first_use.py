@@ -91,7 +91,7 @@ def test_a_no_fetches_nothing_and_names_what_else_there_is(typed: Typed, hub: Hu
     child.sendline("n")
     status, text = ended(child)
     assert (status, hub.sent) == (4, 0)
-    assert "was not fetched" in text and "-m starter" in text and "mmcli models" in text
+    assert "was not downloaded" in text and "-m starter" in text and "mmcli models" in text
 
 
 @pytest.mark.parametrize("command", ["ask", "chat"])
@@ -129,7 +129,7 @@ def test_ctrl_c_in_a_pull_keeps_what_came_and_the_next_one_goes_on(typed: Typed,
     child.expect(r"MB/s  \d+ s left")  # fits into 60 columns
     child.sendintr()
     status, text = ended(child)
-    assert status == 130 and "the same command goes on" in text
+    assert status == 130 and "the same command continues" in text
     (part,) = (tmp_path / "hf").glob("**/*.incomplete")
     assert part.stat().st_size > 0
     hub.faults.bytes_per_second = None

@@ -175,15 +175,15 @@ def test_an_id_may_be_shortened_as_long_as_it_is_the_only_one(store: Store) -> N
         assert store.find(talk) == talk
         assert store.find(talk[:5].upper()) in talks
     ((twice, _),) = Counter(talk[0] for talk in talks).most_common(1)
-    with pytest.raises(InputError, match="several talks"):
+    with pytest.raises(InputError, match="several IDs"):
         store.find(twice)
     for nothing in ("zzzz", "", "%", "_"):
-        with pytest.raises(InputError, match="no talk"):
+        with pytest.raises(InputError, match="no conversation"):
             store.find(nothing)
 
 
 def test_without_an_id_the_last_talk_is_meant(store: Store) -> None:
-    with pytest.raises(InputError, match="no talk in the history yet"):
+    with pytest.raises(InputError, match="no conversation in the history yet"):
         store.load()
     one, two = store.start("ask", "starter"), store.start("ask", "starter")
     store.ask(two, "Two?")
@@ -267,7 +267,7 @@ def test_a_talk_that_another_process_deleted_meanwhile_costs_nothing(store: Stor
     store.delete([talk])
     store.say(turn, "Some")
     store.finish(turn, answered("Some"))
-    with pytest.raises(InputError, match="no talk"):
+    with pytest.raises(InputError, match="no conversation"):
         store.ask(talk, "More?")
     assert (store.talks(), store.search("some")) == ([], [])
 
@@ -420,7 +420,7 @@ def test_damage_in_the_middle_is_told(tmp_path: Path) -> None:
         ("UPDATE turns SET finish_reason = 'tired' WHERE talk = ?", "turn 1: its ending"),
         ("UPDATE talks SET changed = -1e300, started = x'00' WHERE id = ?", "the talk: its end"),
         ("UPDATE talks SET model = x'ff' WHERE id = ?", "the talk: its model"),
-        (f"UPDATE media SET receipt = '{'[' * 100_000}' WHERE ? != ''", "medium 1 of turn 1: its receipt"),
+        (f"UPDATE media SET receipt = '{'[' * 100_000}' WHERE ? != ''", "file 1 of turn 1: its receipt"),
         ("UPDATE media SET sha256 = '../../history.db', url = x'ff' WHERE ? != ''", "its address"),
     ],
 )
@@ -434,7 +434,7 @@ def test_a_damaged_row_is_told_and_all_else_is_there(tmp_path: Path, two: Path, 
     with closing(sqlite3.connect(tmp_path / "history.db")) as database, database:
         database.execute(query, (bad,))
     with Store(tmp_path) as store:
-        with pytest.raises(InputError, match=f"talk `{bad}` is damaged: .*{what} cannot be read"):
+        with pytest.raises(InputError, match=f"conversation `{bad}` is damaged: .*{what} cannot be read"):
             store.load(bad)
         found = store.load(bad, damaged=True)
         assert any(what in clause for clause in found.damage)

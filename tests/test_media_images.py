@@ -403,7 +403,7 @@ def test_damage_inside_a_png_is_refused():
         (b"%!PS-Adobe-3.0 EPSF-3.0\n", "a.eps", "`a.eps` is PostScript"),
         (b"\xff\x0a" + bytes(50), "a.jxl", "`a.jxl` is JPEG XL, which is not supported yet"),
         (b"\x89PNG\r\n\x1a\n" + bytes(50), "a.png", "`a.png` "),
-        (b"version https://git-lfs.github.com/spec/v1\noid", "a.jpg", "`a.jpg` is only a pointer of Git LFS"),
+        (b"version https://git-lfs.github.com/spec/v1\noid", "a.jpg", "`a.jpg` is only a Git LFS pointer"),
     ],
 )
 def test_what_is_no_picture_is_refused_by_its_right_name(data, name, message):

@@ -137,5 +137,5 @@ def test_a_page_s_table_of_models_is_made_from_the_catalogue(page: Path) -> None
 def test_a_name_with_a_dot_that_lacks_its_quotes_is_told_so(tmp_path: Path) -> None:
     path = tmp_path / "models.toml"
     path.write_text('[qwen3.5-0.8b]\nabout = "mine"\n')
-    with pytest.raises(UsageError, match=r'a name with a dot stands in quotes: \["qwen3\.5-0\.8b"\]'):
+    with pytest.raises(UsageError, match=r'a name with a dot goes in quotes: \["qwen3\.5-0\.8b"\]'):
         catalogue.parse_all(path, catalogue.tables(path), catalogue.parse)

@@ -100,7 +100,7 @@ def test_a_repository_that_is_not_there_is_told(pull: Callable[..., Completed], 
 
 def test_a_revision_that_is_gone_is_told(pull: Callable[..., Completed], own: Callable[..., None]) -> None:
     own(f'revision = "{"9" * 40}"')
-    fails(pull("toy"), "no longer the revision")
+    fails(pull("toy"), "no longer has the requested revision")
 
 
 def test_a_file_that_is_gone_is_told(pull: Callable[..., Completed], own: Callable[..., None]) -> None:
@@ -148,14 +148,14 @@ def test_a_hub_that_falls_silent_is_told(pull: Callable[..., Completed], hub: Hu
     hub.faults.stall_after = 0
     done = pull()
     fails(done, f"cannot reach {hub.address}: it stopped answering")
-    assert "what has arrived" not in done.stderr  # nothing has
+    assert "what has been downloaded" not in done.stderr  # nothing has
 
 
 def test_a_connection_that_always_breaks_is_told(
     pull: Callable[..., Completed], hub: Hub, pair: tuple[Path, Path]
 ) -> None:
     hub.faults.cut_after = [90_000, *[0] * MANY]
-    fails(pull(), "what has arrived is kept")
+    fails(pull(), "what has been downloaded is kept")
     hub.faults.cut_after = []
     hub.log.clear()
     assert pull().status == 0

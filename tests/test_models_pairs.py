@@ -72,7 +72,7 @@ def test_every_pair_of_the_catalogue_is_found_by_its_names() -> None:
     [
         ((), None, "no GGUF files"),
         (("a-00001-of-00002.gguf", "mmproj-F16.gguf"), None, "not `a-00002-of-00002.gguf`"),
-        (("a-00002-of-00002.gguf", "mmproj-F16.gguf"), None, "no weights that are whole"),
+        (("a-00002-of-00002.gguf", "mmproj-F16.gguf"), None, "no complete weights"),
         (("a-Q4_K_M.gguf",), None, "no projector"),
         (TWO, None, "more than one choice"),
         (QWEN, "Q2_K", "no weights called `Q2_K`"),

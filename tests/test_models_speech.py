@@ -156,7 +156,7 @@ def test_small_files_are_checked_by_the_hash_that_git_gives_them(run: Run, hub: 
 def test_asking_a_speech_model_is_told_in_one_sentence(run: Run, hub: Hub, name: str) -> None:
     done = run("ask", "What?", "-m", name, "--yes")
     assert (done.status, done.stdout, hub.log) == (4, "", [])
-    assert "writes down speech" in done.stderr.splitlines()[0]
+    assert "transcribes speech" in done.stderr.splitlines()[0]
 
 
 def test_without_a_name_the_default_is_taken_then_what_is_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -180,7 +180,7 @@ def test_a_folder_is_a_speech_model_if_it_holds_one(tmp_path: Path) -> None:
     found = models.find_speech(str(folder))
     assert isinstance(found, models.SpeechModel) and (found.name, found.folder) == ("mine", folder)
     (folder / "tokenizer.json").unlink()  # without it faster-whisper would fetch one
-    with pytest.raises(ModelError, match="`tokenizer.json` not there"):
+    with pytest.raises(ModelError, match="`tokenizer.json` missing"):
         models.find_speech(str(folder))
 
 

@@ -83,9 +83,9 @@ def changed(change: str, *arguments: str, env: dict[str, str]) -> Completed:
         ({"HF_HUB_DOWNLOAD_TIMEOUT": "ten"}, "HF_HUB_DOWNLOAD_TIMEOUT is `ten`, which is not a number of seconds"),
         ({"HF_HUB_DOWNLOAD_TIMEOUT": "-1"}, "HF_HUB_DOWNLOAD_TIMEOUT is `-1`"),
         ({"HF_HUB_ETAG_TIMEOUT": "nan"}, "HF_HUB_ETAG_TIMEOUT is `nan`"),
-        ({"HF_TOKEN": "hf_äöü"}, "the token for the Hub holds characters that no token has"),
-        ({"HF_TOKEN": "hf_a b"}, "the token for the Hub holds characters that no token has"),
-        ({"HF_OIDC_RESOURCE": "x"}, "the token for the Hub cannot be had"),
+        ({"HF_TOKEN": "hf_äöü"}, "the token for the Hub contains invalid characters"),
+        ({"HF_TOKEN": "hf_a b"}, "the token for the Hub contains invalid characters"),
+        ({"HF_OIDC_RESOURCE": "x"}, "cannot get a token for the Hub"),
         ({"HTTP_PROXY": "socks4://127.0.0.1:9"}, "HTTP_PROXY is `socks4://127.0.0.1:9`, which is not the address of a"),
         ({"https_proxy": "foo://me:s3cret@127.0.0.1"}, "https_proxy is `foo://127.0.0.1`, which is not"),
         ({"ALL_PROXY": "http://[bad"}, "ALL_PROXY is `http://[bad`, which is not"),
@@ -161,7 +161,7 @@ def test_what_has_arrived_is_told_only_where_something_has(
     assert "answered 503" in sentence(told) and "arrived" not in told.stderr
     hub.faults.answers, hub.faults.cut_after = [], [90_000]
     told = changed(impatient, "pull", REPO, env=how)
-    assert told.status == 5 and "run the same command again: what has arrived is kept" in told.stderr
+    assert told.status == 5 and "run the same command again: what has been downloaded is kept" in told.stderr
 
 
 # proxies

@@ -25,8 +25,9 @@ def written(name: str, *texts: str, words: bool = False) -> str:
 
 
 def test_every_format_is_whole_with_nothing_in_it() -> None:
-    assert {name: written(name) for name in FORMATS if name != "json"} == {
+    assert {name: written(name) for name in FORMATS if name not in ("json", "ass")} == {
         "txt": "",
+        "lrc": "",
         "srt": "",
         "vtt": "WEBVTT\n\n",
         "jsonl": "",
@@ -34,6 +35,7 @@ def test_every_format_is_whole_with_nothing_in_it() -> None:
         "md": "# talk \\[1\\].mp3\n\n",
     }
     assert json.loads(written("json"))["segments"] == []
+    assert written("ass").endswith("Effect, Text\n")
 
 
 def test_txt_has_a_line_for_each_segment() -> None:

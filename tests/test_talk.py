@@ -120,7 +120,7 @@ def test_a_dropped_picture_is_not_shown_to_the_model_any_more(starter: LocalEngi
 def test_a_number_that_no_medium_has_is_told(number: int) -> None:
     conversation = Conversation()
     conversation.stage(picture("red"))
-    with pytest.raises(UsageError, match=f"no medium {number}: there is one"):
+    with pytest.raises(UsageError, match=f"no file {number}: there is one"):
         conversation.drop(number)
     assert len(conversation.media) == 1
 
@@ -184,7 +184,7 @@ def test_a_full_context_leaves_out_the_oldest_turns_but_no_picture_and_no_system
     assert conversation.n_left_out > 0
     assert f"< {conversation.n_left_out}" in notes.told and "x blue" in notes.told
     assert len(told) >= 2, "a notice each time that turns are left out"
-    assert "the context is full" in told[0] and "all media stay" in told[0]
+    assert "the context is full" in told[0] and "all files stay" in told[0]
     first, second, *_ = conversation.messages()
     assert first.parts == ("Be brief.",)
     assert [medium.receipt.source for medium in second.media] == ["red"]
@@ -225,7 +225,7 @@ def test_a_saved_talk_is_loaded_with_its_media(starter: LocalEngine, tmp_path: P
     assert [medium.receipt.source for medium in staged] == ["-"]
 
     draw(file, "green triangle")
-    with pytest.raises(InputError, match="is not what it was in this talk"):
+    with pytest.raises(InputError, match="has changed since this conversation"):
         talk.restore(document, load_again)
 
 

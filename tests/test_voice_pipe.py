@@ -194,7 +194,7 @@ def test_without_barge_in_what_is_said_meanwhile_is_the_next_turn(start: Start, 
 
 def test_toggle_takes_all_between_two_empty_lines_as_one_turn(start: Start) -> None:
     voice = start("shapes.png", "--talk", "toggle")
-    voice.wait(lambda: "an empty line begins to listen" in voice.told, "the beginning")
+    voice.wait(lambda: "an empty line starts listening" in voice.told, "the beginning")
     voice.play(HOW_MANY).wait()  # nobody listens
     voice.type("")
     voice.wait(lambda: "listening: an empty line ends it" in voice.told, "listening")
@@ -232,7 +232,7 @@ def test_a_microphone_that_goes_away_is_status_9_and_the_talk_is_kept(
     voice.wait(lambda: "hint: " in voice.told, "the hint")
     assert "went away" in voice.told and not CHATTER.search(voice.told)
     said = talk(mmcli)
-    assert f"`mmcli voice -c {said['id']}` goes on with this talk" in voice.told
+    assert f"`mmcli voice -c {said['id']}` continues this conversation" in voice.told
     assert said["turns"][0]["answer"] == CAPTION
 
 
@@ -261,7 +261,7 @@ def test_no_portaudio_is_status_9_and_says_how_to_have_it(mmcli: Run, tmp_path: 
 @pytest.mark.parametrize(
     ("arguments", "status", "told"),
     [
-        (["--speech-model", "whisper-small"], 4, "`mmcli pull whisper-small` or --yes fetches it"),
+        (["--speech-model", "whisper-small"], 4, "`mmcli pull whisper-small` or --yes downloads it"),
         (["--speech-model", "starter", "--language", "de"], 4, "understands English only, not `de`"),
         (["--speech-model", "whisper-smal"], 4, "hint: "),
         (["--talk", "hold"], 2, "--talk toggle"),

@@ -152,14 +152,14 @@ def test_space_begins_and_ends_a_turn(start: Start, play: Play) -> None:
         if CAPTION in voice.flat:
             break
     assert CAPTION in voice.flat
-    voice.ask("/help", "Space where nothing is typed: begins what you say, and ends it")
+    voice.ask("/help", "Space when nothing is typed: starts and ends your turn")
     voice.send("a b")  # not at the beginning of a line: a space like any other
     voice.wait("> a b")
 
 
 def test_hold_needs_a_terminal_that_tells_key_up(start: Start) -> None:
     voice = start("--talk", "hold", columns=120)
-    voice.wait("--talk hold needs a terminal that tells when a key is released")
+    voice.wait("--talk hold needs a terminal that reports when a key is released")
     voice.wait("hint: --talk toggle")
     assert voice.end() == 2
 

@@ -41,7 +41,7 @@ class After:
     def obstacle(self, source: Source) -> str | None:
         """Asked before a picture is read: why there is nothing to do; InputError where nothing can be done."""
         if self._rename and source.path is None:
-            raise InputError(f"{source.shown} is no file, so it has no name to change", hint="leave out --rename")
+            raise InputError(f"{source.shown} is not a file, so it cannot be renamed", hint="leave out --rename")
         if source.path is not None:
             files.check_name(source.path)
         if source.path is not None and self._sidecars.is_one(source.path):

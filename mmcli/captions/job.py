@@ -404,10 +404,10 @@ class Run:
 def _what_is_wrong(source: media.Source, answer: Answer) -> MmcliError | None:
     if answer.finish_reason == "loop":
         return OutputError(
-            f"{source.shown}: the model kept repeating itself", hint="another model, or another --prompt"
+            f"{source.shown}: the model kept repeating itself", hint="try another model, or another --prompt"
         )
     if not answer.text.strip():
-        return OutputError(f"{source.shown}: the model said nothing", hint="another --prompt, or more --max-tokens")
+        return OutputError(f"{source.shown}: the model said nothing", hint="try another --prompt, or more --max-tokens")
     return None
 
 

@@ -191,7 +191,7 @@ def split(blocks: Iterable[bytes], separator: bytes) -> Iterator[list[str]]:
         names = [name for name in whole if name]
         n_empty = 0 if names else n_empty + len(whole)
         if n_empty > MOST_EMPTY:
-            raise _no_list(b"", "goes on and on without a name")
+            raise _no_list(b"", "goes on without ever ending a name")
         if too_long := [name for name in names if len(name) > LONGEST]:
             raise _no_list(too_long[0], f"holds a name of more than {LONGEST // 1000} kB")
         if names:

@@ -52,7 +52,7 @@ class Namer:
         A picture that has that name already, numbered or not, keeps it.
         """
         if not name:
-            raise InputError(f"`{picture}`: the caption makes no file name", hint="another --prompt may")
+            raise InputError(f"`{picture}`: the caption cannot become a file name", hint="try another --prompt")
         if picture.parent != self._folder:
             self._folder = picture.parent
             self._stems = {_folded(Path(entry).stem) for entry in _names(picture.parent)}
@@ -93,7 +93,7 @@ def moves(picture: Path, wanted: Path, known: Iterable[Path] = ()) -> list[Move]
             found.append(Move(place, place.with_name(name)))
     there = [move for move in found[1:] if os.path.lexists(move.old)]
     if taken := [move.new for move in there if move.old.parent != picture.parent and os.path.lexists(move.new)]:
-        raise InputError(f"`{taken[0]}` is there already: `{picture}` keeps its name", hint="move it away")
+        raise InputError(f"`{taken[0]}` already exists: `{picture}` keeps its name", hint="move it away")
     return [found[0], *there]
 
 
@@ -131,7 +131,7 @@ class Journal:
             rename(move)
         except OSError as error:
             if error.errno == errno.EEXIST:
-                raise InputError(f"`{move.new}` is there already: `{move.old}` keeps its name") from error
+                raise InputError(f"`{move.new}` already exists: `{move.old}` keeps its name") from error
             raise InputError(f"cannot rename `{move.old}`: {error.strerror}") from error
 
     def close(self) -> None:
@@ -204,14 +204,14 @@ def undo(journal: Path, *, dry_run: bool = False) -> Iterator[tuple[Move, str | 
         if not os.path.lexists(back.old):
             if not os.path.lexists(back.new):
                 failed = True
-                yield back, "it is gone"
+                yield back, "it no longer exists"
             continue
         try:
             if not dry_run:
                 rename(back)
         except FileExistsError:
             failed = True
-            yield back, f"`{back.new}` is there again"
+            yield back, f"`{back.new}` exists again"
         except OSError as error:
             failed = True
             yield back, error.strerror
@@ -226,7 +226,7 @@ def _read(journal: Path) -> list[Move]:
     """The renames of a journal; InputError where it is damaged, and then none can be trusted."""
     data = files.read(journal, max_bytes=MAX_JOURNAL)
     if data is None:
-        raise InputError(f"cannot read `{journal}`: it is gone")
+        raise InputError(f"cannot read `{journal}`: it no longer exists")
     moves = []
     for number, line in enumerate(data.splitlines(keepends=True), 1):
         if not line.endswith(b"\n"):
@@ -237,7 +237,7 @@ def _read(journal: Path) -> list[Move]:
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise InputError(
                 f"line {number} of `{journal}` is damaged, so nothing is renamed back",
-                hint="without that line, `mmcli undo` takes back the others",
+                hint="remove that line, and `mmcli undo` renames the others back",
             ) from error
     return moves
 

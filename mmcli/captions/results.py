@@ -231,7 +231,7 @@ class Results:
 
     def _warn(self, error: Exception) -> None:
         reason = error.strerror if isinstance(error, OSError) else error
-        self._on_warning(f"captions are not kept for the next run: {reason} (`{self._path}`)")
+        self._on_warning(f"captions are not cached for the next run: {reason} (`{self._path}`)")
 
 
 class _Writing:

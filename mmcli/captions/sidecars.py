@@ -68,11 +68,11 @@ class Sidecars:
         if not self._plan.kinds:
             return None
         if picture is None:
-            raise InputError("only a picture in a file has a place for a sidecar", hint="leave out --sidecar")
+            raise InputError("a sidecar needs a picture in a file", hint="leave out --sidecar")
         for kind in self._plan.kinds:
             place = self._plan.place(picture, kind)
             if not files.writable(place.parent):
-                raise InputError(f"cannot write `{place}`: its folder refuses", hint="-o DIR writes somewhere else")
+                raise InputError(f"cannot write `{place}`: its folder is not writable", hint="-o DIR writes elsewhere")
             self._check_owner(place, picture)
         kept = [foreign for kind in self._plan.kinds if (foreign := self._foreign(picture, kind, within)) is not None]
         if kept and len(kept) == len(self._plan.kinds):
@@ -91,7 +91,9 @@ class Sidecars:
         if any(self._foreign(picture, kind, within) is None for kind in self._plan.kinds):
             return None
         self._described.discard(picture)
-        return f"`{picture}` itself holds a description that mmcli did not write (--overwrite writes another beside it)"
+        return (
+            f"`{picture}` already holds a description that mmcli did not write (--overwrite writes another beside it)"
+        )
 
     def is_one(self, path: Path) -> bool:
         """Whether this is no picture, but a sidecar of an earlier run."""
@@ -175,11 +177,11 @@ class Sidecars:
         """InputError where a sidecar would take the place of what the run reads: a picture, or the list of names."""
         kind = media.sniff(data)
         if kind is not None and kind != "text":
-            raise InputError(f"`{place}` is {A_KIND[kind]}, not a sidecar", hint="-o DIR writes somewhere else")
+            raise InputError(f"`{place}` is {A_KIND[kind]}, not a sidecar", hint="-o DIR writes elsewhere")
         for path in self._plan.inputs:
             with suppress(OSError):
                 if path.samefile(place):
-                    raise InputError(f"`{place}` is the list of names itself", hint="-o DIR writes somewhere else")
+                    raise InputError(f"`{place}` is the list of names itself", hint="-o DIR writes elsewhere")
 
     def _check_owner(self, place: Path, picture: Path) -> None:
         """InputError where the sidecar is that of another picture which is still there: `a.txt` of a.jpg and a.png."""
@@ -223,4 +225,4 @@ def check(plan: Plan) -> None:
     if os.path.lexists(folder) and not os.path.isdir(folder):
         raise InputError(f"`{folder}` is a file, not a folder", hint="-o takes a folder")
     if not files.writable(folder):
-        raise InputError(f"cannot write into `{folder}`", hint="-o takes a folder you may write into")
+        raise InputError(f"cannot write into `{folder}`", hint="-o takes a folder that you can write to")

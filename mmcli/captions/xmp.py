@@ -131,17 +131,17 @@ class _Builder(ET.TreeBuilder):
         self.prefixes: dict[str, str] = {}
 
     def doctype(self, *_: str | None) -> None:
-        raise InputError("is no XMP that mmcli would change: it has a document type")
+        raise InputError("is not XMP that mmcli can change: it has a document type")
 
     def start_ns(self, prefix: str, uri: str) -> None:
         self.prefixes[prefix] = uri
         if len(self.prefixes) > MOST_PREFIXES:
-            raise InputError(f"is no XMP that mmcli would change: it has more than {MOST_PREFIXES} namespaces")
+            raise InputError(f"is not XMP that mmcli can change: it has more than {MOST_PREFIXES} namespaces")
 
     def start(self, tag: str, attributes: dict[str, str], /) -> ET.Element:
         self._depth += 1
         if self._depth > DEEPEST:
-            raise InputError(f"is no XMP that mmcli would change: its elements are nested more than {DEEPEST} deep")
+            raise InputError(f"is not XMP that mmcli can change: its elements are nested more than {DEEPEST} deep")
         return super().start(tag, attributes)
 
     def end(self, tag: str, /) -> ET.Element:
@@ -155,7 +155,7 @@ def _parsed(data: bytes) -> tuple[ET.Element, dict[str, str]]:
     try:
         root: ET.Element = ET.XML(data, ET.XMLParser(target=builder))
     except (ET.ParseError, ValueError, LookupError) as error:
-        raise InputError(f"is no XMP: {error}", hint=_HINT) from error
+        raise InputError(f"is not valid XMP: {error}", hint=_HINT) from error
     if next(_descriptions(root), None) is None:
         ET.SubElement(_rdf(root), f"{{{RDF}}}Description", {f"{{{RDF}}}about": ""})
     return root, builder.prefixes
@@ -200,7 +200,7 @@ def _descriptions(root: ET.Element) -> Iterator[ET.Element]:
 def _rdf(root: ET.Element) -> ET.Element:
     found = root if root.tag == f"{{{RDF}}}RDF" else root.find(f"{{{RDF}}}RDF")
     if found is None:
-        raise InputError("is no XMP: it has no rdf:RDF", hint=_HINT)
+        raise InputError("is not valid XMP: it has no rdf:RDF", hint=_HINT)
     return found
 
 

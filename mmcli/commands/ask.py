@@ -154,7 +154,7 @@ def _check(question: str, talk: str | None) -> None:
     from mmcli import media
 
     if not question.strip():
-        raise UsageError("there is no question", hint='mmcli ask photo.jpg "What is this?"')
+        raise UsageError("no question was given", hint='mmcli ask photo.jpg "What is this?"')
     if media.looks_like_medium(question):
         raise UsageError(
             f"`{question}` is a file, but the last argument is the question",
@@ -162,7 +162,7 @@ def _check(question: str, talk: str | None) -> None:
         )
     if talk is not None and is_id(question):
         raise UsageError(
-            f"`{question}` looks like a talk's id, but the last argument is the question",
+            f"`{question}` looks like the ID of a conversation, but the last argument is the question",
             hint=f'mmcli ask -c {question} "And what else?"',
         )
 

@@ -37,7 +37,7 @@ def wanted(arguments: list[str], from_file: str | None, *, recursive: bool, null
     separator = b"\0" if null else b"\n"
     if from_file is not None and from_file != "-":
         if "-" in arguments:
-            raise UsageError("`-` and --from-file are two lists", hint="give one of them")
+            raise UsageError("`-` and --from-file cannot be combined", hint="use one of them")
         return Wanted(arguments, recursive, _blocks(from_file), separator, list_name=from_file)
     if arguments and "-" not in arguments and from_file is None and not null:
         return Wanted(arguments, recursive)  # what else is on stdin belongs to somebody else: the loop we run in
@@ -81,14 +81,17 @@ def _blocks(path: str) -> Iterator[bytes]:
 def checked(plan: sidecars.Plan) -> sidecars.Plan:
     """The plan, if it makes sense and its folder can be written into."""
     if plan.folder is not None and not plan.kinds:
-        raise UsageError("-o says where sidecars go, but none are asked for", hint="add --sidecar txt, json or xmp")
+        raise UsageError(
+            "-o names a folder for sidecars, but there is no --sidecar", hint="add --sidecar txt, json or xmp"
+        )
     folder = plan.folder
     if folder is not None and not os.path.lexists(folder):
         from mmcli import media
 
         if media.has_media_suffix(folder) or folder.suffix[1:].lower() in (*sidecars.NAMING, "jsonl"):
             raise UsageError(
-                f"-o takes a folder, and `{folder}` has the name of a file", hint=f"mkdir {folder}, if need be"
+                f"-o takes a folder, and `{folder}` is named like a file",
+                hint=f"mkdir {folder}, if it is to be a folder",
             )
     sidecars.check(plan)
     return plan
@@ -148,7 +151,7 @@ class Writing:
 def form(wanted: Wanted, *, json: bool, jsonl: bool, print0: bool, dry_run: bool) -> Form:
     """How captions are written to stdout; the single picture of a pipe needs no name before it."""
     if json + jsonl + print0 > 1:
-        raise UsageError("--json, --jsonl and --print0 are three forms", hint="give one of them")
+        raise UsageError("--json, --jsonl and --print0 cannot be combined", hint="use one of them")
     if json or jsonl or print0:
         return "json" if json else "jsonl" if jsonl else "print0"
     alone = wanted.picture is not None and set(wanted.arguments) <= {"-"}
@@ -255,7 +258,7 @@ def _tell_how_far(captions: jobs.Run, shown: Captions, style: Style, keep: bool)
     from mmcli import terminal
 
     of = f" of {captions.listing.n}" if captions.listing.complete else ""
-    then = "the same command goes on from there" if keep else "nothing is kept for the next run (--no-cache)"
+    then = "the same command continues from there" if keep else "nothing is cached for the next run (--no-cache)"
     tell = terminal.warning if style.json else terminal.notice  # a note would not be told in JSON
     tell(f"stopped after {shown.done}{of} pictures; {then}", style)
 
@@ -278,13 +281,13 @@ def _conclude(
         terminal.notice(f"{shown.kept} left as {'it is' if shown.kept == 1 else 'they are'}{why}", style)
     if shown.cut:
         cut, them = ("1 caption is", "it") if shown.cut == 1 else (f"{shown.cut} captions are", "them")
-        terminal.notice(f"{cut} cut off; --retry-cut makes {them} again, with a larger --max-tokens if need be", style)
+        terminal.notice(f"{cut} cut off; --retry-cut makes {them} again; raise --max-tokens if needed", style)
     if writing.rename and not writing.apply and shown.named:
-        terminal.notice("nothing was renamed: the same command with --yes does it, and computes nothing again", style)
-    if status == BatchError.status:
-        raise BatchError(
-            f"{shown.failed} of {shown.done} pictures failed", hint="the same command tries only them again"
+        terminal.notice(
+            "nothing was renamed: the same command with --yes does it, without computing anything again", style
         )
+    if status == BatchError.status:
+        raise BatchError(f"{shown.failed} of {shown.done} pictures failed", hint="the same command retries only those")
     return status
 
 

@@ -33,7 +33,7 @@ def demo(debug: opt.DebugOpt = False) -> int | None:
                 return running.status(answer)
             messages.append(engine.Message("assistant", (answer.text,)))
     terminal.notice(
-        'now yours:  mmcli pull qwen3-vl-2b  and then  mmcli ask photo.jpg "What is this?" -m qwen3-vl-2b', style
+        'now your own:  mmcli pull qwen3-vl-2b  and then  mmcli ask photo.jpg "What is this?" -m qwen3-vl-2b', style
     )
     terminal.notice("the starter model knows only simple coloured shapes; `mmcli models` lists the real ones", style)
     return 0

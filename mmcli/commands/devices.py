@@ -41,7 +41,7 @@ def devices(
 
     style = terminal.Style(json=json, quiet=quiet, debug=debug)
     if name and not test:
-        raise UsageError("NAME belongs to --test", hint=f"mmcli devices {name} --test")
+        raise UsageError("NAME needs --test", hint=f"mmcli devices {name} --test")
     with terminal.no_chatter(style):
         if test:
             _test(audio.choose(name, "input"), seconds, style)
@@ -49,7 +49,7 @@ def devices(
         rows = [_row(device) for device in audio.devices()]
     terminal.table(COLUMNS, rows, style)
     if not rows:
-        terminal.notice("PortAudio finds no microphone and no loudspeaker; `mmcli doctor` says more", style)
+        terminal.notice("PortAudio finds no microphone or loudspeaker; see `mmcli doctor`", style)
     return None
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from mmcli.commands.hearing import Machine, Sink
+    from mmcli.speech.cues import Layout
     from mmcli.speech.microphone import Microphone
     from mmcli.speech.transcriber import Listening, Transcriber
     from mmcli.speech.utterances import Utterance, Utterances
@@ -37,6 +38,7 @@ class Wishes:
     output: str | None = None
     overwrite: bool = False
     is_chosen: bool = False  # the format was named, and is not that of the output's extension
+    layout: Layout | None = None  # of subtitles
 
 
 def dictate(
@@ -50,16 +52,19 @@ def dictate(
 
     target = Path(os.path.expanduser(wishes.output)) if wishes.output else None
     if target is not None and (target.is_dir() or str(wishes.output).endswith(("/", os.sep))):
-        raise UsageError(f"`{target}` is a folder, and the microphone is one sound", hint="-o FILE")
+        raise UsageError(f"`{target}` is a folder, but a recording is one file", hint="-o FILE")
     if target is not None:
         transcripts.check_suffix(target, is_chosen=wishes.is_chosen)
     if target is not None and target.exists() and not wishes.overwrite:
-        raise UsageError(f"`{target}` exists already", hint="--overwrite writes it anew")
+        raise UsageError(f"`{target}` already exists", hint="--overwrite replaces it")
     if target is not None:
         transcripts.make(target.parent)
     chosen = getting.speech(model, yes=yes, style=style)
     stop = threading.Event()
-    sink = transcripts.File(target, wishes.format) if target else transcripts.Stdout(wishes.format)
+    layout = wishes.layout
+    sink = (
+        transcripts.File(target, wishes.format, layout) if target else transcripts.Stdout(wishes.format, layout=layout)
+    )
     with terminal.no_chatter(style), hearing.interruptible(stop, style) as progress:
         transcriber = hearing.load(chosen, machine, style, progress)
         transcriber.check(listening)
@@ -93,7 +98,7 @@ def audible(microphone: Microphone, warn: Callable[[str], None]) -> Iterator[NDA
             is_mute = not block.any()
             before, n_samples = n_samples, n_samples + len(block)
             if is_mute and before < MUTE_AFTER * 16_000 <= n_samples:
-                warn(f"`{microphone.device.name}` gives digital silence only: {mute_hint()}")
+                warn(f"`{microphone.device.name}` gives only digital silence: {mute_hint()}")
         yield block
 
 
@@ -128,7 +133,9 @@ class _Dictation:
             self._hear(utterance, transcript)
         self.sink.end(transcript)
         if microphone.overflows:
-            terminal.warning(f"some of what was said is lost: {microphone.overflows} blocks came too fast", self.style)
+            terminal.warning(
+                f"some of what was said was lost: {microphone.overflows} blocks arrived too fast", self.style
+            )
         if lost is not None:
             raise lost
         return transcript

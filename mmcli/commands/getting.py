@@ -29,7 +29,7 @@ def find(name: str | None, mmproj: Path | None, *, yes: bool, style: Style) -> M
     if found is None or (isinstance(found, models.Wanted) and not (yes or terminal.can_ask(style))):
         raise ModelError(
             "no model was chosen",
-            hint=f"`mmcli pull {chosen}` fetches one ({size(chosen)}); -m starter is built in; "
+            hint=f"`mmcli pull {chosen}` downloads one ({size(chosen)}); -m starter is built in; "
             "-m WEIGHTS.gguf takes a file (or set MMCLI_MODEL)",
         )
     if isinstance(found, models.Wanted):  # before the Hub is asked anything: it may be out of reach
@@ -65,7 +65,7 @@ def here(found: Model | Wanted, *, yes: bool, style: Style) -> Model:
     if not (yes or terminal.can_ask(style)):
         raise ModelError(
             f"`{found.name}` is not on this machine yet",
-            hint=f"`mmcli pull {found.name}` or --yes fetches it ({size(found.name)}); -m starter is built in",
+            hint=f"`mmcli pull {found.name}` or --yes downloads it ({size(found.name)}); -m starter is built in",
         )
     return fetch(models.plan(found), yes=yes, style=style)
 
@@ -80,7 +80,7 @@ def speech(name: str | None, *, yes: bool, style: Style) -> SpeechModel:
     if not (yes or terminal.can_ask(style)):
         raise ModelError(
             f"`{found.name}` is not on this machine yet",
-            hint=f"`mmcli pull {found.name}` or --yes fetches it ({size(found.name)})",
+            hint=f"`mmcli pull {found.name}` or --yes downloads it ({size(found.name)})",
         )
     return fetch_speech(models.plan(found), yes=yes, style=style)
 
@@ -112,7 +112,7 @@ def _fetching(style: Style) -> Iterator[Progress]:
         with terminal.progress(style) as progress:
             yield progress
     except KeyboardInterrupt:
-        terminal.notice("interrupted; the same command goes on where this one stopped", style)
+        terminal.notice("interrupted; the same command continues where this one stopped", style)
         raise
 
 
@@ -125,9 +125,9 @@ def _consent(download: Download, *, yes: bool, style: Style, otherwise: str | No
     text = f"{download.wanted.name}: {what(download)}"
     fits = _tell_fit(download, style)
     if yes:
-        terminal.notice(f"fetching {text}", style)
-    elif not terminal.confirm(f"Fetch {text}?" if fits else f"Fetch it nevertheless, {text}?"):
-        raise ModelError(f"`{download.wanted.name}` was not fetched", hint=otherwise)
+        terminal.notice(f"downloading {text}", style)
+    elif not terminal.confirm(f"Fetch {text}?" if fits else f"Download it anyway,  {text}?"):
+        raise ModelError(f"`{download.wanted.name}` was not downloaded", hint=otherwise)
 
 
 def _tell_fit(download: Download, style: Style) -> bool:
@@ -161,8 +161,8 @@ def what(download: Download) -> str:
     n_files = len(download.files)
     rest = ""
     if download.n_missing < download.n_bytes:
-        rest = f" ({sizes.words(download.n_missing)} of it still to come)"
-    licence = download.licence or "not told by its repository"
+        rest = f" ({sizes.words(download.n_missing)} left to download)"
+    licence = download.licence or "not stated by its repository"
     files = f"{n_files} file{'s' if n_files > 1 else ''}"
     return f"{files}, {sizes.words(download.n_bytes)}{rest}, from {download.wanted.repo}, licence: {licence}"
 

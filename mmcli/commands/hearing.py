@@ -194,8 +194,8 @@ def writer(model: Model | Wanted, name: str | None, *, yes: bool, style: Style) 
     found = models.find_speech(name)
     if isinstance(found, models.WantedSpeech) and not (yes or terminal.can_ask(style)):
         raise ModelError(
-            f"`{model.name}` cannot hear, and no speech model is on this machine to write down what is said",
-            hint=f"`mmcli pull {found.name}` fetches it ({getting.size(found.name)}); or choose a model with audio",
+            f"`{model.name}` cannot hear, and there is no speech model on this machine to transcribe for it",
+            hint=f"`mmcli pull {found.name}` downloads it ({getting.size(found.name)}); or choose a model with audio",
         )
     return getting.speech(name, yes=yes, style=style)
 
@@ -266,9 +266,9 @@ def write_down(sounds: Sequence[Audio], writer: SpeechModel, reader: str, style:
             if not transcript.segments:
                 raise InputError(
                     f"no speech was heard in `{sound.receipt.source}`",
-                    hint="a model that hears would take the sound itself: `mmcli models`",
+                    hint="a model with audio takes the sound itself: see `mmcli models`",
                 )
-            text = f"{sound.receipt.source}: `{reader}` cannot hear; it gets what {writer.name} wrote down"
+            text = f"{sound.receipt.source}: `{reader}` cannot hear; it gets a transcript by {writer.name}"
             terminal.notice(text, style)
             receipt = replace(sound.receipt, notes=transcript.notes)
             texts.append(of_sound(receipt, _with_times(transcript), writer.name))

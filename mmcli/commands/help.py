@@ -79,10 +79,10 @@ def _search(root: Any, words: Sequence[str]) -> None:
     wanted = " ".join(words)
     found = library.find(wanted)
     if not found and (close := library.closest(wanted)):
-        terminal.notice(f"nothing is said of `{wanted}`; this is about `{close}`", terminal.Style())
+        terminal.notice(f"nothing found for `{wanted}`; this is about `{close}`", terminal.Style())
         found = library.find(close)
     if not found:
-        raise UsageError(f"no help is about `{wanted}`", hint="`mmcli --help` lists the commands")
+        raise UsageError(f"nothing found for `{wanted}`", hint="`mmcli --help` lists the commands")
     topics = [f"{hit.item.command}  # {hit.item.about}" for hit in found if isinstance(hit.item, Topic)]
     pages = [terminal.HelpRow(hit.item.path, hit.item.about) for hit in found if isinstance(hit.item, Page)]
     options = [_row(hit.item, hit.where) for hit in found if isinstance(hit.item, Option)]

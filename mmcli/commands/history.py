@@ -224,7 +224,7 @@ def _told(text: str, wanted: str) -> str:
 
 
 def _damaged(talk: Talk) -> InputError:
-    return InputError(f"talk `{talk.id}` is damaged: {'; '.join(talk.damage)}", hint="all else of it is there")
+    return InputError(f"conversation `{talk.id}` is damaged: {'; '.join(talk.damage)}", hint="all else of it is there")
 
 
 def _warn_of_damage(damage: dict[str, tuple[str, ...]], style: Style) -> None:
@@ -232,7 +232,7 @@ def _warn_of_damage(damage: dict[str, tuple[str, ...]], style: Style) -> None:
 
     for talk, clauses in damage.items():
         if clauses:
-            terminal.warning(f"talk `{talk}` is damaged: {'; '.join(clauses)}", style)
+            terminal.warning(f"conversation `{talk}` is damaged: {'; '.join(clauses)}", style)
 
 
 def _open() -> Store:

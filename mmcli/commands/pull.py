@@ -57,8 +57,8 @@ def pull(
     status = 0
     for found in [models.find_any(name) for name in names]:  # a slip in the last name fails before the first download
         if isinstance(found, models.Model | models.SpeechModel):
-            again = f"; to fetch it anew: `mmcli rm {found.name}` first" if accept_changed else ""
-            terminal.notice(f"{found.name} is on this machine already{again}", style)
+            again = f"; to download it again, run `mmcli rm {found.name}` first" if accept_changed else ""
+            terminal.notice(f"{found.name} is already on this machine{again}", style)
             status = _add(rows, found, bool(check), style) or status
             continue
         # Whoever types `pull` wants it: in a script there is nobody to ask, and nothing to ask for.

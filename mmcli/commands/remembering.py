@@ -162,11 +162,11 @@ def _again(shown: Shown, talk: Talk, store: Store, max_megapixels: float, style:
     except MmcliError as error:
         trouble = error.message
     if kept is not None:
-        terminal.notice(f"{trouble}; going on with the copy that was kept", style)
+        terminal.notice(f"{trouble}; continuing with the copy that was kept", style)
         return media.load(media.Source(name, data=kept.read_bytes()), max_megapixels=max_megapixels, damaged_ok=True)
     raise InputError(
-        f"talk `{talk.id}` is about {media.quoted(name)}, and {trouble}",
-        hint="without -c you ask about what is there now; --keep-media lets a talk keep a copy",
+        f"conversation `{talk.id}` is about {media.quoted(name)}, and {trouble}",
+        hint="leave out -c to ask about the file as it is now; --keep-media saves copies",
     )
 
 

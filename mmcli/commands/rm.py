@@ -37,10 +37,11 @@ def rm(
 
     style = terminal.Style(json=json, quiet=quiet, debug=debug)
     if bool(names) == partial:
-        raise UsageError("name the models to remove, or say --partial", hint="`mmcli models` lists the names")
+        raise UsageError("name the models to remove, or use --partial", hint="`mmcli models` lists the names")
     if not (consent or terminal.can_ask(style)):
         raise UsageError(
-            "`mmcli rm` asks before it removes anything, and cannot ask here", hint="--yes removes without asking"
+            "`mmcli rm` asks before it removes anything, but this is not a terminal",
+            hint="--yes removes without asking",
         )
     return _partials(consent, style) if partial else _models(names or [], consent, style)
 
@@ -98,9 +99,9 @@ def _partials(consent: bool, style: Style) -> int:
 
     idle, busy = removing.partials()
     for part in idle:
-        terminal.notice(f"{part.repo}: {words(part.n_bytes)} of a download that was interrupted", style)
+        terminal.notice(f"{part.repo}: {words(part.n_bytes)} of an interrupted download", style)
     for part in busy:
-        terminal.notice(f"{part.repo}: is being fetched right now, and stays", style)
+        terminal.notice(f"{part.repo}: is being downloaded right now, so it stays", style)
     n_bytes = sum(part.n_bytes for part in idle)
     question = f"Remove what {_count(len(idle), 'download')} left ({words(n_bytes)})?"
     if idle and not consent and not terminal.confirm(question, default=False):
@@ -111,7 +112,7 @@ def _partials(consent: bool, style: Style) -> int:
         terminal.data({"removed": [str(part.path) for part in gone], "freed_bytes": freed})
     elif not style.quiet:
         what = f"removed {_count(len(gone), 'partial download')}: {words(freed)} freed"
-        terminal.line(what if gone else "no interrupted download left anything")
+        terminal.line(what if gone else "there are no interrupted downloads")
     return 0
 
 

@@ -254,8 +254,8 @@ def template(wanted: str | None) -> Chosen | None:
         close = difflib.get_close_matches(wanted, [*forms.FORMS, forms.NONE], n=1)
         known = ", ".join([*forms.FORMS, forms.NONE])
         raise errors.UsageError(
-            f"--template: `{wanted}` is neither a file nor a form that mmcli knows",
-            hint=f"did you mean `{close[0]}`?" if close else f"the forms are {known}",
+            f"--template: `{wanted}` is neither a file nor a template that mmcli knows",
+            hint=f"did you mean `{close[0]}`?" if close else f"the templates are {known}",
         )
     try:
         if not path.is_file():
@@ -267,7 +267,7 @@ def template(wanted: str | None) -> Chosen | None:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise errors.InputError(f"--template: cannot read `{wanted}`: {reason}", hint="give a Jinja file") from error
     if not source.strip():
-        raise errors.InputError(f"--template: `{wanted}` is empty", hint="`--template none` asks with the bare words")
+        raise errors.InputError(f"--template: `{wanted}` is empty", hint="`--template none` asks without a template")
     return forms.Chosen(source, name=wanted)
 
 

@@ -204,7 +204,7 @@ class Session:
         if self._keyboard is not None:
             self._keyboard.hold()
         if self.pending:
-            self.note("nothing was said: your question is back at the prompt, its media are staged")
+            self.note("there was no answer: your question is back at the prompt, and its files are staged")
 
     def attach(self, names: Sequence[str], *, recursive: bool = False) -> None:
         """Stage files, addresses and folders: all of them, or none where one is no good."""
@@ -306,7 +306,7 @@ class Session:
         is_kept = self.recorder.keeps or len(self.talk.turns) <= (self._n_saved if self.saved else 0)
         if is_kept or not self.is_person or not terminal.can_ask(self.style):
             return True
-        return terminal.confirm("this talk is kept nowhere (/save FILE keeps it): let it go?", default=False)
+        return terminal.confirm("this conversation is not saved (/save FILE saves it). Discard it?", default=False)
 
     def begin(self) -> None:
         """A new talk, under the same system prompt; the one before stays in the history."""
@@ -414,7 +414,7 @@ class Session:
 
     def _part(self) -> None:
         if self.is_person and self.recorder.talk and self.talk.turns:
-            self.note(f"`mmcli {self.KIND} -c {self.recorder.talk}` goes on with this talk")
+            self.note(f"`mmcli {self.KIND} -c {self.recorder.talk}` continues this conversation")
 
     def _facts(self) -> list[str]:
         """The status line."""

@@ -59,9 +59,7 @@ def wishes(
         speak = False
     typed = [option for name, option in OPTIONS.items() if _is_typed(ctx, name)]
     if typed and not speak:
-        raise UsageError(
-            f"{typed[0]} is for an answer that is said aloud", hint=f"add --speak, or leave {typed[0]} out"
-        )
+        raise UsageError(f"{typed[0]} is for answers that are read aloud", hint=f"add --speak, or leave {typed[0]} out")
     setting = None if typed or _is_typed(ctx, "speak") else origins.of(ctx, "speak")
     return Wishes(speak, voice_model, voice, output_device, setting)
 
@@ -199,7 +197,7 @@ def choose(wishes: Wishes, machine: Machine, *, yes: bool, style: Style) -> Spea
     if wishes.recording:
         raise ModelError(
             f"the system's voice cannot sound like `{wishes.recording}`: that takes a model that speaks",
-            hint="`mmcli pull pocket-tts-en` fetches one; without --voice the system speaks as it can",
+            hint="`mmcli pull pocket-tts-en` downloads one; without --voice the system speaks as it can",
         )
     return system_voice(wishes.voice)
 
@@ -212,15 +210,16 @@ def _talker(found: Model | Wanted, wishes: Wishes, machine: Machine, *, yes: boo
 
     if wishes.voice and not wishes.recording:
         raise UsageError(
-            f"`{found.name}` takes no voice by its name, and there is no file `{wishes.voice}`",
-            hint="--voice FILE.wav: somebody speaking for 5 to 15 seconds; or --voice-model system",
+            f"`{found.name}` does not take voices by name, and there is no file `{wishes.voice}`",
+            hint="--voice FILE.wav: 5 to 15 seconds of somebody speaking; or --voice-model system",
         )
     _require_voice(found, wishes)
     voice = _recording(wishes.recording) if wishes.recording else None
     if isinstance(found, models.Wanted) and not (yes or terminal.can_ask(style)):
         raise ModelError(
             f"`{found.name}` is not on this machine yet",
-            hint=f"`mmcli pull {found.name}` or --yes fetches it ({getting.size(found.name)}); or --voice-model system",
+            hint=f"`mmcli pull {found.name}` or --yes downloads it ({getting.size(found.name)});"
+            " or --voice-model system",
         )
     model = getting.here(found, yes=yes, style=style)
     _require_voice(model, wishes)  # of a model from the Hub, its files tell
@@ -245,8 +244,8 @@ def _require_voice(found: Model | Wanted, wishes: Wishes) -> None:
     needs = found.needs_voice if isinstance(found, models.Model) else bool(entry and entry.needs_voice)
     if needs and not wishes.recording:
         raise UsageError(
-            f"`{found.name}` needs a recording of the voice that it shall have",
-            hint="--voice FILE.wav: somebody speaking for 5 to 15 seconds, who agrees to it",
+            f"`{found.name}` needs a recording of the voice to imitate",
+            hint="--voice FILE.wav: 5 to 15 seconds of somebody who agrees to it",
         )
 
 

@@ -61,18 +61,18 @@ def notes(params: Container[str]) -> list[str]:
     found = list(_options)
     for given in _given:
         if given.name in params:
-            found.append(f"{given.shown} is now {given.new}; the old name ends with this release")
+            found.append(f"{given.shown} is now {given.new}; the old name will go away after this release")
         elif given.name == "answer_language" and "spoken_language" in params:
             found.append(
-                f"{given.shown} is now {given.new}, the language of captions; it no longer says what is spoken: "
-                f"{given.spoken} does, and else it is detected"
+                f"{given.shown} is now {given.new}, the language of captions; it no longer sets the spoken language: "
+                f"{given.spoken} does, or else it is detected"
             )
     return found
 
 
 def other_meaning(key: str) -> str:
     """What an old key meant beside the setting that it is now, for the end of a note."""
-    return "; what is spoken in sounds is `spoken-language`" if key == "language" else ""
+    return "; the language of sounds is `spoken-language`" if key == "language" else ""
 
 
 def forget() -> None:
@@ -99,7 +99,9 @@ def translated(command: str, params: Sequence[Any], args: list[str]) -> list[str
             return [*out, arg, *rest]
         name, equals, value = arg.partition("=")
         if new := old.get(name):
-            _options.append(f"`{name}` of `mmcli {command}` is now `{new}`; the old name ends with this release")
+            _options.append(
+                f"`{name}` of `mmcli {command}` is now `{new}`; the old name will go away after this release"
+            )
             name, arg = new, new + equals + value
         out.append(arg)
         if not equals and _wants_more(name, with_value):

@@ -34,7 +34,8 @@ TOPICS = (
     Topic(
         "own file gguf weights projector mmproj", "use weights of your own", "-m WEIGHTS.gguf --mmproj PROJECTOR.gguf"
     ),
-    Topic("subtitle subtitles srt vtt film video caption", "write subtitles", "mmcli transcribe film.mkv -f srt"),
+    Topic("subtitle subtitles srt vtt ass film video caption", "write subtitles", "mmcli transcribe film.mkv -f srt"),
+    Topic("lyrics lrc karaoke song", "write lyrics with times", "mmcli transcribe song.mp3 -f lrc --highlight-words"),
     Topic("microphone dictate dictation record listen", "write down what you say", "mmcli transcribe --mic"),
     Topic(
         "many folder batch thousand photos caption describe", "describe a folder of pictures", "mmcli caption photos -r"

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from mmcli.commands.transcripts import File, Job, Stdout
     from mmcli.media import Source
     from mmcli.models import SpeechModel
+    from mmcli.speech.cues import Layout
     from mmcli.speech.journal import Journal
     from mmcli.speech.transcriber import Listening, Transcriber
     from mmcli.terminal import Progress, Style
@@ -36,16 +37,20 @@ class FormatName(StrEnum):
     txt = "txt"
     srt = "srt"
     vtt = "vtt"
+    ass = "ass"
+    lrc = "lrc"
     json = "json"
     jsonl = "jsonl"
     tsv = "tsv"
     md = "md"
 
 
-WORDS = "Words"
+WORDS, SUBTITLES = "Words", "Subtitles"
+LAYOUT = ("max_line_width", "max_line_count", "max_words_per_line", "highlight_words")  # parameters
 
 
 def transcribe(
+    ctx: typer.Context,
     media: Annotated[
         list[str] | None,
         typer.Argument(
@@ -64,7 +69,7 @@ def transcribe(
             "--format",
             envvar="MMCLI_TRANSCRIPT_FORMAT",
             metavar="FORMAT",
-            help="srt or vtt for subtitles, or text. The ending of -o says it too.",
+            help="Subtitles (srt, vtt, ass) or text. Also lrc, and data. The ending of -o says it too.",
             show_default="txt",
         ),
     ] = None,
@@ -87,7 +92,7 @@ def transcribe(
             "--multilingual",
             envvar="MMCLI_MULTILINGUAL",
             rich_help_panel=WORDS,
-            help="Detect the language of each part anew.",
+            help="Several languages in one sound. Each part is transcribed in its own.",
         ),
     ] = False,
     translate: Annotated[
@@ -129,6 +134,51 @@ def transcribe(
         ),
         RARE,
     ] = True,
+    max_line_width: Annotated[
+        int,
+        typer.Option(
+            "--max-line-width",
+            metavar="N",
+            min=2,
+            max=1000,
+            envvar="MMCLI_MAX_LINE_WIDTH",
+            rich_help_panel=SUBTITLES,
+            help="Columns of a line. East Asian characters take two.",
+        ),
+    ] = 42,
+    max_line_count: Annotated[
+        int,
+        typer.Option(
+            "--max-line-count",
+            metavar="N",
+            min=1,
+            max=100,
+            envvar="MMCLI_MAX_LINE_COUNT",
+            rich_help_panel=SUBTITLES,
+            help="Lines on the screen at once. lrc has one always.",
+        ),
+    ] = 2,
+    max_words_per_line: Annotated[
+        int | None,
+        typer.Option(
+            "--max-words-per-line",
+            metavar="N",
+            min=1,
+            max=1000,
+            envvar="MMCLI_MAX_WORDS_PER_LINE",
+            rich_help_panel=SUBTITLES,
+            help="Words of a line. In scripts without spaces, a character is a word.",
+        ),
+    ] = None,
+    highlight_words: Annotated[
+        bool,
+        typer.Option(
+            "--highlight-words",
+            envvar="MMCLI_HIGHLIGHT_WORDS",
+            rich_help_panel=SUBTITLES,
+            help="Mark each word while it is said. Underlined in srt and vtt, karaoke in ass and lrc.",
+        ),
+    ] = False,
     until_silence: Annotated[
         float | None,
         typer.Option(
@@ -171,14 +221,18 @@ def transcribe(
     """
     from mmcli import terminal
     from mmcli.commands import getting, hearing, transcripts
+    from mmcli.speech.cues import Layout
+    from mmcli.speech.formats import FORMATS
     from mmcli.speech.transcriber import Listening
 
     style = terminal.Style(json=json, quiet=quiet, verbose=verbose, debug=debug)
     name = transcripts.format_of(transcript_format and transcript_format.value, output) or ("json" if json else "txt")
+    _require_subtitles(ctx, name)
+    layout = Layout(max_line_width, max_line_count, max_words_per_line, highlight_words)
     listening = Listening(
         language=hearing.code(spoken_language),
         translate=translate,
-        word_timestamps=word_timestamps,
+        word_timestamps=word_timestamps or FORMATS[name].timed_words,
         hotwords=hotwords,
         prompt=speech_prompt,
         vad=vad,
@@ -187,19 +241,34 @@ def transcribe(
     )
     machine = hearing.Machine(speech_device.value, compute_type.value, threads)
     if until_silence is not None and not mic:
-        raise UsageError("--until-silence belongs to --mic", hint="mmcli transcribe --mic --until-silence 3")
+        raise UsageError("--until-silence needs --mic", hint="mmcli transcribe --mic --until-silence 3")
     if mic:
         if media:
             raise UsageError("--mic listens to the microphone, so it takes no files", hint="leave one of them out")
         from mmcli.commands import dictating
 
-        wishes = dictating.Wishes(input_device, until_silence, name, output, overwrite, transcript_format is not None)
+        wishes = dictating.Wishes(
+            input_device, until_silence, name, output, overwrite, transcript_format is not None, layout
+        )
         return dictating.dictate(wishes, speech_model, machine, listening, yes=yes, style=style)
     is_chosen = transcript_format is not None
     work = _jobs(list(media or ()), recursive, output, name, overwrite, style, is_chosen=is_chosen)
     missing = [job for job in work if overwrite or job.target is None or not job.target.exists()]
     model = getting.speech(speech_model, yes=yes, style=style) if missing else None
-    return _Batch(work, missing, model, machine, listening, name, damaged_ok, style).run()
+    return _Batch(work, missing, model, machine, listening, name, layout, damaged_ok, style).run()
+
+
+def _require_subtitles(ctx: typer.Context, name: str) -> None:
+    """UsageError where an option of subtitles was typed, and the format `name` is another one."""
+    from mmcli.speech.formats import FORMATS, Subtitles
+
+    if issubclass(FORMATS[name], Subtitles):
+        return
+    for parameter in LAYOUT:
+        source = ctx.get_parameter_source(parameter)
+        if source is not None and source.name == "COMMANDLINE":
+            option = f"--{parameter.replace('_', '-')}"
+            raise UsageError(f"{option} is for subtitles, and the format is {name}", hint="add -f srt, vtt, ass or lrc")
 
 
 def _jobs(
@@ -249,6 +318,7 @@ class _Batch:
     machine: Machine
     listening: Listening
     name: str
+    layout: Layout
     damaged_ok: bool
     style: Style
     transcriber: Transcriber | None = None
@@ -261,10 +331,10 @@ class _Batch:
         from mmcli.commands.transcripts import File, Stdout
 
         several, stop = len(self.work) > 1, threading.Event()
-        stdout = Stdout(self.name, several=several)
+        stdout = Stdout(self.name, several=several, layout=self.layout)
         with hearing.interruptible(stop, self.style) as progress:
             for job in self.missing:
-                sink = stdout if job.target is None else File(job.target, self.name)
+                sink = stdout if job.target is None else File(job.target, self.name, self.layout)
                 try:
                     self._one(job, sink, stop, progress)
                 except (InputError, errors.NetworkError, errors.ResourceError) as error:
@@ -306,15 +376,15 @@ class _Batch:
         journal = hearing.journal(self.transcriber, sound, self.listening, self.style)
         if journal.segments:
             at = in_words(sound.time(journal.heard.end))
-            terminal.notice(f"{sound.receipt.source}: going on at {at}, where an earlier run ended", self.style)
+            terminal.notice(f"{sound.receipt.source}: continuing at {at}, where an earlier run ended", self.style)
         started = time.perf_counter()
         transcript = hearing.listen(self.transcriber, sound, self.listening, sink, stop, progress, journal)
         if transcript.ending == "stop":
             self.finished.append(journal)
-        terminal.heard(transcript, sound.receipt.format, time.perf_counter() - started, self.style)
+        terminal.heard(transcript, sound.receipt.format, time.perf_counter() - started, self.style, sink.summary())
         if transcript.ending == "interrupted":
             where = f"; what was heard so far is in {sink.kept}" if sink.kept else ""
-            terminal.notice(f"{transcript.source}: interrupted{where}; the same command goes on", self.style)
+            terminal.notice(f"{transcript.source}: interrupted{where}; the same command continues", self.style)
 
     def _ended(self, stop: threading.Event) -> int:
         from mmcli import terminal
@@ -324,7 +394,7 @@ class _Batch:
                 journal.forget()
         n_there = len(self.work) - len(self.missing)
         if n_there:
-            text = f"{n_there} of {len(self.work)} are there already as {self.name}; --overwrite writes them anew"
+            text = f"{n_there} of {len(self.work)} already exist as {self.name}; --overwrite replaces them"
             terminal.notice(text, self.style)
         if stop.is_set():
             return errors.INTERRUPTED

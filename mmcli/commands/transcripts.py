@@ -15,6 +15,7 @@ from mmcli.errors import InputError, UsageError
 
 if TYPE_CHECKING:
     from mmcli.media import Source
+    from mmcli.speech.cues import Layout
     from mmcli.speech.formats import Format
     from mmcli.speech.words import Segment, Transcript
 
@@ -53,7 +54,7 @@ def check_suffix(output: Path, *, is_chosen: bool) -> None:
         return
     known = ", ".join(f".{name}" for name in FORMATS)
     raise UsageError(
-        f"`{output}`: no transcript is a `{suffix}` file", hint=f"they are {known}; -o FOLDER/ is a folder"
+        f"`{output}`: a transcript cannot be a `{suffix}` file", hint=f"use one of {known}; -o FOLDER/ names a folder"
     )
 
 
@@ -70,23 +71,27 @@ def jobs(
     sources = [source for _, source in found]
     if named is None:
         if len(sources) > 1 and FORMATS[name]().separate:
-            raise UsageError(f"{name} holds one sound, and these are {len(sources)}", hint="-o FOLDER takes them all")
+            raise UsageError(
+                f"{name} holds one sound, but {len(sources)} were given", hint="-o FOLDER writes a file for each"
+            )
         return [Job(source) for source in sources]
     output = Path(os.path.expanduser(named))
     is_folder = output.is_dir() or named.endswith(("/", os.sep))
     if len(sources) == 1 and not is_folder and not (len(found) == 1 and os.path.isdir(found[0][0])):
         _spare(sources, [output])
         if output.exists() and not overwrite:
-            raise UsageError(f"`{output}` exists already", hint="--overwrite writes it anew")
+            raise UsageError(f"`{output}` already exists", hint="--overwrite replaces it")
         check_suffix(output, is_chosen=is_chosen)
         make(output.parent)
         return [Job(sources[0], output)]
     if output.exists() and not is_folder:
         raise UsageError(
-            f"`{output}` is a file, and there are {len(sources)} sounds", hint="-o FOLDER writes a file for each"
+            f"`{output}` is a file, but there are {len(sources)} sounds", hint="-o FOLDER writes a file for each"
         )
     if not is_folder and (media.has_media_suffix(output) or output.suffix[1:].lower() in FORMATS):
-        raise UsageError(f"`{output}` is one file, and what is named may be many sounds", hint="-o FOLDER/ takes them")
+        raise UsageError(
+            f"`{output}` is one file, but there may be many sounds", hint="-o FOLDER/ writes a file for each"
+        )
     targets = [output / target for target in _targets(found, name)]
     _spare(sources, targets)
     for folder in dict.fromkeys(target.parent for target in targets):
@@ -115,7 +120,7 @@ def _spare(sources: Sequence[Source], targets: Sequence[Path]) -> None:
     for target in targets:
         for path in (target, growing(target)):
             if _identity(path) in sounds:
-                raise UsageError(f"`{path}` is the sound itself", hint="name another -o")
+                raise UsageError(f"`{path}` is the sound itself", hint="choose another -o")
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
@@ -150,19 +155,19 @@ def make(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise InputError(f"the folder `{folder}` cannot be made: {error.strerror}") from error
+        raise InputError(f"cannot create the folder `{folder}`: {error.strerror}") from error
     if not os.access(folder, os.W_OK):
-        raise InputError(f"nothing can be written to the folder `{folder}`")
+        raise InputError(f"cannot write to the folder `{folder}`")
 
 
 class Stdout:
     """All transcripts one after the other."""
 
-    def __init__(self, name: str, *, several: bool = False) -> None:
-        from mmcli.speech.formats import FORMATS
+    def __init__(self, name: str, *, several: bool = False, layout: Layout | None = None) -> None:
+        from mmcli.speech.formats import DEFAULT_LAYOUT, FORMATS
 
         self._name, self._several = name, several
-        self._format: Format = FORMATS[name]()
+        self._format: Format = FORMATS[name](layout or DEFAULT_LAYOUT)
         self._n = 0
 
     def begin(self, transcript: Transcript) -> None:
@@ -192,6 +197,9 @@ class Stdout:
             self._say(self._format.end(transcript))
 
     kept = None  # no file
+
+    def summary(self) -> str:
+        return self._format.summary()
 
     def close(self) -> None:
         """The next one may come."""
@@ -224,11 +232,11 @@ class File:
     run does not take it for done. Before the first words there is none.
     """
 
-    def __init__(self, path: Path, name: str) -> None:
-        from mmcli.speech.formats import FORMATS
+    def __init__(self, path: Path, name: str, layout: Layout | None = None) -> None:
+        from mmcli.speech.formats import DEFAULT_LAYOUT, FORMATS
 
         self._path = path
-        self._format: Format = FORMATS[name]()
+        self._format: Format = FORMATS[name](layout or DEFAULT_LAYOUT)
         self._growing = growing(path)
         self._file: TextIO | None = None
         self._opening = ""  # what stands before the first words
@@ -245,7 +253,7 @@ class File:
         text = self._format.segment(transcript, segment)
         if text:
             self._write(text)
-        elif len(transcript.segments) > GROWTH * self._n_written:  # json is one object: all of it, but not each time
+        elif self._format.whole and len(transcript.segments) > GROWTH * self._n_written:  # all of it, but not each time
             self._n_written = len(transcript.segments)
             self._rewrite(self._format.end(replace(transcript, ending="interrupted")))
 
@@ -262,6 +270,9 @@ class File:
             os.replace(self._growing, self._path)
         else:
             self.kept = self._growing
+
+    def summary(self) -> str:
+        return self._format.summary()
 
     def close(self) -> None:
         """An empty part is of no use to anybody."""
@@ -314,6 +325,6 @@ def _lock(file: TextIO, path: Path) -> None:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
         file.close()
-        raise InputError(f"another mmcli is writing `{path}`", hint="wait for it, or name another -o") from error
+        raise InputError(f"another mmcli is writing `{path}`", hint="wait for it, or choose another -o") from error
     except OSError:  # a file system without locks
         return

@@ -28,7 +28,7 @@ def undo(
     style = terminal.Style(quiet=quiet, debug=debug)
     journal = renaming.last(captioning.renames())
     if journal is None:
-        raise InputError("there is nothing to undo", hint="mmcli caption --rename --yes writes down what it renames")
+        raise InputError("there is nothing to undo", hint="mmcli caption --rename --yes records what it renames")
     n_failed = 0
     results = Results(config.cache_dir() / captioning.RESULTS, on_warning=lambda text: terminal.warning(text, style))
     for move, reason in renaming.undo(journal, dry_run=dry_run):
@@ -42,5 +42,5 @@ def undo(
             terminal.pair(str(move.old), str(move.new))
     results.close()
     if n_failed:
-        raise BatchError(f"{n_failed} files keep their new names", hint="`mmcli undo` tries them again")
+        raise BatchError(f"{n_failed} files keep their new names", hint="`mmcli undo` retries them")
     return None

@@ -139,8 +139,8 @@ def voice(
     style = terminal.Style(quiet=quiet, verbose=verbose, debug=debug, markdown=markdown.value)
     if talk_mode is TalkMode.hold and not terminal.tells_key_up():
         raise UsageError(
-            "--talk hold needs a terminal that tells when a key is released, and this one does not",
-            hint="--talk toggle: Space begins and ends what you say; kitty, Ghostty, WezTerm and foot can do hold",
+            "--talk hold needs a terminal that reports when a key is released, and this one does not",
+            hint="--talk toggle: Space starts and ends your turn; kitty, Ghostty, WezTerm and foot can do hold",
         )
     wish = speaking.wishes(ctx, speak, voice_model, voice, output_device, json=False)
     talk = remembering.talk(continue_)
@@ -193,7 +193,7 @@ def listener(name: str | None, model: Model | Wanted, *, yes: bool, style: Style
         if isinstance(found, models.WantedSpeech):
             terminal.notice(
                 "heard by the starter speech model, which knows a few hundred English words; "
-                f"`mmcli pull {found.name}` fetches one that understands people",
+                f"`mmcli pull {found.name}` downloads one that understands people",
                 style,
             )
             return speech.starter()

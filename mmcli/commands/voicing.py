@@ -41,7 +41,7 @@ INTERRUPTS = (
 SURE = 0.8  # confidence with which a language is heard once and for all
 SHOWN_WORDS = 48  # characters of what is being said, in the status line
 MOST_FILES = 2000  # names in the working folder that "look at FILE" is compared with
-KEY = ("Space", "where nothing is typed: begins what you say, and ends it")
+KEY = ("Space", "when nothing is typed: starts and ends your turn")
 GREETINGS: dict[Mode, str] = {
     "auto": ": speak, or type",
     "toggle": " between two presses of Space; or type",
@@ -154,7 +154,9 @@ class VoiceSession(Session):
                 stop.set()
                 self._ears.stop()
         if microphone.overflows:
-            terminal.warning(f"some of what was said is lost: {microphone.overflows} blocks came too fast", self.style)
+            terminal.warning(
+                f"some of what was said was lost: {microphone.overflows} blocks arrived too fast", self.style
+            )
 
     # what the ears tell, from their threads
 
@@ -291,7 +293,7 @@ class VoiceSession(Session):
             terminal.warning(what, self.style)
             return None
         if isinstance(what, _Echo):
-            self.note(f"heard itself, and took it for nobody's turn: {what.heard}")
+            self.note(f"ignored its own voice: {what.heard}")
             return None
         if isinstance(what, _Said):
             self._tell_times()
@@ -328,7 +330,7 @@ class VoiceSession(Session):
         if not isinstance(error, AudioDeviceError):
             return error
         kept = self.recorder.talk
-        goes_on = f"; `mmcli voice -c {kept}` goes on with this talk" if kept else ""
+        goes_on = f"; `mmcli voice -c {kept}` continues this conversation" if kept else ""
         return AudioDeviceError(error.message, hint=f"is it plugged in? {devices.remedy()}{goes_on}")
 
     def _outlives(self, error: BaseException) -> bool:
@@ -415,7 +417,7 @@ class VoiceSession(Session):
                 self.note(f"listening to {self._device}")
             else:
                 self.note(
-                    "listening: an empty line ends it" if self._ears.is_open else "an empty line begins to listen"
+                    "listening: an empty line ends it" if self._ears.is_open else "an empty line starts listening"
                 )
 
     def _facts(self) -> list[str]:

@@ -94,13 +94,13 @@ def kept() -> Build | None:
 def why_not(build: Build, package: Path) -> str | None:
     """Why it cannot be loaded with the bindings in `package`; None where it can."""
     if build.package != (now := version(package)):
-        return f"it is of llama-cpp-python {build.package}, and {now} is installed"
+        return f"it was built for llama-cpp-python {build.package}, but {now} is installed"
     if build.bindings != bindings(package):
         return "the bindings of llama-cpp-python have changed"
     if not build.cpu.runs_on(cpu_here()):
         return "it was made for another CPU"
     if not build.libraries.is_dir():
-        return f"`{build.libraries}` is gone"
+        return f"`{build.libraries}` no longer exists"
     return None
 
 

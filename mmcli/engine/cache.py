@@ -43,7 +43,7 @@ class Room:
         """
         if self.limit > self.affordable:
             raise ResourceError(
-                f"no memory for a context of {self.limit} tokens: this machine has room for {self.affordable}",
+                f"not enough memory for a context of {self.limit} tokens: this machine has room for {self.affordable}",
                 hint="leave --ctx-size out: the context is then as large as the prompt needs",
             )
         if n_prompt + least > self.limit:

@@ -66,7 +66,8 @@ class Context:
         self.handle = llama.llama_init_from_model(weights.handle, params)
         if not self.handle:
             raise ResourceError(
-                f"no memory for a context of {n_ctx * n_seq} tokens: {log.last_error() or 'llama.cpp gave no reason'}",
+                f"not enough memory for a context of {n_ctx * n_seq} tokens:"
+                f" {log.last_error() or 'llama.cpp gave no reason'}",
                 hint="a smaller --ctx-size needs less",
             )
         self.n_ctx: int = llama.llama_n_ctx_seq(self.handle)

@@ -77,7 +77,7 @@ def _started() -> tuple[Any, Any]:
     if features := lacking():
         raise ModelError(
             f"llama.cpp was compiled for a CPU with {', '.join(features)}, which this one does not have",
-            hint="`mmcli doctor` prints the command that builds it anew",
+            hint="`mmcli doctor` prints the command that rebuilds it",
         )
     callback = llama.llama_log_callback(lambda level, text, user_data: log.feed(text))
     callbacks.append(callback)
@@ -108,7 +108,7 @@ def _bindings() -> tuple[Any, Any]:
         if own is not None:
             raise ModelError(
                 f"the llama.cpp that `mmcli doctor --rebuild` made cannot be loaded: {error}",
-                hint="`mmcli doctor --rebuild` makes it anew, `mmcli doctor --undo` goes back to the installed one",
+                hint="`mmcli doctor --rebuild` builds it again, `mmcli doctor --undo` returns to the installed one",
             ) from error
         raise ModelError(
             f"llama.cpp's library cannot be loaded: {error}",
@@ -191,7 +191,7 @@ def _load_backends() -> None:
             load(os.fsencode(place))
     if count() == 0:
         raise ModelError(
-            "llama.cpp was built without anything that computes: no backend lies beside it",
+            "llama.cpp was built without a backend: there is none beside it",
             hint="reinstall llama-cpp-python for this machine (see docs/install.md)",
         )
 
@@ -213,7 +213,7 @@ def _aborts(message: str) -> None:
     if errors.last_words is not None:
         errors.last_words(
             ModelError(
-                f"llama.cpp cannot go on: {reason.strip()}" + (f" ({place})" if place else ""),
+                f"llama.cpp cannot continue: {reason.strip()}" + (f" ({place})" if place else ""),
                 hint="the model's files may be damaged, or belong to different models; --debug shows llama.cpp's log",
             )
         )

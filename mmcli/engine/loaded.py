@@ -248,7 +248,7 @@ class Loaded:
         self._close.callback(weights.close)
         if not fits and weights.device == "CPU":
             self._options.on_notice(
-                f"the weights ({n_bytes / 1e9:.1f} GB) do not fit the memory that is free ({free / 1e9:.1f} GB): "
+                f"the weights ({n_bytes / 1e9:.1f} GB) do not fit into the free memory ({free / 1e9:.1f} GB): "
                 "they stay in the file and are read again and again, which is slow"
             )
         return weights
@@ -258,7 +258,7 @@ class Loaded:
         chosen = self._options.template or forms.choose(weights.chat_template(), weights.is_token)
         if chosen.why:
             on_notice(
-                f"`{self._name}` carries no chat template: it is asked in the form `{chosen.name}`, since {chosen.why}"
+                f"`{self._name}` has no chat template: it is asked in the form `{chosen.name}`, because {chosen.why}"
                 " (--template chooses another)"
             )
         template = Template(

@@ -70,7 +70,7 @@ class Weights:
         if not self.handle:
             raise ModelError(
                 f"cannot load the weights `{path}`: {log.last_error() or 'llama.cpp gave no reason'}",
-                hint="fetch the file again if it is cut short; update llama-cpp-python if the model is newer than it",
+                hint="download the file again if it is cut short; or update llama-cpp-python if the model is newer",
             )
         self.device = _device(log.lines[first_line:], gpu_layers)
         self.repacked = _repacked(log.lines[first_line:])
@@ -241,7 +241,7 @@ class Projector:
                     hint="close other programs, or shrink it first",
                 )
             raise ModelError(
-                f"the projector cannot take this input: {reason or f'libmtmd status {status}'}",
+                f"the projector rejected this input: {reason or f'libmtmd status {status}'}",
                 hint="try the picture in another size, or as PNG",
             )
         return chunks

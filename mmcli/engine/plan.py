@@ -119,7 +119,7 @@ def from_chunks(
     found = list(dict.fromkeys(chunk.index for chunk in plan.chunks.values()))
     if found != list(range(len(media))):
         raise ModelError(
-            f"the model would see {len(found)} of {len(media)} media",
+            f"the model would see only {len(found)} of {len(media)} files",
             hint="this projector cannot take them together: ask about one at a time",
         )
     tail = weights.tokenize_runs(prompt.segments[-1])

@@ -72,7 +72,7 @@ class Talker:
         """
         self.name = name or weights.name
         if projector is None:
-            raise ModelError(f"`{self.name}` was given no projector, so it cannot speak", hint="--mmproj FILE")
+            raise ModelError(f"`{self.name}` has no projector, so it cannot speak", hint="--mmproj FILE")
         llama, mtmd = native()
         self._llama, self._mtmd = llama, mtmd
         offload = can_offload() and gpu_layers != 0
@@ -86,7 +86,7 @@ class Talker:
             stack.callback(encoder.close)
             info = mtmd.mtmd_gen_audio_get_info(encoder.handle)
             if info.type not in WINDOW:
-                raise ModelError(f"`{self.name}` cannot speak", hint="`mmcli models` tells which models can")
+                raise ModelError(f"`{self.name}` cannot speak", hint="`mmcli models` shows which models can")
             self._kind: int = info.type
             self.sample_rate: int = info.sample_rate
             self._context = Context(

@@ -25,7 +25,7 @@ from mmcli.errors import ModelError
 from mmcli.media.types import Audio, Image, Text
 
 CHATML, VICUNA = forms.CHATML.source, forms.VICUNA.source
-OTHER = "--template NAME chooses another form, `--template none` none at all"
+OTHER = "--template NAME chooses another template, `--template none` uses none"
 
 PRIVATE, N_PRIVATE = 0xF0000, 0xFFFE  # letters that no text and no vocabulary has a use for
 REPR = tuple(f"{quote}text{quote}:{space}{quote}" for quote in "'\"" for space in ("", " "))
@@ -184,7 +184,7 @@ class Template:
                 hint=OTHER,
             ) from error
         except Refused as error:
-            hint = "this model may take no system prompt" if _has_system(messages) else OTHER
+            hint = "this model may not accept a system prompt" if _has_system(messages) else OTHER
             raise Unfit(f"{self._called} refused these messages: {error}", hint=hint) from error
 
     def _segments(self, draft: _Draft, text: str) -> tuple[Segment, ...]:
@@ -254,9 +254,9 @@ class _Draft:
         if found != list(range(self._n_media)):
             kept = len(set(found))
             raise _LeftOut(
-                f"{self._template} dropped media: {self._n_media} went in, {kept} came out"
+                f"{self._template} dropped files: {self._n_media} went in, {kept} came out"
                 if kept < self._n_media
-                else f"{self._template} puts {self._n_media} media into another order, or one of them twice",
+                else f"{self._template} puts {self._n_media} files into another order, or uses one of them twice",
                 hint=f"its GGUF may be made for text only: try another conversion; {OTHER}",
             )
         for i, (message, words) in enumerate(self._texts):

@@ -86,7 +86,9 @@ def examine_model(
             return
         model = models.find(name, mmproj)
         if not isinstance(model, models.Model):
-            raise ModelError(f"`{model.name}` is not on this machine yet", hint=f"`mmcli pull {model.name}` fetches it")
+            raise ModelError(
+                f"`{model.name}` is not on this machine yet", hint=f"`mmcli pull {model.name}` downloads it"
+            )
         model.require(sight=True, hearing=False)
     except MmcliError as error:
         yield Finding("model", "problem", error.message, error.hint, status=error.status)
@@ -106,8 +108,8 @@ def judge(name: str, shown: child.Ended, seed: int) -> Iterator[Finding]:
         yield Finding(
             "model",
             "problem",
-            f"`{name}` ended its process by {shown.sentence()}",
-            "run `mmcli doctor` without a model: if that is well, fetch these files again or try another quantization",
+            f"`{name}` crashed or failed: {shown.sentence()}",
+            "run `mmcli doctor` without a model: if that works, download these files again or try another quantization",
         )
     else:
         if "memory" in told:

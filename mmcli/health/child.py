@@ -19,11 +19,11 @@ import mmcli
 
 SIGNALS = {
     "SIGILL": "an instruction this CPU does not have (SIGILL)",
-    "SIGABRT": "an abort of its own (SIGABRT)",
-    "SIGSEGV": "a wrong memory access (SIGSEGV)",
-    "SIGBUS": "a wrong memory access (SIGBUS)",
+    "SIGABRT": "an abort (SIGABRT)",
+    "SIGSEGV": "an invalid memory access (SIGSEGV)",
+    "SIGBUS": "an invalid memory access (SIGBUS)",
     "SIGFPE": "an arithmetic fault (SIGFPE)",
-    "SIGKILL": "a kill from outside, perhaps because memory ran out (SIGKILL)",
+    "SIGKILL": "killed, perhaps because memory ran out (SIGKILL)",
 }
 WINDOWS = {0xC000001D: "SIGILL", 0xC0000005: "SIGSEGV", 0xC0000409: "SIGABRT"}  # NTSTATUS codes
 
@@ -33,7 +33,7 @@ class Ended:
     """How a child ended: what it told, and what killed it, if anything did."""
 
     facts: list[dict[str, Any]] = field(default_factory=list)
-    crash: str | None = None  # "an abort of its own (SIGABRT)"
+    crash: str | None = None  # "an abort (SIGABRT)"
     last_words: str = ""  # the last line it left on stderr
 
     def merged(self) -> dict[str, Any]:
@@ -94,7 +94,7 @@ def run(
                 timer.cancel()
         stderr.seek(max(0, stderr.seek(0, os.SEEK_END) - 4000))
         words = [line.strip() for line in stderr.read().decode("utf-8", "replace").splitlines() if line.strip()]
-    crash = f"no end within {seconds:.0f} s" if late.is_set() else _crash(code)
+    crash = f"no result within {seconds:.0f} s" if late.is_set() else _crash(code)
     return Ended(facts, crash, words[-1][:300] if words and crash else "")
 
 

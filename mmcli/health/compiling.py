@@ -39,7 +39,7 @@ def compile_into(
     if free < ROOM:
         raise ResourceError(
             f"compiling llama.cpp needs {ROOM / 1e9:.0f} GB, and `{folder}` has {free / 1e9:.1f} GB left",
-            hint="let MMCLI_DATA_DIR name a folder on another disk",
+            hint="set MMCLI_DATA_DIR to a folder on another disk",
         )
     (folder / "uv.toml").touch()  # uv looks for its settings from here upwards: a clone's own are not for this
     target = folder / "packages"
@@ -69,9 +69,9 @@ def _command(target: Path, version: str, defines: Mapping[str, str], *, offline:
         quiet = ["--offline"] if offline else []
         return [*program, "pip", "install", "--python", sys.executable, *quiet, *given, *wanted]
     if importlib.util.find_spec("pip") is None:
-        raise ModelError("there is neither uv nor pip to fetch llama.cpp's source with", hint="pip install uv")
+        raise ModelError("neither uv nor pip is here to download llama.cpp's source", hint="pip install uv")
     if offline:
-        raise NetworkError("pip fetches llama.cpp's source from the network, and --offline forbids that")
+        raise NetworkError("pip downloads llama.cpp's source, and --offline forbids that")
     given = [word for setting in settings for word in ("-C", setting)]
     program = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
     return [*program, "install", "--no-cache-dir", *given, *wanted]
@@ -134,5 +134,5 @@ def _failure(said: Sequence[str], folder: Path) -> ModelError | NetworkError:
     reason = (compiled or errors[-1:] or ["it gave no reason"])[0]
     reason = re.sub(r"^DEBUG ", "", " ".join(reason.split()))[:200]
     if not compiled and re.search(r"connect|network|dns|timed out|resolve host|No solution|not found in", reason, re.I):
-        return NetworkError(f"llama.cpp's source cannot be fetched: {reason}", hint=f"all that was said: {log}")
-    return ModelError(f"llama.cpp cannot be compiled: {reason}", hint=f"all that was said: {log}")
+        return NetworkError(f"llama.cpp's source cannot be downloaded: {reason}", hint=f"the whole log: {log}")
+    return ModelError(f"llama.cpp cannot be compiled: {reason}", hint=f"the whole log: {log}")

@@ -28,8 +28,8 @@ def talks() -> Finding:
             n_talks = store.examine()
     except MmcliError as error:
         # Whoever asks a question is told and answered all the same.
-        return Finding("history", "warning", error.message, error.hint or "see the file's owner and rights")
-    message = f"`{facts['file']}` is whole: {n_talks} talk{'' if n_talks == 1 else 's'}"
+        return Finding("history", "warning", error.message, error.hint or "check the file's owner and permissions")
+    message = f"`{facts['file']}` is intact: {n_talks} conversation{'' if n_talks == 1 else 's'}"
     return Finding("history", "ok", message, facts=facts | {"talks": n_talks})
 
 
@@ -55,7 +55,9 @@ def downloads() -> Finding:
     facts = {"file": str(recorded.file())}
     if damage := recorded.damage():
         message = f"`{recorded.file()}` is damaged ({damage}): downloads are not compared with what they were"
-        return Finding("downloads", "warning", message, "the next `mmcli pull` sets it aside and begins anew", facts)
+        return Finding(
+            "downloads", "warning", message, "the next `mmcli pull` sets it aside and starts a new one", facts
+        )
     n_files = len(recorded.load())
     message = f"{n_files} file{'' if n_files == 1 else 's'} recorded when {'it' if n_files == 1 else 'they'} came"
     return Finding("downloads", "ok", message if n_files else "nothing recorded yet", facts=facts | {"files": n_files})

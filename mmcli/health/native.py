@@ -36,13 +36,13 @@ def build(probe: Ended) -> Finding:
         return Finding(
             check,
             "problem",
-            f"loading llama.cpp ended its process by {probe.sentence()}"
+            f"loading llama.cpp crashed or failed: {probe.sentence()}"
             if probe.crash
-            else "llama.cpp loads, but tells nothing about itself",
+            else "llama.cpp loads, but reports nothing about itself",
             f"build it for any CPU: {rebuild.advice(rebuild.command())}",
             told | {"crash": probe.crash},
         )
-    features = " ".join(cpu.used(told["system"])) or "no CPU features told"
+    features = " ".join(cpu.used(told["system"])) or "no CPU features reported"
     compiler = f", compiled by {told['compiler']}" if told.get("compiler") else ""
     commit = f" ({told['commit']})" if told.get("commit") else ""
     message = f"llama-cpp-python {told['package']}, llama.cpp {told['version']}{commit}{compiler}: {features}"
@@ -61,7 +61,7 @@ def computes(starter: Ended, told: dict[str, Any]) -> Finding:
         return Finding(
             check,
             "problem",
-            f"the built-in starter model ended its process by {starter.sentence()}",
+            f"the built-in starter model crashed or failed: {starter.sentence()}",
             f"{why}: {rebuild.advice(command)}",
             facts,
         )
@@ -73,7 +73,7 @@ def computes(starter: Ended, told: dict[str, Any]) -> Finding:
         return Finding(
             check,
             "problem",
-            f"this build computes wrongly: shown a drawn card, the built-in starter model answers {told_wrong}",
+            f"this build computes wrong results: shown a drawn card, the built-in starter model answers {told_wrong}",
             f"build it for any CPU: {rebuild.advice(rebuild.command())}",
             facts,
         )
@@ -105,11 +105,11 @@ def processor(told: dict[str, Any], *, computes: bool, here: cpu.Cpu | None = No
             facts,
         )
     if cpu.is_risky(build, told.get("compiler")) and computes:
-        message = f"{here.name}: AMX compiled by {told.get('compiler')}, which is often wrong, computes rightly here"
+        message = f"{here.name}: AMX compiled by {told.get('compiler')}, which is often wrong, works correctly here"
         return Finding(check, "ok", message, facts=facts)
     if not here.flags:
-        return Finding(check, "ok", f"{here.name}: what it can do cannot be told on this system", facts=facts)
-    return Finding(check, "ok", f"{here.name}: the build leaves nothing unused that is known to help", facts=facts)
+        return Finding(check, "ok", f"{here.name}: its features cannot be read on this system", facts=facts)
+    return Finding(check, "ok", f"{here.name}: the build uses everything that is known to help", facts=facts)
 
 
 def gpus(told: dict[str, Any]) -> Iterator[Finding]:

@@ -38,7 +38,10 @@ def remake(on_progress: OnProgress | None = None) -> Iterator[Finding]:
     yield Finding("target", "ok", f"llama.cpp is built for {target.what}", facts=asdict(target))
     if target.missing:
         yield Finding(
-            "target", "warning", "something better may be possible here", f"install {target.missing}, and repeat"
+            "target",
+            "warning",
+            "something better may be possible here",
+            f"install {target.missing}, and run this again",
         )
     folder = _new_folder()
     try:
@@ -86,7 +89,7 @@ def _judge(libraries: Path, package: Path, target: targets.Target, folder: Path)
     except OSError as error:
         raise ResourceError(f"cannot write into `{builds.place()}`: {error.strerror or error}") from error
     faster = f"the new build is {ratio:.2f} times as fast" if ratio is not None else "the new build works"
-    message = f"{faster}: from now on it is used (`mmcli doctor --undo` takes that back)"
+    message = f"{faster}: it is used from now on (`mmcli doctor --undo` reverts that)"
     yield Finding("speed", "ok", message, facts=seconds | {"ratio": ratio, "kept": True})
 
 
@@ -97,7 +100,7 @@ def undo() -> Finding:
     except OSError as error:
         raise ResourceError(f"cannot remove `{builds.place()}`: {error.strerror or error}") from error
     message = (
-        "the installed llama.cpp is used again" if was_there else "the installed llama.cpp is used: no other is kept"
+        "the installed llama.cpp is used again" if was_there else "the installed llama.cpp is used: there is no other"
     )
     return Finding("llama.cpp", "ok", message, facts={"removed": was_there})
 
@@ -120,7 +123,7 @@ def examine() -> Iterator[Finding]:
         reason = error.message
     if reason is not None:
         message = f"the llama.cpp built on {kept.made} for {kept.kind} is not used: {reason}"
-        yield Finding(check, "warning", message, "mmcli doctor --rebuild makes it anew, --undo removes it", facts)
+        yield Finding(check, "warning", message, "mmcli doctor --rebuild builds it again, --undo removes it", facts)
         return
     faster = f", {kept.ratio:.2f} times as fast as the installed one" if kept.ratio else ""
     yield Finding(check, "ok", f"llama.cpp built on {kept.made} for {kept.kind} is used{faster}", facts=facts)
@@ -141,7 +144,7 @@ def compare(new: Path, old: Path, folder: Path) -> tuple[float | None, dict[str,
     for _ in range(ROUNDS):
         took = [_try(place, trial.Request(workload=str(model))).merged().get("seconds") for place in (old, new)]
         if took[1] is None:
-            raise ModelError("the new build talks, but ends where it is measured: it is not kept", hint=_report())
+            raise ModelError("the new build works, but stops while it is measured: it is not kept", hint=_report())
         if took[0] is None:
             return None, {}
         seconds.append({"installed": took[0], "new": took[1]})
@@ -158,12 +161,12 @@ def _try(libraries: Path, request: trial.Request) -> child.Ended:
 def _wrong(new: child.Ended, old: child.Ended) -> str | None:
     """What is wrong with what the new build says, in words; None where nothing is."""
     if new.crash is not None:
-        return f"ends its process by {new.sentence()}"
+        return f"crashes or fails: {new.sentence()}"
     if error := new.merged().get("error"):
         return f"does not work: {error}"
     items = [fact["item"] for fact in new.facts if "item" in fact]
     if not items or not all(item["passed"] for item in items if item["essential"]):
-        return "computes wrongly: the starter does not see what it is shown"
+        return "computes wrong results: the starter does not see what it is shown"
     if _said(old) and _said(new) != _said(old):
         return "does not say the same words as the installed one"
     return None
@@ -189,7 +192,7 @@ def _new_folder() -> Path:
         builds.place().mkdir(parents=True, exist_ok=True)
         return Path(tempfile.mkdtemp(prefix="building-", dir=builds.place()))
     except OSError as error:
-        hint = "let MMCLI_DATA_DIR name another folder"
+        hint = "set MMCLI_DATA_DIR to another folder"
         raise ResourceError(f"cannot write into `{builds.place()}`: {error.strerror or error}", hint=hint) from error
 
 

@@ -31,7 +31,7 @@ def devices(probe: Ended) -> Iterator[Finding]:
 def _device(probe: Ended, check: str, kind: str, use: str) -> Finding:
     told = {key: value for key, value in probe.merged().items() if key in ("missing", "reason", kind)}
     if probe.crash is not None:
-        message = f"looking for {kind} ended the process by {probe.sentence()}"
+        message = f"looking for {kind} crashed or failed: {probe.sentence()}"
         return Finding(check, "warning", message, f"reinstall PortAudio ({INSTALL})", {"crash": probe.crash})
     if told.get("missing") == "sounddevice":
         return Finding(check, "warning", "the package sounddevice is not installed", "pip install sounddevice", told)
@@ -52,7 +52,9 @@ def voice(name: str | None = None) -> Finding:
     try:
         found = models.find_speaker(name) if name != "system" else None
         if isinstance(found, models.Wanted):
-            raise ModelError(f"`{found.name}` is not on this machine yet", hint=f"`mmcli pull {found.name}` fetches it")
+            raise ModelError(
+                f"`{found.name}` is not on this machine yet", hint=f"`mmcli pull {found.name}` downloads it"
+            )
         if found is not None:
             return Finding("voice", "ok", f"the model `{found.name}`", facts={"model": found.name})
         speaker = system_voice()
@@ -73,7 +75,7 @@ def clipboard() -> Finding:
     if not here:
         names = " or ".join(f"`{tool.program}`" for tool in tools)
         return Finding("clipboard", "warning", f"{names} is missing", f"install {tools[0].package}", facts)
-    return Finding("clipboard", "ok", f"pictures come by `{here[0]}`", facts=facts)
+    return Finding("clipboard", "ok", f"pictures come from `{here[0]}`", facts=facts)
 
 
 def speech_model() -> Finding:
@@ -87,8 +89,8 @@ def speech_model() -> Finding:
     if isinstance(found, models.SpeechModel):
         facts = {"name": found.name, "folder": str(found.folder)}
         return Finding("speech model", "ok", f"`{found.name}`: `{found.folder}`", facts=facts)
-    built_in = ", but for the starter's own" if speech.has_starter() else ""
-    message = f"none is here yet{built_in}: `mmcli pull {found.name}` fetches one"
+    built_in = ", except the starter's own" if speech.has_starter() else ""
+    message = f"none is here yet{built_in}: `mmcli pull {found.name}` downloads one"
     return Finding("speech model", "ok", message, facts={"name": None})
 
 
@@ -97,7 +99,9 @@ def examine_speech(name: str) -> Iterator[Finding]:
     try:
         found = models.find_speech(name)
         if not isinstance(found, models.SpeechModel):
-            raise ModelError(f"`{found.name}` is not on this machine yet", hint=f"`mmcli pull {found.name}` fetches it")
+            raise ModelError(
+                f"`{found.name}` is not on this machine yet", hint=f"`mmcli pull {found.name}` downloads it"
+            )
     except MmcliError as error:
         yield Finding("speech model", "problem", error.message, error.hint, status=error.status)
         return
@@ -111,16 +115,18 @@ def judge(name: str, heard: Ended) -> Finding:
     if "error" in told:
         return Finding("speech model", "problem", told["error"], told.get("hint"), status=told.get("status", 4))
     if heard.crash is not None:
-        message = f"`{name}` ended its process by {heard.sentence()}"
-        return Finding("speech model", "problem", message, "fetch its files again, or try --speech-device cpu")
+        message = f"`{name}` crashed or failed: {heard.sentence()}"
+        return Finding("speech model", "problem", message, "download its files again, or try --speech-device cpu")
     facts = {key: told.get(key) for key in ("device", "compute_type", "languages", "said", "heard", "likeness")}
     knows = f"{told['languages']} languages" if told["languages"] > 1 else "English only"
     how = f"on {told['device']} as {told['compute_type']}, {knows}"
     if told.get("said") is None:
-        return Finding("speech model", "ok", f"`{name}` loads ({how}); no voice is here to try it with", facts=facts)
+        return Finding(
+            "speech model", "ok", f"`{name}` loads ({how}); there is no voice here to test it with", facts=facts
+        )
     if told["likeness"] < LIKE:
         message = f"`{name}` ({how}) was told `{told['said']}` and heard `{told['heard']}`"
         return Finding(
-            "speech model", "warning", message, "fetch it again, or take a larger one: `mmcli models`", facts
+            "speech model", "warning", message, "download it again, or use a larger one: `mmcli models`", facts
         )
     return Finding("speech model", "ok", f"`{name}` ({how}) heard `{told['heard']}`", facts=facts)

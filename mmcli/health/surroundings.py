@@ -43,13 +43,17 @@ def _cache(check: str, folder: Path, about: str) -> Finding:
     try:
         free = shutil.disk_usage(there).free
     except OSError as error:
-        return Finding(check, "warning", f"cannot look at `{folder}`: {error.strerror}", "check the folder's rights")
+        return Finding(
+            check, "warning", f"cannot look at `{folder}`: {error.strerror}", "check the folder's permissions"
+        )
     facts = {"folder": str(folder), "size": size, "free": free}
     message = f"`{folder}` holds {words(size, 1)} ({about}); {words(free, 1)} free there"
     if not there.is_dir():
         return Finding(check, "warning", f"`{there}` is a file, not a folder", "move it away", facts)
     if not os.access(there, os.W_OK):
-        return Finding(check, "warning", f"cannot write into `{there}`", "check the folder's owner and rights", facts)
+        return Finding(
+            check, "warning", f"cannot write into `{there}`", "check the folder's owner and permissions", facts
+        )
     if free < LITTLE_DISK:
         return Finding(check, "warning", message, "free some space: a model takes 1 to 10 GB", facts)
     return Finding(check, "ok", message, facts=facts)
@@ -61,7 +65,7 @@ def config_file(bad: MmcliError | None) -> Finding:
     facts = {"file": str(path), "exists": path.exists()}
     if bad is not None:
         return Finding("config", "problem", bad.message, bad.hint, facts, status=bad.status)
-    found = "is valid" if path.exists() else "is not there, and need not be"
+    found = "is valid" if path.exists() else "does not exist yet, which is fine"
     return Finding("config", "ok", f"`{path}` {found}", facts=facts)
 
 

@@ -240,4 +240,4 @@ class Recorder:
         if self._store is not None:
             self._store.close()
         self._store = None
-        self._on_trouble(f"this talk is not kept: {error.message}")
+        self._on_trouble(f"this conversation is not saved: {error.message}")

@@ -126,7 +126,7 @@ def _turn(reader: Reader, where: str, row: Sequence[Any], media: Sequence[Sequen
         model=reader.text(model, where, "model"),
         system=reader.maybe(system, where, "system prompt"),
         question=reader.text(question, where, "question"),
-        shown=tuple(_shown(reader, f"medium {place} of {where}", each) for place, each in enumerate(media, 1)),
+        shown=tuple(_shown(reader, f"file {place} of {where}", each) for place, each in enumerate(media, 1)),
         said=said,
         finish_reason=reason,
         error=reader.maybe(error, where, "error"),

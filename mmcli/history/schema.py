@@ -117,7 +117,7 @@ def told(path: Path | None) -> Iterator[None]:
 def _ours(error: sqlite3.Error, path: Path | None) -> MmcliError:
     name = getattr(error, "sqlite_errorname", "")
     if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
-        return Busy(f"the history `{path}` is in use: another program has not let go of it")
+        return Busy(f"the history `{path}` is in use by another program")
     if name.startswith("SQLITE_FULL"):
         return ResourceError(f"the history `{path}` cannot be written: the disk is full")
     if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
@@ -131,7 +131,7 @@ def damaged(path: Path | None, reason: str) -> InputError:
     """The error for a file whose pages are not in order."""
     return InputError(
         f"the history `{path}` is damaged: {' '.join(reason.split())}",
-        hint="nothing was changed; move it away to begin a new one, or try `sqlite3 FILE .recover`",
+        hint="nothing was changed; move it away to start a new one, or try `sqlite3 FILE .recover`",
     )
 
 

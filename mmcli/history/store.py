@@ -118,7 +118,7 @@ class Store:
         with self._writing() as database:
             found = database.execute("SELECT model, system FROM talks WHERE id = ?", (talk,)).fetchone()
             if found is None:  # deleted by another process meanwhile
-                raise InputError(f"there is no talk `{talk}` any more")
+                raise InputError(f"there is no conversation `{talk}` any more")
             how = None if sampling is None else json.dumps(asdict(sampling))
             row = (talk, now, *found, _storable(question), how, _storable(heard_by))
             number = database.execute(
@@ -214,7 +214,7 @@ class Store:
                 row = database.execute("SELECT talk FROM turns ORDER BY id DESC LIMIT 1").fetchone()
                 if row is None:
                     raise InputError(
-                        "there is no talk in the history yet",
+                        "there is no conversation in the history yet",
                         hint='a question begins a conversation: mmcli ask photo.jpg "What is this?"',
                     )
                 return str(row[0])
@@ -225,8 +225,8 @@ class Store:
         if len(found) == 1 and wanted:
             return str(found[0][0])
         if not found or not wanted:
-            raise InputError(f"there is no talk `{name}` in the history", hint="`mmcli history` lists them")
-        raise InputError(f"`{name}` begins the ids of several talks: {', '.join(f'`{row[0]}`' for row in found)}")
+            raise InputError(f"there is no conversation `{name}` in the history", hint="`mmcli history` lists them")
+        raise InputError(f"`{name}` is the beginning of several IDs: {', '.join(f'`{row[0]}`' for row in found)}")
 
     def load(self, name: str | None = None, *, damaged: bool = False) -> Talk:
         """The talk whose id begins with `name`, or the last one, with all its turns.
@@ -241,7 +241,7 @@ class Store:
             found = rows.talk(talk, row, [(turn, database.execute(media, turn[:1]).fetchall()) for turn in turns])
         if found.damage and not damaged:
             raise InputError(
-                f"talk `{talk}` is damaged: {'; '.join(found.damage)}",
+                f"conversation `{talk}` is damaged: {'; '.join(found.damage)}",
                 hint=f"`mmcli history show {talk}` shows the rest",
             )
         return found

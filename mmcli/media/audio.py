@@ -95,7 +95,7 @@ def _sound(
         if not sound_of_video:
             raise InputError(
                 f"{shown} is a video, which is not supported yet",
-                hint="take frames out of it: `ffmpeg -i IN.mp4 -vf fps=1 frame-%03d.png`",
+                hint="extract frames: `ffmpeg -i IN.mp4 -vf fps=1 frame-%03d.png`",
             )
         notes.append("the sound of a video")
     if not container.streams.audio:

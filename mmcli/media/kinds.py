@@ -98,7 +98,7 @@ _OTHERS = (
     (b"\x7fELF", "a program"),
     (b"MZ", "a Windows program"),
     (b"GGUF", "a model's weights"),
-    (b"MThd", "a MIDI file, which holds notes and no sound"),
+    (b"MThd", "a MIDI file, which holds notes, not sound"),
     (b"SQLite format 3\0", "an SQLite database"),
 )
 

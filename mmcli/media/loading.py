@@ -100,7 +100,7 @@ def _kind(data: bytes, source: Source, kinds: frozenset[str]) -> str:
     if kind == "video" and "audio" in kinds:
         return kind  # the decoder will see whether there are moving pictures in it
     if kind not in kinds:
-        hint = "take frames out of it: `ffmpeg -i IN.mp4 -vf fps=1 frame-%03d.png`" if kind == "video" else None
+        hint = "extract frames: `ffmpeg -i IN.mp4 -vf fps=1 frame-%03d.png`" if kind == "video" else None
         raise InputError(f"{source.shown} is {A_KIND[kind]}, not {_wanted(kinds)}", hint=hint)
     return kind
 
@@ -108,9 +108,7 @@ def _kind(data: bytes, source: Source, kinds: frozenset[str]) -> str:
 def _refuse_text_in_disguise(head: bytes, source: Source, promised: str | None, kinds: frozenset[str]) -> None:
     """A text under a picture's name, a web page instead of a download, a text where none is wanted: say which."""
     if is_lfs_pointer(head):
-        raise InputError(
-            f"{source.shown} is only a pointer of Git LFS, not the file", hint="get the file: `git lfs pull`"
-        )
+        raise InputError(f"{source.shown} is only a Git LFS pointer, not the file", hint="get the file: `git lfs pull`")
     wanted = A_KIND[promised] if promised else _wanted(kinds - {"text"})
     if is_web_page(head) and (promised or source.url or "text" not in kinds):
         hint = "give the address of the picture itself" if source.url else "the download got a page instead of the file"

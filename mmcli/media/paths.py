@@ -154,7 +154,7 @@ def _find_one(
     if argument == "-":
         return [_from_stdin(stdin)]
     if not argument.strip():
-        raise InputError("an empty name stands where a file is expected", hint="is a shell variable unset?")
+        raise InputError("an empty name was given where a file is expected", hint="is a shell variable unset?")
     if _is_url(argument):
         return [Source(without_password(argument), url=argument)]
     path = _existing(_local(argument))
@@ -174,7 +174,7 @@ def _find_one(
 def _from_stdin(stdin: bytes | None) -> Source:
     if not stdin:
         raise InputError(
-            "`-` stands for what is piped into mmcli, and nothing was",
+            "`-` stands for what is piped into mmcli, but nothing was",
             hint="for example: `cat photo.jpg | mmcli ask - …`",
         )
     return Source("-", data=stdin)

@@ -103,10 +103,10 @@ def _check_status(response: httpx2.Response, shown: str) -> None:
     except ValueError:
         phrase = ""
     hint = {
-        401: "it wants a login: download it with your browser",
-        403: "it may want a login, or a browser: download it and name the file",
+        401: "it requires a login: download it with your browser",
+        403: "it may require a login, or a browser: download it and name the file",
         404: "check the address",
-        407: "the proxy wants a login: HTTPS_PROXY=http://USER:PASSWORD@HOST:PORT",
+        407: "the proxy requires a login: HTTPS_PROXY=http://USER:PASSWORD@HOST:PORT",
         429: "too many downloads: wait a while",
     }.get(status)
     raise NetworkError(f"{shown} answered {status}{phrase}", hint=hint)

@@ -74,11 +74,11 @@ def find(name: str, mmproj: Path | None = None) -> Model | Wanted:
         return _cached(wanted) or wanted
     if known_speech := speech.match(name):
         raise ModelError(
-            f"`{known_speech[0]}` writes down speech; it can neither see nor answer",
+            f"`{known_speech[0]}` transcribes speech; it can neither see nor answer",
             hint="`mmcli models` lists the models that answer",
         )
     close = catalogue.closest(name, *speech.load(), *adopted.load())
-    hint = f"did you mean `{close}`?" if close else "`mmcli models` lists them; a path of a .gguf file is one too"
+    hint = f"did you mean `{close}`?" if close else "`mmcli models` lists them; the path of a .gguf file works too"
     raise ModelError(f"there is no model named `{name}`", hint=hint)
 
 
@@ -109,7 +109,7 @@ def find_speech(name: str | None = None) -> SpeechModel | WantedSpeech:
         return _cached_speech(wanted) or wanted
     if catalogue.match(name):
         raise ModelError(
-            f"`{name}` answers questions; it does not write down speech", hint="`mmcli models` lists speech models too"
+            f"`{name}` answers questions; it does not transcribe speech", hint="`mmcli models` lists speech models too"
         )
     close = catalogue.closest(name, *entries)
     hint = f"did you mean `{close}`?" if close in entries else "`mmcli models` lists them"
@@ -124,7 +124,7 @@ def find_speaker(name: str | None = None, *, has_voice: bool = False) -> Model |
     if name is not None:
         found = find(name)
         if isinstance(found, Model) and not found.speaks or isinstance(found, Wanted) and not found.may_speak:
-            raise ModelError(f"`{name}` cannot speak", hint="`mmcli models` tells which models can")
+            raise ModelError(f"`{name}` cannot speak", hint="`mmcli models` shows which models can")
         return found
     for known, entry in catalogue.load().items():
         if entry.speaks and (has_voice or not entry.needs_voice) and installed(known):

@@ -16,7 +16,7 @@ from mmcli import config, files
 from mmcli.errors import UsageError
 
 VERSION = 1
-AGAIN = "`mmcli models --adopt` looks again and writes it anew"
+AGAIN = "`mmcli models --adopt` looks again and replaces it"
 
 
 @dataclass(frozen=True)
@@ -78,6 +78,6 @@ def forget(name: str) -> None:
 def _row(row: Any) -> Adopted:
     kinds = {"name": str, "place": str, "weights": str, "projector": str, "sees": bool, "hears": bool}
     if not isinstance(row, dict) or not all(isinstance(row.get(key), kind) for key, kind in kinds.items()):
-        raise UsageError(f"`{file()}` holds a model that lacks something", hint=AGAIN)
+        raise UsageError(f"`{file()}` holds an incomplete model", hint=AGAIN)
     weights, projector = Path(row["weights"]), Path(row["projector"])
     return Adopted(row["name"], row["place"], weights, projector, row["sees"], row["hears"])

@@ -145,7 +145,7 @@ def tables(path: Path) -> dict[str, Any]:
 def parse_all(path: Path, found: Any, parse_one: Callable[[str, Any], T], prefix: str = "") -> dict[str, T]:
     """All tables of a models.toml as entries; UsageError names the file, the table and the key that is wrong."""
     if not isinstance(found, dict):
-        raise UsageError(f"`{path}`: [{prefix.rstrip('.')}] is no table", hint=FORM)
+        raise UsageError(f"`{path}`: [{prefix.rstrip('.')}] is not a table", hint=FORM)
     out = {}
     for name, table in found.items():
         try:
@@ -172,15 +172,15 @@ def parse(name: str, table: Any) -> Entry:
 def checked(name: str, table: Any, kind: type, of: Callable[[str, Any], Any]) -> dict[str, Any]:
     """A table's values, if it has the keys of the dataclass `kind` and `of` finds nothing wrong with any value."""
     if not NAME.fullmatch(name):
-        raise ValueError("is no name: small letters, digits, `.` and `-`")
+        raise ValueError("is not a valid name: small letters, digits, `.` and `-`")
     if not isinstance(table, dict):
-        raise ValueError("is no table")
+        raise ValueError("is not a table")
     known = {item.name: item for item in fields(kind)}
     for key in table:
         if key not in known:
             meant = _dotted(f"{name}.{key}", table[key])
-            quotes = f'; a name with a dot stands in quotes: ["{meant}"]' if meant else ""
-            raise ValueError(f"has the key `{key}`, which is not known{quotes}")
+            quotes = f'; a name with a dot goes in quotes: ["{meant}"]' if meant else ""
+            raise ValueError(f"has the unknown key `{key}`{quotes}")
     for key, item in known.items():
         if key not in table and item.default is MISSING and item.default_factory is MISSING:
             raise ValueError(f"has no `{key}`")
@@ -213,16 +213,16 @@ def check(key: str, value: Any) -> Any:
     kinds = _KINDS[key]
     of_kind: bool = isinstance(value, kinds)
     if not of_kind or (isinstance(value, bool) and bool not in kinds):
-        raise ValueError(f"has a `{key}` of the wrong kind")
+        raise ValueError(f"has a `{key}` of the wrong type")
     if isinstance(value, str) and (not value.strip() or (key in _FORMS and not _FORMS[key].fullmatch(value))):
-        raise ValueError(f"has a `{key}` of the wrong form")
+        raise ValueError(f"has a `{key}` in the wrong format")
     if isinstance(value, int | float) and not isinstance(value, bool) and not 0 < value < 1e15:
         raise ValueError(f"has a `{key}` out of range")
     if key in ("weights", "projector"):
         return file_of(key, value, FILE)
     if key == "prompts":
         if not all(isinstance(prompt, str) and prompt for prompt in value):
-            raise ValueError("has `prompts` that are no texts")
+            raise ValueError("has `prompts` that are not texts")
         return tuple(value)
     if key == "sampling":
         for word, number in value.items():
@@ -243,11 +243,11 @@ def file_of(key: str, table: Any, form: re.Pattern[str]) -> File:
         raise ValueError(f"has `{key}` that is not {{ file, bytes, sha256 }}")
     size, sha256 = table.get("bytes"), table.get("sha256")
     if not form.fullmatch(table["file"]) or ".." in table["file"]:
-        raise ValueError(f"has `{key}` whose file is {'no .gguf' if form is FILE else 'no file name'}")
+        raise ValueError(f"has `{key}` whose file is {'not a .gguf' if form is FILE else 'not a file name'}")
     if pairs.parts(table["file"])[0] != table["file"]:
         raise ValueError(f"has `{key}` whose file is not the first of its parts")
     if size is not None and (not isinstance(size, int) or isinstance(size, bool) or size <= 0):
-        raise ValueError(f"has `{key}` whose bytes are no number")
+        raise ValueError(f"has `{key}` whose bytes are not a number")
     if sha256 is not None and (not isinstance(sha256, str) or not SHA256.fullmatch(sha256)):
         raise ValueError(f"has `{key}` whose sha256 is not 64 hex digits")
     return File(table["file"], size, sha256)

@@ -110,7 +110,7 @@ def read(path: Path) -> Header:
     except OSError as error:
         raise ModelError(f"cannot read `{path}`: {error.strerror or error}") from error
     except (struct.error, ValueError, OverflowError, MemoryError) as error:
-        raise Damaged(f"`{path}` is damaged: its GGUF header cannot be read", hint="fetch the file again") from error
+        raise Damaged(f"`{path}` is damaged: its GGUF header cannot be read", hint="download the file again") from error
 
 
 def _regular(path: Path) -> os.stat_result:
@@ -137,7 +137,7 @@ def _read(path: Path, size: int, changed: int) -> Header:
     if end > size:
         raise Damaged(
             f"`{path}` is cut short: it ends after {size} bytes, and its tensors after {end}",
-            hint="fetch the file again",
+            hint="download the file again",
         )
     return replace(header, tensor_names=tuple(tensor.name for tensor in tensors))
 
@@ -167,7 +167,7 @@ class _Reader:
             raise Damaged(f"`{path}` is not a GGUF file", hint="models come as .gguf files; see docs/asking.md")
         version, n_tensors, n_values = self._unpack("<IQQ")
         if version not in (2, 3) or n_values > 1 << 20:
-            raise ModelError(f"`{path}` is GGUF version {version}, which is not known", hint="update mmcli")
+            raise ModelError(f"`{path}` is GGUF version {version}, which is not supported", hint="update mmcli")
         metadata: dict[str, Value] = {}
         for _ in range(n_values):
             key = self._string()
@@ -270,7 +270,7 @@ def read_shapes(path: Path) -> dict[str, tuple[int, ...]]:
     except OSError as error:
         raise ModelError(f"cannot read `{path}`: {error.strerror or error}") from error
     except (struct.error, ValueError, OverflowError, MemoryError) as error:
-        raise Damaged(f"`{path}` is damaged: its GGUF header cannot be read", hint="fetch the file again") from error
+        raise Damaged(f"`{path}` is damaged: its GGUF header cannot be read", hint="download the file again") from error
 
 
 def read_tokens(path: Path, wanted: Collection[str]) -> set[str]:
@@ -282,4 +282,4 @@ def read_tokens(path: Path, wanted: Collection[str]) -> set[str]:
     except OSError as error:
         raise ModelError(f"cannot read `{path}`: {error.strerror or error}") from error
     except (struct.error, ValueError, OverflowError, MemoryError) as error:
-        raise Damaged(f"`{path}` is damaged: its GGUF header cannot be read", hint="fetch the file again") from error
+        raise Damaged(f"`{path}` is damaged: its GGUF header cannot be read", hint="download the file again") from error

@@ -204,7 +204,7 @@ def check_disk(n_bytes: int) -> None:
     if n_bytes and n_bytes + MARGIN > free:
         raise ResourceError(
             f"the download takes {sizes.words(n_bytes)}, but the disk of `{cache.root()}` has {sizes.words(free)} free",
-            hint="free some space, or let HF_HOME name a folder on another disk",
+            hint="free some space, or set HF_HOME to a folder on another disk",
         )
 
 
@@ -285,7 +285,7 @@ def _download(remote: Remote, report: _Report) -> None:
         kind = "Git hash" if remote.is_in_git else "SHA-256"
         raise NetworkError(
             f"`{remote.file}` of `{remote.repo}` arrived damaged, and was removed: its {kind} is not the Hub's",
-            hint="fetch it again; if that does not help, something between here and the Hub changes files",
+            hint="download it again; if that does not help, something between here and the Hub changes files",
         )
 
 
@@ -311,7 +311,7 @@ class _Report:
     def checked(self, done: int) -> None:
         """What an earlier try left is hashed first: gigabytes take seconds."""
         if self._to is not None:
-            self._to("checking what came before", done, self._total)
+            self._to("checking the earlier download", done, self._total)
 
 
 def _blob(remote: Remote) -> Path:

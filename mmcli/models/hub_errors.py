@@ -12,7 +12,7 @@ from mmcli.models import cache
 
 def again(repo: str) -> str:
     """Advice for what may pass by itself; that nothing is lost is said only where something has arrived."""
-    kept = ": what has arrived is kept" if _has_arrived(repo) else ""
+    kept = ": what has been downloaded is kept" if _has_arrived(repo) else ""
     return f"run the same command again{kept}"
 
 
@@ -27,7 +27,7 @@ def unwritable(error: OSError) -> ResourceError:
     """The cache's disk cannot be written to."""
     return ResourceError(
         f"cannot write into `{cache.root()}`: {error.strerror or error}",
-        hint="free some space, or let HF_HOME name another folder",
+        hint="free some space, or set HF_HOME to another folder",
     )
 
 
@@ -42,10 +42,10 @@ def token(hub: Any) -> str | bool:
             hint = "HF_OIDC_RESOURCE asks for one from the CI service: unset it, or set HF_TOKEN"
         else:
             hint = f"look at the file `{hub.constants.HF_TOKEN_PATH}`, or set HF_TOKEN"
-        raise NetworkError("the token for the Hub cannot be had", hint=hint) from error
+        raise NetworkError("cannot get a token for the Hub", hint=hint) from error
     if found and not all("!" <= character <= "~" for character in found):
         raise NetworkError(
-            "the token for the Hub holds characters that no token has",
+            "the token for the Hub contains invalid characters",
             hint=f"set HF_TOKEN to one from {hubenv.endpoint()}/settings/tokens: hf_, letters and digits",
         )
     return found or False
@@ -68,11 +68,13 @@ def explain(error: Exception, repo: str, file: str | None) -> MmcliError:
             f"the Hub has no public repository `{repo}`", hint="check the name; for a private one set HF_TOKEN"
         )
     if isinstance(error, hub.RevisionNotFoundError):
-        return NetworkError(f"`{repo}` has no longer the revision asked for", hint=f"see {address}/{repo}")
+        return NetworkError(f"`{repo}` no longer has the requested revision", hint=f"see {address}/{repo}")
     if isinstance(error, hub.EntryNotFoundError) and not isinstance(error, hub.LocalEntryNotFoundError):
         return NetworkError(f"`{repo}` has no file `{file}`", hint=f"see {address}/{repo}/tree/main")
     if isinstance(error, hub.HFValidationError):
-        return ModelError(f"`{repo}` cannot be a repository on the Hub", hint="it looks like ORGANISATION/NAME")
+        return ModelError(
+            f"`{repo}` is not a valid name of a repository on the Hub", hint="names look like ORGANISATION/NAME"
+        )
     response = getattr(error, "response", None)
     if response is not None:
         return _refused(response, repo)
@@ -89,10 +91,10 @@ def _refused(response: Any, repo: str) -> NetworkError:
         when = f"in {asked} seconds" if asked.isdigit() else "in a few minutes"
         return NetworkError("the Hub asks to slow down (429)", hint=f"try again {when}; HF_TOKEN raises the limit")
     if status in (401, 403):
-        return NetworkError(f"the Hub does not let us read `{repo}` ({status})", hint="check HF_TOKEN")
+        return NetworkError(f"the Hub denies access to `{repo}` ({status})", hint="check HF_TOKEN")
     if status == 407:
         hint = "HTTPS_PROXY=http://USER:PASSWORD@HOST:PORT"
-        return NetworkError("the proxy on the way to the Hub wants a login (407)", hint=hint)
+        return NetworkError("the proxy on the way to the Hub requires a login (407)", hint=hint)
     if status in (408, 500, 502, 503, 504):
         return NetworkError(f"the Hub answered {status} for `{repo}`", hint=again(repo))
     return NetworkError(

@@ -57,7 +57,7 @@ class Model:
                 continue
             if self.projector is None:
                 raise ModelError(
-                    f"`{self.name}` was given no projector, so it cannot {verb}",
+                    f"`{self.name}` has no projector, so it cannot {verb}",
                     hint=_projector_hint(self.weights),
                 )
             raise ModelError(
@@ -103,8 +103,8 @@ def open_files(
 def speaks_only(name: str) -> ModelError:
     """Somebody asks a question of a model that can only say what others wrote."""
     return ModelError(
-        f"`{name}` says texts aloud; it can neither see nor answer",
-        hint=f"`--speak --voice-model {name}` lets it say another model's answer",
+        f"`{name}` reads text aloud; it can neither see nor answer",
+        hint=f"`--speak --voice-model {name}` lets it read another model's answer",
     )
 
 

@@ -43,7 +43,7 @@ def choose(repo: str, names: Iterable[str], wanted: str | None, *, projector: bo
     files = sorted(name for name in names if name.lower().endswith(".gguf"))
     whole = [name for name in files if not is_projector(name) and parts(name)[0] == name]
     if not whole:
-        why = "holds no weights that are whole" if files else "holds no GGUF files"
+        why = "holds no complete weights" if files else "holds no GGUF files"
         raise ModelError(f"`{repo}` {why}", hint="look for another conversion, often with GGUF in its name")
     weights = _weights(repo, whole, wanted)
     if missing := [part for part in parts(weights) if part not in files]:
@@ -148,7 +148,7 @@ def _projector(repo: str, weights: str, all_weights: list[str], found: list[str]
     some = ", ".join(f"`{name}`" for name in found[:6])
     raise ModelError(
         f"`{repo}` holds {len(found)} projectors, and none is clearly that of `{weights}`",
-        hint=f"fetch the right one of {some}, and give it with --mmproj FILE",
+        hint=f"download the right one of {some}, and give it with --mmproj FILE",
     )
 
 

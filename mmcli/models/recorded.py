@@ -94,7 +94,7 @@ def check(remote: Remote) -> str | None:
     known = find(remote.repo, remote.revision, remote.file)
     if known is None:
         return None
-    was = f"when it was first fetched ({known.fetched}, commit {known.commit[:8]}) it had"
+    was = f"when it was first downloaded ({known.fetched}, commit {known.commit[:8]}) it had"
     if known.bytes != remote.bytes:
         return f"{was} {known.bytes} bytes, now it has {remote.bytes}"
     if remote.sha256 and remote.sha256 != known.sha256:
@@ -109,7 +109,7 @@ def check_bytes(remote: Remote, path: Path) -> str | None:
     known = find(remote.repo, remote.revision, remote.file)
     if known is None or remote.sha256 or remote.etag == known.etag or (sha256 := _sha256(path)) == known.sha256:
         return None
-    return f"when it was first fetched ({known.fetched}) it had the SHA-256 {known.sha256[:12]}…, not {sha256[:12]}…"
+    return f"when it was first downloaded ({known.fetched}) it had the SHA-256 {known.sha256[:12]}…, not {sha256[:12]}…"
 
 
 def changed(remote: Remote, how: str, name: str) -> NetworkError:
@@ -174,7 +174,7 @@ def _set_aside() -> str | None:
         raise _unwritable(error) from error
     return (
         f"`{file()}` was damaged ({what}), and is now `{aside.name}` beside it: "
-        "what was fetched before this day is not compared with what it was"
+        "files downloaded before today can no longer be checked for changes"
     )
 
 
@@ -195,7 +195,7 @@ def _lock() -> Iterator[None]:
 
 def _unwritable(error: OSError) -> ResourceError:
     return ResourceError(
-        f"cannot write `{file()}`: {error.strerror or error}", hint="let MMCLI_DATA_DIR name another folder"
+        f"cannot write `{file()}`: {error.strerror or error}", hint="set MMCLI_DATA_DIR to another folder"
     )
 
 
@@ -212,7 +212,7 @@ def _parse(data: bytes) -> Records:
     document: Any = json.loads(data)
     rows = document.get("files") if isinstance(document, dict) else None
     if not isinstance(rows, list) or document.get("version") != VERSION:
-        raise ValueError("it is no list of fetched files")
+        raise ValueError("it is not a list of downloaded files")
     return {record.key: record for record in map(_row, rows)}
 
 
@@ -221,7 +221,7 @@ _KINDS = {name: int if name == "bytes" else str for name in Record.__dataclass_f
 
 def _row(row: Any) -> Record:
     if not isinstance(row, dict) or any(type(row.get(name)) is not kind for name, kind in _KINDS.items()):
-        raise ValueError("a file in it lacks something")
+        raise ValueError("an entry in it is incomplete")
     if not SHA256.fullmatch(row["sha256"]) or row["bytes"] < 0:
         raise ValueError("a file in it has no SHA-256 or size")
     return Record(**{name: row[name] for name in _KINDS})

@@ -75,7 +75,7 @@ def remove(removal: Removal) -> None:
         if left:
             raise ResourceError(
                 f"cannot remove `{target.snapshot / left[0]}`",
-                hint="is it in use, or somebody else's? see its permissions",
+                hint="is it in use, or another user's? check its permissions",
             )
         _tidy(target.snapshot)
         # With the last file of a revision goes what an interrupted download had recorded, too.
@@ -118,7 +118,7 @@ def _find(name: str) -> Target | Adopted:
     if not match and not spoken and (path.suffix.lower() == ".gguf" or path.exists()):
         raise UsageError(
             f"`{name}` is a file of your own, which mmcli does not remove",
-            hint="remove it as any other file; `mmcli rm` takes the names that `mmcli models` lists",
+            hint="remove it like any other file; `mmcli rm` takes the names that `mmcli models` lists",
         )
     if known := match or spoken:
         return _of_catalogue(*known)
@@ -209,7 +209,7 @@ def _strategy(snapshot: Path, files: set[str]) -> Any:
     if len(cached) != len(wanted):
         raise ResourceError(
             f"the Hub's cache of `{snapshot.parents[1].name}` is damaged",
-            hint=f"if you want nothing of it, remove the folder `{snapshot.parents[1]}`",
+            hint=f"if you do not need it, remove the folder `{snapshot.parents[1]}`",
         )
     return info.delete_files(*cached)
 

@@ -94,7 +94,7 @@ def of_repository(repo: str, names: Iterable[str]) -> tuple[str, ...]:
     if not is_one(found):
         raise ModelError(
             f"`{repo}` holds no speech model",
-            hint="one for faster-whisper (CTranslate2) is wanted: model.bin and so on",
+            hint="it must be one for faster-whisper (CTranslate2): model.bin and so on",
         )
     return (WEIGHTS, *sorted(name for name in found if USED.fullmatch(name) and name != WEIGHTS))
 
@@ -108,8 +108,8 @@ def open_folder(name: str, folder: Path, entry: SpeechEntry | None = None) -> Sp
     if not is_one(names):
         missing = [f"`{needed}`" for needed in NEEDED if needed not in names] or ["a `vocabulary` file"]
         raise ModelError(
-            f"`{folder}` holds no speech model: {' and '.join(missing)} not there",
-            hint="one for faster-whisper (CTranslate2) is wanted; `mmcli models` lists some",
+            f"`{folder}` holds no speech model: {' and '.join(missing)} missing",
+            hint="it must be one for faster-whisper (CTranslate2); `mmcli models` lists some",
         )
     return SpeechModel(name, folder, entry)
 
@@ -141,7 +141,9 @@ def has_starter() -> bool:
 def starter() -> SpeechModel:
     """The one that is built in: for trying things out, with a few hundred words."""
     if not has_starter():
-        raise ModelError("this copy of mmcli has no starter speech model", hint="`mmcli models` lists those to fetch")
+        raise ModelError(
+            "this copy of mmcli has no starter speech model", hint="`mmcli models` lists those to download"
+        )
     return open_folder("starter", STARTER)
 
 
@@ -162,7 +164,7 @@ def _value(key: str, value: Any) -> Any:
     if key != "files":
         return catalogue.check(key, value)
     if not isinstance(value, list) or not value:
-        raise ValueError("has `files` that are no list")
+        raise ValueError("has `files` that are not a list")
     files = tuple(catalogue.file_of(key, table, SPEECH_FILE) for table in value)
     if len({file.file for file in files}) != len(files):
         raise ValueError("has `files` that name one twice")

@@ -210,7 +210,7 @@ def check(projector: Header) -> None:
         if missing := _missing(names, "v" if sense == "vision" else "a", kind):
             raise ModelError(
                 f"`{projector.path}` lacks the tensor `{missing}`, which a projector of the type `{kind}` needs",
-                hint="llama.cpp would see or hear wrong without it: fetch the file again, or another conversion",
+                hint="llama.cpp would see or hear wrong without it: download the file again, or use another conversion",
             )
     own = frozenset().union(*(_names(each, encoder).known for each in ("", *kinds.values()) for encoder in ("v", "a")))
     # Those of other types are let pass: some converters write more than their own type needs.
@@ -219,7 +219,7 @@ def check(projector: Header) -> None:
         more = f", and {len(strange) - 1} more" if len(strange) > 1 else ""
         raise ModelError(
             f"`{projector.path}` has a tensor that llama.cpp does not know: `{strange[0]}`{more}",
-            hint="llama.cpp would see or hear wrong without it: fetch the file again, or another conversion",
+            hint="llama.cpp would see or hear wrong without it: download the file again, or use another conversion",
         )
 
 

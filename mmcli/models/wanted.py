@@ -49,7 +49,7 @@ class Wanted:
         try:
             return open_files(self.name, weights, self.mmproj or projector, advice, advised)
         except gguf.Damaged as error:
-            again = f"`mmcli rm {self.name}`, then `mmcli pull {self.name}`, brings it anew"
+            again = f"`mmcli rm {self.name}`, then `mmcli pull {self.name}`, downloads it again"
             raise ModelError(error.message, hint=again) from error
 
 

@@ -20,7 +20,7 @@ INSTALL = {
 }
 ALLOW = {
     "linux": "is PulseAudio or PipeWire running (`pactl info`), and are you in the group `audio`?",
-    "darwin": "System Settings > Privacy & Security > Microphone: allow your terminal, then start it anew",
+    "darwin": "System Settings > Privacy & Security > Microphone: allow your terminal, then restart it",
     "win32": "Settings > Privacy & security > Microphone: let desktop apps use it",
 }
 PLAY = {

@@ -153,7 +153,7 @@ class _ByFile:
                 waited = 0.0
                 while process.poll() is None and not stop.is_set():
                     if waited > PATIENCE:
-                        raise AudioDeviceError(f"{self.name} does not come to an end")
+                        raise AudioDeviceError(f"{self.name} does not finish")
                     waited += 0.02
                     stop.wait(0.02)
                 if stop.is_set():

@@ -105,7 +105,7 @@ class Transcriber:
         missing = [file for file in FILES if not (folder / file).is_file()]
         if missing:
             raise ModelError(
-                f"`{folder}` is no speech model: it has no {missing[0]}",
+                f"`{folder}` is not a speech model: it has no {missing[0]}",
                 hint="a speech model is a folder with a Whisper model in CTranslate2's form",
             )
         # Imported here, for it takes half a second; and its C++ half would write to the terminal.
@@ -311,13 +311,13 @@ class Transcriber:
             supported: set[str] = self._ctranslate2.get_supported_compute_types(device)
         except (RuntimeError, ValueError) as error:
             raise ModelError(
-                f"there is no device `{device}` for speech", hint="--speech-device cpu, or none"
+                f"there is no device `{device}` for speech", hint="use --speech-device cpu, or leave it out"
             ) from error
         if wanted == "auto":
             return next((kind for kind in COMPUTE_TYPES[device] if kind in supported), "float32")
         if wanted not in supported:
             raise UsageError(
-                f"--compute-type {wanted} cannot be had on this machine's {device}",
+                f"--compute-type {wanted} is not available on this machine's {device}",
                 hint=f"it has {', '.join(sorted(supported))}",
             )
         return wanted
@@ -373,9 +373,9 @@ def _load_error(error: Exception, name: str, device: str) -> Exception:
     if device == "cuda":
         return ModelError(
             f"the GPU cannot run the speech model `{name}`: {error}",
-            hint="faster-whisper needs cuBLAS and cuDNN for CUDA 12; --speech-device cpu does without",
+            hint="faster-whisper needs cuBLAS and cuDNN for CUDA 12; --speech-device cpu needs neither",
         )
-    return ModelError(f"cannot load the speech model `{name}`: {error}", hint="is it whole? fetch it again")
+    return ModelError(f"cannot load the speech model `{name}`: {error}", hint="it may be incomplete: download it again")
 
 
 def _run_error(error: Exception, name: str) -> Exception | None:

@@ -103,9 +103,7 @@ class Conversation:
         media = self.media
         if not 1 <= number <= len(media):
             known = f"there are {len(media)}" if len(media) != 1 else "there is one"
-            raise UsageError(
-                f"there is no medium {number}: {known if media else 'none was attached'}", hint="see /media"
-            )
+            raise UsageError(f"there is no file {number}: {known if media else 'none was attached'}", hint="see /media")
         return media[number - 1]
 
     def drop(self, number: int) -> Medium:
@@ -216,7 +214,7 @@ class Conversation:
             except ContextFull as error:
                 n_sent = len(self.turns) - self.n_left_out
                 if not n_sent:
-                    hint = "/drop N takes a medium out; a larger --ctx-size has more room"
+                    hint = "/drop N takes a file out; a larger --ctx-size makes room"
                     raise ContextFull(error.message, hint=hint if self.media else error.hint) from error
                 self.n_left_out += max(1, n_sent // 4)  # a quarter at once: what comes next is quick again
         if self.n_left_out > before:
@@ -230,4 +228,4 @@ class Conversation:
 
 def _left_out(n_turns: int, has_media: bool) -> str:
     which = "the oldest question and its answer are" if n_turns == 1 else f"the {n_turns} oldest questions are"
-    return f"the context is full: {which} left out from now on" + ("; all media stay" if has_media else "")
+    return f"the context is full: {which} left out from now on" + ("; all files stay" if has_media else "")

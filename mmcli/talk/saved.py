@@ -47,9 +47,9 @@ def dump(talk: Conversation, model: str, pack: Pack) -> dict[str, Any]:
 def restore(document: Any, load: Load) -> tuple[str | None, list[Turn], list[Medium]]:
     """System prompt, turns and staged media of a document; InputError where it is none, or a medium is not the same."""
     if not isinstance(document, dict) or document.get("mmcli") != "talk":
-        raise InputError("this is no talk that mmcli saved", hint="/save FILE.json makes one")
+        raise InputError("this is not a conversation that mmcli saved", hint="/save FILE.json makes one")
     if document.get("version") != VERSION:
-        raise InputError(f"this talk was saved by another version of mmcli (form {document.get('version')})")
+        raise InputError(f"this conversation was saved by another version of mmcli (form {document.get('version')})")
     try:
         turns = [
             Turn(
@@ -62,12 +62,12 @@ def restore(document: Any, load: Load) -> tuple[str | None, list[Turn], list[Med
         ]
         return document["system"], turns, [_again(medium, load) for medium in document["staged"]]
     except (KeyError, TypeError, ValueError) as error:
-        raise InputError(f"this saved talk is damaged: {error!r}") from error
+        raise InputError(f"this saved conversation is damaged: {error!r}") from error
 
 
 def markdown(talk: Conversation, model: str) -> str:
     """The talk to read, with questions as quotes; it cannot be loaded again."""
-    lines = [f"# A talk with {model}", ""]
+    lines = [f"# A conversation with {model}", ""]
     if talk.system:
         lines += [f"System prompt: {talk.system}", ""]
     for turn in talk.turns:
@@ -106,6 +106,6 @@ def _again(told: dict[str, Any], load: Load) -> Medium:
     medium = load(told)
     if "data" not in told and _id(medium) != told["id"]:
         raise InputError(
-            f"`{told['source']}` is not what it was in this talk", hint="attach it anew, or restore the file"
+            f"`{told['source']}` has changed since this conversation", hint="attach it again, or restore the file"
         )
     return medium

@@ -23,7 +23,9 @@ def copy(text: str) -> str:
     data = base64.standard_b64encode(text.encode("utf-8", "replace")).decode()
     stream = next((stream for stream in (sys.stderr, sys.stdout) if streams.is_terminal(stream)), None)
     if stream is None or len(data) > MAX_OSC_52 or os.environ.get("TERM", "dumb") == "dumb":
-        raise InputError("no tool copies to the clipboard here", hint="install wl-clipboard (Wayland) or xclip (X11)")
+        raise InputError(
+            "there is no tool here that copies to the clipboard", hint="install wl-clipboard (Wayland) or xclip (X11)"
+        )
     streams.write(f"\x1b]52;c;{data}\x07", stream)
     return "the terminal (OSC 52)"
 

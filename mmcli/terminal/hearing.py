@@ -60,7 +60,7 @@ def said_segment(segment: Segment) -> None:
         sys.stdout.flush()
 
 
-def heard(transcript: Transcript, kind: str, seconds: float, style: Style) -> None:
+def heard(transcript: Transcript, kind: str, seconds: float, style: Style, summary: str = "") -> None:
     """With --verbose, what was listened to, how, and how fast; else only what was noteworthy about the sound."""
     from mmcli.terminal.output import beside, notice
 
@@ -84,6 +84,7 @@ def heard(transcript: Transcript, kind: str, seconds: float, style: Style) -> No
         f"{len(transcript.segments)} segments",
         f"{transcript.model} on {transcript.device} as {transcript.compute_type}",
         f"in {seconds:.2f} s{speed}",
+        *([summary] if summary else []),
         *transcript.notes,
     ]
     beside(f"{name}: {', '.join(map(one_line, facts))}")

@@ -125,14 +125,14 @@ def _time(phase: str, seconds: float, n_tokens: int) -> str:
 def finish_notice(answer: Answer) -> str | None:
     """What a person must know about how the answer ended, if anything."""
     if not answer.text.strip() and answer.finish_reason in ("stop", "length"):
-        return f"there is no answer: {_why_empty(answer)}"
+        return f"no answer: {_why_empty(answer)}"
     if answer.finish_reason == "length":
         if answer.n_past >= answer.n_ctx:
             return f"the answer is cut off: the context of {answer.n_ctx} tokens is full"
         n_tokens = answer.usage.completion_tokens
         return f"the answer is cut off after {n_tokens} tokens; a larger --max-tokens lets it go on"
     if answer.finish_reason == "loop":
-        return "the answer was ended because it kept repeating itself"
+        return "the answer was stopped because it kept repeating itself"
     if answer.finish_reason == "interrupted":
         return "interrupted; the answer is not complete"
     return None
@@ -144,10 +144,10 @@ def _why_empty(answer: Answer) -> str:
     is_full = answer.n_past >= answer.n_ctx
     if answer.reasoning.strip():
         if answer.finish_reason == "stop":
-            return f"the model ended after {n_tokens} tokens that were all thought (-v shows them)"
+            return f"the model ended after {n_tokens} tokens that were all reasoning (-v shows them)"
         if is_full:
-            return f"the context of {answer.n_ctx} tokens is full, and all of it was thought"
-        return f"all {n_tokens} tokens were thought; a larger --max-tokens lets it go on to the answer"
+            return f"the context of {answer.n_ctx} tokens is full, and all of it was reasoning"
+        return f"all {n_tokens} tokens were reasoning; a larger --max-tokens lets it go on to the answer"
     if answer.stopped_by:
         return f"the stop text `{one_line(answer.stopped_by)}` came first"
     if answer.finish_reason == "length":

@@ -10,6 +10,7 @@ from typing import Any
 
 import av
 import numpy as np
+import pysubs2
 import pytest
 
 from tests.conftest import PICTURES, Run
@@ -162,6 +163,42 @@ def test_subtitles_and_tables_have_the_same_words(run: Run, whisper: Path, tmp_p
     assert done["vtt"].stdout.startswith("WEBVTT\n\n00:00")
     for form, each in done.items():
         assert overlap(SPOKEN["en"], each.stdout) > 0.9, form
+
+
+def check_cues(text: str, told: Any, said: str) -> list[Any]:
+    """A transcript's subtitles: all words, 2 lines of 42 columns, 7 s, in order, inside the sound."""
+    events, before = list(pysubs2.SSAFile.from_string(text)), 0
+    for event in events:
+        assert before <= event.start < event.end <= 1000 * told["seconds"] + 1 and event.duration <= 7001
+        lines = event.plaintext.split("\n")
+        assert len(lines) <= 2 and all(0 < len(line) <= 42 for line in lines), lines
+        before = event.end
+    assert words(" ".join(event.plaintext for event in events)) == words(said)
+    return events
+
+
+def test_subtitles_of_a_real_voice(transcribe: Run, run: Run, whisper: Path, speech: Speech) -> None:
+    sound = speech("jfk")
+    told = transcribe(sound, "--word-timestamps")
+    timed = [word for segment in told["segments"] for word in segment["words"]]
+    for form in ("srt", "vtt", "ass"):
+        done = run("transcribe", sound, "-m", whisper, "-f", form, "-v")
+        assert done.status == 0 and "characters a second" in done.stderr, done.stderr
+        events, n = check_cues(done.stdout, told, JFK), 0
+        assert len(events) >= 2
+        for event in events:  # each begins and ends with its own words
+            first, n = timed[n], n + len(event.plaintext.split())
+            assert abs(event.start - 1000 * first["start"]) <= 11
+            assert -11 <= event.end - 1000 * timed[n - 1]["end"] <= 700
+    sung = run("transcribe", sound, "-m", whisper, "-f", "srt", "--highlight-words").stdout
+    assert words(" ".join(re.findall("<u>(.*?)</u>", sung))) == words(JFK)
+
+
+def test_subtitles_of_speech_that_goes_on_and_on(transcribe: Run, speech: Speech, run: Run, whisper: Path) -> None:
+    sound = speech("multilingual")
+    told = transcribe(sound, "--word-timestamps")
+    assert max(segment["end"] - segment["start"] for segment in told["segments"]) > 7
+    check_cues(run("transcribe", sound, "-m", whisper, "-f", "vtt").stdout, told, told["text"])
 
 
 # One container and codec a row; `film` adds moving pictures.
