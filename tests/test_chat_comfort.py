@@ -78,7 +78,7 @@ def test_media_are_dropped_by_numbers_ranges_and_all_at_once(start: Start, folde
         "/drop 9": "there is no medium 9: there are 5",
         "/drop 2 9": "there is no medium 9: there are 5",
         "/drop 3-2": "`3-2` ends before it begins",
-        "/drop two": "`two` is no number",
+        "/drop two": "`two` is not a number",
         "/drop 2 x": "`x` is not a number",
         "/drop": "which one?",
     }.items():
