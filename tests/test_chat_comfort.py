@@ -75,8 +75,8 @@ def test_media_are_dropped_by_numbers_ranges_and_all_at_once(start: Start, folde
     chat = start(columns=120)
     chat.ask("/attach photos", "staged as 1-5")
     for line, told in {
-        "/drop 9": "there is no medium 9: there are 5",
-        "/drop 2 9": "there is no medium 9: there are 5",
+        "/drop 9": "there is no file 9: there are 5",
+        "/drop 2 9": "there is no file 9: there are 5",
         "/drop 3-2": "`3-2` ends before it begins",
         "/drop two": "`two` is not a number",
         "/drop 2 x": "`x` is not a number",
@@ -87,7 +87,12 @@ def test_media_are_dropped_by_numbers_ranges_and_all_at_once(start: Start, folde
     chat.ask("/media", "1 0.png, PNG 60×60, staged 2 3.png")
     chat.ask("/drop 1-2", "dropped 2 pictures, 0.png … 3.png")
     chat.ask("/drop all", "dropped 4.png, PNG 64×60")
-    chat.ask("/drop all", "there are no media to drop")
+    chat.ask("/drop all", "there are no files to drop")
+
+
+def test_talk_takes_no_argument(start: Start, two: Path) -> None:
+    chat = start("two.png")
+    chat.ask("/talk auto", "takes nothing after it, so not `auto`")
 
 
 def test_ctrl_c_at_an_empty_prompt_ends_a_chat_with_staged_media_the_second_time(start: Start, two: Path) -> None:

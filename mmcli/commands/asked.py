@@ -12,6 +12,7 @@ from mmcli.commands.line import Line
 from mmcli.errors import UsageError
 
 EXAMPLE = "What is this?"
+SURELY_A_SENTENCE = 4  # words that name nothing here: no typing errors in as many names
 _ENDS = tuple("?!？！。؟")  # how a question ends that has no spaces
 
 
@@ -55,14 +56,16 @@ def split(words: Sequence[str], line: Line) -> tuple[list[str], str]:
 def missing(files: Sequence[str], line: Line, *, is_example: bool) -> UsageError:
     """The error where nobody asked anything; `is_example`: the hint names a file where none was given."""
     shown = line.with_words(*(files or ["photo.jpg"] * is_example), EXAMPLE)
-    return UsageError("no question was given", hint=shown)
+    about = f" about `{files[0]}`" if files and files[0] != "-" else ""
+    return UsageError(f"no question was given{about}", hint=shown)
 
 
 def _check_marks(words: Sequence[str], others: Sequence[str], line: Line) -> None:
     """UsageError where the words of one question stand apart: `mmcli ask a.png What is it?`."""
     if len(others) < 2 or any(_has_space(word) for word in others):
         return
-    if any(_may_name_file(word) or _is_near_a_file(word) for word in others[:-1]):
+    few = len(others) < SURELY_A_SENTENCE
+    if any(_may_name_file(word) or few and _is_near_a_file(word) for word in others[:-1]):
         return  # a file that is not there is told as such
     first = next(place for place, word in enumerate(words) if word in others)
     end = max(place for place, word in enumerate(words) if word in others) + 1

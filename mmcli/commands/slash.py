@@ -143,7 +143,7 @@ def _numbers(session: Session, argument: str) -> list[int]:
     n_media = len(session.talk.media)
     if argument.lower() == "all":
         if not n_media:
-            raise UsageError("there are no media to drop")
+            raise UsageError("there are no files to drop")
         return list(range(1, n_media + 1))
     parts = re.split(r"[\s,]+", re.sub(r"\s*[-–]\s*", "-", argument))
     if len(parts) == 1 and "-" not in argument:
@@ -162,6 +162,8 @@ def _numbers(session: Session, argument: str) -> list[int]:
 
 
 def _talk(session: Session, argument: str) -> None:
+    if argument:
+        raise UsageError(f"/talk prints the conversation and takes nothing after it, so not `{argument}`")
     if not session.talk.turns:
         raise UsageError("nothing was said yet")
     for turn in session.talk.turns:

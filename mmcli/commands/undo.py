@@ -29,9 +29,7 @@ def undo(
     style = terminal.Style(quiet=quiet, debug=debug)
     journal = renaming.last(captioning.renames())
     if journal is None:
-        raise InputError(
-            "there is nothing to undo", hint="mmcli caption --rename --yes and --embed record changes"
-        )
+        raise InputError("there is nothing to undo", hint="mmcli caption --rename --yes and --embed record changes")
     n_failed = 0
     results = Results(config.cache_dir() / captioning.RESULTS, on_warning=lambda text: terminal.warning(text, style))
     for move, reason in renaming.undo(journal, dry_run=dry_run):
