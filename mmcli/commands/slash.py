@@ -183,7 +183,7 @@ def _number(session: Session, argument: str) -> int:
     if not argument and len(session.talk.media) == 1:
         return 1
     if not argument.isdecimal():
-        raise UsageError(f"`{argument}` is no number" if argument else "which one?", hint="/media lists them")
+        raise UsageError(f"`{argument}` is not a number" if argument else "which one?", hint="/media lists them")
     return int(argument)
 
 
