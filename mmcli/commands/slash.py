@@ -173,7 +173,7 @@ def _talk(session: Session, argument: str) -> None:
 def _show(session: Session, argument: str) -> None:
     medium = session.talk.find(_number(session, argument))
     if not isinstance(medium, media.Image):
-        raise UsageError(f"`{medium.receipt.source}` is no picture: there is nothing to draw")
+        raise UsageError(f"`{medium.receipt.source}` is not a picture: there is nothing to draw")
     if not terminal.picture(medium.pixels, terminal.Style()):
         raise UsageError("there is no terminal to draw on")
 
@@ -285,7 +285,9 @@ def _load(session: Session, argument: str) -> None:
     except OSError as error:
         raise InputError(f"cannot read `{path}`: {error.strerror}") from error
     except (ValueError, RecursionError) as error:
-        raise InputError(f"`{path}` is no talk that mmcli saved", hint="/save FILE.json makes one") from error
+        raise InputError(
+            f"`{path}` is not a conversation that mmcli saved", hint="/save FILE.json makes one"
+        ) from error
     if not session.may_lose():
         return
     session.restore(document)
