@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,13 @@ def test_a_folder_of_pictures_alone_has_nothing_to_tell(tmp_path: Path) -> None:
 def test_what_is_left_out_is_counted_by_extension(tmp_path: Path) -> None:
     fill(tmp_path, "a.jpg", "b.MP4", "c.mp4", "d.pdf", "README", "e.mp3", "f.docx", "g.xlsx")
     assert skipped(tmp_path) == ["left out of the folder `F`: 2 × .mp4, 1 × .docx, 1 × .mp3, 1 × .pdf, 2 other files"]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="named pipes need a Unix")
+def test_a_pipe_with_a_picture_s_name_is_left_out_and_counted(tmp_path: Path) -> None:
+    fill(tmp_path, "a.jpg")
+    os.mkfifo(tmp_path / "b.jpg")
+    assert skipped(tmp_path) == ["left out of the folder `F`: 1 × pipe, socket or device"]
 
 
 def test_folders_below_are_counted_or_walked(tmp_path: Path) -> None:

@@ -107,6 +107,10 @@ def _count(entries: list[os.DirEntry[str]], suffixes: Set[str], recursive: bool,
     """Count what is left out of one folder, but for the companions of what is taken."""
     names = [entry.name for entry in entries if not _is_folder(entry)]
     taken = {part for name in names if _extension(name) in suffixes for part in (name, os.path.splitext(name)[0])}
+    for entry in entries:
+        name, extension = entry.name, _extension(entry.name)
+        if extension in suffixes and not _is_folder(entry) and not _may_be_read(entry):
+            skipped.extensions["pipe, socket or device"] += 1
     for name in names:
         extension = _extension(name)
         is_companion = extension in _COMPANIONS and os.path.splitext(name)[0] in taken
