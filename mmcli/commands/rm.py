@@ -34,25 +34,24 @@ def rm(
     mmcli rm --partial
     """
     from mmcli import terminal
-    from mmcli.models import removing
 
     style = terminal.Style(json=json, quiet=quiet, debug=debug)
     if bool(names) == partial:
         raise UsageError("name the models to remove, or use --partial", hint="`mmcli models` lists the names")
-    removal = removing.plan(names or [])  # a name that cannot be removed needs no yes
     if not (consent or terminal.can_ask(style)):
         raise UsageError(
             "`mmcli rm` asks before it removes anything, but this is not a terminal",
             hint="--yes removes without asking",
         )
-    return _partials(consent, style) if partial else _models(removal, consent, style)
+    return _partials(consent, style) if partial else _models(names or [], consent, style)
 
 
-def _models(removal: Removal, consent: bool, style: Style) -> int:
+def _models(names: list[str], consent: bool, style: Style) -> int:
     from mmcli import terminal
     from mmcli.models import removing
     from mmcli.models.sizes import words
 
+    removal = removing.plan(names)
     for text in _told(removal):
         terminal.notice(text, style)
     n_files = sum(len(target.files) for target in removal.targets)
