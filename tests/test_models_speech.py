@@ -96,7 +96,7 @@ def test_the_page_about_models_shows_the_speech_models_as_they_are() -> None:
         ({"files": ["model.bin"]}, "files"),
         ({"files": [{"file": "config.json"}]}, "model.bin"),
         ({"files": [{"file": "model.bin"}, {"file": "model.bin"}]}, "twice"),
-        ({"files": [{"file": "model.bin"}, {"file": "../config.json"}]}, "no file name"),
+        ({"files": [{"file": "model.bin"}, {"file": "../config.json"}]}, "not a file name"),
         ({"files": [{"file": "model.bin", "sha256": "12"}]}, "sha256"),
         ({"languages": 3}, "languages"),
         ({"sees": True}, "sees"),
