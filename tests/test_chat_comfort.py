@@ -59,8 +59,8 @@ def test_going_on_shows_the_last_exchange_and_talk_prints_all(start: Start, mmcl
     assert b"\x1b[2m> How many" in chat.raw  # dim: it is not said now
     assert "/talk prints all of it" in chat.flat
     chat.ask("/talk", f"> {WHAT} two.png, PNG 320×240 {TWO} > {COUNT} There are 2 shapes.")
-    chat.ask("/clear", "a new talk begins")
-    chat.ask("/talk", "nothing was said yet")
+    chat.ask("/clear", "a new conversation starts")
+    chat.ask("/talk", "nothing was asked yet")
 
 
 def test_a_folder_is_told_in_one_note(start: Start, folder: Path, two: Path) -> None:
@@ -75,10 +75,10 @@ def test_media_are_dropped_by_numbers_ranges_and_all_at_once(start: Start, folde
     chat = start(columns=120)
     chat.ask("/attach photos", "staged as 1-5")
     for line, told in {
-        "/drop 9": "there is no medium 9: there are 5",
-        "/drop 2 9": "there is no medium 9: there are 5",
+        "/drop 9": "there is no file 9: there are 5",
+        "/drop 2 9": "there is no file 9: there are 5",
         "/drop 3-2": "`3-2` ends before it begins",
-        "/drop two": "`two` is no number",
+        "/drop two": "`two` is not a number",
         "/drop 2 x": "`x` is not a number",
         "/drop": "which one?",
     }.items():
@@ -87,7 +87,7 @@ def test_media_are_dropped_by_numbers_ranges_and_all_at_once(start: Start, folde
     chat.ask("/media", "1 0.png, PNG 60×60, staged 2 3.png")
     chat.ask("/drop 1-2", "dropped 2 pictures, 0.png … 3.png")
     chat.ask("/drop all", "dropped 4.png, PNG 64×60")
-    chat.ask("/drop all", "there are no media to drop")
+    chat.ask("/drop all", "there are no files to drop")
 
 
 def test_ctrl_c_at_an_empty_prompt_ends_a_chat_with_staged_media_the_second_time(start: Start, two: Path) -> None:

@@ -85,8 +85,8 @@ def show_last(session: Session) -> None:
 
 
 def going_on(session: Session) -> str:
-    """`going on with talk 4k2f9x, 3 questions so far`"""
-    return f"going on with talk {session.recorder.talk}, {_questions(session)} so far"
+    """`continuing conversation 4k2f9x, 3 questions so far`"""
+    return f"continuing conversation {session.recorder.talk}, {_questions(session)} so far"
 
 
 def _questions(session: Session) -> str:
@@ -122,7 +122,7 @@ def _screen(session: Session, argument: str) -> None:
 def _media(session: Session, argument: str) -> None:
     conversation = session.talk
     if not conversation.media:
-        session.note("no media; /attach PATH stages some")
+        session.note("no files; /attach PATH adds some")
         return
     n_said = sum(len(turn.media) for turn in conversation.turns)
     numbered = enumerate(conversation.media, 1)
@@ -143,7 +143,7 @@ def _numbers(session: Session, argument: str) -> list[int]:
     n_media = len(session.talk.media)
     if argument.lower() == "all":
         if not n_media:
-            raise UsageError("there are no media to drop")
+            raise UsageError("there are no files to drop")
         return list(range(1, n_media + 1))
     parts = re.split(r"[\s,]+", re.sub(r"\s*[-–]\s*", "-", argument))
     if len(parts) == 1 and "-" not in argument:
@@ -163,7 +163,7 @@ def _numbers(session: Session, argument: str) -> list[int]:
 
 def _talk(session: Session, argument: str) -> None:
     if not session.talk.turns:
-        raise UsageError("nothing was said yet")
+        raise UsageError("nothing was asked yet")
     for turn in session.talk.turns:
         terminal.exchange(turn.words, turn.said, [described(medium) for medium in turn.media])
 
@@ -171,7 +171,7 @@ def _talk(session: Session, argument: str) -> None:
 def _show(session: Session, argument: str) -> None:
     medium = session.talk.find(_number(session, argument))
     if not isinstance(medium, media.Image):
-        raise UsageError(f"`{medium.receipt.source}` is no picture: there is nothing to draw")
+        raise UsageError(f"`{medium.receipt.source}` is not a picture: there is nothing to draw")
     if not terminal.picture(medium.pixels, terminal.Style()):
         raise UsageError("there is no terminal to draw on")
 
@@ -181,7 +181,7 @@ def _number(session: Session, argument: str) -> int:
     if not argument and len(session.talk.media) == 1:
         return 1
     if not argument.isdecimal():
-        raise UsageError(f"`{argument}` is no number" if argument else "which one?", hint="/media lists them")
+        raise UsageError(f"`{argument}` is not a number" if argument else "which one?", hint="/media lists them")
     return int(argument)
 
 
@@ -202,7 +202,7 @@ def _model(session: Session, argument: str) -> None:
     found = models.find(name, mmproj)
     chosen = getting.here(found, yes=session.yes, style=session.style)
     session.change_model(chosen, mmproj)
-    session.note(f"the talk goes on with {chosen.name}")
+    session.note(f"the conversation continues with {chosen.name}")
 
 
 def _system(session: Session, argument: str) -> None:
@@ -225,7 +225,7 @@ def _installed() -> list[str]:
 
 def _undo(session: Session, argument: str) -> None:
     turn = session.talk.undo()
-    again = "; its media are staged again" if turn.media else ""
+    again = "; its files are staged again" if turn.media else ""
     session.note(f"taken back: {_short(turn.words)}{again}")
 
 
@@ -255,7 +255,7 @@ def _clear(session: Session, argument: str) -> None:
     if not session.may_lose():
         return
     session.begin()
-    session.note("a new talk begins")
+    session.note("a new conversation starts")
 
 
 def _save(session: Session, argument: str) -> None:
@@ -263,9 +263,11 @@ def _save(session: Session, argument: str) -> None:
     if path is None:
         raise UsageError("into which file?", hint="/save talk.json, or talk.md to read it")
     if path.suffix.lower() not in SAVED_AS:
-        raise UsageError(f"no talk is saved as a `{path.suffix}` file", hint="/save talk.json, or talk.md to read it")
+        raise UsageError(
+            f"a conversation cannot be saved as a `{path.suffix}` file", hint="/save talk.json, or talk.md to read it"
+        )
     if path.exists() and path.absolute() != session.saved:
-        raise UsageError(f"`{path}` exists already", hint="choose another name, or remove it")
+        raise UsageError(f"`{path}` already exists", hint="choose another name, or remove it")
     name = session.model.name
     if path.suffix.lower() in READABLE:
         text = talk.markdown(session.talk, name)
@@ -283,17 +285,19 @@ def _load(session: Session, argument: str) -> None:
     except OSError as error:
         raise InputError(f"cannot read `{path}`: {error.strerror}") from error
     except (ValueError, RecursionError) as error:
-        raise InputError(f"`{path}` is no talk that mmcli saved", hint="/save FILE.json makes one") from error
+        raise InputError(
+            f"`{path}` is not a conversation that mmcli saved", hint="/save FILE.json makes one"
+        ) from error
     if not session.may_lose():
         return
     session.restore(document)
     session.has_saved(path)
-    session.note(f"loaded {_questions(session)} with the answers; the talk goes on with {session.model.name}")
+    session.note(f"loaded {_questions(session)} with the answers; the conversation continues with {session.model.name}")
 
 
 def _copy(session: Session, argument: str) -> None:
     if not session.talk.turns:
-        raise UsageError("nothing was said yet")
+        raise UsageError("nothing was asked yet")
     session.note(f"copied the last answer, by {terminal.copy(session.talk.turns[-1].said)}")
 
 
@@ -342,20 +346,20 @@ TABLE: dict[str, Slash] = {
     "attach": Slash("stage files, folders or addresses: they go with the next message", _attach, "PATH…", "paths"),
     "paste": Slash("stage the picture in the clipboard (also Ctrl-V)", _paste),
     "screen": Slash("stage a picture of the screen", _screen),
-    "media": Slash("the media of this talk, numbered", _media),
-    "drop": Slash("take files out of the talk: 2, 2 3, 4-53 or all", _drop, "N…", "number"),
+    "media": Slash("the files of this conversation, numbered", _media),
+    "drop": Slash("take files out of the conversation: 2, 2 3, 4-53 or all", _drop, "N…", "number"),
     "show": Slash("draw a picture in the terminal", _show, "N", "number"),
-    "model": Slash("go on with another model, or tell which one this is", _model, "[NAME]", "model"),
-    "system": Slash("set the system prompt, tell it, or take it out (-)", _system, "[TEXT]"),
+    "model": Slash("switch to another model, or show which one this is", _model, "[NAME]", "model"),
+    "system": Slash("set the system prompt, show it, or remove it (-)", _system, "[TEXT]"),
     "talk": Slash("print all that was said", _talk),
     "undo": Slash("take back the last question and its answer", _undo),
     "retry": Slash("ask the last question again", _retry),
-    "edit": Slash("change the last question, and ask it anew", _edit, "[TEXT]"),
-    "clear": Slash("begin a new talk", _clear),
-    "save": Slash("write this talk to a file: .json to load it again, .md to read it", _save, "[FILE]", "file"),
-    "load": Slash("go on with a talk that was saved", _load, "FILE", "file"),
-    "copy": Slash("put the last answer into the clipboard", _copy),
-    "history": Slash("the last talks that were kept, or go on with one of them", _history, "[ID]"),
+    "edit": Slash("change the last question, and ask it again", _edit, "[TEXT]"),
+    "clear": Slash("start a new conversation", _clear),
+    "save": Slash("write this conversation to a file: .json to load it again, .md to read it", _save, "[FILE]", "file"),
+    "load": Slash("continue a saved conversation", _load, "FILE", "file"),
+    "copy": Slash("copy the last answer to the clipboard", _copy),
+    "history": Slash("the last conversations, or continue one of them", _history, "[ID]"),
     "quit": Slash("end the chat", _quit),
 }
 ALIASES = {"exit": "quit", "bye": "quit", "?": "help", "image": "attach", "images": "media", "regen": "retry"}
