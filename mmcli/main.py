@@ -20,7 +20,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from mmcli import __version__, errors, interrupts, terminal
-from mmcli.commands import completion, history, parsing, settings, spelling
+from mmcli.commands import completion, history, parsing, prompts, settings, spelling
 from mmcli.commands import options as opt
 from mmcli.commands.ask import ask
 from mmcli.commands.caption import caption
@@ -139,6 +139,7 @@ for _panel, _functions in PANELS.items():
     for _function in _functions:
         _command(_function, _panel)
 _group("This machine", settings.config, settings.get, settings.path, settings.set_, settings.unset, settings.edit)
+_group("Ask", prompts.prompts, prompts.show, prompts.edit, prompts.rm, prompts.path)
 _group("Ask", history.history, history.show, history.search, history.export, history.delete)
 
 

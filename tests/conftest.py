@@ -27,6 +27,10 @@ TIMEOUT = 120  # seconds: only a hang takes that long
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # Containers often set this; then each of our thousands of processes would compile all that it imports anew, which
+    # takes two thirds of its time.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    sys.dont_write_bytecode = False
     # Python 3.12 warns where a process with threads opens a pseudo-terminal; llama.cpp's threads are such, and idle.
     config.addinivalue_line("filterwarnings", "ignore:.*use of forkpty:DeprecationWarning")
     # A script's background jobs, and what nohup starts, ignore these, and so would every program that we test.

@@ -241,7 +241,7 @@ def test_a_damaged_journal_renames_nothing_back(tmp_path: Path, line: str) -> No
     (tmp_path / "b").touch()
     whole = json.dumps({"old": str(tmp_path / "a"), "new": str(tmp_path / "b")})
     (tmp_path / "1.jsonl").write_text(f"{line}\n{whole}\n", "latin-1")
-    with pytest.raises(InputError, match="line 1 of .* is damaged, so nothing is renamed back"):
+    with pytest.raises(InputError, match="line 1 of .* is damaged, so nothing is undone"):
         list(renaming.undo(tmp_path / "1.jsonl"))
     assert (tmp_path / "b").exists() and (tmp_path / "1.jsonl").exists()
 

@@ -90,6 +90,11 @@ def test_media_are_dropped_by_numbers_ranges_and_all_at_once(start: Start, folde
     chat.ask("/drop all", "there are no files to drop")
 
 
+def test_talk_takes_no_argument(start: Start, two: Path) -> None:
+    chat = start("two.png")
+    chat.ask("/talk auto", "takes nothing after it, so not `auto`")
+
+
 def test_ctrl_c_at_an_empty_prompt_ends_a_chat_with_staged_media_the_second_time(start: Start, two: Path) -> None:
     chat = start("two.png")
     chat.prompt()

@@ -281,7 +281,9 @@ def test_a_list_may_name_a_file_like_an_option_and_what_can_be_none(caption: Cap
     (folder.parent / "list").write_bytes(b"-\np/a\0b.png\np/a\0b.txt\np\n-0\np/a.png\n")
     done = caption("--from-file", "list", "--sidecar", "txt")
     assert (done.status, [name for name, _ in lines(done)]) == (7, ["-", "p/a.png"])
-    assert "it holds a NUL character" in done.stderr and "`p` is a folder" in done.stderr and "bug" not in done.stderr
+    assert (
+        "it contains a NUL character" in done.stderr and "`p` is a folder" in done.stderr and "bug" not in done.stderr
+    )
 
 
 def test_what_mmcli_makes_first_is_for_this_user_alone(caption: Caption, folder: Path, home: Path) -> None:
@@ -308,7 +310,7 @@ def test_a_long_block_without_a_separator_is_read_once() -> None:
 
     (names,) = split(blocks(), b"\n")
     assert names == ["a" * LONGEST] and Counted.joined == 0
-    with pytest.raises(InputError, match="without a name"):
+    with pytest.raises(InputError, match="without ever ending a name"):
         list(split((b"\0" * 65_536 for _ in range(1000)), b"\0"))
 
 

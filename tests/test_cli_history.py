@@ -167,7 +167,7 @@ def test_trouble_with_the_history_costs_no_answer(ask: Run, mmcli: Run, data: Pa
     assert done.stderr.startswith("warning: this conversation is not saved: ")
     assert len(done.stderr.splitlines()) == 1
     warned = ask("two.png", WHAT, "--json")
-    assert "not kept" in json.loads(warned.stderr)["warning"]["message"]
+    assert "not saved" in json.loads(warned.stderr)["warning"]["message"]
     assert warned.json["answer"]
     assert path.read_bytes() == before
     if trouble != "unwritable":

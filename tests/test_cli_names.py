@@ -105,7 +105,8 @@ def test_an_unknown_option_gets_a_near_one_or_none(mmcli: Run, arguments: tuple[
         ("--port", []),
         ("--tools", []),
         ("--format", []),
-        ("--x", []),
+        ("--z", []),
+        ("--x", ["-x"]),  # dashes alone
         ("--", []),
         ("--JSON", ["--json"]),
         ("--jsno", ["--json"]),

@@ -49,13 +49,20 @@ def test_a_pipe_is_read_to_its_end():
 
 
 def test_an_empty_pipe_a_null_device_and_a_closed_stdin_are_nothing():
+    """An empty pipe beside other media, that is; alone, it is what somebody's other command should have made."""
     for words in ((), ("media",), ("wanted",)):
         assert told(start(subprocess.DEVNULL, *words)) == "None"
         read_end, write_end = os.pipe()
         os.close(write_end)
         process = start(read_end, *words)
         os.close(read_end)
-        assert told(process) == "None"
+        assert told(process).startswith(
+            {
+                (): "refused: nothing came through the pipe /",
+                ("media",): "note: nothing came through the pipe, going on without it\nNone",
+                ("wanted",): "None",
+            }[words]
+        )
         closed = f"exec {sys.executable} -c '{PROGRAM.replace(chr(39), chr(34))}' {' '.join(words)} <&-"
         done = subprocess.run(["sh", "-c", closed], capture_output=True, text=True, timeout=120)
         assert done.stdout.strip() == "None", done.stderr

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from mmcli import models
+from mmcli import main, models
 from mmcli.commands import catalogue as catalogue_command
 from mmcli.errors import ModelError
 from mmcli.models import speech
@@ -220,14 +220,14 @@ def test_the_built_in_one_is_found_and_listed_only_where_it_is(
     monkeypatch.setattr(speech, "STARTER", tmp_path / "speech")
     with pytest.raises(ModelError, match="no starter speech model"):
         models.find_speech("starter")
-    catalogue_command.models(json=True)
+    assert main.run(["models", "--json"]) == 0
     listed = json.loads(capsys.readouterr().out)
     assert [row["abilities"] for row in listed if row["name"] == "starter"] == ["image"]
     speech.STARTER.mkdir()
     for name in ("model.bin", "config.json", "tokenizer.json", "vocabulary.json"):
         (speech.STARTER / name).write_bytes(bytes(500_000))
     assert models.find_speech("starter") == models.SpeechModel("starter", speech.STARTER)
-    catalogue_command.models(json=True)
+    assert main.run(["models", "--json"]) == 0
     listed = json.loads(capsys.readouterr().out)
     assert [(row["abilities"], row["here"]) for row in listed if row["name"] == "starter"] == [
         ("image", True),

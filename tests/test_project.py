@@ -39,6 +39,7 @@ MAY_IMPORT = {
     "config": {"errors", "tomlfile"},
     "files": {"errors"},
     "schema": set(),
+    "prompts": {"errors", "files", "tomlfile"},
     "models": {"errors", "config", "files", "hubenv", "network", "offline", "tomlfile"},
     "media": {"errors", "network"},
     "terminal": {"errors", "files"},
@@ -50,7 +51,7 @@ MAY_IMPORT = {
     "health": {"errors", "__version__", "config", "offline", "models", "media", "engine", "history", "speech"},
     "commands": {
         *("errors", "config", "files", "interrupts", "models", "media", "engine", "terminal", "health", "captions"),
-        *("history", "talk", "speech", "languages", "tomlfile"),
+        *("history", "talk", "speech", "languages", "tomlfile", "prompts"),
     },
 }
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from mmcli import files
 from mmcli.captions import renaming, styles
+from mmcli.captions.embedding import Embedding
 from mmcli.captions.job import Outcome
 from mmcli.captions.results import Results
 from mmcli.captions.sidecars import Sidecars
@@ -30,13 +31,21 @@ class After:
         record: Callable[[Outcome], dict[str, Any]],
         *,
         rename: bool = False,
+        apply: bool = False,
         journal: renaming.Journal | None = None,
+        embedding: Embedding | None = None,
         dry_run: bool = False,
     ) -> None:
-        """`journal` None: names are proposed and not given."""
+        """`apply`: names are given, not only proposed. The journal is for that and for `embedding`."""
+        self._embedding = embedding
         self._sidecars, self._results, self._record = sidecars, results, record
-        self._rename, self._journal, self._dry_run = rename, journal, dry_run
+        self._rename, self._apply, self._journal, self._dry_run = rename, apply, journal, dry_run
         self._namer = renaming.Namer()
+
+    @property
+    def n_written(self) -> int:
+        """Sidecars that were made or changed."""
+        return self._sidecars.n_written
 
     def obstacle(self, source: Source) -> str | None:
         """Asked before a picture is read: why there is nothing to do; InputError where nothing can be done."""
@@ -44,13 +53,21 @@ class After:
             raise InputError(f"{source.shown} is not a file, so it cannot be renamed", hint="leave out --rename")
         if source.path is not None:
             files.check_name(source.path)
+        if self._embedding is not None:
+            self._embedding.obstacle(source.path)
         if source.path is not None and self._sidecars.is_one(source.path):
             return "it is a sidecar that mmcli wrote"  # `photos/*` names those too, the second time
         return self._sidecars.obstacle(source.path, source.within)
 
     def objection(self, source: Source, data: bytes) -> str | None:
         """The same once the picture's bytes are there."""
-        return None if source.path is None else self._sidecars.objection(source.path, data, source.within)
+        if source.path is None:
+            return None
+        kept = self._sidecars.objection(source.path, data, source.within)
+        if self._embedding is None:
+            return kept
+        inside = self._embedding.objection(source.path, data)
+        return None if self._rename or (self._sidecars.are_wanted and kept is None) else inside
 
     def __call__(self, outcome: Outcome) -> Outcome:
         picture, within = outcome.source.path, outcome.source.within
@@ -62,13 +79,28 @@ class After:
             elif outcome.answer is not None:
                 written = self._sidecars.write(picture, outcome.caption, self._record(outcome), within)
                 outcome = replace(outcome, sidecars=written)
+            if self._embedding is not None:
+                outcome = replace(outcome, embedded=self._embed(outcome, picture, within, self._embedding))
             return self._named(outcome, picture) if self._rename and outcome.answer is not None else outcome
         except InputError as error:
             return replace(outcome, error=error)
 
+    def _embed(self, outcome: Outcome, picture: Path, within: Path | None, embedding: Embedding) -> bool:
+        """Whether the caption is in the picture's file now, and was not before; in a dry run, whether it would be."""
+        if self._dry_run or outcome.answer is None or self._journal is None:
+            return self._dry_run
+        return embedding.write(
+            picture,
+            outcome.caption,
+            model=outcome.answer.model,
+            cut=outcome.cut,
+            note=self._journal.note,
+            within=within,
+        )
+
     def _named(self, outcome: Outcome, picture: Path) -> Outcome:
         wanted = self._namer.propose(picture, styles.file_name(outcome.caption))
-        if self._journal is not None and wanted != picture:
+        if self._apply and self._journal is not None and wanted != picture:
             outcome = self._moved(outcome, picture, wanted, self._journal)
         return replace(outcome, renamed=os.path.join(os.path.dirname(outcome.source.name), wanted.name))
 

@@ -87,6 +87,7 @@ class Outcome:
     error: MmcliError | None = None
     kept: str | None = None
     sidecars: tuple[str, ...] = ()
+    embedded: bool = False  # the caption was put into the picture's own file
     facts: Mapping[str, str] = field(default_factory=dict)
     renamed: str | None = None  # the name it got, or would get
 
@@ -398,6 +399,10 @@ class Run:
 
     def _finish(self, named: Named, answer: Answer, facts: Mapping[str, str], *, cached: bool) -> None:
         caption = styles.tidy(self._job.style, answer.text)
+        if not caption:  # no tag of the answer is among the keywords that are allowed
+            kept = f"no keyword of the list is in the answer: {styles.tidy(styles.ANY, answer.text)}"
+            self._done.put(Outcome(named.index, named.source, kept=kept))
+            return
         self._done.put(Outcome(named.index, named.source, caption, answer, cached, facts=facts))
 
 

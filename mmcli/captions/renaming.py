@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from mmcli import files
+from mmcli.captions.embedding import Change, of_json
 from mmcli.errors import InputError
 
 _SIDECARS = (".txt", ".json", ".xmp")
@@ -121,12 +122,16 @@ class Journal:
         self._path = folder / f"{stamp}-{secrets.token_hex(2)}.jsonl"
         self._descriptor: int | None = None
 
-    def apply(self, move: Move) -> None:
-        """Write the move down, then do it. ResourceError: the disk is full; InputError: the folder refuses."""
+    def note(self, entry: dict[str, Any]) -> None:
+        """Write down a change of another kind, which the caller makes next; errors as `apply` has them."""
         try:
-            self._write({"old": _words(move.old), "new": _words(move.new)})
+            self._write(entry)
         except OSError as error:
             raise files.refused(self._path, error) from error
+
+    def apply(self, move: Move) -> None:
+        """Write the move down, then do it. ResourceError: the disk is full; InputError: the folder refuses."""
+        self.note({"old": _words(move.old), "new": _words(move.new)})
         try:
             rename(move)
         except OSError as error:
@@ -193,13 +198,18 @@ def last(folder: Path) -> Path | None:
         return None
 
 
-def undo(journal: Path, *, dry_run: bool = False) -> Iterator[tuple[Move, str | None]]:
-    """Take the renames of a journal back, the last one first; yields each with the reason why it could not be.
+def undo(journal: Path, *, dry_run: bool = False) -> Iterator[tuple[Move | Change, str | None]]:
+    """Take the changes of a journal back, the last one first; yields each with the reason why it could not be.
 
     What was not renamed after all is passed over in silence. A journal that is undone whole is put away.
     """
     failed = False
     for move in reversed(_read(journal)):
+        if isinstance(move, Change):
+            reason = move.undo(dry_run=dry_run)
+            failed = failed or reason is not None
+            yield move, reason
+            continue
         back = Move(move.new, move.old)
         if not os.path.lexists(back.old):
             if not os.path.lexists(back.new):
@@ -222,22 +232,23 @@ def undo(journal: Path, *, dry_run: bool = False) -> Iterator[tuple[Move, str | 
             journal.rename(journal.with_suffix(".undone"))
 
 
-def _read(journal: Path) -> list[Move]:
-    """The renames of a journal; InputError where it is damaged, and then none can be trusted."""
+def _read(journal: Path) -> list[Move | Change]:
+    """The changes of a journal; InputError where it is damaged, and then none can be trusted."""
     data = files.read(journal, max_bytes=MAX_JOURNAL)
     if data is None:
         raise InputError(f"cannot read `{journal}`: it no longer exists")
-    moves = []
+    moves: list[Move | Change] = []
     for number, line in enumerate(data.splitlines(keepends=True), 1):
         if not line.endswith(b"\n"):
             break  # of a run that was killed while it wrote it: nothing was renamed yet
         try:
             entry = json.loads(line)
-            moves.append(Move(Path(entry["old"]), Path(entry["new"])))
+            is_rename = "embedded" not in entry
+            moves.append(Move(Path(entry["old"]), Path(entry["new"])) if is_rename else of_json(entry))
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise InputError(
-                f"line {number} of `{journal}` is damaged, so nothing is renamed back",
-                hint="remove that line, and `mmcli undo` renames the others back",
+                f"line {number} of `{journal}` is damaged, so nothing is undone",
+                hint="remove that line, and `mmcli undo` restores the others",
             ) from error
     return moves
 

@@ -61,7 +61,12 @@ class Sidecars:
 
     def __init__(self, plan: Plan, results: Results) -> None:
         self._plan, self._results = plan, results
+        self.n_written = 0  # files that were made or changed
         self._described: set[Path] = set()  # pictures on their way that hold a person's description themselves
+
+    @property
+    def are_wanted(self) -> bool:
+        return bool(self._plan.kinds)
 
     def obstacle(self, picture: Path | None, within: Path | None = None) -> str | None:
         """Whose words would be replaced, if there is nothing to do for this picture; InputError where none can be."""
@@ -130,7 +135,7 @@ class Sidecars:
                     self._results.wrote(place, picture, data, before)
                 return data
 
-            files.update(place, change, max_bytes=MAX_BYTES, within=self._plan.folder or within)
+            self.n_written += files.update(place, change, max_bytes=MAX_BYTES, within=self._plan.folder or within)
             written.append(str(place))
         self._described.discard(picture)
         return tuple(written)

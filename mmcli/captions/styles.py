@@ -87,6 +87,8 @@ STYLES: Mapping[str, Style] = {
     ),
 }
 
+ANY = Style("", 0, plain)  # an answer on one line, whatever was asked
+
 
 def question(style: Style, *, prompt: str | None, language: str | None) -> str:
     """What is asked about every picture: the person's own words or the style's, and the language to answer in."""

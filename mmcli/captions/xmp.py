@@ -86,6 +86,21 @@ def with_tags(before: bytes | None, tags: Sequence[str], *, model: str, date: st
     return _written(root, prefixes)
 
 
+def tags(data: bytes) -> list[str]:
+    """All keywords of an XMP; InputError where it is none."""
+    return _items(_parsed(data)[0], _SUBJECT)
+
+
+def machine_tags(data: bytes) -> list[str]:
+    """Those of them that mmcli put there."""
+    return _items(_parsed(data)[0], _TAGS)
+
+
+def plain(text: str) -> str:
+    """A description as XMP can hold it."""
+    return _xml_text(text).strip()
+
+
 def has_lost_tags(data: bytes, *, shown: str) -> bool:
     """Whether somebody has taken a tag of ours away since: then it must not come back by itself."""
     root = _shown(data, shown)

@@ -9,16 +9,19 @@ import typer
 
 from mmcli.commands import options as opt
 from mmcli.commands import speech_options as speech_opt
+from mmcli.commands.filling import with_variables
 from mmcli.commands.going_on import is_id, with_optional_id
-from mmcli.errors import UsageError
+from mmcli.errors import OutputError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from mmcli.media import Medium, Source
+    from mmcli.prompts import Prompt
     from mmcli.terminal import Style
 
 
+@with_variables
 @with_optional_id(n_words=1)
 def ask(
     ctx: typer.Context,
@@ -33,7 +36,11 @@ def ask(
     ] = None,
     question: Annotated[
         str,
-        typer.Argument(metavar="QUESTION", help="What you want to know, in quotation marks, last.", show_default=False),
+        typer.Argument(
+            metavar="QUESTION",
+            help="What you want to know, in quotation marks. Without it, a text that is piped in is the question.",
+            show_default=False,
+        ),
     ] = "",
     attach: opt.AttachOpt = None,
     recursive: opt.RecursiveOpt = False,
@@ -51,6 +58,9 @@ def ask(
     stop: opt.StopOpt = None,
     think: opt.ThinkOpt = False,
     loop_guard: opt.LoopGuardOpt = True,
+    use: opt.UseOpt = None,
+    param: opt.ParamOpt = None,
+    save: opt.SaveOpt = None,
     continue_: opt.ContinueOpt = None,
     history: opt.HistoryOpt = True,
     keep_media: opt.KeepMediaOpt = False,
@@ -65,6 +75,7 @@ def ask(
     cache: opt.CacheOpt = True,
     cache_size: opt.CacheSizeOpt = 2.0,
     max_megapixels: opt.MegapixelsOpt = 100.0,
+    extract: opt.ExtractOpt = False,
     json: opt.JsonOpt = False,
     quiet: opt.QuietOpt = False,
     verbose: opt.VerboseOpt = False,
@@ -78,19 +89,34 @@ def ask(
     cat docs/pictures/phone.jpg | mmcli ask "How many shapes?" -m starter
     """
     from mmcli import engine, interrupts, terminal
-    from mmcli.commands import getting, hearing, remembering, running, speaking
+    from mmcli.commands import filling, getting, hearing, prompting, remembering, running, speaking
     from mmcli.talk import parts
 
     style = terminal.Style(json=json, quiet=quiet, verbose=verbose, debug=debug, markdown=markdown.value)
     # find the talk and the model, load the media: what is cheap and can fail comes first
+    given = filling.values(param or ())
+    prompt = prompting.chosen(use, given, save)
+    words = [*(media or ()), question]
+    if save is not None:
+        files, question = _sorted(ctx, words)
+        prompting.save(ctx, save, [*files, *(attach or ())], question, given, style)
+        return None
+    files, question, data = _asked(ctx, words, attach or [], style, prompt, is_new=continue_ is None)
     _check(question, continue_)
+    if prompt is not None:
+        question, prompt_system = prompt.filled(question, given)
+        temperature = prompting.typed_or(ctx, "temperature", temperature, prompt.temperature)
+        max_tokens = prompting.typed_or(ctx, "max_tokens", max_tokens, prompt.max_tokens)
+        extract = extract or prompt.extract
     wish = speaking.wishes(ctx, speak, voice_model, voice, output_device, json=json)
     talk = remembering.talk(continue_)
     setup = remembering.setup(ctx, talk, model, mmproj, system)
+    if prompt is not None:
+        setup = prompting.setup(ctx, prompt, prompt_system, setup)
     form = running.template(template)
     found = getting.find(setup.model, setup.mmproj, yes=yes, style=style)
     machine = running.Machine(ctx_size, threads, gpu_layers, detail.value, cache, cache_size, form)
-    sources = _sources([*(media or ()), *(attach or ())], recursive, style)
+    sources = _sources([*files, *(attach or ())], recursive, data, style)
     recorder = remembering.recorder(history, keep_media, style)
     with (
         recorder,
@@ -135,10 +161,13 @@ def ask(
             remembering.begin(recorder, "ask", talk, chosen, setup)
             recorder.question(question, inputs, sampling)
             pieces = aloud.told(recorder.keep(ready.generate(messages, sampling, progress)))
-            answer = terminal.answer(pieces, style, progress, talk=recorder.talk)
+            answer = terminal.answer(pieces, style, progress, talk=recorder.talk, extract=extract)
             terminal.receipts(answer, style)
             speaking.finish(aloud, style)
-    return running.status(answer)
+    status = running.status(answer)
+    if extract and not status and terminal.last_block(answer.text) is None:
+        raise OutputError("the answer holds no code block", hint="without -x the whole answer is printed")
+    return status
 
 
 def _show(inputs: Sequence[Medium], style: Style) -> None:
@@ -149,17 +178,54 @@ def _show(inputs: Sequence[Medium], style: Style) -> None:
             terminal.picture(medium.pixels, style)
 
 
-def _check(question: str, talk: str | None) -> None:
-    """UsageError where the last argument cannot be meant as a question."""
-    from mmcli import media
+def _asked(
+    ctx: typer.Context,
+    words: Sequence[str],
+    attached: Sequence[str],
+    style: Style,
+    prompt: Prompt | None,
+    *,
+    is_new: bool,
+) -> tuple[list[str], str, bytes | None]:
+    """The files, the question, and what is piped in besides; UsageError where there is no question."""
+    from mmcli import media, terminal
+    from mmcli.commands import asked, line, prompting
 
-    if not question.strip():
-        raise UsageError("no question was given", hint='mmcli ask photo.jpg "What is this?"')
-    if media.looks_like_medium(question):
-        raise UsageError(
-            f"`{question}` is a file, but the last argument is the question",
-            hint='mmcli ask photo.jpg "What is this?"',
-        )
+    typed = line.of(ctx)
+    files, question = _sorted(ctx, words, is_optional=prompt is not None)
+    is_enough = bool(question.strip()) or (prompt is not None and not prompt.wants_input)
+
+    def missing(files: Sequence[str], *, has_data: bool = False) -> UsageError:
+        if prompt is not None:
+            return prompting.needs_input(prompt, typed, files)
+        return asked.missing(files, typed, is_example=is_new and not attached and not has_data)
+
+    if not is_enough and (sys.stdin is None or sys.stdin.isatty()) and "-" not in files:
+        raise missing(files)
+    data = media.read_stdin(
+        sys.stdin.buffer if sys.stdin is not None else None,
+        wanted="-" in files or "-" in attached,
+        has_media=bool(files or attached),
+        on_wait=lambda text: terminal.notice(text, style),
+    )
+    if is_enough:
+        return files, question, data
+    if data is None or not data.strip() or media.sniff(data) != "text":
+        files = [name for name in files if name != "-" or data]
+        raise missing(files, has_data=bool(data))
+    text = media.load(media.Source("-", data=data))
+    assert isinstance(text, media.Text)
+    return [name for name in files if name != "-"], text.text.strip(), None
+
+
+def _sorted(ctx: typer.Context, words: Sequence[str], *, is_optional: bool = False) -> tuple[list[str], str]:
+    from mmcli.commands import asked, line
+
+    return asked.sort(words, line.of(ctx), is_optional=is_optional)
+
+
+def _check(question: str, talk: str | None) -> None:
+    """UsageError where the question is a talk's ID."""
     if talk is not None and is_id(question):
         raise UsageError(
             f"`{question}` looks like the ID of a conversation, but the last argument is the question",
@@ -167,20 +233,13 @@ def _check(question: str, talk: str | None) -> None:
         )
 
 
-def _sources(arguments: list[str], recursive: bool, style: Style) -> list[tuple[Source, bool]]:
+def _sources(arguments: list[str], recursive: bool, data: bytes | None, style: Style) -> list[tuple[Source, bool]]:
     """What the question is about, each with whether it was piped in unasked; nothing is decoded yet."""
     from mmcli import media, terminal
 
-    wanted = "-" in arguments
-    data = media.read_stdin(
-        sys.stdin.buffer if sys.stdin is not None else None,
-        wanted=wanted,
-        has_media=bool(arguments),
-        on_wait=lambda text: terminal.notice(text, style),
-    )
     found = media.find(arguments, recursive=recursive, stdin=data, on_skipped=lambda t: terminal.notice(t, style))
     sources = [(source, False) for source in found]
-    if data and not wanted:
+    if data and "-" not in arguments:
         sources.append((media.find(["-"], stdin=data)[0], True))
     return sources
 

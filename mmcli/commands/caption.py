@@ -12,6 +12,7 @@ import typer
 from mmcli.captions.styles import STYLES
 from mmcli.commands import options as opt
 from mmcli.commands.completion import languages
+from mmcli.commands.pages import RARE
 
 PICTURES, CAPTION, WRITING = "Pictures", "Caption", "Writing"
 StyleName = StrEnum("StyleName", {name.replace("-", "_"): name for name in STYLES})  # type: ignore[misc]
@@ -74,6 +75,15 @@ def caption(
         str | None,
         typer.Option("--prompt", envvar="MMCLI_PROMPT", rich_help_panel=CAPTION, help="Ask this instead of a style."),
     ] = None,
+    keywords_from: Annotated[
+        Path | None,
+        typer.Option(
+            "--keywords-from",
+            metavar="FILE",
+            rich_help_panel=CAPTION,
+            help="Only tags from this list, one a line. Implies --style tags.",
+        ),
+    ] = None,
     answer_language: Annotated[
         str | None,
         typer.Option(
@@ -112,6 +122,7 @@ def caption(
             rich_help_panel=CAPTION,
             help="Redo captions that --max-tokens cut off. With four times the style's tokens.",
         ),
+        RARE,
     ] = False,
     sidecar: Annotated[
         list[SidecarKind] | None,
@@ -137,7 +148,17 @@ def caption(
             rich_help_panel=WRITING,
             help="Their names: stem: a.xmp, full: a.jpg.xmp. The default is stem for txt, full for the others.",
         ),
+        RARE,
     ] = None,
+    embed: Annotated[
+        bool,
+        typer.Option(
+            "--embed",
+            rich_help_panel=WRITING,
+            help="Write each caption into its picture. As XMP and IPTC, with exiftool; each file is verified before it "
+            "is replaced, and `mmcli undo` takes it back.",
+        ),
+    ] = False,
     overwrite: Annotated[
         bool,
         typer.Option("--overwrite", rich_help_panel=WRITING, help="Also replace text that mmcli did not write."),
@@ -193,6 +214,7 @@ def caption(
             help="Captions written at once. The default is what memory and cores allow.",
             show_default="automatic",
         ),
+        RARE,
     ] = None,
     ctx_size: opt.CtxSizeOpt = None,
     threads: opt.ThreadsOpt = None,
@@ -207,7 +229,9 @@ def caption(
         bool, typer.Option("--jsonl", rich_help_panel=opt.OUTPUT, help="Print one JSON object a line, as they come.")
     ] = False,
     print0: Annotated[
-        bool, typer.Option("--print0", rich_help_panel=opt.OUTPUT, help="Print path, NUL, caption, NUL.")
+        bool,
+        typer.Option("--print0", rich_help_panel=opt.OUTPUT, help="Print path, NUL, caption, NUL."),
+        RARE,
     ] = False,
     quiet: opt.QuietOpt = False,
     verbose: opt.VerboseOpt = False,
@@ -222,6 +246,7 @@ def caption(
     mmcli caption docs/pictures --sidecar xmp -o captions -m starter
     """
     from mmcli import terminal
+    from mmcli.captions import exiftool
     from mmcli.captions.sidecars import Plan
     from mmcli.commands import captioning, getting, running
 
@@ -231,7 +256,11 @@ def caption(
     kinds = [str(kind) for kind in sidecar or ()]
     naming = str(sidecar_name) if sidecar_name else None
     lists = (Path(os.path.expanduser(from_file)),) if from_file and from_file != "-" else ()
-    sidecars = captioning.checked(Plan(kinds, output, naming, overwrite, str(style) == "tags", lists))
+    words = captioning.vocabulary(keywords_from, str(style) if style else None)
+    is_tags = words is not None or str(style) == "tags"
+    sidecars = captioning.checked(Plan(kinds, output, naming, overwrite, is_tags, lists))
+    if embed:
+        exiftool.require()
     form = running.template(template)
     found = getting.find(model, mmproj, yes=yes, style=how)
     found.require(sight=True, hearing=False)
@@ -240,7 +269,8 @@ def caption(
     # say what is asked of it
     machine = running.Machine(ctx_size, threads, gpu_layers, detail.value, cache=False, template=form)
     asking = captioning.Asking(
-        style=str(style) if style else "filename" if rename else "short",
+        style=str(style) if style else "tags" if is_tags else "filename" if rename else "short",
+        words=words,
         prompt=prompt,
         language=answer_language,
         system=system,
@@ -258,7 +288,9 @@ def caption(
         asking.job(chosen, machine, sampling),
         chosen,
         machine,
-        captioning.Writing(sidecars, rename, rename and yes and typed is not None and typed.name == "COMMANDLINE"),
+        captioning.Writing(
+            sidecars, rename, rename and yes and typed is not None and typed.name == "COMMANDLINE", embed
+        ),
         captioning.form(wanted, json=json, jsonl=jsonl, print0=print0, dry_run=dry_run),
         how,
         keep=cache,

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from mmcli.captions.after import After
+    from mmcli.captions.embedding import Embedding
+    from mmcli.captions.results import Results
+    from mmcli.captions.vocabulary import Vocabulary
     from mmcli.commands.running import Machine
     from mmcli.models import Model
     from mmcli.terminal import Captions, Style
@@ -100,6 +103,17 @@ def checked(plan: sidecars.Plan) -> sidecars.Plan:
 # what is asked
 
 
+def vocabulary(path: Path | None, style: str | None) -> Vocabulary | None:
+    """The keywords of a list that was named; UsageError beside another style than tags."""
+    if path is None:
+        return None
+    if style not in (None, "tags"):
+        raise UsageError(f"--keywords-from is for tags, and --style says {style}", hint="leave out --style")
+    from mmcli.captions import vocabulary as lists
+
+    return lists.load(Path(os.path.expanduser(path)))
+
+
 @dataclass(frozen=True)
 class Asking:
     """What is asked about every picture, as the options say it."""
@@ -113,11 +127,14 @@ class Asking:
     parallel: int | None = None
     dry_run: bool = False
     retry_cut: bool = False
+    words: Vocabulary | None = None  # the only tags there may be
 
     def job(self, model: Model, machine: Machine, given: dict[str, Any]) -> jobs.Job:
         from mmcli.commands import running
 
         style = styles.STYLES[self.style]
+        if self.words is not None:
+            style = self.words.style(style)
         if self.prompt is not None and not self.prompt.strip():
             raise UsageError("--prompt is empty", hint="leave it out for the style's own prompt")
         room = ROOM_FOR_CUT if self.retry_cut else 1  # the same limit would cut them again
@@ -146,6 +163,7 @@ class Writing:
     sidecars: sidecars.Plan = sidecars.Plan()
     rename: bool = False  # propose names
     apply: bool = False  # and give them
+    embed: bool = False  # put captions into the pictures' own files
 
 
 def form(wanted: Wanted, *, json: bool, jsonl: bool, print0: bool, dry_run: bool) -> Form:
@@ -185,7 +203,8 @@ def run(
         )
         close.callback(results.close)
         progress = close.enter_context(terminal.progress(replace(style, json=False)))
-        journal = renaming.Journal(renames()) if writing.apply and not job.dry_run else None
+        is_journalled = (writing.apply or writing.embed) and not job.dry_run
+        journal = renaming.Journal(renames()) if is_journalled else None
         if journal is not None:
             close.callback(journal.close)
         after = After(
@@ -193,7 +212,9 @@ def run(
             results,
             terminal.caption_record,
             rename=writing.rename,
+            apply=writing.apply,
             journal=journal,
+            embedding=_embedding(writing, results, job),
             dry_run=job.dry_run,
         )
         job = replace(job, obstacle=after.obstacle, objection=after.objection)
@@ -215,7 +236,18 @@ def run(
             if shown.done:
                 _tell_how_far(captions, shown, style, keep)
             raise
-    return _conclude(captions, shown, status, writing, style, interrupted=interrupted.is_set(), keep=keep)
+    n_written = after.n_written
+    return _conclude(captions, shown, status, writing, style, n_written, interrupted=interrupted.is_set(), keep=keep)
+
+
+def _embedding(writing: Writing, results: Results, job: jobs.Job) -> Embedding | None:
+    """What puts captions into files, where that is wanted."""
+    if not writing.embed:
+        return None
+    from mmcli.captions.embedding import Embedding
+
+    plan = writing.sidecars
+    return Embedding(results, tags=plan.tags, overwrite=plan.overwrite, max_megapixels=job.max_megapixels)
 
 
 def _show(captions: jobs.Run, after: After, shown: Captions, form: Form, style: Style, *, single: bool) -> int:
@@ -264,7 +296,15 @@ def _tell_how_far(captions: jobs.Run, shown: Captions, style: Style, keep: bool)
 
 
 def _conclude(
-    captions: jobs.Run, shown: Captions, status: int, writing: Writing, style: Style, *, interrupted: bool, keep: bool
+    captions: jobs.Run,
+    shown: Captions,
+    status: int,
+    writing: Writing,
+    style: Style,
+    n_written: int,
+    *,
+    interrupted: bool,
+    keep: bool,
 ) -> int:
     """The last words, and the exit status."""
     from mmcli import terminal
@@ -276,23 +316,33 @@ def _conclude(
         raise InputError("no pictures were named: the list is empty")
     if shown.planned:
         shown.plan(captions.pace_before)
-    if shown.kept:
-        why = "" if style.verbose or shown.tells_all else "; -v tells why"
-        terminal.notice(f"{shown.kept} left as {'it is' if shown.kept == 1 else 'they are'}{why}", style)
-    if shown.cut:
-        cut, them = ("1 caption is", "it") if shown.cut == 1 else (f"{shown.cut} captions are", "them")
-        terminal.notice(f"{cut} cut off; --retry-cut makes {them} again; raise --max-tokens if needed", style)
-    if writing.rename and not writing.apply and shown.named:
-        terminal.notice(
-            "nothing was renamed: the same command with --yes does it, without computing anything again", style
-        )
+    notes = _notes(shown, writing, style)
+    if shown.is_summed_up():
+        shown.sum_up(n_written, *notes)
+    else:
+        for note in notes:
+            terminal.notice(note, style)
+    if status == BatchError.status:
+        raise BatchError(f"{shown.failed} of {shown.done} pictures failed", hint="the same command retries only those")
     if status == BatchError.status:
         raise BatchError(f"{shown.failed} of {shown.done} pictures failed", hint="the same command retries only those")
     return status
 
 
+def _notes(shown: Captions, writing: Writing, style: Style) -> Iterator[str]:
+    """What is worth knowing at the end besides what was done."""
+    if shown.kept:
+        why = "" if style.verbose or shown.tells_all else "; -v tells why"
+        yield f"{shown.kept} left as {'it is' if shown.kept == 1 else 'they are'}{why}"
+    if shown.cut:
+        cut, them = ("1 caption is", "it") if shown.cut == 1 else (f"{shown.cut} captions are", "them")
+        yield f"{cut} cut off; --retry-cut makes {them} again; raise --max-tokens if needed"
+    if writing.rename and not writing.apply and shown.named:
+        yield "nothing was renamed: the same command with --yes does it, without computing anything again"
+
+
 def renames() -> Path:
-    """Where the journals of renames lie."""
+    """Where the journals lie of what `mmcli undo` takes back."""
     from mmcli import config
 
     return config.data_dir() / "renames"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from typing import Annotated
 
 import typer
 
@@ -14,7 +15,15 @@ from mmcli.commands.going_on import with_optional_id
 @with_optional_id(n_words=0)
 def chat(
     ctx: typer.Context,
-    media: opt.TalkMediaArg = None,
+    media: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[MEDIA...] [QUESTION]",
+            help="Files to talk about, and a first question in quotation marks. Picture, sound or text files, also "
+            "folders and URLs.",
+            show_default=False,
+        ),
+    ] = None,
     attach: opt.AttachOpt = None,
     recursive: opt.RecursiveOpt = False,
     damaged_ok: opt.DamagedOkOpt = False,
@@ -52,14 +61,16 @@ def chat(
     """Have a conversation about pictures, sounds and text files. Type /help in it to see what it can do.
 
     mmcli chat docs/pictures/shapes.png -m starter
+    mmcli chat docs/pictures/shapes.png "What is this?" -m starter
     echo "What is this?" | mmcli chat docs/pictures/shapes.png -m starter
     mmcli chat -c
     """
     from mmcli import terminal
-    from mmcli.commands import getting, remembering, running, speaking
+    from mmcli.commands import asked, getting, line, remembering, running, speaking
     from mmcli.commands.session import Session
     from mmcli.commands.spoken import SpokenSession
 
+    files, question = asked.split(media or (), line.of(ctx))
     style = terminal.Style(quiet=quiet, verbose=verbose, debug=debug, markdown=markdown.value)
     wish = speaking.wishes(ctx, speak, voice_model, voice, output_device, json=False)
     talk = remembering.talk(continue_)
@@ -91,5 +102,5 @@ def chat(
             speech_model=speech_model,
         ) as session:
             session.take_up(talk, setup)
-            session.attach([*(media or ()), *(attach or ())], recursive=recursive)
-            return session.run(typed=remembering.typed_lines() if history else None)
+            session.attach([*files, *(attach or ())], recursive=recursive)
+            return session.run(typed=remembering.typed_lines() if history else None, first=question)

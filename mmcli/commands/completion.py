@@ -268,6 +268,13 @@ def template_names(incomplete: str) -> list[Reply]:
     return [(name, "") for name in (*forms.FORMS, forms.NONE)]
 
 
+def prompt_names(incomplete: str) -> list[Reply]:
+    """The prompts that were saved."""
+    from mmcli import prompts
+
+    return [(name, "") for name in prompts.names()]
+
+
 def command_names(ctx: typer.Context, incomplete: str) -> list[Reply]:
     """Every command, for `mmcli help`."""
     root: Any = ctx.find_root().command

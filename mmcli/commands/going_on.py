@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from mmcli.commands import spelling
@@ -55,9 +55,9 @@ def _attach(params: Sequence[Any], args: list[str], n_words: int) -> list[str]:
             break
         before, name, value = _split(arg, with_value)
         if name is None:
-            if arg in with_value or (before and f"-{arg[-1]}" in with_value and value is None):
-                out += [arg, *rest[:1]]
-                del rest[:1]
+            if n_values := spelling.values_after(arg, with_value):
+                out += [arg, *rest[:n_values]]
+                del rest[:n_values]
             else:
                 if not arg.startswith("-") or arg == "-":
                     words.append(len(out))
@@ -74,7 +74,7 @@ def _attach(params: Sequence[Any], args: list[str], n_words: int) -> list[str]:
     return out
 
 
-def _split(arg: str, with_value: set[str]) -> tuple[str, str | None, str | None]:
+def _split(arg: str, with_value: Mapping[str, int]) -> tuple[str, str | None, str | None]:
     """`-qc4k2` → ("-q", "-c", "4k2"); an argument without -c in it is (…, None, …)."""
     if arg.startswith("--"):
         name, equals, value = arg.partition("=")

@@ -190,12 +190,15 @@ def writer(model: Model | Wanted, name: str | None, *, yes: bool, style: Style) 
     """The speech model that writes down sounds for a model that cannot hear; ModelError where there is none."""
     from mmcli import models, terminal
     from mmcli.commands import getting
+    from mmcli.models import speech
 
     found = models.find_speech(name)
     if isinstance(found, models.WantedSpeech) and not (yes or terminal.can_ask(style)):
+        starter = "; `--speech-model starter` knows a few hundred English words" if speech.has_starter() else ""
         raise ModelError(
-            f"`{model.name}` cannot hear, and there is no speech model on this machine to transcribe for it",
-            hint=f"`mmcli pull {found.name}` downloads it ({getting.size(found.name)}); or choose a model with audio",
+            f"`{model.name}` cannot hear, and no speech model was downloaded yet to transcribe for it",
+            hint=f"`mmcli pull {found.name}` downloads one ({getting.size(found.name)}); or choose a model with "
+            f"audio{starter}",
         )
     return getting.speech(name, yes=yes, style=style)
 

@@ -202,7 +202,8 @@ def delete(
         )
     if not (yes or terminal.can_ask(style)):
         raise UsageError(
-            "`mmcli history delete` asks first, but this is not a terminal", hint="--yes deletes without asking"
+            "`mmcli history delete` asks before it deletes anything, but this is not a terminal",
+            hint="--yes deletes without asking",
         )
     age = None if older_than is None else _seconds(older_than)
     with _open() as store:

@@ -26,6 +26,7 @@ FILES = (
     ("MMCLI_CONFIG", "the settings file, config.toml; `mmcli config path` prints where it is"),
     ("MMCLI_CACHE_DIR", "the folder for what can be computed again"),
     ("MMCLI_DATA_DIR", "the folder for conversations"),
+    ("MMCLI_PROMPTS_DIR", "the folder for saved prompts"),
     ("HF_HOME, HF_TOKEN, HF_ENDPOINT, HF_HUB_OFFLINE", "as in every program that uses the Hugging Face Hub"),
     ("NO_COLOR", "no colors"),
 )

@@ -43,6 +43,7 @@ OPTION_HABITS: Mapping[str, tuple[str, ...]] = {
     **dict.fromkeys(("--no-log", "--no-save", "--incognito", "--private"), ("--no-history",)),
     **dict.fromkeys(("--reasoning", "--thinking"), ("--think",)),
     **dict.fromkeys(("--force", "--assume-yes"), ("--overwrite", "--yes")),
+    **dict.fromkeys(("-l", "--language", "--lang"), ("--answer-language", "--spoken-language")),
     **dict.fromkeys(("--microphone", "--input"), ("--input-device", "--mic")),
     "--silent": ("--quiet",),
     "--output-format": ("--format",),
@@ -104,6 +105,8 @@ def unknown_option(word: str, known: Sequence[str], path: str, elsewhere: Sequen
     habits = OPTION_HABITS.get(word.lower().replace("_", "-"), ())
     if habit := next((name for name in habits if name in known), None):
         return UsageError(message, hint=f"did you mean {habit}? {see}")
+    if word in ("-l", "--language", "--lang") and "--system" in known:
+        return UsageError(message, hint='for answers in another language: --system "Answer in German."')
     if close := nearest(word, [name for name in known if name.startswith("--")]):
         return UsageError(message, hint=f"did you mean {' or '.join(close)}? {see}")
     if path == "mmcli" and elsewhere:

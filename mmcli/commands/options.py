@@ -14,7 +14,7 @@ from typing import Annotated
 
 import typer
 
-from mmcli.commands.completion import model_names, talk_ids, template_names
+from mmcli.commands.completion import model_names, prompt_names, talk_ids, template_names
 from mmcli.commands.pages import RARE
 from mmcli.errors import UsageError
 
@@ -38,7 +38,8 @@ def _number(value: float | None) -> float | None:
     return value
 
 
-MODEL, ANSWER, TALK, MACHINE, OUTPUT = "Model", "Answer", "Conversation", "Machine", "Output"
+MODEL, ANSWER, PROMPT, TALK = "Model", "Answer", "Saved prompts", "Conversation"
+MACHINE, OUTPUT = "Machine", "Output"
 TalkMediaArg = Annotated[
     list[str] | None,
     typer.Argument(
@@ -245,6 +246,45 @@ KeepMediaOpt = Annotated[
         help="Save copies of the files too. Otherwise only where they are.",
     ),
     RARE,
+]
+UseOpt = Annotated[
+    str | None,
+    typer.Option(
+        "-t",
+        "--use",
+        metavar="NAME",
+        autocompletion=prompt_names,
+        rich_help_panel=PROMPT,
+        help="Use a saved prompt. The question, or what is piped in, becomes its $input.",
+    ),
+]
+ParamOpt = Annotated[
+    list[str] | None,
+    typer.Option(
+        "-p",
+        "--param",
+        metavar="NAME VALUE",
+        rich_help_panel=PROMPT,
+        help="Fill in a variable of it. Can be repeated.",
+    ),
+]
+SaveOpt = Annotated[
+    str | None,
+    typer.Option(
+        "--save",
+        metavar="NAME",
+        rich_help_panel=PROMPT,
+        help="Save the question and options as a prompt. Nothing is asked; `mmcli prompts` lists what is saved.",
+    ),
+]
+ExtractOpt = Annotated[
+    bool,
+    typer.Option(
+        "-x",
+        "--extract",
+        rich_help_panel=OUTPUT,
+        help="Print only the last code block of the answer. The exit status is 8 where the answer holds none.",
+    ),
 ]
 CtxSizeOpt = Annotated[
     int | None,

@@ -83,11 +83,11 @@ class Session:
 
     # the loop
 
-    def run(self, typed: Path | None) -> int:
+    def run(self, typed: Path | None, first: str = "") -> int:
         """Answer until the end of the input, /quit or Ctrl-C at the prompt; the exit status.
 
-        `typed` keeps the lines. A person is told what went wrong, and goes on. In a pipe nobody could fix it: there
-        an error ends the chat.
+        `typed` keeps the lines; `first` is asked before any of them is read. A person is told what went wrong, and
+        goes on. In a pipe nobody could fix it: there an error ends the chat.
         """
         hooks = terminal.Hooks(
             complete=self._complete,
@@ -100,16 +100,16 @@ class Session:
             self._keyboard = keyboard
             if self.is_person:
                 self._greet()
-            status = self._converse(keyboard)
+            status = self._converse(keyboard, first)
             self._part()
         return status
 
-    def _converse(self, keyboard: terminal.Keyboard) -> int:
+    def _converse(self, keyboard: terminal.Keyboard, first: str = "") -> int:
         while not self.is_over:
             self._prepare()
             try:
                 default, self.pending = self.pending, ""
-                text = self._next(keyboard, default)
+                text = keyboard.send(first) if first else self._next(keyboard, default)
             except EOFError:
                 break
             except KeyboardInterrupt:
@@ -118,7 +118,11 @@ class Session:
                 continue
             self._may_end = False
             try:
-                self.take(text)
+                if first:
+                    first = ""
+                    self.ask(text)
+                else:
+                    self.take(text)
             except (MmcliError, KeyboardInterrupt) as error:
                 if not self._outlives(error):
                     raise

@@ -263,32 +263,16 @@ def edit(ctx: typer.Context) -> int | None:
 
     mmcli config edit
     """
-    import subprocess
-
     from mmcli import terminal
+    from mmcli.commands import editing
 
-    style = terminal.Style()
     file = files.config_file()
-    command = _editor()
-    while True:
-        try:
-            file.parent.mkdir(parents=True, exist_ok=True)
-            status = subprocess.call([*command, str(file)])
-        except OSError as error:
-            reason = f"cannot edit `{file}` with `{command[0]}`: {error.strerror}"
-            raise UsageError(reason, hint="VISUAL or EDITOR names the editor") from error
-        if status:
-            raise UsageError(f"`{command[0]}` ended with status {status}", hint="VISUAL or EDITOR names the editor")
-        try:
-            if file.exists():
-                load(ctx.find_root().command)
-            return None
-        except UsageError as error:
-            if not terminal.can_ask(style):
-                raise
-            terminal.error(error, style)
-            if not terminal.confirm("Edit it again?"):
-                return UsageError.status
+
+    def check() -> None:
+        if file.exists():
+            load(ctx.find_root().command)
+
+    return editing.edit(file, check, terminal.Style())
 
 
 def _effective(setting: Setting, chosen: dict[str, Any]) -> tuple[Any, str]:
@@ -401,16 +385,3 @@ def _check_again(ctx: typer.Context) -> None:
         load(ctx.find_root().command)
     except UsageError as error:
         terminal.warning(f"written, but {error.message}", terminal.Style())
-
-
-def _editor() -> list[str]:
-    import shlex
-    import shutil
-
-    named = os.environ.get("VISUAL") or os.environ.get("EDITOR")
-    if named:
-        return [named] if os.path.exists(named) else shlex.split(named, posix=os.name != "nt")
-    for name in ("notepad",) if os.name == "nt" else ("sensible-editor", "nano", "vi"):
-        if shutil.which(name):
-            return [name]
-    raise UsageError("there is no editor", hint="VISUAL or EDITOR names one; `mmcli config set` needs none")

@@ -162,6 +162,8 @@ def _numbers(session: Session, argument: str) -> list[int]:
 
 
 def _talk(session: Session, argument: str) -> None:
+    if argument:
+        raise UsageError(f"/talk prints the conversation and takes nothing after it, so not `{argument}`")
     if not session.talk.turns:
         raise UsageError("nothing was asked yet")
     for turn in session.talk.turns:

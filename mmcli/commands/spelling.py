@@ -6,7 +6,7 @@ GPU. Today a name means one thing. Delete a line here to end an old name.
 
 from __future__ import annotations
 
-from collections.abc import Container, MutableMapping, Sequence
+from collections.abc import Container, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -82,10 +82,24 @@ def forget() -> None:
     renamed_variables.clear()
 
 
-def valued(params: Sequence[Any]) -> set[str]:
-    """The options, long and short, that are followed by a value; -c is not one, since its value may be left out."""
+def valued(params: Sequence[Any]) -> dict[str, int]:
+    """The options, long and short, that are followed by values, and by how many; not -c: its value is optional."""
     options = [param for param in params if param.param_type_name == "option" and "-c" not in param.opts]
-    return {name for param in options if not param.is_flag and not param.count for name in param.opts}
+    return {name: param.nargs for param in options if not param.is_flag and not param.count for name in param.opts}
+
+
+def values_after(arg: str, with_value: Mapping[str, int]) -> int:
+    """How many of the arguments after this one are its values: `--model x`, `-m x`, `-qm x`, but not `-mx`."""
+    if arg.startswith("--"):
+        return with_value.get(arg, 0) if "=" not in arg else 0
+    if not arg.startswith("-"):
+        return 0
+    for place, letter in enumerate(arg[1:], start=1):
+        if n_values := with_value.get(f"-{letter}"):
+            return n_values if place == len(arg) - 1 else n_values - 1
+        if letter == "c":
+            return 0
+    return 0
 
 
 def translated(command: str, params: Sequence[Any], args: list[str]) -> list[str]:
@@ -104,19 +118,7 @@ def translated(command: str, params: Sequence[Any], args: list[str]) -> list[str
             )
             name, arg = new, new + equals + value
         out.append(arg)
-        if not equals and _wants_more(name, with_value):
-            out += rest[:1]  # whatever it looks like, it is a value
-            del rest[:1]
+        n_values = 0 if equals else values_after(name, with_value)
+        out += rest[:n_values]  # whatever they look like, they are values
+        del rest[:n_values]
     return out
-
-
-def _wants_more(arg: str, with_value: set[str]) -> bool:
-    """Whether an option's value is the next argument: `--model`, `-m`, `-qm`, but not `-mstarter`."""
-    if arg.startswith("--") or not arg.startswith("-"):
-        return arg in with_value
-    for place, letter in enumerate(arg[1:], start=1):
-        if f"-{letter}" in with_value:
-            return place == len(arg) - 1
-        if letter == "c":
-            return False
-    return False

@@ -45,6 +45,11 @@ TOPICS = (
         "write tags beside pictures",
         "mmcli caption photos --style tags --sidecar xmp",
     ),
+    Topic(
+        "embed metadata iptc xmp exif description keywords inside file",
+        "write captions into the pictures' files",
+        "mmcli caption photos --embed",
+    ),
     Topic("rename names files", "name pictures by what they show", "mmcli caption photos --rename"),
     Topic(
         "read aloud speak voice tts speech loudspeaker",
@@ -55,6 +60,9 @@ TOPICS = (
     Topic(
         "json script program jq output machine-readable", "get the answer as JSON", 'mmcli ask photo.jpg "What?" --json'
     ),
+    Topic("saved prompt template reuse snippet", "save a prompt", "mmcli ask 'Translate: $input' --save translate"),
+    Topic("saved prompt template reuse snippet", "use a saved prompt", 'mmcli ask "Good morning" -t translate'),
+    Topic("code block extract only script fence", "get only the code", 'mmcli ask "Write a script" -x'),
     Topic(
         "settings config file variable environment default", "see every setting and its source", "mmcli config --all"
     ),

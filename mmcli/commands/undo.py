@@ -1,4 +1,4 @@
-"""`mmcli undo`: take back the names that `mmcli caption --rename --yes` gave."""
+"""`mmcli undo`: take back the names that `mmcli caption --rename --yes` gave, and what `--embed` wrote."""
 
 from __future__ import annotations
 
@@ -15,23 +15,31 @@ def undo(
     quiet: opt.QuietOpt = False,
     debug: opt.DebugOpt = False,
 ) -> int | None:
-    """Undo the last renaming by `mmcli caption --rename`. Run it again to undo the one before.
+    """Undo what `mmcli caption` last renamed or embedded. Run it again to undo the run before.
 
     mmcli undo --dry-run
     mmcli undo
     """
     from mmcli import config, terminal
     from mmcli.captions import renaming
+    from mmcli.captions.embedding import Change
     from mmcli.captions.results import Results
     from mmcli.commands import captioning
 
     style = terminal.Style(quiet=quiet, debug=debug)
     journal = renaming.last(captioning.renames())
     if journal is None:
-        raise InputError("there is nothing to undo", hint="mmcli caption --rename --yes records what it renames")
+        raise InputError("there is nothing to undo", hint="mmcli caption --rename --yes and --embed record changes")
     n_failed = 0
     results = Results(config.cache_dir() / captioning.RESULTS, on_warning=lambda text: terminal.warning(text, style))
     for move, reason in renaming.undo(journal, dry_run=dry_run):
+        if isinstance(move, Change):
+            if reason is not None:
+                n_failed += 1
+                terminal.failure(f"{terminal.escaped(str(move.path))} keeps its caption: {reason}", None)
+            elif not quiet:
+                terminal.pair(str(move.path), "without the caption")
+            continue
         if reason is not None:
             n_failed += 1
             terminal.failure(f"{terminal.escaped(str(move.old))} cannot be renamed back: {reason}", None)
@@ -42,5 +50,5 @@ def undo(
             terminal.pair(str(move.old), str(move.new))
     results.close()
     if n_failed:
-        raise BatchError(f"{n_failed} files keep their new names", hint="`mmcli undo` retries them")
+        raise BatchError(f"{n_failed} files could not be restored", hint="`mmcli undo` retries them")
     return None

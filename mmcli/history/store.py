@@ -225,8 +225,20 @@ class Store:
         if len(found) == 1 and wanted:
             return str(found[0][0])
         if not found or not wanted:
-            raise InputError(f"there is no conversation `{name}` in the history", hint="`mmcli history` lists them")
+            raise InputError(f"there is no conversation `{name}` in the history", hint=self._near(wanted))
         raise InputError(f"`{name}` is the beginning of several IDs: {', '.join(f'`{row[0]}`' for row in found)}")
+
+    def _near(self, wanted: str) -> str:
+        """What to try instead of an id that there is not."""
+        import difflib
+
+        with self._reading() as database:
+            ids = [str(row[0]) for row in database.execute("SELECT id FROM talks ORDER BY changed DESC").fetchall()]
+        if not ids:
+            return "nothing is kept yet: leave out the ID"
+        if close := difflib.get_close_matches(wanted, ids, n=1, cutoff=0.75):
+            return f"did you mean `{close[0]}`? `mmcli history` lists them"
+        return f"the last one is `{ids[0]}`; `mmcli history` lists them"
 
     def load(self, name: str | None = None, *, damaged: bool = False) -> Talk:
         """The talk whose id begins with `name`, or the last one, with all its turns.

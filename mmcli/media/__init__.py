@@ -6,7 +6,7 @@ Importing this room is cheap: Pillow, PyAV, numpy and the HTTP client are import
 from mmcli.media.kinds import sniff
 from mmcli.media.loading import KINDS, load, read
 from mmcli.media.names import quoted
-from mmcli.media.paths import Source, each, find, has_media_suffix, looks_like_medium, named
+from mmcli.media.paths import Source, each, find, has_media_suffix, looks_like_medium, named, nearest_here
 from mmcli.media.stdin import Piped, read_stdin
 from mmcli.media.types import Audio, Image, Medium, Receipt, Text
 
@@ -25,6 +25,7 @@ __all__ = [
     "load",
     "looks_like_medium",
     "named",
+    "nearest_here",
     "quoted",
     "read",
     "read_stdin",

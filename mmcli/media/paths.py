@@ -47,6 +47,8 @@ UNMARKED_FORMATS = {
 _OTHER_MEDIA_SUFFIXES = frozenset(".pdf .svg .mp4 .mov .mkv .webm .avi .m4v".split())
 
 _URL = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]+)://|(?P<data>data):")
+# A host's name with a path behind it: `www.example.com/a.jpg`, `localhost:8000/a.jpg`.
+_HOST = re.compile(r"(?P<host>(?:(?:[a-z0-9][a-z0-9-]*\.)+[a-z]{2,}|localhost|127\.0\.0\.1)(?::\d+)?)/\S+", re.I | re.A)
 _MAX_CANDIDATES = 5000  # names of a folder to compare with a mistyped one
 
 
@@ -134,9 +136,16 @@ def looks_like_medium(argument: str) -> bool:
             return argument in (".", "..", "~") or "/" in argument or os.sep in argument
     except ValueError:  # a NUL byte
         return False
+    if _as_address(argument):
+        return True
     suffix = os.path.splitext(argument)[1].lower()
     known = suffix in IMAGE_SUFFIXES | AUDIO_SUFFIXES | _OTHER_MEDIA_SUFFIXES
     return known and not any(char.isspace() for char in argument)
+
+
+def nearest_here(argument: str) -> str | None:
+    """The file whose name a mistyped one is likely to mean; None where none is near."""
+    return _near(argument) if argument.strip() and "\0" not in argument else None
 
 
 def has_media_suffix(path: Path) -> bool:
@@ -307,6 +316,14 @@ def _not_found(argument: str) -> InputError:
     unescaped = re.sub(r"\\(.)", r"\1", argument).strip().strip("'\"")
     if unescaped != argument and os.path.lexists(os.path.expanduser(unescaped).replace("\0", "")):
         return InputError(f"no file named {quoted(argument)}", hint=f"did you mean {quoted(unescaped)}?")
+    if address := _as_address(argument):
+        return InputError(f"no file named {quoted(argument)}", hint=f"as an address: {address}")
+    near = _near(argument)
+    return InputError(f"no file named {quoted(argument)}", hint=f"did you mean {quoted(near)}?" if near else None)
+
+
+def _near(argument: str) -> str | None:
+    """The path with its first part that does not exist replaced by the nearest name there."""
     folder, name = os.path.split(argument.rstrip("/"))
     while folder and not os.path.isdir(os.path.expanduser(folder).replace("\0", "")):
         above, name = os.path.split(folder)
@@ -314,8 +331,16 @@ def _not_found(argument: str) -> InputError:
             break
         folder = above
     near = _nearest(name, _names(os.path.expanduser(folder)))
-    hint = f"did you mean {quoted(os.path.join(folder, near))}?" if near else None
-    return InputError(f"no file named {quoted(argument)}", hint=hint)
+    return os.path.join(folder, near) if near else None
+
+
+def _as_address(argument: str) -> str | None:
+    """`example.com/a.jpg` with the scheme that it lacks; None for what does not begin like a host's name."""
+    match = _HOST.fullmatch(argument)
+    if match is None or os.path.lexists(match["host"]):
+        return None
+    is_here = match["host"].split(":")[0] in ("localhost", "127.0.0.1")
+    return f"{'http' if is_here else 'https'}://{argument}"
 
 
 def _names(folder: str) -> list[str]:

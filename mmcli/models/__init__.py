@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mmcli.errors import ModelError, UsageError
-from mmcli.models import adopted, cache, catalogue, elsewhere, fit, gguf, pairs, recorded, speech
+from mmcli.models import addresses, adopted, cache, catalogue, elsewhere, fit, gguf, pairs, recorded, speech
 from mmcli.models.adopted import Adopted
 from mmcli.models.catalogue import NO_ADVICE, Entry, File
 from mmcli.models.fetching import Download, fetch, fetch_speech, plan
@@ -62,6 +62,7 @@ REPOSITORY = catalogue.REPO
 
 def find(name: str, mmproj: Path | None = None) -> Model | Wanted:
     """The model called `name`: in the catalogue, `org/repo[:QUANT]` on the Hub, or a GGUF file. Makes no connection."""
+    name = addresses.repository(name)
     path = Path(os.path.expanduser(name))  # Path.expanduser fails for a user who does not exist
     if path.suffix.lower() == ".gguf" or (path.is_file() and name not in catalogue.load()):
         first = path.with_name(pairs.parts(path.name)[0])
@@ -91,6 +92,7 @@ def find_speech(name: str | None = None) -> SpeechModel | WantedSpeech:
     as one to fetch. A SpeechModel's `folder` is what faster_whisper.WhisperModel takes; it needs no network for it.
     """
     entries = speech.load()
+    name = name and addresses.repository(name)
     if name is None:
         rank = {
             known: (entry.default, entry.languages == "many", entry.n_bytes or 0) for known, entry in entries.items()
@@ -134,6 +136,7 @@ def find_speaker(name: str | None = None, *, has_voice: bool = False) -> Model |
 
 def find_any(name: str) -> Model | Wanted | SpeechModel | WantedSpeech:
     """The model called `name`, of either kind. Makes no connection."""
+    name = addresses.repository(name)
     if not named(name) and speech.folder_of(name):
         return find_speech(name)
     if not Path(name).suffix.lower() == ".gguf" and not named(name) and speech.match(name):
@@ -193,7 +196,7 @@ def records(found: Model | Wanted | SpeechModel | WantedSpeech, name: str) -> li
             return []
         repo, revision = entry.repo, entry.revision or "main"
         names = {file.file for file in entry.files}
-    elif reference := REFERENCE.fullmatch(name):
+    elif reference := REFERENCE.fullmatch(addresses.repository(name)):
         repo, revision = reference[1], "main"
         place = cache.snapshot(repo, revision)
         names = set()

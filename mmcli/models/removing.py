@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from mmcli.errors import ModelError, ResourceError, UsageError
-from mmcli.models import REFERENCE, adopted, cache, catalogue, hub, named, pairs, recorded, speech
+from mmcli.models import REFERENCE, addresses, adopted, cache, catalogue, hub, named, pairs, recorded, speech
 from mmcli.models.adopted import Adopted
 from mmcli.models.catalogue import Entry
 from mmcli.models.speech import SpeechEntry
@@ -112,6 +112,7 @@ def remove_partial(partial: Partial) -> bool:
 
 
 def _find(name: str) -> Target | Adopted:
+    name = addresses.repository(name)
     path = Path(os.path.expanduser(name))
     match = named(name)
     spoken = None if match else speech.match(name)

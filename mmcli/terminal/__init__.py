@@ -4,6 +4,7 @@ from mmcli.terminal.aside import aside, exchange, pairs
 from mmcli.terminal.asking import can_ask, confirm
 from mmcli.terminal.captioning import Captions, caption_record, pair
 from mmcli.terminal.clean import Cleaner, clean, escaped, one_line
+from mmcli.terminal.code import last_block
 from mmcli.terminal.copying import copy
 from mmcli.terminal.findings import finding, finding_json
 from mmcli.terminal.hearing import bar, heard, heard_words, meter, no_chatter, said, said_json, said_segment
@@ -78,6 +79,7 @@ __all__ = [
     "help_pages",
     "hit_json",
     "is_screen",
+    "last_block",
     "line",
     "meter",
     "no_chatter",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import os
 import sys
+import time
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from mmcli.terminal import output, report, streams, wrapping
@@ -28,6 +29,8 @@ class Captions:
         self._form, self._style, self._progress, self._dry_run = form, style, progress, dry_run
         self._n_records = 0
         self._is_estimated = False
+        self._began = time.monotonic()
+        self.new = self.known = self.sidecars = self.embedded = 0
         self.done = self.failed = self.kept = self.cut = self.named = self.planned = 0
 
     def __call__(self, outcome: Outcome) -> None:
@@ -39,6 +42,10 @@ class Captions:
         is_open = answer is None and outcome.error is None and outcome.kept is None
         self.planned += is_open and not outcome.equal
         self.cut += outcome.cut
+        self.known += answer is not None and outcome.cached
+        self.new += answer is not None and not outcome.cached
+        self.sidecars += len(outcome.sidecars)
+        self.embedded += outcome.embedded
         if self._form in ("json", "jsonl"):
             self._record(caption_record(outcome))
         elif outcome.error is not None:
@@ -87,6 +94,23 @@ class Captions:
         """What a dry run comes to; `pace` in seconds a picture, if it is known."""
         how_long = "" if pace is None else f", about {duration(pace * self.planned)} on this machine"
         output.notice(f"{self.planned} of {self.done} to be captioned{how_long}", self._style)
+
+    def is_summed_up(self) -> bool:
+        """Whether the end is told in one sentence: on a terminal, where many captions went by."""
+        return self.done > 1 and not self._dry_run and streams.is_terminal(sys.stderr)
+
+    def sum_up(self, n_written: int, *more: str) -> None:
+        """Say in one sentence what was done; `n_written` of the sidecars were made or changed."""
+        of = f" ({self.new} new, {self.known} known)" if self.new and self.known else " (known)" if self.known else ""
+        parts = [f"{_count(self.new + self.known, 'caption')}{of} in {duration(time.monotonic() - self._began)}"]
+        if self.sidecars:
+            rest = self.sidecars - n_written
+            parts.append(f"{_count(n_written, 'sidecar')} written{f', {rest} unchanged' if rest else ''}")
+        if self.embedded:
+            parts.append(
+                f"{self.embedded} put into the {'file' if self.embedded == 1 else 'files'}; `mmcli undo` undoes that"
+            )
+        output.notice("; ".join([*parts, *more]), self._style)
 
     def close(self) -> None:
         """End what was begun: a JSON array is valid after an interruption too."""
@@ -142,6 +166,10 @@ class Captions:
         output.failure(message, hint if self._style.verbose else None)
 
 
+def _count(number: int, word: str) -> str:
+    return f"{number} {word}{'' if number == 1 else 's'}"
+
+
 def pair(old: str, new: str) -> None:
     """Two paths on one line, as captions and their pictures stand on one."""
     streams.write(f"{escaped(old)}\t{escaped(new)}\n", sys.stdout)
@@ -169,12 +197,13 @@ def _planned(outcome: Outcome) -> str:
     wanted = "gets the caption of an equal picture" if outcome.equal else "will be captioned"
     words = [f"is known: {clean(outcome.caption, newlines=False)}" if outcome.answer else wanted]
     words += [f"→ {escaped(place)}" for place in (*outcome.sidecars, *([outcome.renamed] if outcome.renamed else ()))]
-    return " ".join(words)
+    return " ".join([*words, "→ into its file"] if outcome.embedded else words)
 
 
 def _files(outcome: Outcome) -> dict[str, Any]:
     renamed = path_json("renamed", outcome.renamed) if outcome.renamed else {}
-    return ({"sidecars": list(outcome.sidecars)} if outcome.sidecars else {}) | renamed
+    embedded = {"embedded": True} if outcome.embedded else {}
+    return ({"sidecars": list(outcome.sidecars)} if outcome.sidecars else {}) | embedded | renamed
 
 
 def path_json(key: str, name: str) -> dict[str, str]:

@@ -65,6 +65,9 @@ class Keyboard(Protocol):
     def read(self, default: str = "") -> str:
         """The next message; EOFError at the end, KeyboardInterrupt when Ctrl-C was pressed on an empty line."""
 
+    def send(self, text: str) -> str:
+        """A message that was given on the command line, shown as if it had been typed here and sent."""
+
     def hold(self) -> None:
         """Something went otherwise than expected: what was typed ahead waits at the next prompt, and sends nothing."""
 
@@ -104,6 +107,11 @@ class Lines:
 
     def __exit__(self, *exc: object) -> None:
         pass
+
+    def send(self, text: str) -> str:
+        if self._prompt is not None:
+            streams.write(f"{PROMPT}{clean(text)}\n", self._prompt)
+        return text
 
     def hold(self) -> None:
         pass
@@ -183,6 +191,9 @@ class Prompt:
         finally:
             self._is_held = False
             self._ahead.begin()
+
+    def send(self, text: str) -> str:
+        return self._session.prompt(default=text, accept_default=True)
 
     def hold(self) -> None:
         self._is_held = True

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
 from mmcli.terminal import report, streams, wrapping
 from mmcli.terminal.clean import Cleaner, clean, json_safe, one_line, without_surrogates
+from mmcli.terminal.code import last_block
 from mmcli.terminal.columns import PROSE, aligned, cell, fitted, left_out, shortened
 from mmcli.terminal.style import Style
 from mmcli.terminal.waiting import out_of_the_way
@@ -43,14 +44,15 @@ def answer(
     *,
     talk: str | None = None,
     tell_media: bool = True,
+    extract: bool = False,
 ) -> Answer:
     """Show an answer while it is written; return it whole. What was said before an interruption stays.
 
     `talk` is the id that the history keeps it under, for --json. `tell_media`: afterwards, tell of which media the
-    model saw something else than the file holds.
+    model saw something else than the file holds. `extract`: show nothing but the last code block of it.
     """
     reasoning: _Writer = _reasoning_writer(style)
-    said: _Writer = _answer_writer(style)
+    said: _Writer = _Nowhere() if extract else _answer_writer(style)
     is_reasoning = False
     result = None
     try:
@@ -72,7 +74,10 @@ def answer(
         said.close()
     assert result is not None, "the last piece of an answer carries it"
     if style.json:
-        data(report.answer_json(result) | {"talk": talk})
+        code = {"code": last_block(result.text)} if extract else {}
+        data(report.answer_json(result) | code | {"talk": talk})
+    elif extract and (block := last_block(result.text)) is not None:
+        streams.write(clean(block), sys.stdout)
     _tell_how_it_ended(result, style, tell_media)
     return result
 

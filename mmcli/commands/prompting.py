@@ -1,0 +1,95 @@
+"""How `mmcli ask` takes a saved prompt, and saves one. Knows the command line and the prompts; asks nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from mmcli import prompts
+from mmcli.commands.line import Line
+from mmcli.errors import UsageError
+
+if TYPE_CHECKING:
+    import typer
+
+    from mmcli.commands.remembering import Setup
+    from mmcli.prompts import Prompt
+    from mmcli.terminal import Style
+
+T = TypeVar("T")
+
+
+def chosen(name: str | None, given: Mapping[str, str], save: str | None) -> Prompt | None:
+    """The prompt that -t names; UsageError for options that make no sense together."""
+    if name is not None and save is not None:
+        raise UsageError("-t uses a prompt and --save saves one", hint="give one of them")
+    if given and name is None and save is None:
+        raise UsageError("-p fills in a saved prompt, and none is named", hint="-t NAME names it")
+    return None if name is None else prompts.load(name)
+
+
+def needs_input(prompt: Prompt, line: Line, files: Sequence[str]) -> UsageError:
+    """The error where a prompt has a place for a text, and there is none."""
+    return UsageError(
+        f"the prompt `{prompt.name}` needs a text, its $input: give one, or pipe one in",
+        hint=line.with_words(*files, "TEXT"),
+    )
+
+
+def is_typed(ctx: typer.Context, name: str) -> bool:
+    source = ctx.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
+
+
+def typed_or(ctx: typer.Context, name: str, value: T, kept: T | None) -> T:
+    """An option's value if it was typed, else the saved prompt's, else what the settings say."""
+    return value if kept is None or is_typed(ctx, name) else kept
+
+
+def setup(ctx: typer.Context, prompt: Prompt | None, system: str | None, before: Setup) -> Setup:
+    """Who answers, and under which system prompt: what is typed counts most, then the saved prompt."""
+    if prompt is None:
+        return before
+    if prompt.model is not None and not is_typed(ctx, "model"):
+        before = replace(before, model=prompt.model, mmproj=before.mmproj if is_typed(ctx, "mmproj") else None)
+    if system is not None and not is_typed(ctx, "system"):
+        before = replace(before, system=system)
+    return before
+
+
+def save(
+    ctx: typer.Context, name: str, files: Sequence[str], question: str, given: Mapping[str, str], style: Style
+) -> None:
+    """Keep what was typed under a name, and ask nothing. A prompt of that name is replaced only after a yes."""
+    from mmcli import terminal
+    from mmcli.commands import line
+
+    if files:
+        raise UsageError(
+            f"a prompt is saved without files: `{files[0]}`",
+            hint=line.of(ctx).with_words(*filter(None, [question])),
+        )
+    options: dict[str, Any] = {
+        option: ctx.params[option]
+        for option in ("system", "model", "temperature", "max_tokens", "extract")
+        if is_typed(ctx, option)
+    }
+    kept = prompts.Prompt(name, question or None, variables=dict(given), **options)
+    if not (question or kept.system or "").strip():
+        raise UsageError("there is nothing to save", hint="mmcli ask 'Translate: $input' --save NAME, or --system")
+    for variable in given:
+        if variable not in kept.names or variable == prompts.INPUT:
+            hint = "in single quotes a shell leaves `$` alone"
+            raise UsageError(f"the prompt has no variable `${variable}`", hint=hint)
+    if prompts.file(name).exists() and not ctx.params["yes"]:
+        if not terminal.can_ask(style):
+            raise UsageError(
+                f"there is a prompt `{name}` already", hint="--yes replaces it; `mmcli prompts edit` changes it"
+            )
+        if not terminal.confirm(f"Replace the prompt {name}?", default=False):
+            terminal.notice("nothing was saved", style)
+            return
+    prompts.save(kept)
+    text = " TEXT" if prompts.INPUT in kept.names else ""
+    terminal.notice(f"saved; to use it: mmcli ask{text} -t {name}", style)

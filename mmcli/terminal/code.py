@@ -1,0 +1,16 @@
+"""The code blocks of an answer. Knows Markdown; prints nothing."""
+
+from __future__ import annotations
+
+
+def last_block(text: str) -> str | None:
+    """What the last fenced code block of a Markdown text holds, without its fences; None where there is none.
+
+    A block that the end of the text cuts off counts.
+    """
+    if "```" not in text and "~~~" not in text:
+        return None
+    from markdown_it import MarkdownIt
+
+    blocks = [token.content for token in MarkdownIt("commonmark").parse(text) if token.type == "fence"]
+    return blocks[-1] if blocks else None
