@@ -59,8 +59,8 @@ def test_going_on_shows_the_last_exchange_and_talk_prints_all(start: Start, mmcl
     assert b"\x1b[2m> How many" in chat.raw  # dim: it is not said now
     assert "/talk prints all of it" in chat.flat
     chat.ask("/talk", f"> {WHAT} two.png, PNG 320×240 {TWO} > {COUNT} There are 2 shapes.")
-    chat.ask("/clear", "a new talk begins")
-    chat.ask("/talk", "nothing was said yet")
+    chat.ask("/clear", "a new conversation starts")
+    chat.ask("/talk", "nothing was asked yet")
 
 
 def test_a_folder_is_told_in_one_note(start: Start, folder: Path, two: Path) -> None:

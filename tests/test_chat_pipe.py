@@ -34,7 +34,7 @@ def test_commands_work_too_and_speak_on_stderr(chat: Run, two: Path) -> None:
     assert (done.status, done.stdout) == (0, TWO + "\n")
     assert done.stderr.splitlines() == [
         "1\ttwo.png, PNG 320×240, staged",
-        f"note: taken back: {WHAT}; its media are staged again",
+        f"note: taken back: {WHAT}; its files are staged again",
     ]
 
 
@@ -54,7 +54,8 @@ def test_an_error_ends_it_before_a_wrong_answer(chat: Run, two: Path, lines: str
 
 
 @pytest.mark.parametrize(
-    ("name", "told"), [("new.png", "no talk is saved as a `.png` file"), ("two.txt", "`.txt`"), ("two.md", "exists")]
+    ("name", "told"),
+    [("new.png", "a conversation cannot be saved as a `.png` file"), ("two.txt", "`.txt`"), ("two.md", "exists")],
 )
 def test_a_talk_is_saved_as_what_it_is_and_over_nothing(
     chat: Run, two: Path, tmp_path: Path, name: str, told: str

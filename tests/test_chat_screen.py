@@ -81,7 +81,7 @@ def test_media_come_in_every_way(start: Start, two: Path, one: Path) -> None:
         chat.ask("/drop 1", "dropped")
     chat.ask("/drop", "dropped two.png")
     chat.ask(f"{two} {WHAT}", TWO)
-    chat.ask("/clear", "a new talk begins")
+    chat.ask("/clear", "a new conversation starts")
     chat.ask(f"@one.png {WHAT}", "I see a green triangle.")
 
 
@@ -105,8 +105,8 @@ MISTAKES = {
     "/hlep": "error: there is no command `/hlep` hint: did you mean /help?",
     "/drop 7": "there is no file 7: none was attached",
     "/model strater": "did you mean `starter`?",
-    "/undo": "nothing was said yet",
-    "/retry": "nothing was said yet",
+    "/undo": "nothing was asked yet",
+    "/retry": "nothing was asked yet",
     "/show": "which one?",
     "/save": "into which file?",
     "/load none.json": "cannot read `none.json`",
@@ -150,7 +150,7 @@ def test_a_staged_picture_is_encoded_while_the_question_is_typed(start: Start, t
     chat.ask("/undo", "taken back")
     chat.wait("staged: two.png, ready")
     chat.ask(WHAT, "two.png: PNG 320×240, 64 tokens, reused from memory")
-    chat.ask("/clear", "a new talk begins")
+    chat.ask("/clear", "a new conversation starts")
     chat.ask("one.png", "staged as 1: one.png")
     chat.ask("What is in this picture?", "I see a green triangle.")
 
@@ -160,8 +160,8 @@ def test_another_model_reads_the_talk_s_pictures_while_the_question_is_typed(
 ) -> None:
     chat = start("two.png", "-v", "--max-tokens", "12", columns=120)
     chat.wait("staged: two.png, ready")
-    chat.ask(f"/model {parrot.weights} {parrot.projector}", "the talk goes on with")
-    chat.ask("/model starter", "the talk goes on with starter")  # while the other one may still be reading it
+    chat.ask(f"/model {parrot.weights} {parrot.projector}", "the conversation continues with")
+    chat.ask("/model starter", "the conversation continues with starter")  # while the other one may still be reading it
     chat.wait("staged: two.png, ready")
     chat.ask(WHAT, "two.png: PNG 320×240, 64 tokens, encoded ahead")
     assert TWO in chat.flat
@@ -194,7 +194,7 @@ def test_undo_retry_and_edit(start: Start, two: Path) -> None:
     chat.ask("/retry", "64 tokens, reused from memory")
     assert "asked again at temperature 0.7: at 0 the answer would be the same" in chat.flat
     n_said = chat.text.count(TWO)
-    chat.ask("/undo", f"taken back: {WHAT}; its media are staged again")
+    chat.ask("/undo", f"taken back: {WHAT}; its files are staged again")
     chat.wait("staged: two.png")
     chat.ask("How many shapes are there?", "There are 2 shapes.")
     chat.send("/edit\r")
@@ -209,9 +209,9 @@ def test_another_model_goes_on_with_the_talk(start: Start, two: Path, parrot: Ra
     chat = start("two.png", "--max-tokens", "12")
     chat.ask(WHAT, TWO)
     chat.ask(f"/model {shutil.copy(parrot.weights, two.parent / 'blind.gguf')}", "cannot see")
-    chat.ask(f"/model {parrot.weights} {parrot.projector}", f"the talk goes on with {parrot.weights.name}")
+    chat.ask(f"/model {parrot.weights} {parrot.projector}", f"the conversation continues with {parrot.weights.name}")
     chat.ask("And now?", f"{PARROT} {PARROT}")
-    chat.ask("/model starter", "the talk goes on with starter")
+    chat.ask("/model starter", "the conversation continues with starter")
     chat.ask("/media", "1 two.png")
 
 
@@ -254,7 +254,7 @@ def test_a_killed_chat_goes_on_with_its_media_and_what_was_said(start: Start, tw
     chat.child.kill(signal.SIGKILL)
     assert chat.end() == -signal.SIGKILL
     again = start("-c", "-v")
-    again.wait("going on with talk")
+    again.wait("continuing conversation")
     again.wait("1 question so far")
     again.ask("How many shapes are there?", "There are 2 shapes.")
     again.wait("two.png: PNG 320×240, 64 tokens")
@@ -284,11 +284,11 @@ def test_what_came_from_the_clipboard_is_there_when_the_talk_goes_on(start: Star
     chat = start(**tool(tmp_path, "wl-paste", f'cat "{two}"'))
     chat.ask("/paste", "staged as 1: clip:")
     chat.ask(WHAT, TWO)
-    chat.ask("/clear", "a new talk begins")
+    chat.ask("/clear", "a new conversation starts")
     chat.ask("Hello!", "starter model")
     chat.ask("/history", WHAT)
     talk = re.findall(rf"^(\w{{6}}) .*{re.escape(WHAT)}", chat.text, re.MULTILINE)[0]
-    chat.ask(f"/history {talk[:4]}", f"going on with talk {talk}, 1 question so far")
+    chat.ask(f"/history {talk[:4]}", f"continuing conversation {talk}, 1 question so far")
     chat.ask("How many shapes are there?", "There are 2 shapes.")
 
 
@@ -340,7 +340,7 @@ def test_a_question_that_was_killed_is_not_counted_twice(start: Start, mmcli: Ru
 
 def test_a_talk_that_is_kept_nowhere_is_not_lost_unasked(start: Start, tmp_path: Path) -> None:
     chat = start("--no-history")
-    chat.ask("/clear", "a new talk begins")  # nothing to lose
+    chat.ask("/clear", "a new conversation starts")  # nothing to lose
     chat.ask("Hello!", "starter model")
     chat.send("/clear\r")
     chat.wait("this conversation is not saved (/save FILE saves it). Discard it? [y/N]")

@@ -248,7 +248,12 @@ def test_no_stdin_is_no_problem(two: Path, environment: dict[str, str], redirect
         ("--help", ">&-", 6, "error: cannot write: stdout is closed"),
         ("--help", ">/dev/full", 6, "error: cannot write: No space left on device"),
         ("ask -m starter two.png What", ">/dev/full", 6, "error: cannot write: No space left on device"),
-        ("history delete --older-than 1d --yes", ">&-", 0, "note: no talk deleted"),  # stdout gets nothing anyway
+        (
+            "history delete --older-than 1d --yes",
+            ">&-",
+            0,
+            "note: no conversation deleted",
+        ),  # stdout gets nothing anyway
         ("ask -m starter no.png What", "2>&-", 3, ""),
         ("ask -m starter no.png What", "2>/dev/full", 3, ""),
         ("ask -m starter two.png What -v", "2>/dev/full >/dev/null", 0, ""),

@@ -101,7 +101,7 @@ BEFORE_LOADING = {
     "a missing file for a question": Wrong(("ask", "tow.png", *BROKEN), 2, ("`tow.png`", "question"), "mmcli ask"),
     "an unknown option": Wrong(("ask", "--max-token", "5", WHAT), 2, ("`--max-token`",), "--max-tokens?"),
     "an option without its value": Wrong(("ask", WHAT, "--seed"), 2, ("--seed",), "ask --help"),
-    "a value that is no number": Wrong(("ask", WHAT, "--temp", "hot"), 2, ("--temp",), "ask --help"),
+    "a value that is not a number": Wrong(("ask", WHAT, "--temp", "hot"), 2, ("--temp",), "ask --help"),
     "a value that is nan": Wrong(("ask", WHAT, "--temp", "nan"), 2, ("--temp",), "ask --help"),
     "endless pictures": Wrong(("ask", WHAT, "--max-megapixels", "inf"), 2, ("--max-megapixels",), "ask --help"),
     "a value out of range": Wrong(("ask", WHAT, "--max-tokens", "0"), 2, ("--max-tokens", "1"), "ask --help"),

@@ -399,7 +399,7 @@ def test_talks_are_listed(mmcli: Run, three: list[str]) -> None:
     ]
     done = mmcli("history", "-n", "1")
     assert len(done.stdout.splitlines()) == 1
-    assert "1 of 3 talks" in done.stderr
+    assert "1 of 3 conversations" in done.stderr
     assert [talk["id"] for talk in mmcli("history", "--json").json] == three[::-1]
 
 
@@ -416,7 +416,7 @@ def test_an_empty_history_is_no_error(mmcli: Run, data: Path) -> None:
 
 def test_a_talk_is_shown(mmcli: Run, three: list[str]) -> None:
     text = mmcli("history", "show").stdout
-    assert text.splitlines()[0].startswith(f"talk {three[2]}, ask, starter, ")
+    assert text.splitlines()[0].startswith(f"conversation {three[2]}, ask, starter, ")
     assert f"> {COUNT}" in text and "two.png: PNG 320×240, 64 tokens" in text and "red" in text
     assert mmcli("history", "show", three[0][:4]).stdout.splitlines()[2] == "> Hello!"
 
@@ -442,7 +442,7 @@ def test_talks_are_exported(mmcli: Run, three: list[str], two: Path) -> None:
 def test_a_deleted_talk_is_gone(mmcli: Run, three: list[str]) -> None:
     done = mmcli("history", "delete", three[0], three[1][:4], "--yes")
     assert (done.status, done.stdout) == (0, "")
-    assert "2 talks deleted" in done.stderr
+    assert "2 conversations deleted" in done.stderr
     assert [talk["id"] for talk in mmcli("history", "--json").json] == [three[2]]
     assert mmcli("history", "delete", three[0], "-y").status == 3
 
@@ -458,8 +458,8 @@ def test_old_talks_are_deleted(mmcli: Run, three: list[str], data: Path) -> None
     with sqlite3.connect(data / "history.db") as database:
         database.execute("UPDATE talks SET changed = changed - 40 * 86400 WHERE id = ?", (three[0],))
     database.close()
-    assert "no talk deleted" in mmcli("history", "delete", "--older-than", "6w", "-y").stderr
-    assert "1 talk deleted" in mmcli("history", "delete", "--older-than", "30d", "-y").stderr
+    assert "no conversation deleted" in mmcli("history", "delete", "--older-than", "6w", "-y").stderr
+    assert "1 conversation deleted" in mmcli("history", "delete", "--older-than", "30d", "-y").stderr
     assert [talk["id"] for talk in mmcli("history", "--json").json] == three[:0:-1]
     assert mmcli("history", "delete", "--older-than", "soon").status == 2
     assert mmcli("history", "delete").status == 2

@@ -109,7 +109,7 @@ def test_everything_can_be_deleted(mmcli: Run, talks: list[str]) -> None:
     assert "--all" in mmcli("history", "delete").stderr
     assert len(mmcli("history", "--json").json) == 4
     done = mmcli("history", "delete", "--all", "--yes")
-    assert (done.status, "all 4 talks deleted" in done.stderr) == (0, True)
+    assert (done.status, "all 4 conversations deleted" in done.stderr) == (0, True)
     assert mmcli("history", "--json").json == []
 
 

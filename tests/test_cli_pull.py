@@ -334,7 +334,7 @@ def test_on_a_terminal_the_person_is_asked_and_then_gets_the_answer(
         )
         child.expect_exact("[Y/n] ")
         question = child.before.decode()
-        assert f"Fetch {REPO}: 2 files, 0.4 MB, from {REPO}, licence: apache-2.0?" in question
+        assert f"Download {REPO}: 2 files, 0.4 MB, from {REPO}, licence: apache-2.0?" in question
         child.sendline(reply)
         child.expect(pexpect.EOF)
         child.close()

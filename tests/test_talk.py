@@ -99,7 +99,7 @@ def test_undo_stages_the_media_again_and_retry_encodes_nothing(starter: LocalEng
 
 
 def test_undo_without_a_turn_says_so() -> None:
-    with pytest.raises(UsageError, match="nothing was said yet"):
+    with pytest.raises(UsageError, match="nothing was asked yet"):
         Conversation().undo()
 
 

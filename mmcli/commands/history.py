@@ -78,7 +78,7 @@ def history(ctx: typer.Context, limit: LimitOpt = 20, json: opt.JsonListOpt = Fa
     else:
         terminal.notice('nothing is kept yet: mmcli ask photo.jpg "What is this?"', style)
     if len(some) < len(found):
-        terminal.notice(f"{len(some)} of {len(found)} talks; -n 0 lists all", style)
+        terminal.notice(f"{len(some)} of {len(found)} conversations; -n 0 lists all", style)
     _warn_of_damage({summary.id: summary.damage for summary in some}, style)
     return None
 
@@ -168,7 +168,10 @@ def export(
     for error in damaged:
         terminal.failure(error.message, None)
     if damaged:
-        raise BatchError(f"{len(damaged)} of {len(names)} talks could not be read whole", hint="all else is there")
+        raise BatchError(
+            f"{len(damaged)} of {len(names)} conversations could not be read completely",
+            hint="all the rest was exported",
+        )
     return None
 
 
@@ -208,11 +211,12 @@ def delete(
         names |= dict.fromkeys(store.older_than(age) if age is not None else ())
         if everything:
             names = dict.fromkeys(summary.id for summary in store.talks())
-        words = f"{'all ' if everything and len(names) > 1 else ''}{len(names)} talk{'s' if len(names) != 1 else ''}"
+        all_of = "all " if everything and len(names) > 1 else ""
+        words = f"{all_of}{len(names)} conversation{'s' if len(names) != 1 else ''}"
         if names and not yes and not terminal.confirm(f"Delete {words}?", default=False):
             terminal.notice("nothing was deleted", style)
             return None
-        terminal.notice(f"{words if store.delete(names) else 'no talk'} deleted", style)
+        terminal.notice(f"{words if store.delete(names) else 'no conversation'} deleted", style)
     return None
 
 
@@ -225,7 +229,7 @@ def _told(text: str, wanted: str) -> str:
 
 
 def _damaged(talk: Talk) -> InputError:
-    return InputError(f"conversation `{talk.id}` is damaged: {'; '.join(talk.damage)}", hint="all else of it is there")
+    return InputError(f"conversation `{talk.id}` is damaged: {'; '.join(talk.damage)}", hint="the rest of it is shown")
 
 
 def _warn_of_damage(damage: dict[str, tuple[str, ...]], style: Style) -> None:

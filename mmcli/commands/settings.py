@@ -79,7 +79,7 @@ def _wrong_type(value: Any, wanted: str) -> str | None:
     if wanted == "boolean":
         return None if value in (True, False) or isinstance(value, str) else f"{shown} is neither true nor false"
     if isinstance(value, bool):
-        return f"{shown} is no {'number' if is_number else 'text'}"
+        return f"{shown} is not {'a number' if is_number else 'text'}"
     if is_number and isinstance(value, str) and _number(value) is None:
         return f"{shown} is not a number"
     if wanted.startswith("int") and not isinstance(_number(str(value)), int):

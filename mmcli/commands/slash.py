@@ -85,8 +85,8 @@ def show_last(session: Session) -> None:
 
 
 def going_on(session: Session) -> str:
-    """`going on with talk 4k2f9x, 3 questions so far`"""
-    return f"going on with talk {session.recorder.talk}, {_questions(session)} so far"
+    """`continuing conversation 4k2f9x, 3 questions so far`"""
+    return f"continuing conversation {session.recorder.talk}, {_questions(session)} so far"
 
 
 def _questions(session: Session) -> str:
@@ -122,7 +122,7 @@ def _screen(session: Session, argument: str) -> None:
 def _media(session: Session, argument: str) -> None:
     conversation = session.talk
     if not conversation.media:
-        session.note("no media; /attach PATH stages some")
+        session.note("no files; /attach PATH adds some")
         return
     n_said = sum(len(turn.media) for turn in conversation.turns)
     numbered = enumerate(conversation.media, 1)
@@ -165,7 +165,7 @@ def _talk(session: Session, argument: str) -> None:
     if argument:
         raise UsageError(f"/talk prints the conversation and takes nothing after it, so not `{argument}`")
     if not session.talk.turns:
-        raise UsageError("nothing was said yet")
+        raise UsageError("nothing was asked yet")
     for turn in session.talk.turns:
         terminal.exchange(turn.words, turn.said, [described(medium) for medium in turn.media])
 
@@ -204,7 +204,7 @@ def _model(session: Session, argument: str) -> None:
     found = models.find(name, mmproj)
     chosen = getting.here(found, yes=session.yes, style=session.style)
     session.change_model(chosen, mmproj)
-    session.note(f"the talk goes on with {chosen.name}")
+    session.note(f"the conversation continues with {chosen.name}")
 
 
 def _system(session: Session, argument: str) -> None:
@@ -227,7 +227,7 @@ def _installed() -> list[str]:
 
 def _undo(session: Session, argument: str) -> None:
     turn = session.talk.undo()
-    again = "; its media are staged again" if turn.media else ""
+    again = "; its files are staged again" if turn.media else ""
     session.note(f"taken back: {_short(turn.words)}{again}")
 
 
@@ -257,7 +257,7 @@ def _clear(session: Session, argument: str) -> None:
     if not session.may_lose():
         return
     session.begin()
-    session.note("a new talk begins")
+    session.note("a new conversation starts")
 
 
 def _save(session: Session, argument: str) -> None:
@@ -265,9 +265,11 @@ def _save(session: Session, argument: str) -> None:
     if path is None:
         raise UsageError("into which file?", hint="/save talk.json, or talk.md to read it")
     if path.suffix.lower() not in SAVED_AS:
-        raise UsageError(f"no talk is saved as a `{path.suffix}` file", hint="/save talk.json, or talk.md to read it")
+        raise UsageError(
+            f"a conversation cannot be saved as a `{path.suffix}` file", hint="/save talk.json, or talk.md to read it"
+        )
     if path.exists() and path.absolute() != session.saved:
-        raise UsageError(f"`{path}` exists already", hint="choose another name, or remove it")
+        raise UsageError(f"`{path}` already exists", hint="choose another name, or remove it")
     name = session.model.name
     if path.suffix.lower() in READABLE:
         text = talk.markdown(session.talk, name)
@@ -292,12 +294,12 @@ def _load(session: Session, argument: str) -> None:
         return
     session.restore(document)
     session.has_saved(path)
-    session.note(f"loaded {_questions(session)} with the answers; the talk goes on with {session.model.name}")
+    session.note(f"loaded {_questions(session)} with the answers; the conversation continues with {session.model.name}")
 
 
 def _copy(session: Session, argument: str) -> None:
     if not session.talk.turns:
-        raise UsageError("nothing was said yet")
+        raise UsageError("nothing was asked yet")
     session.note(f"copied the last answer, by {terminal.copy(session.talk.turns[-1].said)}")
 
 
@@ -346,20 +348,20 @@ TABLE: dict[str, Slash] = {
     "attach": Slash("stage files, folders or addresses: they go with the next message", _attach, "PATH…", "paths"),
     "paste": Slash("stage the picture in the clipboard (also Ctrl-V)", _paste),
     "screen": Slash("stage a picture of the screen", _screen),
-    "media": Slash("the media of this talk, numbered", _media),
-    "drop": Slash("take files out of the talk: 2, 2 3, 4-53 or all", _drop, "N…", "number"),
+    "media": Slash("the files of this conversation, numbered", _media),
+    "drop": Slash("take files out of the conversation: 2, 2 3, 4-53 or all", _drop, "N…", "number"),
     "show": Slash("draw a picture in the terminal", _show, "N", "number"),
-    "model": Slash("go on with another model, or tell which one this is", _model, "[NAME]", "model"),
-    "system": Slash("set the system prompt, tell it, or take it out (-)", _system, "[TEXT]"),
+    "model": Slash("switch to another model, or show which one this is", _model, "[NAME]", "model"),
+    "system": Slash("set the system prompt, show it, or remove it (-)", _system, "[TEXT]"),
     "talk": Slash("print all that was said", _talk),
     "undo": Slash("take back the last question and its answer", _undo),
     "retry": Slash("ask the last question again", _retry),
-    "edit": Slash("change the last question, and ask it anew", _edit, "[TEXT]"),
-    "clear": Slash("begin a new talk", _clear),
-    "save": Slash("write this talk to a file: .json to load it again, .md to read it", _save, "[FILE]", "file"),
-    "load": Slash("go on with a talk that was saved", _load, "FILE", "file"),
-    "copy": Slash("put the last answer into the clipboard", _copy),
-    "history": Slash("the last talks that were kept, or go on with one of them", _history, "[ID]"),
+    "edit": Slash("change the last question, and ask it again", _edit, "[TEXT]"),
+    "clear": Slash("start a new conversation", _clear),
+    "save": Slash("write this conversation to a file: .json to load it again, .md to read it", _save, "[FILE]", "file"),
+    "load": Slash("continue a saved conversation", _load, "FILE", "file"),
+    "copy": Slash("copy the last answer to the clipboard", _copy),
+    "history": Slash("the last conversations, or continue one of them", _history, "[ID]"),
     "quit": Slash("end the chat", _quit),
 }
 ALIASES = {"exit": "quit", "bye": "quit", "?": "help", "image": "attach", "images": "media", "regen": "retry"}

@@ -163,7 +163,7 @@ class Conversation:
     def undo(self) -> Turn:
         """Take back the last turn: its media are staged again, before those that were; UsageError without turns."""
         if not self.turns:
-            raise UsageError("nothing was said yet")
+            raise UsageError("nothing was asked yet")
         turn = self.turns.pop()
         self.n_left_out = min(self.n_left_out, len(self.turns))
         self.staged[:0] = turn.media

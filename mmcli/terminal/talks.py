@@ -119,7 +119,7 @@ def _head(found: Talk) -> Iterator[str]:
     n_turns = len(found.live)
     yield ", ".join(
         [
-            f"talk {found.id}",
+            f"conversation {found.id}",
             found.kind,
             one_line(found.model),
             when(found.started),
