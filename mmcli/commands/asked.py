@@ -55,7 +55,9 @@ def split(words: Sequence[str], line: Line) -> tuple[list[str], str]:
 def missing(files: Sequence[str], line: Line, *, is_example: bool) -> UsageError:
     """The error where nobody asked anything; `is_example`: the hint names a file where none was given."""
     shown = line.with_words(*(files or ["photo.jpg"] * is_example), EXAMPLE)
-    return UsageError("there is no question", hint=shown)
+    last = next((name for name in reversed(files) if name and name != "-"), None)
+    what = f"there is no question: `{last}` is a file" if last else "there is no question"
+    return UsageError(what, hint=shown)
 
 
 def _check_marks(words: Sequence[str], others: Sequence[str], line: Line) -> None:
