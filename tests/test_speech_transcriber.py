@@ -142,7 +142,7 @@ def test_a_prompt_of_which_the_model_would_not_see_all_is_an_error(whisper: Tran
 
 
 def test_a_folder_without_a_model_is_told(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="no speech model"):
+    with pytest.raises(ModelError, match="not a speech model"):
         Transcriber(tmp_path)
 
 

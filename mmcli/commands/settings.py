@@ -157,11 +157,11 @@ def config(
         cells = [(name, _words(value), source) for name, value, source in shown]
         terminal.table(("setting", "value", "source"), cells, style, spare=("source",), shares=SHARES)
         terminal.line("")
-    for name, path in places.items():
-        if terminal.is_screen():
+    if terminal.is_screen():
+        for name, path in places.items():
             terminal.fact(name, str(path))
-        else:
-            terminal.line(f"{name}\t{path}")
+    else:
+        terminal.table(("place", "path"), [(name, str(path)) for name, path in places.items()], style)
     if not everything:
         told = f"{len(others)} other settings have" if chosen_rows else "nothing is set: all settings have"
         terminal.notice(f"{told} their defaults; `mmcli config --all` lists them", style)
