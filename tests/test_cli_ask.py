@@ -329,13 +329,11 @@ def test_the_projector_that_was_picked_up_is_told_once(mmcli: Run, tiny: Random)
     assert "beside it" not in mmcli("ask", "What?", "-m", "starter").stderr
 
 
-def test_an_empty_pipe_is_no_picture_that_the_model_may_talk_about(mmcli: Run, two: Path) -> None:
-    alone = mmcli("ask", "What is in this picture?", "-m", "starter", stdin=b"")
-    assert (alone.status, alone.stdout) == (3, "")
-    assert alone.stderr.startswith("error: nothing came through the pipe\nhint: ")
-    beside = mmcli("ask", two.name, "What is in this picture?", "-m", "starter", stdin=b"")
-    assert beside.status == 0 and "red circle" in beside.stdout
-    assert "note: nothing came through the pipe, going on without it" in beside.stderr
+def test_an_empty_pipe_is_told(mmcli: Run, two: Path) -> None:
+    for files in ((), (two.name,)):
+        done = mmcli("ask", *files, "What is in this picture?", "-m", "starter", stdin=b"")
+        assert done.status == 0
+        assert "note: nothing came through the pipe, going on without it" in done.stderr
 
 
 def test_a_question_of_many_words_without_quotation_marks_is_told_so(mmcli: Run, two: Path) -> None:

@@ -208,6 +208,10 @@ def test_every_example_works_when_copied(path: str, clone: Path, shell: dict[str
     wanted = [example for name, example in examples() if name == path and not LISTENS.search(example)]
     if any("-c" in example.split() or "history" in path for example in wanted):
         run('mmcli ask docs/pictures/shapes.png "What is in this picture?" -m starter', clone, shell)
+    if path.startswith("mmcli prompts"):
+        run("mmcli ask 'Translate into German: $input' --save translate", clone, shell)
+        shell = shell | {"VISUAL": "true"}  # an editor that changes nothing
+        wanted = [f"{example} --yes" if path == "mmcli prompts rm" else example for example in wanted]
     if path == "mmcli undo":
         run("mmcli caption docs/pictures/album -r --rename --yes -m starter", clone, shell)
     if path == "mmcli rm":

@@ -584,7 +584,7 @@ def test_trouble_is_told_once_and_costs_no_answer(tmp_path: Path) -> None:
             assert [p.text for p in recording.keep(pieces("A", end=answered("A")))] == ["A", ""]
             recording.take_back()
     assert len(troubles) == 1
-    assert "not kept" in troubles[0] and "damaged" in troubles[0]
+    assert "not saved" in troubles[0] and "damaged" in troubles[0]
 
 
 def test_nothing_is_kept_where_nothing_is_wanted(tmp_path: Path, two: Path) -> None:

@@ -62,7 +62,6 @@ def chat(
 
     mmcli chat docs/pictures/shapes.png -m starter
     mmcli chat docs/pictures/shapes.png "What is this?" -m starter
-    echo "What is this?" | mmcli chat docs/pictures/shapes.png -m starter
     mmcli chat -c
     """
     from mmcli import terminal

@@ -33,9 +33,8 @@ prompt = ""
 def prompts(ctx: typer.Context, json: opt.JsonListOpt = False) -> int | None:
     """List, show, edit and remove saved prompts. `mmcli ask --save NAME` saves one, `-t NAME` uses it.
 
-    mmcli ask 'Translate into $language: $input' -p language German --save translate
-    echo "Good morning" | mmcli ask -t translate -m starter
     mmcli prompts
+    mmcli prompts show translate
     """
     from mmcli import prompts as saved
     from mmcli import terminal

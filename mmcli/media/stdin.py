@@ -54,11 +54,7 @@ def read_stdin(
                 on_wait("nothing arrived on stdin, going on without it")
             return None
         data = _read(fd, max_bytes)
-        if not data and not has_media:  # what should have come from another program is missing: no answer without it
-            raise InputError(
-                "nothing came through the pipe", hint="did the command before it fail? use `< /dev/null` for no input"
-            )
-        if not data and on_wait is not None:
+        if not data and on_wait is not None:  # the command before it may have failed; or a program left a pipe there
             on_wait("nothing came through the pipe, going on without it")
         return data or None
     return _read(fd, max_bytes)
