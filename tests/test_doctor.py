@@ -186,7 +186,7 @@ def test_a_model_that_crashes_is_told_with_what_it_said_last() -> None:
 
 def test_a_child_that_hangs_is_ended() -> None:
     ended = child.run([sys.executable, "-c", "import time; time.sleep(60)"], seconds=0.5)
-    assert ended.crash is not None and "no end" in ended.crash
+    assert ended.crash is not None and "no result" in ended.crash
 
 
 def test_what_a_library_prints_is_no_fact() -> None:
