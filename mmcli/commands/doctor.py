@@ -86,7 +86,7 @@ def doctor(
 
     mmcli doctor
     mmcli doctor -m starter
-    mmcli doctor --rebuild
+    mmcli doctor --json
     """
     from mmcli import health, terminal
 
