@@ -160,10 +160,8 @@ def test_a_sidecar_that_is_no_xmp_is_left_alone(caption: Caption, two: Path, tmp
     (tmp_path / "two.png.xmp").write_bytes(data)
     done = caption("two.png", "--sidecar", "xmp")
     assert done.status == 3
-    assert (
-        "`two.png.xmp` is not valid XMP" in done.stderr
-        or "`two.png.xmp` is not XMP that mmcli can change" in done.stderr
-    )
+    what = "XMP that mmcli can change" if b"DOCTYPE" in data else "valid XMP"
+    assert f"`two.png.xmp` is not {what}" in done.stderr
     assert (tmp_path / "two.png.xmp").read_bytes() == data
 
 
