@@ -247,7 +247,7 @@ def _put(
         handle = folder.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666 if mode is None else mode)
         try:
             with open(handle, "wb") as file:
-                _lock(handle)
+                lock(handle)
                 if status is not None:
                     _keep_rights(handle, status)
                 file.write(data)
@@ -328,13 +328,13 @@ def _remove_if_left(folder: _Folder, part: str) -> None:
     try:
         status = os.fstat(handle)
         is_ours = stat.S_ISREG(status.st_mode) and status.st_nlink == 1 and status.st_uid == os.geteuid()
-        if is_ours and _lock(handle):
+        if is_ours and lock(handle):
             folder.unlink(part)
     finally:
         os.close(handle)
 
 
-def _lock(handle: int) -> bool | None:
+def lock(handle: int) -> bool | None:
     """Lock a file or folder against other processes; False where one of them has it, None where there are no locks."""
     try:
         import fcntl
@@ -354,7 +354,7 @@ def _renaming(folder: _Folder) -> Iterator[None]:
         yield
         return
     deadline = time.monotonic() + LOCK_SECONDS
-    while (is_locked := _lock(folder.handle)) is False and time.monotonic() < deadline:
+    while (is_locked := lock(folder.handle)) is False and time.monotonic() < deadline:
         time.sleep(0.002)
     try:
         yield

@@ -44,7 +44,7 @@ MAY_IMPORT = {
     "media": {"errors", "network"},
     "terminal": {"errors", "files"},
     "engine": {"errors", "config", "files", "media.types"},
-    "speech": {"errors", "hubenv", "languages", "media", "engine.machine"},
+    "speech": {"errors", "files", "hubenv", "languages", "media", "engine.machine"},
     "talk": {"errors", "media.types", "media.paths", "engine.messages"},
     "captions": {"errors", "files", "languages", "schema", "media", "engine"},
     "history": {"errors", "config", "files", "schema", "media.types", "engine.messages"},

@@ -12,11 +12,12 @@ from typing import Annotated, Any
 import typer
 
 from mmcli import config as files
+from mmcli import files as writing
 from mmcli import tomlfile
 from mmcli.commands import options as opt
 from mmcli.commands import origins, parsing, spelling
 from mmcli.commands.completion import setting_names
-from mmcli.errors import UsageError
+from mmcli.errors import MmcliError, UsageError
 
 DEFAULT = "default"  # the source of a value that nobody chose
 SHARES = {"value": 0.3, "source": 0.3}  # of a terminal's width, at most
@@ -356,25 +357,16 @@ def _today(key: str) -> str:
 
 def _write(document: Any) -> None:
     """Replace config.toml at once, and not a link that leads to it."""
-    import secrets
-
     import tomlkit
 
     file = Path(os.path.realpath(files.config_file()))
     if file.exists() and not file.is_file():
         raise UsageError(f"cannot write `{file}`: it is not a regular file", hint="MMCLI_CONFIG names the file")
-    scratch = file.with_name(f".{file.name}.{secrets.token_hex(4)}.tmp")
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        scratch.write_bytes(tomlkit.dumps(document).encode())
-        if file.exists():
-            scratch.chmod(file.stat().st_mode & 0o777)
-        os.replace(scratch, file)
-    except OSError as error:
-        raise UsageError(f"cannot write `{file}`: {error.strerror}") from error
-    finally:
-        with contextlib.suppress(OSError):
-            scratch.unlink(missing_ok=True)
+        writing.make_folder(file.parent)
+        writing.write(file, tomlkit.dumps(document).encode())
+    except MmcliError as error:
+        raise UsageError(error.message, hint=error.hint) from error
 
 
 def _check_again(ctx: typer.Context) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 from urllib.parse import unquote, urlsplit
 
+from mmcli import files
 from mmcli.errors import InputError, UsageError
 
 if TYPE_CHECKING:
@@ -317,14 +318,6 @@ class File:
 
 def _lock(file: TextIO, path: Path) -> None:
     """InputError where another process writes the same transcript: they would garble each other's."""
-    try:
-        import fcntl
-    except ImportError:  # Windows
-        return
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
+    if files.lock(file.fileno()) is False:
         file.close()
-        raise InputError(f"another mmcli is writing `{path}`", hint="wait for it, or choose another -o") from error
-    except OSError:  # a file system without locks
-        return
+        raise InputError(f"another mmcli is writing `{path}`", hint="wait for it, or choose another -o")

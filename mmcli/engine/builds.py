@@ -12,12 +12,11 @@ import os
 import platform
 import re
 import shutil
-import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from mmcli import config
+from mmcli import config, files
 from mmcli.engine import machine
 
 # Flags of x86 in /proc/cpuinfo that compilers may use; the others tell of kernel and hypervisor, and come and go.
@@ -157,7 +156,10 @@ def _name() -> str:
 
 
 def keep(libraries: Path, build: Build) -> None:
-    """Move the folder `libraries` to where `build` names it, and record it; an earlier build is removed. OSError."""
+    """Move the folder `libraries` to where `build` names it, and record it; an earlier build is removed.
+
+    OSError, or as files.write.
+    """
     place().mkdir(parents=True, exist_ok=True)
     before = _quietly_kept()
     os.replace(libraries, build.libraries)
@@ -185,8 +187,4 @@ def _quietly_kept() -> Build | None:
 
 def _write(table: dict[str, Any]) -> None:
     """The record, whole or not at all."""
-    with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=place(), suffix=".json", delete=False) as file:
-        file.write(json.dumps(table, indent=1) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(file.name, record())
+    files.write(record(), (json.dumps(table, indent=1) + "\n").encode(), mode=0o600)

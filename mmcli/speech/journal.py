@@ -16,6 +16,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from mmcli import files
 from mmcli.speech.spans import Part
 from mmcli.speech.transcriber import Heard, Mark
 from mmcli.speech.words import Segment, Word
@@ -79,7 +80,7 @@ class Journal:
     def _open(self) -> None:
         """Take up what is there up to its last mark, and go on behind it."""
         file = os.fdopen(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600), "r+b")
-        if not _locked(file):
+        if files.lock(file.fileno()) is False:
             file.close()
             return
         at = good = 0
@@ -135,18 +136,3 @@ def _forget(folder: Path) -> None:
         with contextlib.suppress(OSError):
             if path.stat().st_mtime < oldest:
                 path.unlink()
-
-
-def _locked(file: BinaryIO) -> bool:
-    """Whether nobody else writes it."""
-    try:
-        import fcntl
-    except ImportError:  # Windows
-        return True
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:  # a file system without locks
-        pass
-    return True
