@@ -117,7 +117,7 @@ def test_a_mistake_is_told_at_once_and_changes_nothing(start: Start, two: Path) 
     chat = start(columns=120)
     for line, told in MISTAKES.items():
         chat.ask(line, told)
-    chat.ask("/media", "no media")
+    chat.ask("/media", "no files;")
     chat.wait("0/2048 tokens")
 
 
@@ -392,7 +392,7 @@ def test_a_message_of_several_lines(start: Start, tmp_path: Path) -> None:
 
 def test_what_was_typed_is_found_again_in_the_next_chat(start: Start, home: Path) -> None:
     chat = start()
-    chat.ask("/media", "no media")
+    chat.ask("/media", "no files;")
     chat.ask("Hello there!", "starter model")
     chat.send(CTRL_D)
     assert chat.end() == 0

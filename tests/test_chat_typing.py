@@ -111,8 +111,8 @@ def test_a_question_typed_ahead_is_sent_when_its_turn_comes(start: Start, parrot
     chat = start("chat", *parrot.options, "--no-loop-guard", "--max-tokens", "60")
     begin(chat)
     chat.send("And now?\r/media\r")
-    chat.wait("no media")
-    assert re.search(r"60 tokens.*> And now\?.*60 tokens.*> /media note: no media", chat.flat), chat.text
+    chat.wait("no files;")
+    assert re.search(r"60 tokens.*> And now\?.*60 tokens.*> /media note: no files;", chat.flat), chat.text
 
 
 def test_after_a_mistake_nothing_is_sent_that_was_typed_before_it_was_told(start: Start, parrot: Random) -> None:

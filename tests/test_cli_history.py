@@ -477,7 +477,7 @@ def test_on_a_terminal_deleting_is_asked_about(
         timeout=TIMEOUT,
         encoding="utf-8",
     )
-    process.expect_exact("Delete 1 talk? [y/N] ")
+    process.expect_exact("Delete 1 conversation? [y/N] ")
     process.sendline(answer)
     process.expect(pexpect.EOF)
     process.close()

@@ -119,7 +119,7 @@ def test_on_a_terminal_deleting_everything_is_asked_about(
 ) -> None:
     command = ["-m", "mmcli", "history", "delete", "--all"]
     process = pexpect.spawn(sys.executable, command, env=environment, timeout=TIMEOUT, encoding="utf-8")
-    process.expect_exact("Delete all 4 talks? [y/N] ")
+    process.expect_exact("Delete all 4 conversations? [y/N] ")
     process.sendline(answer)
     process.expect(pexpect.EOF)
     process.close()

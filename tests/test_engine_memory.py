@@ -51,6 +51,13 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return link
 
 
+def test_the_memory_of_this_process_is_not_its_parent_s() -> None:
+    held = bytearray(b"x") * (256 << 20)
+    code = "from mmcli.engine import machine; print(machine.peak_memory())"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert 1 << 20 < int(done.stdout) < len(held)
+
+
 def loaded(model: Path, *, repack: bool, release: bool) -> dict[str, Any]:
     command = [sys.executable, "-c", LOAD, str(model), str(repack), str(release)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)

@@ -300,9 +300,9 @@ def test_the_engine_asks_for_as_many_layers_as_the_gpu_holds(
     asked: list[int] = []
     real = mtmd.Weights
 
-    def weights(path: Path, *, gpu_layers: int, on_progress: Any) -> mtmd.Weights:
+    def weights(path: Path, *, gpu_layers: int, **others: Any) -> mtmd.Weights:
         asked.append(gpu_layers)
-        loaded = real(path, gpu_layers=0, on_progress=on_progress)
+        loaded = real(path, gpu_layers=0, **others)
         loaded.device = "CUDA0"
         return loaded
 

@@ -29,6 +29,7 @@ from mmcli.errors import InputError
 from mmcli.terminal import Style
 
 PLAIN = replace(ANSWER, seen=())
+MARK = "=" * 12
 
 def cut(text, step):
     for i in range(0, len(text), step):

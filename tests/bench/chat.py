@@ -75,7 +75,7 @@ class Mmcli:
     def _wait_for_media(self, line: str) -> None:
         assert self.process.stdin and self.process.stderr
         self.process.stdin.write(f"{line}\n/media\n".encode())
-        while not (told := self.process.stderr.readline()).startswith((b"1\t", b"note: no media")):
+        while not (told := self.process.stderr.readline()).startswith((b"1\t", b"note: no files")):
             assert told, "mmcli ended"
 
 
