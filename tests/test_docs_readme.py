@@ -217,6 +217,8 @@ def test_every_example_works_when_copied(path: str, clone: Path, shell: dict[str
     if path == "mmcli rm":
         run("mmcli pull qwen3-vl-2b", clone, shell)
         wanted = [f"{example} --yes" for example in wanted]  # on a terminal it asks
+    if path == "mmcli history delete":
+        wanted = [example if "--yes" in example else f"{example} --yes" for example in wanted]
     for example in wanted:
         other = next((name for name in OTHER_SHELLS if f"completion {name}" in example), None)
         if other is not None and shutil.which(other) is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mmcli.speech.echo import resembles
+from mmcli.speech.echo import remainder, resembles
 from mmcli.speech.sentences import LONGEST, Sentences, speakable
 
 
@@ -130,3 +130,18 @@ def test_echoes_of_other_scripts_and_of_nothing() -> None:
     assert resembles("赤い丸", "写真には赤い丸があります。") == 1
     assert resembles("été", "ETE") == 1
     assert resembles("", SAID) == resembles("a circle", "") == resembles("?!", "...") == 0
+
+
+@pytest.mark.parametrize(
+    ("heard", "rest"),
+    [
+        ("I see a read circle. There are three shapes.", ""),
+        ("A blue square and a yellow star. There are three shapes! Is there a blue square?", "Is there a blue square?"),
+        ("There are three shapes. What is 3.5 times 2?", "What is 3.5 times 2?"),
+        ("Stop. There are three shapes.", "Stop."),
+        ("What colour is the star? There are three shapes", "What colour is the star?"),
+        ("", ""),
+    ],
+)
+def test_what_follows_an_echo_is_found(heard: str, rest: str) -> None:
+    assert remainder(heard, SAID, 0.8) == rest

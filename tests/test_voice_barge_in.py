@@ -9,6 +9,7 @@ from mmcli.commands.speaking import Voice
 from mmcli.commands.voicing import INTERRUPTS, Manner, VoiceSession
 
 SAID = "There are 3 shapes in this picture."
+ENDED = 1e9  # on the monotonic clock: when it was silent
 
 
 class Silent(Voice):
@@ -23,7 +24,7 @@ class Silent(Voice):
         return self._is_wanted
 
     def saying(self, now: float, seconds: float) -> str:
-        return SAID
+        return SAID if now - seconds < ENDED else ""
 
 
 class Loading:
@@ -58,3 +59,26 @@ def test_an_answer_that_is_not_heard_yet_is_interrupted_by_a_person_only(speaks:
     assert (talking._was_barged, talking._loading.n_stopped) == (stops, int(stops))  # type: ignore[attr-defined]
     talking.hearing(INTERRUPTS, "and is there a cross")
     assert talking._loading.n_stopped == 1, "once"  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("heard", "after", "taken"),
+    [
+        ("There are three shapes in this picture.", 0.2, ""),
+        ("There are three shapes in this picture.", 3, ""),
+        ("There are three shapes in this picture. Are there three shapes?", 3, "Are there three shapes?"),
+        ("There are three shapes in this picture. Are there three shapes?", 0.2, ""),  # the recogniser's own repetition
+        ("There are three shapes in this. And what about Paris?", 0.2, "And what about Paris?"),
+        (
+            "There are three shapes. And tell me about the weather in Paris.",
+            3,
+            "And tell me about the weather in Paris.",
+        ),
+        ("Tell me about the weather in Paris.", 3, "Tell me about the weather in Paris."),
+        ("There are three shapes. Oh.", 3, ""),
+    ],
+)
+def test_a_question_behind_an_echo_is_a_turn(heard: str, after: float, taken: str) -> None:
+    """Where words come slowly, both are heard as one."""
+    mouth = Mouth(Silent(True), False, lambda error: None)
+    assert mouth.others(heard, ENDED - 2, ENDED + after) == taken

@@ -92,9 +92,18 @@ class Mouth:
         if self.is_wanted:
             self._protect(False)
 
-    def is_echo(self, heard: str, began: float) -> bool:
-        """Whether what was heard since `began`, on the monotonic clock, is what was being said."""
-        return echo.resembles(heard, self._said_since(began)) >= ECHO
+    def others(self, heard: str, began: float, ended: float) -> str:
+        """What of the words heard between two moments on the monotonic clock is somebody else's; "": it heard itself.
+
+        Where words come slowly, an echo and the question after it are one turn: the question is what follows the echo,
+        and is taken where it is like nothing that was said, or was spoken when all was silent.
+        """
+        said = self._said_since(began)
+        rest, is_echo = echo.remainder(heard, said, ECHO), echo.resembles(heard, said) >= ECHO
+        if len(echo.words(rest)) < FEW:
+            return "" if is_echo or not rest else heard
+        is_silent = not self._voice.saying(ended, BEFORE)
+        return rest if is_silent or echo.resembles(rest, said) < (FOREIGN if is_echo else ECHO) else ""
 
     def is_foreign(self, heard: str, seconds: float) -> bool:
         """Whether the words so far of who has spoken for `seconds` are certainly not its own."""

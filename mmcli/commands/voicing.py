@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, cast
 
@@ -191,8 +191,9 @@ class VoiceSession(Session):
             self._loading.stop()
 
     def turn(self, spoken: Spoken) -> None:
-        if not self._mouth.is_echo(spoken.text, spoken.ended - spoken.seconds):
-            self._tell(spoken)
+        words = self._mouth.others(spoken.text, spoken.ended - spoken.seconds, spoken.ended)
+        if words:
+            self._tell(replace(spoken, text=words))
             return
         if self.style.verbose:
             self._tell(_Echo(spoken.text))
