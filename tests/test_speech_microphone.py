@@ -196,3 +196,26 @@ def test_a_microphone_that_gives_digital_silence_is_told_once(start: Start, micr
     out, rest = process.communicate(timeout=TIMEOUT)
     assert (process.returncode, out) == (0, b"")
     assert b"digital silence" not in rest
+
+
+HANGING = """
+import threading
+from mmcli.speech import devices
+devices.PATIENCE = 0.2
+portaudio = devices.portaudio()
+portaudio._terminate = threading.Event().wait  # as where a stream is open in a sound system that has died
+done = []
+devices.end(lambda: done.append(1), lambda: done.append(2))
+assert done == [1, 2]
+devices.end(lambda: done.append(3), threading.Event().wait, lambda: done.append(4))
+assert done == [1, 2, 3]
+print("ended")
+"""
+
+
+def test_a_device_that_never_stops_is_left_behind(home: Path) -> None:
+    """The seam is the sound system's death in the midst of a call, which comes once in some fifty tries."""
+    done = subprocess.run(
+        [sys.executable, "-c", HANGING], env=clean_environment(home), capture_output=True, timeout=TIMEOUT
+    )
+    assert (done.returncode, done.stdout) == (0, b"ended\n"), done.stderr

@@ -86,8 +86,10 @@ class Aloud:
             self._changed.notify_all()
         for thread in self._threads:
             thread.join(PATIENCE)
-        if not self._threads[1].is_alive():  # else it hangs in a dead device, which closing would wait for too
-            self._stream.close(ignore_errors=True)
+        if self._threads[1].is_alive():  # it hangs in a dead device, which closing would wait for too
+            devices.leave_open()
+        else:
+            devices.end(lambda: self._stream.close(ignore_errors=True))
 
     def add(self, text: str) -> None:
         """The next piece of the text; what is complete of it is said as soon as its turn comes."""

@@ -5,14 +5,18 @@ PortAudio, ALSA and JACK write what they like to descriptor 2: callers keep it f
 
 from __future__ import annotations
 
+import atexit
 import difflib
 import sys
+import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from mmcli.engine import machine
 from mmcli.errors import AudioDeviceError
 
+PATIENCE = 5.0  # seconds that a device may take to stop
 Kind = Literal["input", "output"]
 INSTALL = {
     "linux": "on Debian and Ubuntu: `apt install libportaudio2`; on Fedora: `dnf install portaudio`",
@@ -128,6 +132,22 @@ def refused(device: Device, error: Exception, kind: Kind = "input") -> AudioDevi
 def is_portaudio(error: BaseException) -> bool:
     """Whether PortAudio raised it, once it is started."""
     return isinstance(error, portaudio().PortAudioError)
+
+
+def end(*steps: Callable[[], object]) -> None:
+    """Take steps that stop or close a stream. In a dead device the sound system may wait for ever: then they are left
+    behind in their thread, and PortAudio is not shut down as Python ends, which would wait for them.
+    """
+    ending = threading.Thread(target=lambda: [step() for step in steps], name="closing the device", daemon=True)
+    ending.start()
+    ending.join(PATIENCE)
+    if ending.is_alive():
+        leave_open()
+
+
+def leave_open() -> None:
+    """A stream hangs in a dead device: do not wait for it at the end of this process."""
+    atexit.unregister(portaudio()._exit_handler)
 
 
 def mute_hint() -> str:

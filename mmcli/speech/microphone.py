@@ -52,15 +52,14 @@ class Microphone:
         try:
             self._stream.start()
         except Exception as error:
-            self._stream.close(ignore_errors=True)
+            devices.end(self._close)
             raise devices.refused(self.device, error) from error
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
     ) -> None:
-        self._stream.abort(ignore_errors=True)
-        self._stream.close(ignore_errors=True)
+        devices.end(self._abort, self._close)
 
     def __iter__(self) -> Iterator[NDArray[np.float32]]:
         waited = 0.0
@@ -79,11 +78,17 @@ class Microphone:
                 )
             yield from self._resampled(block)
         # What was said before `stop` may still wait here, where nobody had the time to take it.
-        self._stream.abort(ignore_errors=True)
+        devices.end(self._abort)
         while not self._blocks.empty():
             block = self._blocks.get_nowait()
             if block is not None:
                 yield from self._resampled(block)
+
+    def _abort(self) -> None:
+        self._stream.abort(ignore_errors=True)
+
+    def _close(self) -> None:
+        self._stream.close(ignore_errors=True)
 
     def _resampled(self, block: NDArray[np.float32]) -> Iterator[NDArray[np.float32]]:
         samples = self._resampler(block[:, :_USED])
