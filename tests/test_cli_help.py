@@ -230,6 +230,8 @@ def test_help_with_a_command_is_its_page(mmcli: Run, name: str) -> None:
         ("exit status", "mmcli help --man"),
         ("delete conversations", "mmcli history delete"),
         ("clipboard", "/paste"),
+        ("/drop", "/drop N…"),
+        ("retry", "in a chat: ask the last question again"),
     ],
 )
 def test_a_search_finds(capsys: pytest.CaptureFixture[str], words: str, told: str) -> None:

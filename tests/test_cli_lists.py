@@ -255,7 +255,10 @@ def test_a_model_is_shown_in_words(screen: Screen, columns: int) -> None:
     lines = screen("show", "qwen3-vl-2b", columns=columns)
     labels = [line[:20].strip() for line in lines if line[:20].strip()]
     assert labels[:2] == ["name", "on this machine"]
-    assert {"size", "parameters", "advised context", "on the Hub", "SHA-256", "needs", "fits here"} <= set(labels)
+    assert {"size", "parameters", "advised context", "on the Hub", "SHA-256", "memory needed", "fits here"} <= set(
+        labels
+    )
+    assert "memory" not in labels, "one figure"
     text = "\n".join(lines)
     assert "1.6 GB" in text and "2 billion" in text and "8192 tokens" in text
     assert "_" not in "".join(labels) and "gb" not in labels

@@ -95,9 +95,14 @@ def test_mmcli_config_names_another_file(mmcli: Run, two: Path, tmp_path: Path) 
         ("model = false", 1, "`model` to an invalid value: `false` is not text", "config edit"),
         ("model = 1979-05-27", 1, "`model` to an invalid value: `1979-05-27` is neither", "config edit"),
         ("json = 3", 1, "`json` to an invalid value: `3` is neither true nor false", "config edit"),
-        ("json = 'maybe'", 1, "`json` to an invalid value: 'maybe' is not a valid boolean", "config edit"),
+        ("json = 'maybe'", 1, "`json` to an invalid value: `maybe` is neither true nor false", "config edit"),
         ("stop = ['a', true]", 1, "`stop` to an invalid value: `true` is not text", "config edit"),
-        ("seed = 1\ntemperature = 99", 2, "`temperature` to an invalid value: 99", "config edit"),
+        (
+            "seed = 1\ntemperature = 99",
+            2,
+            "`temperature` to an invalid value: `99` is not in",
+            "config edit",
+        ),
         ("max_tokens = [1, 2]", 1, "`max_tokens` to more than one value", ""),
         ("seed = 1\nmax-tokens = 1\nmax_tokens = 2", 3, "`max_tokens` a second time", ""),
         (
@@ -106,7 +111,7 @@ def test_mmcli_config_names_another_file(mmcli: Run, two: Path, tmp_path: Path) 
             "`cache-size`",
             "edit",
         ),
-        ("detail = 'best'", 1, "'best' is not one of 'low', 'auto', 'high'", "config edit"),
+        ("detail = 'best'", 1, "`best` is not one of 'low', 'auto', 'high'", "config edit"),
     ],
 )
 def test_a_mistake_in_the_file_names_file_and_line(
@@ -298,11 +303,11 @@ def test_a_setting_is_set_and_the_rest_stays_as_it_is(mmcli: Run, config: Path) 
     [
         (("modle", "starter"), "did you mean `model`?"),
         (("max-tokens", "many"), "`many` is not a number"),
-        (("max-tokens", "0"), "0 is not in the range"),
+        (("max-tokens", "0"), "`0` is too small: it must be 1 or more"),
         (("max-tokens", "1.5"), "`1.5` is not a whole number"),
         (("temperature", "nan"), "`nan` is not a number"),
-        (("json", "maybe"), "'maybe' is not a valid boolean"),
-        (("detail", "best"), "'best' is not one of"),
+        (("json", "maybe"), "`maybe` is neither true nor false"),
+        (("detail", "best"), "`best` is not one of"),
         (("system", "Be", "brief."), "takes one value, not 2"),
         (("question", "What?"), "is not a setting"),
     ],
@@ -377,3 +382,31 @@ def test_on_a_terminal_a_slip_can_be_mended_at_once(environment: dict[str, str],
     process.close()
     assert process.exitstatus == 0
     assert config.read_text() == "seed = 3\n"
+
+
+@pytest.mark.parametrize(("key", "name", "told"), [("model", "starter", ""), ("model", "straighter", "no model named")])
+def test_a_model_that_nobody_knows_is_told_as_it_is_set(mmcli: Run, key: str, name: str, told: str) -> None:
+    done = mmcli("config", "set", key, name)
+    assert (done.status, done.stdout) == (0, "")
+    assert (told in done.stderr) if told else done.stderr == ""
+    assert mmcli("config", "get", key).stdout == f"{name}\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "variable", "told"),
+    [
+        (["--temp", "abc"], None, "a bad value for `--temperature`: `abc` is not a number"),
+        (["--temp", "9.5"], None, "a bad value for `--temperature`: `9.5` is not in the range 0 to 5"),
+        (["--max-tokens", "1.5"], None, "a bad value for `--max-tokens`: `1.5` is not a whole number"),
+        (["--max-tokens", "-5"], None, "a bad value for `--max-tokens`: `-5` is too small: it must be 1 or more"),
+        (["--detail", "best"], None, "a bad value for `--detail`: `best` is not one of 'low', 'auto', 'high'"),
+        ([], "abc", "a bad value for `MMCLI_TEMPERATURE`: `abc` is not a number"),
+    ],
+)
+def test_a_bad_value_is_told_by_the_name_it_came_by(
+    mmcli: Run, arguments: list[str], variable: str | None, told: str
+) -> None:
+    env = {} if variable is None else {"MMCLI_TEMPERATURE": variable}
+    done = mmcli("ask", "Hello", *arguments, env=env)
+    assert (done.status, done.stdout) == (2, "")
+    assert done.stderr == f"error: {told}\nhint: see `mmcli ask --help`\n"

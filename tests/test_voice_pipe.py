@@ -265,7 +265,7 @@ def test_no_portaudio_is_status_9_and_says_how_to_have_it(mmcli: Run, tmp_path: 
         (["--speech-model", "starter", "--language", "de"], 4, "understands English only, not `de`"),
         (["--speech-model", "whisper-smal"], 4, "hint: "),
         (["--talk", "hold"], 2, "--talk toggle"),
-        (["--talk", "always"], 2, "'always' is not one of 'auto', 'toggle', 'hold'"),
+        (["--talk", "always"], 2, "`always` is not one of 'auto', 'toggle', 'hold'"),
         (["--input-device", "headset"], 9, "mmcli devices"),
         (["none.png"], 3, "no file named `none.png`"),
     ],

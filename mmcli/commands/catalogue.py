@@ -284,6 +284,8 @@ def show(
         facts |= {"needs": fitting.needs(fit), "fits_here": fitting.verdict(fit)}
     elif speech_fit:
         facts |= {"needs": f"about {sizes.short(speech_fit.n_bytes)}", "fits_here": speech_fit.verdict}
+    if facts.get("needs"):
+        facts["memory_gb"] = None  # the catalogue's estimate, where ours is from the files themselves
     kept = facts.pop("recorded")
     for key, value in facts.items():
         if value not in (None, "", [], {}):
@@ -452,6 +454,7 @@ LABELS = {
     "parameters_million": "parameters",
     "context_advice": "advised context",
     "memory_gb": "memory",
+    "needs": "memory needed",
     "template_kwargs": "template settings",
     "repo": "on the Hub",
     "embedding_length": "embedding size",

@@ -73,9 +73,9 @@ def _command(root: Any, words: Sequence[str]) -> tuple[str, Any] | None:
 def _search(root: Any, words: Sequence[str]) -> None:
     """Show what the words are said of; UsageError where that is nothing."""
     from mmcli import terminal
-    from mmcli.commands import searching
+    from mmcli.commands import searching, slash
 
-    library = searching.Library(list(parsing.every_page(root)))
+    library = searching.Library(list(parsing.every_page(root)), slash.topics())
     wanted = " ".join(words)
     found = library.find(wanted)
     if not found and (close := library.closest(wanted)):

@@ -24,6 +24,15 @@ COMPLAINTS = {  # Typer's, and what we say instead
     r"Option '(.*)' requires an argument": r"`\1` needs a value",
     r"Option '(.*)' does not take a value": r"`\1` takes no value",
 }
+BAD_VALUES = {  # what Typer says is wrong with a value, and what we say
+    r"'(.*)' is not a valid float(?: range)?": r"`\1` is not a number",
+    r"'(.*)' is not a valid int(?:eger)?(?: range)?": r"`\1` is not a whole number",
+    r"'(.*)' is not a valid boolean.*": r"`\1` is neither true nor false",
+    r"'(.*)' is not one of (.*)": r"`\1` is not one of \2",
+    r"(\S+?)(?:\.0)? is not in the range (\S+?)(?:\.0)?<=x<=(\S+?)(?:\.0)?": r"`\1` is not in the range \2 to \3",
+    r"(\S+?)(?:\.0)? is not in the range x>=(\S+?)(?:\.0)?": r"`\1` is too small: it must be \2 or more",
+    r"(\S+?)(?:\.0)? is not in the range x>(\S+?)(?:\.0)?": r"`\1` is too small: it must be more than \2",
+}
 LONGEST_CHOICE = 20  # characters of `low|auto|high`; a longer one needs a metavar
 
 
@@ -136,7 +145,7 @@ def complaint(option: Any, value: Any) -> str | None:
     try:
         option.process_value(typer.Context(TyperCommand(name=option.name)), value)
     except typer.TyperException as error:
-        return clipped(str(getattr(error, "message", error)).rstrip("."))
+        return _reworded(clipped(str(getattr(error, "message", error)).rstrip(".")), BAD_VALUES)
     return None
 
 
@@ -147,12 +156,27 @@ def clipped(text: str) -> str:
 
 def usage_error(error: typer.TyperException, path: str) -> UsageError:
     """Typer's own complaint about the command `path` in our words, with a hint where to look."""
-    message = clipped(error.format_message().rstrip("."))
-    for pattern, words in COMPLAINTS.items():
-        message = re.sub(f"^{pattern}$", words, message)
-    context = getattr(error, "ctx", None)
+    context, param = getattr(error, "ctx", None), getattr(error, "param", None)
     path = context.command_path if context is not None else path
-    return UsageError(f"{message[0].lower()}{message[1:]}", hint=f"see `{path} --help`")
+    if isinstance(error, typer.BadParameter) and isinstance(param, TyperOption) and context is not None:
+        message = f"a bad value for `{_given_as(param, context)}`: {_reworded(error.message.rstrip('.'), BAD_VALUES)}"
+    else:
+        message = _reworded(error.format_message().rstrip("."), COMPLAINTS)
+    return UsageError(clipped(f"{message[0].lower()}{message[1:]}"), hint=f"see `{path} --help`")
+
+
+def _given_as(option: TyperOption, context: Any) -> str:
+    """The variable or the long name by which an option got its value."""
+    source = context.get_parameter_source(option.name)
+    if source is not None and source.name == "ENVIRONMENT":
+        return str(option.envvar)
+    return max(option.opts, key=len)
+
+
+def _reworded(message: str, table: Mapping[str, str]) -> str:
+    for pattern, words in table.items():
+        message = re.sub(f"^{pattern}$", words, message, flags=re.DOTALL)
+    return message
 
 
 # help pages

@@ -236,6 +236,7 @@ def set_(
             del document[name]
     _write(document)
     _check_again(ctx)
+    _check_model(setting.name, str(value))
     return None
 
 
@@ -377,3 +378,17 @@ def _check_again(ctx: typer.Context) -> None:
         load(ctx.find_root().command)
     except UsageError as error:
         terminal.warning(f"written, but {error.message}", terminal.Style())
+
+
+def _check_model(name: str, value: str) -> None:
+    """A model that nobody knows is told at once, not by the next question; it may be there by then."""
+    from mmcli import models, terminal
+
+    try:
+        if name == "model":
+            models.find(value)
+        elif name == "speech_model":
+            models.find_speech(value)
+    except MmcliError as error:
+        hint = f"; {error.hint}" if error.hint else ""
+        terminal.warning(f"written, but {error.message}{hint}", terminal.Style())

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from mmcli import files, media, talk, terminal
+from mmcli.commands.topics import Topic
 from mmcli.errors import InputError, UsageError
 from mmcli.media import capture, packing
 
@@ -389,6 +390,11 @@ KEYS = [
 def run(session: Session, name: str, argument: str) -> None:
     """Do what `/name argument` says; UsageError with the closest name where there is no such command."""
     _table(session)[_known(session, name)].run(session, argument)
+
+
+def topics() -> list[Topic]:
+    """The commands of every chat, for a search through the help."""
+    return [Topic(name, f"in a chat: {one.about}", _usage(name, one)) for name, one in TABLE.items()]
 
 
 def words(session: Session) -> talk.Words:
