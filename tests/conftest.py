@@ -7,7 +7,9 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,11 @@ from typing import Any
 import gguf
 import pytest
 from PIL import Image, ImageDraw
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
 
 import mmcli as package
 from tests import random_llava
@@ -46,6 +53,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 # What a test asks for, or its module imports, if it starts processes, or runs models in this one.
 PROCESS = {"mmcli", "environment", "microphone", "needs_espeak", "Terminal", "Voice", "subprocess", "pexpect"}
+SOUND = "sound"  # the group of tests that play or record in real time
 ENGINE = {"tiny", "parrot", "speech_model", "random_llava", "random_speakers", "scripted", "LocalEngine", "talker"}
 
 
@@ -58,13 +66,45 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         module = vars(getattr(item, "module", object))
         uses_sound = "needs_microphone" in module
-        item.add_marker(pytest.mark.xdist_group("sound" if uses_sound else item.path.stem))
+        item.add_marker(pytest.mark.xdist_group(name=SOUND if uses_sound else item.path.stem))
         used = {*getattr(item, "fixturenames", ()), *module}
         for name, signs in (("process", PROCESS), ("engine", ENGINE)):
             if used & signs:
                 item.add_marker(name)
         if not any(item.get_closest_marker(name) for name in ("process", "engine", "slow", "real")):
             item.add_marker("quick")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """What plays or records sound in real time has the machine to itself: the other process of xdist waits meanwhile.
+
+    Whoever wants to begin goes through a gate; one that waits for the machine keeps the gate, so its turn comes.
+    """
+    run = getattr(item.config, "workerinput", {}).get("testrunuid")
+    if run is None or fcntl is None:
+        return (yield)
+    alone = item.get_closest_marker("xdist_group").kwargs.get("name") == SOUND  # type: ignore[union-attr]
+    with _locked(f"{run}-gate", fcntl.LOCK_EX) as gate, _locked(run, fcntl.LOCK_EX if alone else fcntl.LOCK_SH):
+        fcntl.flock(gate, fcntl.LOCK_UN)
+        return (yield)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if run := getattr(session.config, "workerinput", {}).get("testrunuid"):
+        for name in (run, f"{run}-gate"):  # the other process, if it still runs, is alone now
+            _lock_file(name).unlink(missing_ok=True)
+
+
+def _lock_file(name: str) -> Path:
+    return Path(tempfile.gettempdir()) / f"mmcli-tests-{name}.lock"
+
+
+@contextmanager
+def _locked(name: str, kind: int) -> Iterator[int]:
+    with _lock_file(name).open("a") as file:
+        fcntl.flock(file, kind)
+        yield file.fileno()
 
 
 @pytest.fixture(autouse=True)
