@@ -11,7 +11,7 @@ from typing import Any
 import pexpect
 import pyte
 
-TIMEOUT = 30  # seconds: only a hang takes that long
+TIMEOUT = 120  # seconds: only a hang takes that long
 
 
 class Terminal:

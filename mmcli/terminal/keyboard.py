@@ -182,21 +182,30 @@ class Prompt:
         self._close.close()
 
     def read(self, default: str = "") -> str:
-        if self._ahead is None:
+        with self._reading():
+            if self._ahead is not None:
+                self._type(self._ahead.take(), held=self._is_held)
+                self._is_held = False
             return self._session.prompt(default=default)
-        self._ahead.stop()
-        try:
-            self._type(self._ahead.take(), held=self._is_held)
-            return self._session.prompt(default=default)
-        finally:
-            self._is_held = False
-            self._ahead.begin()
 
     def send(self, text: str) -> str:
-        return self._session.prompt(default=text, accept_default=True)
+        with self._reading():
+            return self._session.prompt(default=text, accept_default=True)
 
     def hold(self) -> None:
         self._is_held = True
+
+    @contextlib.contextmanager
+    def _reading(self) -> Iterator[None]:
+        """While inside, the keys are the line editor's alone: of two readers one would wait for ever."""
+        if self._ahead is None:
+            yield
+            return
+        self._ahead.stop()
+        try:
+            yield
+        finally:
+            self._ahead.begin()
 
     def _type(self, text: str, *, held: bool) -> None:
         """Let the next prompt begin with these keys."""
