@@ -226,3 +226,21 @@ def test_without_colours_a_picture_is_drawn_with_characters(env: dict[str, str])
     assert len(seen.lines) == 4
     assert seen.lines[0][0] != seen.lines[3][0]
     assert b"\x1b" not in seen.raw
+
+
+def test_one_reader_at_a_time_has_the_keys() -> None:
+    """Two would take each other's: a chat's first prompt was lost so, once in ten times."""
+    code = """
+import threading
+from mmcli.terminal import keyboard
+hooks = keyboard.Hooks(lambda text: (), lambda: (), lambda text: False, lambda text: None, lambda: None)
+def prompt(**_):
+    print("other readers:", [one.name for one in threading.enumerate() if one.name == "typeahead"])
+    return ""
+with keyboard.open_keyboard(hooks, None) as keys:
+    keys._session.prompt = prompt
+    keys.send("Hello")
+    keys.read()
+    print("between:", [one.name for one in threading.enumerate() if one.name == "typeahead"])
+"""
+    assert Seen(code).lines == ["other readers: []", "other readers: []", "between: ['typeahead']"]
