@@ -54,12 +54,13 @@ def said(store: Store, talk: str | None = None) -> list[tuple[str, str]]:
 def test_what_was_dropped_and_left_out_is_written_down(store: Store, one: Path, two: Path) -> None:
     red, blue = load(one), load(two)
     talk = store.start("chat", "starter")
-    store.ask(talk, "What?", [red, blue])
-    store.ask(talk, "And this?", [red])
-    assert store.drop(talk, red.receipt.sha256)
-    assert [[each.is_dropped for each in turn.shown] for turn in store.load(talk).turns] == [[False, False], [True]]
-    assert store.drop(talk, red.receipt.sha256)
-    assert not store.drop(talk, red.receipt.sha256)
+    first = store.ask(talk, "What?", [red, blue])
+    second = store.ask(talk, "And this?", [red])
+    assert store.drop(first, 0)
+    assert not store.drop(first, 0)
+    assert not store.drop(second, 1)
+    assert [[each.is_dropped for each in turn.shown] for turn in store.load(talk).turns] == [[True, False], [False]]
+    assert store.drop(second, 0)
     assert [[each.is_dropped for each in turn.shown] for turn in store.load(talk).turns] == [[True, False], [True]]
     store.leave_out(talk, 1)
     assert store.load(talk).n_left_out == 1

@@ -55,8 +55,9 @@ class Notes:
         sampling: Sampling | None = None,
         *,
         heard_by: str | None = None,
-    ) -> None:
+    ) -> int:
         self.told.append(f"? {text} {len(media)}")
+        return len(self.told)
 
     def keep(self, pieces: Iterator[Piece]) -> Iterator[Piece]:
         said = ""
@@ -65,8 +66,8 @@ class Notes:
             yield piece
         self.told.append(f"! {said}")
 
-    def drop(self, medium: Medium) -> None:
-        self.told.append(f"x {medium.receipt.source}")
+    def drop(self, turn: int, place: int) -> None:
+        self.told.append(f"x {turn} {place}")
 
     def leave_out(self, n_turns: int) -> None:
         self.told += [f"< {n_turns}"] if n_turns else []
@@ -114,6 +115,20 @@ def test_a_dropped_picture_is_not_shown_to_the_model_any_more(starter: LocalEngi
     assert [medium.receipt.source for medium in conversation.media] == ["blue-green"]
     told = ask(conversation, starter, WHAT)
     assert [seen.receipt.source for seen in told.seen] == ["blue-green"]
+
+
+def test_of_equal_pictures_the_one_that_was_meant_is_dropped(starter: LocalEngine) -> None:
+    notes = Notes()
+    conversation = Conversation(recorder=notes)
+    for words in ("One?", "Two?"):
+        for _ in range(2):
+            conversation.stage(picture("red"))
+        ask(conversation, starter, words)
+    conversation.drop(1)
+    conversation.drop(1)  # the second of the first question's
+    conversation.drop(2)
+    assert [told for told in notes.told if told.startswith("x")] == ["x 1 0", "x 1 1", "x 3 1"]
+    assert [len(turn.media) for turn in conversation.turns] == [0, 1]
 
 
 @pytest.mark.parametrize("number", [0, 2, 99])
@@ -182,7 +197,8 @@ def test_a_full_context_leaves_out_the_oldest_turns_but_no_picture_and_no_system
                 conversation.drop(2)
         assert running.n_encodes == 2
     assert conversation.n_left_out > 0
-    assert f"< {conversation.n_left_out}" in notes.told and "x blue" in notes.told
+    assert f"< {conversation.n_left_out}" in notes.told
+    assert f"x {notes.told.index('? And this one? 1') + 1} 0" in notes.told
     assert len(told) >= 2, "a notice each time that turns are left out"
     assert "the context is full" in told[0] and "all files stay" in told[0]
     first, second, *_ = conversation.messages()

@@ -124,18 +124,20 @@ def past(talk: Talk | None, max_megapixels: float, style: Style) -> Past:
 
     turns: list[Turn] = []
     unanswered: list[Medium] = []
+    places: list[tuple[int, int]] = []  # of those
     n_unanswered = 0
     with Store(create=False) as store:
         for turn in talk.live:
-            shown = [each for each in turn.shown if not each.is_dropped]
-            inputs = [_again(each, talk, store, max_megapixels, style) for each in shown]
+            shown = {place: each for place, each in enumerate(turn.shown) if not each.is_dropped}
+            inputs = [_again(each, talk, store, max_megapixels, style) for each in shown.values()]
+            places += [(turn.number, place) for place in shown]
             if not turn.said:
                 unanswered += inputs
                 n_unanswered += 1
                 continue
             media = (*unanswered, *inputs)
-            turns.append(Turn(turn.question, media, turn.said, turn.finish_reason, turn.answer))
-            unanswered, n_unanswered = [], 0
+            turns.append(Turn(turn.question, media, turn.said, turn.finish_reason, turn.answer, tuple(places)))
+            unanswered, places, n_unanswered = [], [], 0
     return Past(tuple(turns), tuple(unanswered), min(talk.n_left_out, len(turns)), n_unanswered)
 
 

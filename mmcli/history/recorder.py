@@ -130,16 +130,17 @@ class Recorder:
         sampling: Sampling | None = None,
         *,
         heard_by: str | None = None,
-    ) -> None:
-        """Write down a question, before it is answered. `media`: what is new in it, not what the talk showed before.
+    ) -> int | None:
+        """Write down a question, before it is answered; the turn's number, None where nothing is kept.
 
+        `media`: what is new in it, not what the talk showed before.
         `heard_by`: the speech model that wrote it down, where it was spoken.
         """
         self._catch_up()
         self._turn, self._said, self._thought = None, "", ""
         with self._safely() as store:
             if store is None:
-                return
+                return None
             if self.talk is None:
                 self.talk = store.start(self._kind, self._model, self._system, mmproj=self._mmproj)
             if self._n_unanswered:
@@ -150,6 +151,7 @@ class Recorder:
             self._turn = store.ask(self.talk, text, media, sampling=sampling, kept=kept, heard_by=heard_by)
             for sha256 in kept:
                 del self._collected[sha256]
+        return self._turn
 
     def keep(self, pieces: Iterator[Piece]) -> Iterator[Piece]:
         """Pass an answer on, piece by piece, and write it down meanwhile; what comes with its end, too."""
@@ -183,12 +185,11 @@ class Recorder:
                 if store is not None:
                     store.take_back(self.talk, n_turns)
 
-    def drop(self, medium: Medium) -> None:
-        """A medium that a question showed is no longer in the talk."""
-        if self.talk is not None:
-            with self._safely() as store:
-                if store is not None:
-                    store.drop(self.talk, medium.receipt.sha256)
+    def drop(self, turn: int, place: int) -> None:
+        """The medium at that place of a turn's question, counted from 0, is no longer in the talk."""
+        with self._safely() as store:
+            if store is not None:
+                store.drop(turn, place)
 
     def leave_out(self, n_turns: int) -> None:
         """So many of the oldest turns go to the model no more."""

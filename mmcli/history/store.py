@@ -186,19 +186,16 @@ class Store:
                 (time.time(), talk, n_turns),
             ).rowcount
 
-    def drop(self, talk: str, sha256: str) -> bool:
-        """Mark a medium as taken out of the talk, the last one of these bytes; False where none is in it."""
+    def drop(self, turn: int, place: int) -> bool:
+        """Mark the medium at that place of a turn, counted from 0, as taken out of the talk; False: it is not in it."""
         with self._writing() as database:
-            found = database.execute(
-                "SELECT turn, place FROM media JOIN turns ON turn = turns.id"
-                " WHERE talk = ? AND sha256 = ? AND taken_back IS NULL AND dropped IS NULL"
-                " ORDER BY turn DESC, place DESC LIMIT 1",
-                (talk, sha256),
-            ).fetchone()
-            if found is not None:
-                row = (time.time(), *found)
-                database.execute("UPDATE media SET dropped = ? WHERE turn = ? AND place = ?", row)
-            return found is not None
+            row = (time.time(), turn, place)
+            marked = database.execute(
+                "UPDATE media SET dropped = ? WHERE turn = ? AND place = ? AND dropped IS NULL"
+                " AND turn IN (SELECT id FROM turns WHERE taken_back IS NULL)",
+                row,
+            )
+            return marked.rowcount > 0
 
     def leave_out(self, talk: str, n_turns: int) -> None:
         """So many of the oldest answered turns go to the model no more."""

@@ -29,13 +29,13 @@ class Recorder(Protocol):
         sampling: Sampling | None = None,
         *,
         heard_by: str | None = None,
-    ) -> None: ...
+    ) -> int | None: ...
 
     def keep(self, pieces: Iterator[Piece]) -> Iterator[Piece]: ...
 
     def take_back(self, n_turns: int = 1) -> None: ...
 
-    def drop(self, medium: Medium) -> None: ...
+    def drop(self, turn: int, place: int) -> None: ...
 
     def leave_out(self, n_turns: int) -> None: ...
 
@@ -49,6 +49,7 @@ class Turn:
     said: str = ""
     finish_reason: FinishReason = "interrupted"
     answer: Answer | None = None  # with receipts and usage; None: from a file or the history
+    recorded: tuple[tuple[int, int], ...] = ()  # of each medium, in what turn of the history it is, and at which place
 
 
 def parts(media: Sequence[Medium], words: str) -> tuple[Part, ...]:
@@ -111,10 +112,11 @@ class Conversation:
         medium = self.find(number)
         for i, turn in enumerate(self.turns):
             if number <= len(turn.media):
-                rest = (*turn.media[: number - 1], *turn.media[number:])
-                self.turns[i] = replace(turn, media=rest)
-                if self._recorder is not None:
-                    self._recorder.drop(medium)
+                if self._recorder is not None and turn.recorded:
+                    self._recorder.drop(*turn.recorded[number - 1])
+                rest, places = list(turn.media), list(turn.recorded)
+                del rest[number - 1], places[number - 1 : number]
+                self.turns[i] = replace(turn, media=tuple(rest), recorded=tuple(places))
                 return medium
             number -= len(turn.media)
         return self.staged.pop(number - 1)
@@ -138,7 +140,8 @@ class Conversation:
         """
         turn = Turn(words, tuple(self.staged))
         if self._recorder is not None:
-            self._recorder.question(words, turn.media, sampling, heard_by=heard_by)
+            if (asked := self._recorder.question(words, turn.media, sampling, heard_by=heard_by)) is not None:
+                turn = replace(turn, recorded=tuple((asked, place) for place in range(len(turn.media))))
         left_out = self.n_left_out
         said: list[str] = []
         try:
