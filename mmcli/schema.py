@@ -53,6 +53,17 @@ def made(kind: type[T], facts: Any, **more: Any) -> T:
         raise Unreadable(str(error)) from error
 
 
+def named(record: Any, always: tuple[str, ...]) -> dict[str, Any]:
+    """A dataclass for a cache's key: the fields `always`, in that order, and of the others those without their default.
+
+    So a field that a later version adds changes no key until somebody chooses a value for it.
+    """
+    fields = dataclasses.fields(record)
+    chosen = {field.name: getattr(record, field.name) for field in fields}
+    others = sorted(one.name for one in fields if one.name not in always and chosen[one.name] != one.default)
+    return {name: chosen[name] for name in (*always, *others)}
+
+
 @functools.cache
 def _hints(kind: Hashable) -> dict[str, Any]:
     return typing.get_type_hints(kind)

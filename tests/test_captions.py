@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import threading
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
@@ -289,3 +291,26 @@ def test_broken_facts_are_no_facts() -> None:
     assert facts.read(pictures.encoded(pictures.upright(), "PNG")) == {}
     broken = pictures.encoded(pictures.upright(), "JPEG", exif=b"Exif\0\0II*\0\xff\xff\xff\xff")
     assert facts.read(broken) == {}
+
+
+# the key of what is cached
+
+
+@dataclass(frozen=True)
+class Later(Sampling):
+    """A later version's."""
+
+    grammar: str | None = None
+
+
+def test_a_field_that_a_later_version_adds_leaves_what_is_cached() -> None:
+    before = jobs.Job("What?", styles.STYLES["short"], Sampling(), setup="here")
+    later = jobs.Job("What?", styles.STYLES["short"], Later(), setup="here")
+    other = jobs.Job("What?", styles.STYLES["short"], Later(grammar="yes | no"), setup="here")
+    assert (later.key, later.base) == (before.key, before.base)
+    assert other.key != before.key and other.base != before.base
+    # As 321237a made it: all of the sampling's fields, in their order.
+    fields = {"temperature": 0.2, "max_tokens": 1024, "seed": None, "top_p": 0.95, "top_k": 40, "min_p": 0.05}
+    fields |= {"repeat_penalty": 1.0, "stop": [], "think": False, "loop_guard": True}
+    words = json.dumps(["here", None, "What?", False, fields])
+    assert before.key == hashlib.sha256(words.encode()).hexdigest()

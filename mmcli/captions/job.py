@@ -18,10 +18,10 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from mmcli import media
+from mmcli import media, schema
 from mmcli.captions import styles
 from mmcli.captions.channel import Channel
 from mmcli.captions.listing import Listing, Named, Wanted
@@ -32,6 +32,8 @@ from mmcli.errors import MmcliError, ModelError, OutputError, ResourceError
 if TYPE_CHECKING:
     from mmcli.engine.local import LocalEngine
 
+# Of the sampling, what every key has always held; see schema.named.
+KEYED = tuple("temperature max_tokens seed top_p top_k min_p repeat_penalty stop think loop_guard".split())
 READERS = 3  # threads that read and decode
 AHEAD = 2  # decoded pictures that wait for the engine, which reads ahead itself: a photo takes 36 MB
 LOOK_UP = 0.1  # seconds between two looks whether the run is stopped
@@ -59,12 +61,12 @@ class Job:
     @property
     def key(self) -> str:
         """Everything but picture and facts that could change a caption, in one word."""
-        return self._key(asdict(self.sampling))
+        return self._key(schema.named(self.sampling, KEYED))
 
     @property
     def base(self) -> str:
         """The same without the limit, which changes only those captions that it cuts."""
-        sampling = asdict(self.sampling)
+        sampling = schema.named(self.sampling, KEYED)
         del sampling["max_tokens"]
         return self._key(sampling)
 
