@@ -20,7 +20,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from mmcli import __version__, errors, interrupts, terminal
-from mmcli.commands import completion, history, parsing, prompts, settings, spelling
+from mmcli.commands import completion, history, parsing, prompts, setting, settings, spelling
 from mmcli.commands import options as opt
 from mmcli.commands.ask import ask
 from mmcli.commands.caption import caption
@@ -248,7 +248,7 @@ def run(arguments: list[str]) -> int:
         bad_config: errors.UsageError | None = None
         if not _is_for_help(arguments):  # help must not need a good file
             try:
-                chosen = settings.take(command)
+                chosen = setting.take(command)
             except errors.UsageError as error:
                 if arguments[0] not in (doctor.__name__, settings.config.__name__):
                     raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import graphlib
 import re
 import shutil
 import subprocess
@@ -61,6 +62,7 @@ class Import:
     module: str  # absolute, "mmcli.engine.kv"
     for_types: bool  # under `if TYPE_CHECKING`
     line: int
+    deeper: str = ""  # "mmcli.engine.kv.Store", which may be a module too
 
 
 def imports(path: Path) -> list[Import]:
@@ -75,9 +77,9 @@ def _imports(node: ast.AST, for_types: bool) -> Iterator[Import]:
             assert child.level == 0, f"a relative import in line {child.lineno}"
             assert child.module is not None
             # `from mmcli import config` may mean a module, `from mmcli.errors import X` never does more than errors
-            deeper = [f"{child.module}.{alias.name}" for alias in child.names]
-            names = deeper if child.module in ("mmcli", "mmcli.media", "mmcli.engine") else [child.module]
-            yield from (Import(name, for_types, child.lineno) for name in names)
+            is_room = child.module in ("mmcli", "mmcli.media", "mmcli.engine")
+            for deeper in (f"{child.module}.{alias.name}" for alias in child.names):
+                yield Import(deeper if is_room else child.module, for_types, child.lineno, deeper)
         elif isinstance(child, ast.If) and isinstance(child.test, ast.Name) and child.test.id == "TYPE_CHECKING":
             yield from _imports(child, for_types=True)
         else:
@@ -107,6 +109,16 @@ def test_imports_point_down_only(path: Path) -> None:
         if room(path) == "terminal" and item.for_types:
             continue  # it may know the shape of what it shows
         assert any(wanted == name or wanted.startswith(f"{name}.") for name in allowed), f"line {item.line}: {wanted}"
+
+
+def test_no_module_imports_itself_in_the_end() -> None:
+    """Not in a function either."""
+    names = {".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts): path for path in MODULES}
+    needed = {
+        name: {item.deeper if item.deeper in names else item.module for item in imports(path) if not item.for_types}
+        for name, path in names.items()
+    }
+    graphlib.TopologicalSorter(needed).prepare()  # CycleError names the modules
 
 
 @by_name

@@ -51,7 +51,7 @@ def models(
     mmcli models --here
     """
     from mmcli import terminal
-    from mmcli.commands import fitting, settings
+    from mmcli.commands import fitting, setting
     from mmcli.models import default
 
     style = terminal.Style(json=json, quiet=quiet)
@@ -61,7 +61,7 @@ def models(
         return _adopt(style)
     room = fitting.room()
     rows = [*_catalogue_rows(room), *_adopted_rows(room), *_speech_rows(room)]
-    chosen = settings.value(ctx, "model"), settings.value(ctx, "speech_model")
+    chosen = setting.value(ctx, "model"), setting.value(ctx, "speech_model")
     _mark(rows, chosen[0] or default(room), chosen[1])
     wanted = [word.casefold() for word in words or ()]
     some = [row for row in rows if (row["here"] or not here) and all(word in _searched(row) for word in wanted)]

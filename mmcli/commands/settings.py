@@ -1,11 +1,8 @@
-"""`mmcli config`, and what a setting is: an option that has an MMCLI_* variable. There is no second list of them."""
+"""`mmcli config`: shows settings, and changes config.toml."""
 
 from __future__ import annotations
 
-import contextlib
 import os
-from dataclasses import dataclass
-from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,13 +12,12 @@ from mmcli import config as files
 from mmcli import files as writing
 from mmcli import tomlfile
 from mmcli.commands import options as opt
-from mmcli.commands import origins, parsing, spelling
+from mmcli.commands import spelling
 from mmcli.commands.completion import setting_names
+from mmcli.commands.setting import DEFAULT, Setting, effective, known, load, number
 from mmcli.errors import MmcliError, UsageError
 
-DEFAULT = "default"  # the source of a value that nobody chose
 SHARES = {"value": 0.3, "source": 0.3}  # of a terminal's width, at most
-LARGEST = 2**63 - 1  # of TOML's integers; every setting's limit is far below
 
 
 KeyArg = Annotated[
@@ -33,93 +29,6 @@ KeyArg = Annotated[
         show_default=False,
     ),
 ]
-
-
-@dataclass(frozen=True)
-class Setting:
-    """An option as config.toml sets it, the same for all commands that have it."""
-
-    name: str
-    options: dict[str, Any]  # command → Typer's option
-
-    @property
-    def option(self) -> Any:
-        return next(iter(self.options.values()))
-
-    @property
-    def takes_list(self) -> bool:
-        return bool(self.option.multiple)
-
-    @property
-    def variable(self) -> str:
-        return str(self.option.envvar)
-
-    @property
-    def defaults(self) -> dict[str, Any]:
-        """command → what it takes where nobody chose."""
-        return {command: _plain(option.default) for command, option in self.options.items()}
-
-    def complain(self, value: Any) -> str | None:
-        """What is wrong with a value of config.toml, if anything is."""
-        for item in value if self.takes_list else [value]:
-            if complaint := _wrong_type(item, self.option.type.name):
-                return complaint
-        return parsing.complaint(self.option, value)
-
-
-def _wrong_type(value: Any, wanted: str) -> str | None:
-    """Typer takes the texts of a command line, whose words and numbers look alike; TOML has types."""
-    if isinstance(value, int) and abs(value) > LARGEST:
-        return "the number is too large"
-    shown = f"`{parsing.clipped(str(value).lower() if isinstance(value, bool) else str(value))}`"
-    is_number = wanted.startswith(("int", "float"))
-    if isinstance(value, str) and "\0" in value:
-        return "the text holds a NUL character"
-    if not isinstance(value, str | int | float):
-        return f"{shown} is neither a text nor a number"
-    if wanted == "boolean":
-        return None if value in (True, False) or isinstance(value, str) else f"{shown} is neither true nor false"
-    if isinstance(value, bool):
-        return f"{shown} is not {'a number' if is_number else 'text'}"
-    if is_number and isinstance(value, str) and _number(value) is None:
-        return f"{shown} is not a number"
-    if wanted.startswith("int") and not isinstance(_number(str(value)), int):
-        return f"{shown} is not a whole number"
-    return None
-
-
-def _number(text: str) -> int | float | None:
-    """`7` and `0.7` as TOML has them; None for anything else, infinities too."""
-    for kind in (int, float):
-        with contextlib.suppress(ValueError):
-            value = kind(text)
-            return value if abs(value) <= LARGEST else None  # neither NaN nor an infinity is
-    return None
-
-
-def known(root: Any) -> dict[str, Setting]:
-    """All settings by name, in the order of the commands' options."""
-    found: dict[str, Setting] = {}
-    for name, command in parsing.commands(root).items():
-        for param in command.params:
-            if param.envvar:
-                found.setdefault(param.name, Setting(param.name, {})).options[name] = param
-    return found
-
-
-def load(root: Any) -> files.Chosen:
-    """What config.toml sets, checked; UsageError with the line where it is wrong."""
-    every = known(root)
-    lists = {name: setting.takes_list for name, setting in every.items()}
-    return files.load(lists, lambda name, value: every[name].complain(value), spelling.SETTINGS)
-
-
-def take(root: Any) -> dict[str, Any]:
-    """The same for a command that is about to run: errors and notes will say which line set a value."""
-    chosen = load(root)
-    origins.took_keys(chosen.keys)
-    spelling.took_keys(chosen.keys, str(files.config_file()))
-    return chosen.values
 
 
 def config(
@@ -142,7 +51,7 @@ def config(
         return None
     root = ctx.find_root().command
     chosen = load(root).values
-    rows = [(name.replace("_", "-"), *_effective(setting, chosen)) for name, setting in known(root).items()]
+    rows = [(name.replace("_", "-"), *effective(setting, chosen)) for name, setting in known(root).items()]
     places = {"config.toml": files.config_file(), "cache": files.cache_dir(), "history": files.data_dir()}
     if json:
         every = [
@@ -178,7 +87,7 @@ def get(ctx: typer.Context, key: KeyArg, json: opt.JsonListOpt = False) -> int |
     from mmcli import terminal
 
     setting = _setting(ctx, key)
-    value, source = _effective(setting, load(ctx.find_root().command).values)
+    value, source = effective(setting, load(ctx.find_root().command).values)
     name = setting.name.replace("_", "-")
     if json:
         terminal.data({"name": name, "value": value, "source": source, "variable": setting.variable})
@@ -188,13 +97,6 @@ def get(ctx: typer.Context, key: KeyArg, json: opt.JsonListOpt = False) -> int |
         for item in value if isinstance(value, list) else [value]:
             terminal.line(_words(item) or "")
     return None
-
-
-def value(ctx: typer.Context, name: str) -> Any:
-    """What a setting is for a command that does not have its option; None where nobody chose."""
-    root = ctx.find_root().command
-    found, source = _effective(known(root)[name], load(root).values)
-    return None if source == DEFAULT else found
 
 
 def path() -> int | None:
@@ -277,24 +179,6 @@ def edit(ctx: typer.Context) -> int | None:
     return editing.edit(file, check, terminal.Style())
 
 
-def _effective(setting: Setting, chosen: dict[str, Any]) -> tuple[Any, str]:
-    """What counts, and what said so."""
-    if os.environ.get(setting.variable):
-        return os.environ[setting.variable], spelling.renamed_variables.get(setting.variable, setting.variable)
-    if setting.name in chosen:
-        return chosen[setting.name], "config.toml"
-    defaults = setting.defaults
-    different = {str(value) for value in defaults.values()}
-    return (defaults if len(different) > 1 else next(iter(defaults.values()))), DEFAULT
-
-
-def _plain(value: Any) -> Any:
-    """A default as JSON has it."""
-    if isinstance(value, Enum):
-        return value.value
-    return str(value) if isinstance(value, Path) else value
-
-
 def _words(value: Any) -> str | None:
     if isinstance(value, bool):
         return str(value).lower()
@@ -330,8 +214,8 @@ def _typed(text: str, setting: Setting) -> Any:
     if wanted == "boolean":
         no = ("0", "false", "f", "no", "n", "off")
         return {word: word not in no for word in (*no, "1", "true", "t", "yes", "y", "on")}.get(text.lower(), text)
-    number = _number(text) if wanted.startswith(("int", "float")) else None
-    return text if number is None else number
+    found = number(text) if wanted.startswith(("int", "float")) else None
+    return text if found is None else found
 
 
 def _document() -> Any:
