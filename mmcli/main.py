@@ -19,7 +19,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from mmcli import __version__, errors, interrupts, terminal
+from mmcli import __version__, errors, signals, terminal
 from mmcli.commands import completion, history, parsing, prompts, setting, settings, spelling
 from mmcli.commands import options as opt
 from mmcli.commands.ask import ask
@@ -147,7 +147,7 @@ def main() -> NoReturn:
     """Run the command line and leave with its status."""
     terminal.guard(_open_closed_streams())
     _tell_of_crashes()
-    interrupts.leave_now = _leave_now
+    signals.leave_now = _leave_now
     try:
         status = run(sys.argv[1:])
         sys.stdout.flush()

@@ -54,7 +54,17 @@ def pytest_configure(config: pytest.Config) -> None:
 # What a test asks for, or its module imports, if it starts processes, or runs models in this one.
 PROCESS = {"mmcli", "environment", "microphone", "needs_espeak", "Terminal", "Voice", "subprocess", "pexpect"}
 SOUND = "sound"  # the group of tests that play or record in real time
-ENGINE = {"tiny", "parrot", "speech_model", "random_llava", "random_speakers", "scripted", "LocalEngine", "talker"}
+ENGINE = {
+    "tiny",
+    "parrot",
+    "speech_model",
+    "random_llava",
+    "random_speakers",
+    "scripted",
+    "LocalEngine",
+    "talker",
+    "tts",
+}
 
 
 @pytest.hookimpl(tryfirst=True)  # before `-m` selects

@@ -9,7 +9,7 @@ from pathlib import Path
 
 # Heavy or native libraries -> the files that may name them. Whoever starts mmcli waits for none of them.
 MAY_NAME = {
-    "llama_cpp": {"engine/library.py"},
+    "llama_cpp": {"engine/bindings.py"},
     "rich": {"terminal/"},
     "markdown_it": {"terminal/"},
     "av": {"media/audio.py", "media/soundtrack.py", "media/mixing.py", "media/jpegs.py"},
@@ -18,10 +18,10 @@ MAY_NAME = {
     "httpx": {"media/web.py"},
     "httpx2": {"media/web.py", "models/hub.py", "models/hub_errors.py"},
     "huggingface_hub": {"models/hub.py", "models/hub_errors.py", "models/removing.py"},
-    "filelock": {"models/recorded.py", "models/removing.py"},
+    "filelock": {"models/pinned_hashes.py", "models/removing.py"},
     "jinja2": {"engine/sandbox.py"},
-    "psutil": {"engine/machine.py"},
-    "prompt_toolkit": {"terminal/keyboard.py", "terminal/summoning.py"},
+    "psutil": {"engine/hardware.py"},
+    "prompt_toolkit": {"terminal/keyboard.py", "terminal/interruptible_prompt.py"},
     "PIL": {"media/", "terminal/pixels.py", "terminal/graphics.py", "health/canary.py"},
     "wcwidth": {"speech/atoms.py"},
     "sounddevice": {"health/microphone.py", "speech/devices.py"},

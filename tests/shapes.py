@@ -18,7 +18,7 @@ import gguf
 import numpy as np
 from gguf import GGMLQuantizationType as Type
 
-from mmcli.engine import library, mtmd
+from mmcli.engine import bindings, mtmd
 from tests.random_llava import add_vocabulary
 
 MIB = 1 << 20
@@ -130,22 +130,22 @@ def allocated(path: Path, n_ctx: int, *, n_batch: int = 512, really: bool = Fals
 
     `really`: it does take it, and the file must be whole.
     """
-    llama, _ = library.native()
+    llama, _ = bindings.native()
     params = llama.llama_model_default_params()
     params.n_gpu_layers, params.no_alloc = 0, not really
     if not really:
         params.load_mode = 0  # mapping and estimating exclude each other
     model = llama.llama_model_load_from_file(os.fsencode(path), params)
-    assert model, library.log.last_error()
+    assert model, bindings.log.last_error()
     wanted = llama.llama_context_default_params()
     wanted.n_ctx, wanted.n_batch, wanted.n_ubatch, wanted.n_outputs_max = n_ctx, n_batch, n_batch, 1
     wanted.offload_kqv = wanted.op_offload = False
     lines: list[str] = []
-    library.log.listener = lines.append  # the log itself keeps the last lines only
+    bindings.log.listener = lines.append  # the log itself keeps the last lines only
     context = llama.llama_init_from_model(model, wanted)
-    library.log.listener = None
+    bindings.log.listener = None
     text = "\n".join(lines)
-    assert context, library.log.last_error()
+    assert context, bindings.log.last_error()
     llama.llama_free(context)
     llama.llama_model_free(model)
     return Allocated(
@@ -156,15 +156,15 @@ def allocated(path: Path, n_ctx: int, *, n_batch: int = 512, really: bool = Fals
 
 def encoder(weights: Path, projector: Path) -> tuple[int, int]:
     """Side of the picture libmtmd warms up with, in pixels (0: none), and the bytes its encoder takes for it."""
-    _, native = library.native()
+    _, native = bindings.native()
     loaded = mtmd.Weights(weights, gpu_layers=0, on_progress=lambda done, total: True)
     params = native.mtmd_context_params_default()
     params.use_gpu, params.warmup, params.print_timings = False, True, False
     lines: list[str] = []
-    library.log.listener = lines.append
+    bindings.log.listener = lines.append
     handle = native.mtmd_init_from_file(os.fsencode(projector), loaded.handle, params)
-    library.log.listener = None
-    assert handle, library.log.last_error()
+    bindings.log.listener = None
+    assert handle, bindings.log.last_error()
     native.mtmd_free(handle)
     loaded.close()
     text = "\n".join(lines)

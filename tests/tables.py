@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from mmcli.models import Entry, catalogue, fit
+from mmcli.models import Entry, catalogue, memory
 
 ROOT = Path(__file__).parents[1]
 FEW = ("smolvlm-500m", "qwen3-vl-2b", "qwen3-vl-4b", "gemma-4-e4b", "glm-ocr")  # the README's
@@ -28,7 +28,7 @@ def rewritten(page: Path) -> str:
 
 
 def row(name: str, entry: Entry, columns: Sequence[str]) -> str:
-    needs = fit.of_entry(entry)
+    needs = memory.of_entry(entry)
     unknown = "built in" if entry.builtin else "not verified"
     cells = {
         "name": f"`{name}`",

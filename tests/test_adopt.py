@@ -15,7 +15,7 @@ import pytest
 
 from mmcli import models
 from mmcli.errors import ModelError, UsageError
-from mmcli.models import adopted, elsewhere
+from mmcli.models import adopted, discovery
 from tests import random_llava
 from tests.conftest import STARTER, Completed, Run
 
@@ -414,7 +414,7 @@ def test_a_search_reads_no_more_than_headers(
     weights, _ = put(tmp_path / ".lmstudio" / "models" / "a" / "b", "b-Q4_0.gguf", "mmproj-b.gguf")
     with weights.open("r+b") as file:
         file.truncate(200 << 30)  # a hole of 200 GB: reading it would take minutes
-    found = elsewhere.search({}, lambda name: False)
+    found = discovery.search({}, lambda name: False)
     assert [model.weights for model in found.models] == [weights]
 
 

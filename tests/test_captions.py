@@ -25,7 +25,7 @@ from mmcli.captions.sidecars import Plan
 from mmcli.engine import Answer, Message, Piece, Sampling, Seen, Usage
 from mmcli.engine.local import LocalEngine
 from mmcli.errors import InputError
-from mmcli.media import facts
+from mmcli.media import exif
 from tests import pictures
 from tests.conftest import TIMEOUT, draw
 
@@ -287,10 +287,10 @@ def test_tags_are_keywords_beside_a_person_s() -> None:
 
 
 def test_broken_facts_are_no_facts() -> None:
-    assert facts.read(b"no picture") == {}
-    assert facts.read(pictures.encoded(pictures.upright(), "PNG")) == {}
+    assert exif.read(b"no picture") == {}
+    assert exif.read(pictures.encoded(pictures.upright(), "PNG")) == {}
     broken = pictures.encoded(pictures.upright(), "JPEG", exif=b"Exif\0\0II*\0\xff\xff\xff\xff")
-    assert facts.read(broken) == {}
+    assert exif.read(broken) == {}
 
 
 # the key of what is cached

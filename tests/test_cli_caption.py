@@ -17,7 +17,7 @@ import pexpect
 import pytest
 from PIL import Image
 
-from mmcli.engine import library, machine
+from mmcli.engine import bindings, hardware
 from mmcli.health import cpu
 from tests import captioning
 from tests.captioning import Caption, lines
@@ -498,23 +498,23 @@ def test_a_model_that_cannot_be_loaded_ends_the_run_at_once(mmcli: Run, two: Pat
 
 def test_who_waits_long_is_told_how_long_and_of_the_faster_build(tmp_path: Path, environment: dict[str, str]) -> None:
     captioning.many(tmp_path / "many", 40)
-    flags = f"flags\t: {' '.join(machine.X86.values())}\n"  # a CPU that has it all
+    flags = f"flags\t: {' '.join(hardware.X86.values())}\n"  # a CPU that has it all
     (tmp_path / "cpuinfo").write_text(flags)
     program = (
-        "import sys; from pathlib import Path; from mmcli import main; from mmcli.engine import machine\n"
-        "from mmcli.terminal import captioning\n"
-        "machine.CPUINFO, captioning.LONG = Path('cpuinfo'), 0.1; main.main()"
+        "import sys; from pathlib import Path; from mmcli import main; from mmcli.engine import hardware\n"
+        "from mmcli.terminal import caption_view\n"
+        "hardware.CPUINFO, caption_view.LONG = Path('cpuinfo'), 0.1; main.main()"
     )
     child = on_terminal(tmp_path, environment, "many", program=("-c", program))
     child.expect(r"\d+ pictures to go: about .* on this machine, measured on the first \d+")
-    unused = cpu.unused(cpu.from_cpuinfo(flags), cpu.used(library.version()))
-    if unused and not library.can_offload():
+    unused = cpu.unused(cpu.from_cpuinfo(flags), cpu.used(bindings.version()))
+    if unused and not bindings.can_offload():
         child.expect(f"this CPU has {', '.join(unused)}, which llama.cpp's build here leaves unused")
     child.expect(pexpect.EOF)
     child.close()
     assert child.exitstatus == 0
     assert child.before.count(b"pictures to go") == child.before.count(b"leaves unused") == 0  # told once
-    if unused and not library.can_offload():  # and never again
+    if unused and not bindings.can_offload():  # and never again
         again = on_terminal(tmp_path, environment, "many", "--no-cache", program=("-c", program))
         again.expect("pictures to go")
         again.expect(pexpect.EOF)

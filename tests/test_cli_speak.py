@@ -163,11 +163,11 @@ def test_a_setting_s_loudspeaker_that_goes_away_costs_a_warning_once(
 ) -> None:
     code = """
 import sys
-from mmcli.speech import aloud, devices
+from mmcli.speech import playback, devices
 gone = devices.portaudio().PortAudioError("gone")
 def broken(self, block):
     raise gone
-aloud.Aloud._write = broken
+playback.Aloud._write = broken
 from mmcli import main
 sys.exit(main.run(sys.argv[1:]))
 """
@@ -192,12 +192,12 @@ def test_a_loudspeaker_that_goes_away_does_not_cost_the_answer(
 ) -> None:
     code = """
 import sys
-from mmcli.speech import aloud
+from mmcli.speech import playback
 def broken(self, block):
     raise self_error
 from mmcli.speech import devices
 self_error = devices.portaudio().PortAudioError("gone")
-aloud.Aloud._write = broken
+playback.Aloud._write = broken
 from mmcli import main
 sys.exit(main.run(sys.argv[1:]))
 """

@@ -164,8 +164,8 @@ def test_a_model_by_its_file_is_heard(
     """Qwen's, whose random weights hardly ever come to an end: a minute of sound, so it is stopped by a limit here."""
     code = """
 import sys
-from mmcli.engine import talker
-talker.Talker.__init__.__kwdefaults__["most_seconds"] = 2.0
+from mmcli.engine import tts
+tts.Talker.__init__.__kwdefaults__["most_seconds"] = 2.0
 from mmcli import main
 sys.exit(main.run(sys.argv[1:]))
 """

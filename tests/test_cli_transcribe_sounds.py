@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from mmcli.commands import hearing
 from mmcli.media.types import Audio, Receipt
 from mmcli.speech.transcriber import Heard, Listening
-from mmcli.speech.words import Segment
+from mmcli.speech.transcript import Segment
 from tests import random_llava, sounds
 from tests.conftest import TIMEOUT, Completed, Random, Run
 from tests.speaking import SENTENCES, needs_espeak, samples, say, talk, write

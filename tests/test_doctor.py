@@ -17,23 +17,23 @@ import pytest
 from PIL import Image, ImageOps
 
 from mmcli import engine, history
-from mmcli.engine.loaded import Options
+from mmcli.engine.loaded_model import Options
 from mmcli.engine.local import LocalEngine
 from mmcli.health import (
     Finding,
+    build_hint,
     canary,
+    canary_process,
     checkup,
-    child,
     cpu,
-    kept,
+    data_files,
+    environment,
     native,
-    rebuild,
-    sight,
+    probe_process,
     sounds,
     status,
-    surroundings,
 )
-from mmcli.models import adopted, recorded
+from mmcli.models import adopted, pinned_hashes
 from mmcli.models.hub import Remote
 from tests.conftest import PROJECTOR, WEIGHTS, Random, Run
 from tests.speaking import needs_espeak
@@ -85,7 +85,7 @@ def test_its_json_has_every_finding_with_a_remedy_where_one_is_needed(mmcli: Run
 
 def test_what_is_kept_in_the_data_folder_is_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MMCLI_DATA_DIR", str(tmp_path))
-    assert [finding.level for finding in kept.examine()] == ["ok"] * 3
+    assert [finding.level for finding in data_files.examine()] == ["ok"] * 3
     assert not list(tmp_path.iterdir())  # nothing is made by looking
     with history.Store(tmp_path) as store:
         for _ in range(30):
@@ -93,8 +93,8 @@ def test_what_is_kept_in_the_data_folder_is_looked_at(tmp_path: Path, monkeypatc
             store.say(turn, "This.")
     there = adopted.Adopted("here", "LM Studio", Path(__file__), Path(__file__), True, False)
     adopted.save([there, replace(there, name="lost", weights=tmp_path / "none.gguf")])
-    recorded.keep(Remote("a/b", "main", "1" * 40, "x", 5, "a" * 64), tmp_path)
-    found = {finding.check: finding for finding in kept.examine()}
+    pinned_hashes.keep(Remote("a/b", "main", "1" * 40, "x", 5, "a" * 64), tmp_path)
+    found = {finding.check: finding for finding in data_files.examine()}
     assert (found["history"].level, found["history"].facts["talks"]) == ("ok", 30)
     assert (found["adopted"].level, found["adopted"].facts["gone"]) == ("warning", ["lost"])
     assert "--adopt" in (found["adopted"].remedy or "")
@@ -105,12 +105,12 @@ def test_what_is_kept_in_the_data_folder_is_looked_at(tmp_path: Path, monkeypatc
     data[8192:40_960] = b"\xff" * (40_960 - 8192)  # pages behind the first two
     database.write_bytes(data)
     adopted.file().write_text("{")
-    recorded.file().write_text("[]")
-    found = {finding.check: finding for finding in kept.examine()}
+    pinned_hashes.file().write_text("[]")
+    found = {finding.check: finding for finding in data_files.examine()}
     assert [found[name].level for name in ("history", "adopted", "downloads")] == ["warning", "problem", "warning"]
     assert "damaged" in found["history"].message and "move it away" in (found["history"].remedy or "")
     assert (found["adopted"].status, "--adopt" in (found["adopted"].remedy or "")) == (2, True)
-    assert "set" in (found["downloads"].remedy or "") and recorded.file().read_text() == "[]"
+    assert "set" in (found["downloads"].remedy or "") and pinned_hashes.file().read_text() == "[]"
 
 
 def test_a_bad_config_is_a_finding_and_not_the_end(mmcli: Run, tmp_path: Path) -> None:
@@ -142,10 +142,10 @@ def test_our_own_program_is_known_wherever_it_lies(tmp_path: Path) -> None:
         file.parent.mkdir()
         file.write_text(text)
         file.chmod(0o755)
-    assert surroundings.path([str(ours.parent)]).level == "ok"
-    first = surroundings.path([str(ours.parent), str(other.parent)])
+    assert environment.path([str(ours.parent)]).level == "ok"
+    first = environment.path([str(ours.parent), str(other.parent)])
     assert first.level == "ok" and str(other) in first.message
-    later = surroundings.path([str(other.parent), str(ours.parent)])
+    later = environment.path([str(other.parent), str(ours.parent)])
     assert later.level == "warning" and str(ours.parent) in (later.remedy or "")
 
 
@@ -161,7 +161,7 @@ def test_the_status_is_that_of_the_first_problem() -> None:
 @pytest.mark.skipif(os.name == "nt", reason="signals")
 @pytest.mark.parametrize("name", ["SIGILL", "SIGABRT", "SIGSEGV"])
 def test_a_crash_while_loading_becomes_a_sentence(name: str) -> None:
-    ended = child.run(crashing(getattr(signal, name), '{"package": "0.3.36", "compiler": "GCC 12"}'))
+    ended = probe_process.run(crashing(getattr(signal, name), '{"package": "0.3.36", "compiler": "GCC 12"}'))
     found = native.build(ended)
     assert found.level == "problem" and found.status == 4
     assert name in found.message and "-DGGML_NATIVE=OFF" in (found.remedy or "")
@@ -171,7 +171,7 @@ def test_a_crash_while_loading_becomes_a_sentence(name: str) -> None:
 @pytest.mark.skipif(os.name == "nt", reason="signals")
 @pytest.mark.parametrize(("system", "flag"), [(AVX2_BUILD, "-DGGML_NATIVE=OFF"), (AMX_BUILD, "doctor --rebuild")])
 def test_a_crash_while_computing_names_the_build_that_helps(system: str, flag: str) -> None:
-    ended = child.run(crashing(signal.SIGILL, '{"progress": ["load", 100, 100]}'))
+    ended = probe_process.run(crashing(signal.SIGILL, '{"progress": ["load", 100, 100]}'))
     found = native.computes(ended, {"system": system, "compiler": "GCC 12"})
     assert found.level == "problem" and "SIGILL" in found.message
     assert flag in (found.remedy or "")
@@ -180,23 +180,25 @@ def test_a_crash_while_computing_names_the_build_that_helps(system: str, flag: s
 @pytest.mark.skipif(os.name == "nt", reason="signals")
 def test_a_model_that_crashes_is_told_with_what_it_said_last() -> None:
     code = "import os, sys; sys.stderr.write('GGML_ASSERT(n > 0) failed\\n'); sys.stderr.flush(); os.abort()"
-    (found,) = checkup.judge("m", child.run([sys.executable, "-c", code]), seed=1)
+    (found,) = checkup.judge("m", probe_process.run([sys.executable, "-c", code]), seed=1)
     assert found.level == "problem" and "SIGABRT" in found.message and "GGML_ASSERT" in found.message
 
 
 def test_a_child_that_hangs_is_ended() -> None:
-    ended = child.run([sys.executable, "-c", "import time; time.sleep(60)"], seconds=0.5)
+    ended = probe_process.run([sys.executable, "-c", "import time; time.sleep(60)"], seconds=0.5)
     assert ended.crash is not None and "no result" in ended.crash
 
 
 def test_what_a_library_prints_is_no_fact() -> None:
-    ended = child.run([sys.executable, "-c", "print('ggml_cuda_init: found'); print('[1]'); print('{\"a\": 1}')"])
+    ended = probe_process.run(
+        [sys.executable, "-c", "print('ggml_cuda_init: found'); print('[1]'); print('{\"a\": 1}')"]
+    )
     assert (ended.facts, ended.crash) == ([{"a": 1}], None)
 
 
 def test_a_missing_llama_cpp_python_is_told() -> None:
     told = {"error": "llama-cpp-python is not installed", "hint": "pip install llama-cpp-python"}
-    found = native.build(child.Ended([told]))
+    found = native.build(probe_process.Ended([told]))
     assert (found.level, found.message, found.remedy) == ("problem", *told.values())
 
 
@@ -243,7 +245,7 @@ def test_amx_is_in_doubt_where_the_compiler_is_known_to_be_wrong(compiler: str |
 
 
 def test_a_build_for_any_cpu_is_one_command() -> None:
-    told = rebuild.command()
+    told = build_hint.command()
     assert 'CMAKE_ARGS="-DGGML_NATIVE=OFF"' in told and " llama-cpp-python==" in told
 
 
@@ -270,16 +272,16 @@ def starter() -> Iterator[LocalEngine]:
 
 @pytest.mark.parametrize("seed", range(8))
 def test_the_starter_sees_its_card(starter: LocalEngine, seed: int) -> None:
-    items = list(sight.look(starter, canary.draw("shapes", seed)))
+    items = list(canary_process.look(starter, canary.draw("shapes", seed)))
     assert all(item.passed for item in items if item.essential), items
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_the_starter_fails_where_it_is_shown_nothing(starter: LocalEngine, seed: int) -> None:
-    items = list(sight.look(starter, canary.draw("shapes", seed).blind()))
+    items = list(canary_process.look(starter, canary.draw("shapes", seed).blind()))
     assert not any(item.passed for item in items[:2]), items
     facts = [{"item": asdict(item)} for item in items]
-    assert status(checkup.judge("starter", child.Ended(facts), seed)) == 4
+    assert status(checkup.judge("starter", probe_process.Ended(facts), seed)) == 4
 
 
 def test_a_model_is_shown_a_card_and_passes(mmcli: Run) -> None:
@@ -368,13 +370,17 @@ def test_a_mirrored_picture_is_noticed(starter: LocalEngine, tmp_path: Path) -> 
     card = canary.draw("shapes", 2)
     mirrored = io.BytesIO()
     ImageOps.mirror(Image.open(io.BytesIO(card.picture))).save(mirrored, "PNG")
-    place = [item for item in sight.look(starter, replace(card, picture=mirrored.getvalue())) if item.item == "place"]
+    place = [
+        item
+        for item in canary_process.look(starter, replace(card, picture=mirrored.getvalue()))
+        if item.item == "place"
+    ]
     assert not place[0].passed and (place[0].meaning or "").startswith(canary.MIRRORED)
 
 
 def test_a_guess_about_nothing_is_no_sight() -> None:
-    item = sight.Item("blind", "?", "red", "red", False, True, canary.STALE)
-    found, end = checkup.judge("m", child.Ended([{"item": asdict(item)}]), seed=1)
+    item = canary_process.Item("blind", "?", "red", "red", False, True, canary.STALE)
+    found, end = checkup.judge("m", probe_process.Ended([{"item": asdict(item)}]), seed=1)
     assert found.level == end.level == "problem" and "empty picture" in found.message
     assert "--seed 1" in end.message
 
@@ -382,8 +388,8 @@ def test_a_guess_about_nothing_is_no_sight() -> None:
 # what it hears, speaks and pastes with
 
 
-def ended(*facts: dict[str, Any], crash: str | None = None) -> child.Ended:
-    return child.Ended(list(facts), crash)
+def ended(*facts: dict[str, Any], crash: str | None = None) -> probe_process.Ended:
+    return probe_process.Ended(list(facts), crash)
 
 
 def test_devices_are_told_each_on_a_line() -> None:

@@ -17,13 +17,13 @@ from typing import Any
 
 import pytest
 
-from mmcli.engine import builds, devices, library
+from mmcli.engine import bindings, builds, devices
 from mmcli.errors import ModelError, NetworkError, ResourceError
-from mmcli.health import child, compiling, own_build, targets, variants
+from mmcli.health import compiling, own_build, probe_process, targets, variants
 from mmcli.health.targets import Machine
 from tests.conftest import PICTURES, Run
 
-PACKAGE = library.package()
+PACKAGE = bindings.package()
 posix = pytest.mark.skipif(os.name == "nt", reason="shell scripts")
 
 GCC, NEW_GCC, CLANG = (variants.Compiler(*words) for words in (("GNU", 12), ("GNU", 14), ("Clang", 18)))
@@ -231,8 +231,8 @@ def kept(tmp_path: Path, **changed: Any) -> builds.Build:
 
 LOADED = """
 import json
-from mmcli.engine import library
-library.native()
+from mmcli.engine import bindings
+bindings.native()
 print(json.dumps(sorted({line.split()[-1] for line in open("/proc/self/maps") if "llama" in line or "ggml" in line})))
 """
 linux = pytest.mark.skipif(sys.platform != "linux", reason="/proc")
@@ -320,7 +320,7 @@ def test_a_kept_build_that_cannot_be_loaded_names_both_ways_out(mmcli: Run, data
 def test_one_s_own_variable_comes_first(data: Path, tmp_path: Path, environment: dict[str, str]) -> None:
     kept(tmp_path)
     own = copied(tmp_path / "own")
-    named = dict.fromkeys(library.FOLDERS, str(own))
+    named = dict.fromkeys(bindings.FOLDERS, str(own))
     assert loaded(environment | named | {"MMCLI_DATA_DIR": str(data)}) == {str(own)}
 
 
@@ -375,11 +375,11 @@ def test_a_build_that_does_not_load_is_not_kept(data: Path, tmp_path: Path) -> N
     assert found.level == "problem" and "not kept" in found.message and builds.kept() is None
 
 
-def said(*answers: str, passed: bool = True, crash: str | None = None) -> child.Ended:
+def said(*answers: str, passed: bool = True, crash: str | None = None) -> probe_process.Ended:
     items = [
         {"item": f"{i}", "answer": answer, "passed": passed, "essential": True} for i, answer in enumerate(answers)
     ]
-    return child.Ended([{"item": item} for item in items], crash)
+    return probe_process.Ended([{"item": item} for item in items], crash)
 
 
 @pytest.mark.parametrize(
@@ -391,11 +391,11 @@ def said(*answers: str, passed: bool = True, crash: str | None = None) -> child.
         (said("red", crash="SIGILL"), said("red"), "SIGILL"),
         (said(), said("red"), "computes wrong results"),
         (said("red"), said(crash="SIGILL"), None),  # the installed one is broken: any that is right is better
-        (child.Ended([{"error": "no backend"}]), said("red"), "no backend"),
+        (probe_process.Ended([{"error": "no backend"}]), said("red"), "no backend"),
     ],
 )
 def test_a_build_that_is_wrong_is_told_from_one_that_is_right(
-    new: child.Ended, old: child.Ended, says: str | None
+    new: probe_process.Ended, old: probe_process.Ended, says: str | None
 ) -> None:
     wrong = own_build._wrong(new, old)
     assert (wrong is None) == (says is None) and (says or "") in (wrong or "")

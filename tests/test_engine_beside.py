@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from mmcli import engine
-from mmcli.engine import First, beside, loaded, mtmd
-from mmcli.engine.loaded import Options
+from mmcli.engine import First, loaded_model, mtmd, projector_loader
+from mmcli.engine.loaded_model import Options
 from mmcli.errors import ModelError, ResourceError
 from tests import random_llava
 from tests.conftest import TIMEOUT
@@ -35,7 +35,7 @@ class Loads:
 @pytest.fixture
 def loads(monkeypatch: pytest.MonkeyPatch) -> Iterator[Loads]:
     counted = Loads()
-    real, header = loaded.mtmd.Projector, beside.mtmd.Weights.header
+    real, header = loaded_model.mtmd.Projector, projector_loader.mtmd.Weights.header
 
     def projector(path: Path, weights: mtmd.Weights, **how: object) -> mtmd.Projector:
         if weights in counted.headers:
@@ -48,8 +48,8 @@ def loads(monkeypatch: pytest.MonkeyPatch) -> Iterator[Loads]:
         counted.headers.append(header(path))
         return counted.headers[-1]
 
-    monkeypatch.setattr(loaded.mtmd, "Projector", projector)
-    monkeypatch.setattr(beside.mtmd.Weights, "header", told)
+    monkeypatch.setattr(loaded_model.mtmd, "Projector", projector)
+    monkeypatch.setattr(projector_loader.mtmd.Weights, "header", told)
     yield counted
 
 
@@ -189,13 +189,13 @@ def test_it_encodes_nothing_more_once_it_is_stopped(tiny: tuple[Path, Path], enc
 
 def slow_weights(patch: pytest.MonkeyPatch, question: engine.Message) -> First:
     """What is asked first; and the weights do not load before it is being encoded."""
-    real = loaded.Loaded._load_weights
+    real = loaded_model.Loaded._load_weights
 
-    def load(self: loaded.Loaded, *args: object) -> object:
+    def load(self: loaded_model.Loaded, *args: object) -> object:
         assert self._options.stop.wait(TIMEOUT)
         return real(self, *args)  # type: ignore[arg-type]
 
-    patch.setattr(loaded.Loaded, "_load_weights", load)
+    patch.setattr(loaded_model.Loaded, "_load_weights", load)
     return known(question)
 
 

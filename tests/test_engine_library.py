@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from mmcli.engine import devices, library, machine
+from mmcli.engine import bindings, devices, hardware
 from mmcli.errors import ModelError
-from mmcli.health import child, native
+from mmcli.health import native, probe_process
 
 CPUINFO = (
     "processor\t: 0\nvendor_id\t: GenuineIntel\nflags\t\t: fpu sse4_2 avx f16c fma\nbugs\t\t: none\n\nprocessor\t: 1\n"
@@ -23,28 +23,28 @@ CPUINFO = (
 
 
 def test_what_the_build_uses_this_cpu_has() -> None:
-    assert library.lacking() == []
-    assert library.function("ggml_cpu_has_wings") is None
+    assert bindings.lacking() == []
+    assert bindings.function("ggml_cpu_has_wings") is None
 
 
 def test_features_are_read_from_the_first_core(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "cpuinfo").write_text(CPUINFO)
-    monkeypatch.setattr(machine, "CPUINFO", tmp_path / "cpuinfo")
-    assert machine.lacks(machine.cpu_flags(), ["AVX", "AVX2", "AVX512", "FMA"]) == ["AVX2", "AVX512"]
+    monkeypatch.setattr(hardware, "CPUINFO", tmp_path / "cpuinfo")
+    assert hardware.lacks(hardware.cpu_flags(), ["AVX", "AVX2", "AVX512", "FMA"]) == ["AVX2", "AVX512"]
     (tmp_path / "cpuinfo").write_text("processor\t: 0\nFeatures\t: fp asimd\n")  # another architecture
-    assert machine.lacks(machine.cpu_flags(), ["AVX"]) == []
-    monkeypatch.setattr(machine, "CPUINFO", tmp_path / "missing")  # another system
-    assert machine.lacks(machine.cpu_flags(), ["AVX"]) == []
+    assert hardware.lacks(hardware.cpu_flags(), ["AVX"]) == []
+    monkeypatch.setattr(hardware, "CPUINFO", tmp_path / "missing")  # another system
+    assert hardware.lacks(hardware.cpu_flags(), ["AVX"]) == []
 
 
 OTHER_CPU = """
 import sys
 from pathlib import Path
-from mmcli.engine import library, machine
-machine.CPUINFO = Path(sys.argv.pop(1))
-told = library.function
+from mmcli.engine import bindings, hardware
+hardware.CPUINFO = Path(sys.argv.pop(1))
+told = bindings.function
 if told("ggml_cpu_has_avx2") is None:  # this build chooses when it runs: as if it had been made for one CPU
-    library.function = lambda name, *result: (lambda: 1) if name == "ggml_cpu_has_avx2" else told(name, *result)
+    bindings.function = lambda name, *result: (lambda: 1) if name == "ggml_cpu_has_avx2" else told(name, *result)
 from mmcli.{module} import main
 main()
 """
@@ -60,7 +60,9 @@ def test_a_build_for_another_cpu_is_told_before_it_crashes(tmp_path: Path, envir
 
 def test_the_doctor_prints_the_build_for_a_cpu_that_lacks_something(tmp_path: Path) -> None:
     (tmp_path / "cpuinfo").write_text(CPUINFO)
-    probe = child.run([sys.executable, "-c", OTHER_CPU.format(module="engine.probe"), str(tmp_path / "cpuinfo")])
+    probe = probe_process.run(
+        [sys.executable, "-c", OTHER_CPU.format(module="engine.probe"), str(tmp_path / "cpuinfo")]
+    )
     found = native.build(probe)
     assert found.level == "problem" and found.status == 4
     assert "AVX2" in found.message and "-DGGML_NATIVE=OFF" in (found.remedy or "")
@@ -91,9 +93,9 @@ def test_backends_are_loaded_once_from_beside_the_package(
     for place in places:
         (tmp_path / place).mkdir(exist_ok=True)
         (tmp_path / place / "libggml-cpu-haswell.so").touch()
-    library._load_backends()
+    bindings._load_backends()
     assert ggml.loaded == [tmp_path / places[0]]
-    library._load_backends()
+    bindings._load_backends()
     assert len(ggml.loaded) == 1
 
 
@@ -102,7 +104,7 @@ def test_the_working_folder_brings_no_backend(tmp_path: Path, monkeypatch: pytes
     (tmp_path / "libggml-cpu-haswell.so").touch()
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ModelError, match="without a backend"):
-        library._load_backends()
+        bindings._load_backends()
     assert ggml.loaded == []
 
 
@@ -111,7 +113,7 @@ def test_backends_that_do_not_fit_are_an_error(tmp_path: Path, monkeypatch: pyte
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin" / "libggml-cpu-zen4.so").touch()
     with pytest.raises(ModelError, match="without a backend"):
-        library._load_backends()
+        bindings._load_backends()
 
 
 def test_the_devices_are_those_of_the_ggml_that_llama_cpp_uses() -> None:
@@ -127,8 +129,8 @@ def _package(folder: Path, monkeypatch: pytest.MonkeyPatch, ggml: Ggml) -> Ggml:
     """The bindings as if they lay in `folder`, with this ggml."""
     (folder / "llama_cpp" / "lib").mkdir(parents=True)
     package = folder / "llama_cpp"
-    monkeypatch.setattr(library, "package", lambda: package)
+    monkeypatch.setattr(bindings, "package", lambda: package)
     module = type("module", (), {"_base_path": package / "lib"})
-    monkeypatch.setattr(library, "_bindings", lambda: (module, None))
-    monkeypatch.setattr(library, "function", ggml.function)
+    monkeypatch.setattr(bindings, "_bindings", lambda: (module, None))
+    monkeypatch.setattr(bindings, "function", ggml.function)
     return ggml

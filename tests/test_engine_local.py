@@ -16,8 +16,8 @@ import pytest
 from PIL import Image as Pillow
 
 from mmcli import engine
-from mmcli.engine import Answer, Message, Sampling, library
-from mmcli.engine.loaded import Options
+from mmcli.engine import Answer, Message, Sampling, bindings
+from mmcli.engine.loaded_model import Options
 from mmcli.engine.local import LocalEngine
 from mmcli.errors import ModelError, ResourceError
 from mmcli.media.types import Audio, Image, Receipt, Text
@@ -28,7 +28,7 @@ from tests.engines import STARTER, answer, picture, user
 def outlook(running: LocalEngine, *messages: Message) -> np.ndarray:
     """The logits of the answer's first token, (n_vocab,): what the model thinks after all it has read."""
     answer(running, *messages, sampling=Sampling(temperature=0, max_tokens=1))
-    llama, _ = library.native()
+    llama, _ = bindings.native()
     n_vocab = llama.llama_vocab_n_tokens(running._weights.vocab)
     return np.ctypeslib.as_array(llama.llama_get_logits_ith(running._cache.context.handle, -1), (n_vocab,)).copy()
 
@@ -391,7 +391,7 @@ def test_a_recurrent_model_that_cannot_roll_back_starts_over_and_says_the_same(t
 
 def reference(files: tuple[Path, Path], shown: Image, prompt: str) -> list[int]:
     """24 greedy tokens by libmtmd's own one-call helpers, with one thread and the marker in the prompt."""
-    llama, mt = library.native()
+    llama, mt = bindings.native()
     with ExitStack() as close:
         params = llama.llama_model_default_params()
         model = llama.llama_model_load_from_file(str(files[0]).encode(), params)

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from mmcli import engine
-from mmcli.engine import machine
-from mmcli.engine.loaded import Options
+from mmcli.engine import hardware
+from mmcli.engine.loaded_model import Options
 from mmcli.health import workload
 from tests.conftest import PROJECTOR, WEIGHTS, Run
 
@@ -20,17 +20,17 @@ LOAD = """
 import json, sys
 from contextlib import closing
 from pathlib import Path
-from mmcli.engine import library, machine, mtmd
+from mmcli.engine import bindings, hardware, mtmd
 from mmcli.engine.context import Context, Sampler
 
 path, repack, release = Path(sys.argv[1]), sys.argv[2] == "True", sys.argv[3] == "True"
-library.native()
-before = machine.peak_memory()
+bindings.native()
+before = hardware.peak_memory()
 files = (path,) if release else ()
 with closing(mtmd.Weights(
     path, gpu_layers=0, on_progress=lambda done, total: True, repack=repack, release=files
 )) as weights:
-    peak = machine.peak_memory() - before
+    peak = hardware.peak_memory() - before
     with closing(Context(weights, n_ctx=256, n_ubatch=64, threads=1, offload=False)) as context:
         sampler = Sampler(weights, temperature=0, top_k=0, top_p=1, min_p=0, repeat_penalty=1.0, seed=0)
         context.decode(list(range(64)), 0)
@@ -53,7 +53,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_memory_of_this_process_is_not_its_parent_s() -> None:
     held = bytearray(b"x") * (256 << 20)
-    code = "from mmcli.engine import machine; print(machine.peak_memory())"
+    code = "from mmcli.engine import hardware; print(hardware.peak_memory())"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert 1 << 20 < int(done.stdout) < len(held)
 
@@ -85,7 +85,7 @@ def test_weights_that_are_not_repacked_stay_in_the_file(model: Path) -> None:
 def test_what_does_not_fit_is_told_and_runs_all_the_same(
     monkeypatch: pytest.MonkeyPatch, free: int, noted: bool
 ) -> None:
-    monkeypatch.setattr(machine, "free_memory", lambda: free)
+    monkeypatch.setattr(hardware, "free_memory", lambda: free)
     notices: list[str] = []
     with engine.load(WEIGHTS, PROJECTOR, Options(media_newline=True, on_notice=notices.append)) as ready:
         *_, last = ready.generate([engine.Message("user", ("Hello!",))], engine.Sampling(temperature=0, max_tokens=8))

@@ -17,11 +17,11 @@ from types import SimpleNamespace
 import pytest
 
 from mmcli import engine
-from mmcli.engine import Message, Sampling, machine
-from mmcli.engine import placement as module
-from mmcli.engine.loaded import Options
+from mmcli.engine import Message, Sampling, hardware
+from mmcli.engine import cpu_affinity as module
+from mmcli.engine.cpu_affinity import Placement, fair_part
+from mmcli.engine.loaded_model import Options
 from mmcli.engine.local import LocalEngine
-from mmcli.engine.placement import Placement, fair_part
 from tests.conftest import TIMEOUT
 from tests.engines import STARTER, picture, user
 
@@ -54,8 +54,8 @@ def kernel(monkeypatch: pytest.MonkeyPatch) -> Kernel:
     for name in ("OMP_PROC_BIND", "OMP_PLACES", "GOMP_CPU_AFFINITY"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("GOMP_SPINCOUNT", "100")
-    monkeypatch.setattr(machine, "running", lambda: told.others + len(ALL))
-    monkeypatch.setattr(machine, "others_running", lambda: told.others)
+    monkeypatch.setattr(hardware, "running", lambda: told.others + len(ALL))
+    monkeypatch.setattr(hardware, "others_running", lambda: told.others)
     monkeypatch.setattr(module, "_ran_and_waited", lambda task: (told.ran, told.waited))
     monkeypatch.setattr(module, "LOOK_EVERY", 0.0)
     return told
@@ -161,7 +161,7 @@ def test_they_take_one_cpu_of_each_core_before_the_second_of_any(monkeypatch: py
     """Eight CPUs of four cores; our threads, which ran on three of them, keep those that are of different cores."""
     tasks = {"11": (0, 90), "12": (4, 80), "13": (1, 70)}  # thread → the CPU it ran on, and how long
     monkeypatch.setattr(module, "TASKS", SimpleNamespace(iterdir=lambda: [Path(name) for name in tasks]))
-    monkeypatch.setattr(machine, "stat", lambda task: [""] * 36 + [str(tasks[task.name][0])])
+    monkeypatch.setattr(hardware, "stat", lambda task: [""] * 36 + [str(tasks[task.name][0])])
     monkeypatch.setattr(module, "_ran_and_waited", lambda task: (tasks[task.name][1], 0))
     monkeypatch.setattr(module, "_core_of", lambda cpu: str(cpu % 4))
     assert module._most_used(range(8))[:2] == [0, 1]

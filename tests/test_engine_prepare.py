@@ -9,7 +9,7 @@ import pytest
 
 from mmcli import engine
 from mmcli.engine import Answer, Message
-from mmcli.engine.loaded import Options
+from mmcli.engine.loaded_model import Options
 from mmcli.engine.local import LocalEngine
 from mmcli.errors import ContextFull
 from tests import random_llava

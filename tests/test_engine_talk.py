@@ -9,9 +9,9 @@ import pytest
 
 from mmcli import engine
 from mmcli.engine import Message, Sampling
-from mmcli.engine.known import Book
-from mmcli.engine.loaded import Options
+from mmcli.engine.loaded_model import Options
 from mmcli.engine.local import LocalEngine
+from mmcli.engine.prompt_memo import PromptMemo
 from mmcli.engine.template import Prompt, Run
 from mmcli.errors import ContextFull
 from tests import random_llava
@@ -150,8 +150,8 @@ def prompt(text: str, *more: str) -> Prompt:
 
 
 @pytest.fixture
-def book() -> Book:
-    book = Book(opens_apart=lambda text: text.startswith("<"))
+def book() -> PromptMemo:
+    book = PromptMemo(opens_apart=lambda text: text.startswith("<"))
     book.add(prompt("U: a. A:"), [], [1, 2, 3], answer=" yes\n")
     return book
 
@@ -169,7 +169,9 @@ def book() -> Book:
         ("U: a", None),
     ],
 )
-def test_an_answer_is_found_again_whatever_white_space_is_around_it(book: Book, text: str, rest: str | None) -> None:
+def test_an_answer_is_found_again_whatever_white_space_is_around_it(
+    book: PromptMemo, text: str, rest: str | None
+) -> None:
     found = book.look_up(prompt(text), [])
     if rest is None:
         assert found is None
@@ -178,7 +180,7 @@ def test_an_answer_is_found_again_whatever_white_space_is_around_it(book: Book, 
         assert (found.cells, found.rest) == ((1, 2, 3), ((Run(rest),),))
 
 
-def test_other_media_are_another_talk(book: Book) -> None:
+def test_other_media_are_another_talk(book: PromptMemo) -> None:
     book.add(prompt("U: ", ". A:"), ["x"], [1, 2, 3, 4], answer="yes")
     again = prompt("U: ", ". A:yes<e>U: ", " b")
     found = book.look_up(again, ["x", "y"])

@@ -4,13 +4,13 @@ import re
 
 import pytest
 
-from mmcli.engine.text import LoopGuard, Reader
+from mmcli.engine.detokenizer import Detokenizer, LoopGuard
 from mmcli.engine.thinking import FAMILIES, Family, opened_by
 
 
 def read(data: bytes, step: int, **options: object) -> dict[str, str]:
     """Feed `data` in steps of some bytes; return what came out, by kind."""
-    reader = Reader(**options)  # type: ignore[arg-type]
+    reader = Detokenizer(**options)  # type: ignore[arg-type]
     out = {"answer": "", "reasoning": ""}
     for start in range(0, len(data), step):
         for kind, text in reader.feed(data[start : start + step]):
@@ -23,7 +23,7 @@ def read(data: bytes, step: int, **options: object) -> dict[str, str]:
 @pytest.mark.parametrize("step", [1, 2, 3, 100])
 def test_characters_of_several_bytes_come_out_whole(step: int) -> None:
     text = "naïve 日本語 🦙 end"
-    reader = Reader()
+    reader = Detokenizer()
     data = text.encode()
     pieces = [t for i in range(0, len(data), step) for _, t in reader.feed(data[i : i + step])]
     pieces += [t for _, t in reader.feed(b"", final=True)]
@@ -96,7 +96,7 @@ MARK = re.compile(r"(<\|[^<>]*>|<channel\|>)")
 
 def said(text: str, prompt: str = "", *, plain: bool = False) -> tuple[str, str]:
     """The answer and the reasoning of what a model wrote; its marks are control tokens, or (`plain`) letters."""
-    reader = Reader(opened=opened_by(prompt))
+    reader = Detokenizer(opened=opened_by(prompt))
     out = {"answer": "", "reasoning": ""}
     for piece in [*(text if plain else MARK.split(text)), None]:
         control = not plain and piece is not None and MARK.fullmatch(piece) is not None
@@ -155,14 +155,14 @@ def test_the_marks_of_every_family_may_be_plain_letters(family: Family) -> None:
 
 
 def test_half_a_character_where_an_answer_was_cut_is_dropped_and_not_replaced() -> None:
-    reader = Reader()
+    reader = Detokenizer()
     out = [*reader.feed("né".encode() + b"\xe2\x82")]
     reader.cut()
     assert "".join(text for _, text in [*out, *reader.feed(b"", final=True)]) == "né"
 
 
 def test_a_stop_string_is_told() -> None:
-    reader = Reader(("USER:",))
+    reader = Detokenizer(("USER:",))
     reader.feed(b"It is red. USER: and")
     assert reader.stopped and reader.stopped_by == "USER:"
 

@@ -249,8 +249,8 @@ chosen = pytest.mark.skipif(not tags(), reason="llama.cpp was built in another w
 
 LOADED = """
 import json, re
-from mmcli.engine import library
-library.native()
+from mmcli.engine import bindings
+bindings.native()
 found = re.findall(r"libggml-cpu-(\\w+)\\.so", open("/proc/self/maps").read())
 print(json.dumps(sorted(set(found))))
 """

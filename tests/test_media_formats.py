@@ -11,7 +11,7 @@ from PIL import Image, TiffImagePlugin
 
 from mmcli import media
 from mmcli.errors import InputError
-from mmcli.media.kinds import sniff
+from mmcli.media.sniffing import sniff
 from tests.pictures import encoded, held, noise, png, upright
 
 pillow_heif.register_heif_opener()

@@ -10,11 +10,11 @@ import pytest
 
 from mmcli import engine
 from mmcli.commands import fitting
-from mmcli.engine import devices, library, machine, mtmd
-from mmcli.engine.loaded import Options
+from mmcli.engine import bindings, devices, hardware, mtmd
+from mmcli.engine.loaded_model import Options
 from mmcli.errors import ResourceError
-from mmcli.models import Room, catalogue, fit, gguf
-from mmcli.models.fit import Needs
+from mmcli.models import Room, catalogue, gguf, memory
+from mmcli.models.memory import Needs
 from tests import random_llava, shapes
 from tests.conftest import PROJECTOR, WEIGHTS
 
@@ -25,15 +25,15 @@ GB = 1_000_000_000
 
 def needs(weights: Path, projector: Path | None = None) -> Needs:
     header = gguf.read(projector) if projector else None
-    found = fit.of_headers(gguf.read(weights), 0, header, 0)
+    found = memory.of_headers(gguf.read(weights), 0, header, 0)
     assert found is not None
     return found
 
 
 def graph(needs: Needs, n_ctx: int) -> int:
     """The buffers of a forward pass; of a context shorter than a batch only a part of it."""
-    n_tokens = min(n_ctx, fit.N_UBATCH)
-    return (needs.graph + needs.graph_per_token * n_ctx) * n_tokens // fit.N_UBATCH
+    n_tokens = min(n_ctx, memory.N_UBATCH)
+    return (needs.graph + needs.graph_per_token * n_ctx) * n_tokens // memory.N_UBATCH
 
 
 # the arithmetic
@@ -94,22 +94,22 @@ def test_an_encoder_takes_at_most_what_is_reckoned(
     fixed = random_llava.write(tmp_path, "tiny", shape)
     pixels, taken = shapes.encoder(*fixed)
     assert pixels == side
-    assert taken <= fit.encode_bytes(gguf.read(fixed[1])) <= 1.3 * taken
+    assert taken <= memory.encode_bytes(gguf.read(fixed[1])) <= 1.3 * taken
     # pictures of any size: reckoned for the largest, warmed up with a smaller one
     free = random_llava.write_mrope(tmp_path, replace(shape, patch=14))
     pixels, taken = shapes.encoder(*free)
-    largest = fit.MOST_TOKENS["qwen2vl_merger"] * 2 * 2
+    largest = memory.MOST_TOKENS["qwen2vl_merger"] * 2 * 2
     share = (pixels // 14) ** 2 / largest
     assert 0 < share < 1
-    assert taken <= share * fit.encode_bytes(gguf.read(free[1])) <= 1.3 * taken
+    assert taken <= share * memory.encode_bytes(gguf.read(free[1])) <= 1.3 * taken
 
 
 def test_a_picture_that_must_not_be_cut_makes_the_batch_larger(tmp_path: Path) -> None:
     path = shapes.write(tmp_path / "shape.gguf", shapes.SHAPES["gemma-4-e4b"])
     projector = gguf.Header(Path("x"), 0, {"general.architecture": "clip", "clip.projector_type": "gemma4v"})
-    reckoned = fit.of_headers(gguf.read(path), 0, projector, 0)
+    reckoned = memory.of_headers(gguf.read(path), 0, projector, 0)
     assert reckoned is not None
-    told = shapes.allocated(path, 4096, n_batch=fit.MOST_TOKENS["gemma4v"]).compute
+    told = shapes.allocated(path, 4096, n_batch=memory.MOST_TOKENS["gemma4v"]).compute
     assert abs(reckoned.graph + 4096 * reckoned.graph_per_token - told) <= told // 1000
 
 
@@ -117,7 +117,7 @@ def test_an_encoder_of_sound_is_reckoned_too(tmp_path: Path) -> None:
     shape = random_llava.Shape(vision_width=512, vision_ff=2048, vision_heads=8)
     files = random_llava.write_hearing(tmp_path, shape)
     _, taken = shapes.encoder(*files)
-    assert taken <= fit.encode_bytes(gguf.read(files[1])) <= 1.4 * taken
+    assert taken <= memory.encode_bytes(gguf.read(files[1])) <= 1.4 * taken
 
 
 def test_the_catalogue_s_figures_are_those_of_the_headers(tmp_path: Path) -> None:
@@ -136,12 +136,12 @@ def test_a_guess_without_headers_is_rather_too_much(tmp_path: Path) -> None:
     """Were only the sizes of Qwen3-VL 4B known, and were all: both must hold what its header asks for."""
     entry = catalogue.load()["qwen3-vl-4b"]
     known = needs(shapes.write(tmp_path / "shape.gguf", shapes.SHAPES["qwen3-vl-4b"], tensors=False))
-    encoder = 16_384 * (2 * 4096 + 1024 + 3 * 16 * 16) * fit.F32  # as its projector's header has it
+    encoder = 16_384 * (2 * 4096 + 1024 + 3 * 16 * 16) * memory.F32  # as its projector's header has it
     exact = known.total(8192) + encoder + (entry.n_bytes or 0)
-    guess = fit.of_entry(entry)
+    guess = memory.of_entry(entry)
     assert guess is not None and not guess.known
     assert exact <= guess.total(8192) <= 1.1 * exact
-    assert guess.total(8192) <= fit.of_sizes(2_497_281_664, 453_974_304).total(8192) <= 1.5 * exact
+    assert guess.total(8192) <= memory.of_sizes(2_497_281_664, 453_974_304).total(8192) <= 1.5 * exact
 
 
 @pytest.mark.parametrize(
@@ -161,7 +161,7 @@ def test_a_guess_without_headers_is_rather_too_much(tmp_path: Path) -> None:
 def test_a_header_that_lies_does_no_harm(change: dict[str, Any]) -> None:
     metadata = {"general.architecture": "x", "x.block_count": 4, "x.embedding_length": 64}
     metadata |= {f"x.{key}": value for key, value in change.items()}
-    found = fit.of_headers(
+    found = memory.of_headers(
         gguf.Header(Path("x"), 0, metadata), 1, gguf.Header(Path("y"), 0, {"clip.vision.patch_size": 0}), 1
     )
     assert found is None or (found.total(4096) >= 0 and found.largest(GB) >= 0)
@@ -176,8 +176,8 @@ AT_4096 = MODEL.total(4096)
 @pytest.mark.parametrize(
     ("room", "verdict", "place"),
     [
-        (Room(AT_4096 + fit.SPARE), "fits", "memory"),
-        (Room(AT_4096 + fit.SPARE - 1), "tight", "memory"),
+        (Room(AT_4096 + memory.SPARE), "fits", "memory"),
+        (Room(AT_4096 + memory.SPARE - 1), "tight", "memory"),
         (Room(MODEL.total(2048)), "tight", "memory"),
         (Room(MODEL.total(2048) - 1), "no", "memory"),
         (Room(0, 100 * GB), "fits", "GPU"),
@@ -187,7 +187,7 @@ AT_4096 = MODEL.total(4096)
     ],
 )
 def test_the_verdict_depends_on_what_is_free(room: Room, verdict: str, place: str) -> None:
-    found = fit.judge(MODEL, room)
+    found = memory.judge(MODEL, room)
     assert (found.verdict, found.place) == (verdict, place)
 
 
@@ -198,7 +198,7 @@ def test_the_largest_context_is_what_the_memory_holds_within_what_the_model_was_
     # mapped weights may give way to the context; what is copied to a GPU may not
     assert MODEL.largest(GB) == GB // 4 // 100_000 // 256 * 256
     assert MODEL.largest(GB, mapped=False) == 0
-    assert fit.judge(MODEL, Room(GB)).largest == 0
+    assert memory.judge(MODEL, Room(GB)).largest == 0
 
 
 @pytest.mark.parametrize("share", [1.5, 0.5])
@@ -209,7 +209,7 @@ def test_the_engine_has_room_for_exactly_the_context_that_is_said(
     free = round(share * reckoned.fixed)
     largest = reckoned.largest(free)
     assert largest > 2048
-    monkeypatch.setattr(machine, "free_memory", lambda: free)
+    monkeypatch.setattr(hardware, "free_memory", lambda: free)
     for n_ctx, fits in ((largest, True), (largest + 256, False)):
         options = Options(n_ctx=n_ctx, fixed_bytes=reckoned.fixed, token_bytes=reckoned.per_token)
         with engine.load(WEIGHTS, PROJECTOR, options) as ready:
@@ -272,7 +272,7 @@ def test_a_gpu_takes_all_layers_or_as_many_as_it_holds_with_their_cells() -> Non
         part = model.on_gpu(free)
         assert part is not None and part[1] == model.n_ctx
         taken = model.projector + model.compute(4096) + part[0] * (model.weights + model.kv(4096)) // 32
-        assert part[0] == 0 or taken + fit.SPARE <= free < taken + fit.SPARE + 2 * (model.weights + GB) // 32
+        assert part[0] == 0 or taken + memory.SPARE <= free < taken + memory.SPARE + 2 * (model.weights + GB) // 32
     assert replace(model, n_layers=None).on_gpu(GB) is None  # nobody knows: llama.cpp tries, and falls back
 
 
@@ -282,7 +282,7 @@ def test_a_gpu_takes_all_layers_or_as_many_as_it_holds_with_their_cells() -> Non
 )
 def test_what_goes_to_the_gpu_is_judged_from_a_device_s_free_memory(gpu: int, place: str, some: bool) -> None:
     record = [{"name": "CUDA0", "type": "GPU", "free": gpu, "total": gpu}, {"type": "CPU", "free": 99 * GB}]
-    found = fit.judge(big(), Room(40 * GB, devices.free_in(record)))
+    found = memory.judge(big(), Room(40 * GB, devices.free_in(record)))
     assert (found.verdict, found.place, found.gpu_layers > 0) == ("fits", place, some)
     assert found.largest == (4096 if some else 8192)
     told = fitting.verdict(found)
@@ -308,7 +308,7 @@ def test_the_engine_asks_for_as_many_layers_as_the_gpu_holds(
 
     record = {"devices": [{"name": "CUDA0", "type": "GPU", "free": free, "total": free}]}
     monkeypatch.setattr(mtmd, "Weights", weights)
-    monkeypatch.setattr(library, "can_offload", lambda: True)
+    monkeypatch.setattr(bindings, "can_offload", lambda: True)
     monkeypatch.setattr(devices, "told", lambda: record)
 
     def part(free: int) -> tuple[int, int] | None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from mmcli.errors import ModelError
-from mmcli.models import cache, catalogue, pairs
+from mmcli.models import cache, catalogue, pairing
 
 QWEN = (
     "README.md",
@@ -46,25 +46,25 @@ SPLIT = ("Q8_0/a-7b-Q8_0-00001-of-00002.gguf", "Q8_0/a-7b-Q8_0-00002-of-00002.gg
 def test_weights_and_their_projector_are_found(
     files: tuple[str, ...], wanted: str | None, weights: str, projector: str
 ) -> None:
-    assert pairs.choose("o/r", files, wanted) == (weights, projector)
+    assert pairing.choose("o/r", files, wanted) == (weights, projector)
 
 
 @pytest.mark.parametrize("name", ["a.gguf", "a-00003-of-00002.gguf", "a-00000-of-00002.gguf", "a-1-of-2.gguf"])
 def test_weights_that_are_whole_are_their_only_part(name: str) -> None:
-    assert pairs.parts(name) == (name,)
+    assert pairing.parts(name) == (name,)
 
 
 def test_all_parts_are_known_by_any_of_them() -> None:
     names = tuple(f"x/a-0000{i}-of-00003.gguf" for i in (1, 2, 3))
-    assert all(pairs.parts(name) == names for name in names)
+    assert all(pairing.parts(name) == names for name in names)
 
 
 def test_every_pair_of_the_catalogue_is_found_by_its_names() -> None:
     for name, entry in catalogue.load().items():
         assert entry.projector is not None
         files = [entry.weights.file, entry.projector.file]
-        assert pairs.choose("o/r", files, None) == tuple(files), name
-        assert pairs.related(entry.weights.file, files) == [entry.projector.file], name
+        assert pairing.choose("o/r", files, None) == tuple(files), name
+        assert pairing.related(entry.weights.file, files) == [entry.projector.file], name
 
 
 @pytest.mark.parametrize(
@@ -81,12 +81,12 @@ def test_every_pair_of_the_catalogue_is_found_by_its_names() -> None:
 )
 def test_what_is_not_clear_is_told_with_the_choices(files: tuple[str, ...], wanted: str | None, words: str) -> None:
     with pytest.raises(ModelError, match=words) as caught:
-        pairs.choose("o/r", files, wanted)
+        pairing.choose("o/r", files, wanted)
     assert caught.value.hint
 
 
 def test_a_projector_of_one_s_own_needs_no_other() -> None:
-    assert pairs.choose("o/r", ["a-Q4_K_M.gguf"], None, projector=False) == ("a-Q4_K_M.gguf", None)
+    assert pairing.choose("o/r", ["a-Q4_K_M.gguf"], None, projector=False) == ("a-Q4_K_M.gguf", None)
 
 
 @pytest.mark.parametrize(

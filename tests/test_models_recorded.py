@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from mmcli import models
-from mmcli.models import recorded
+from mmcli.models import pinned_hashes
 from mmcli.models.hub import Remote
 from tests import random_llava
 from tests.conftest import Completed, Run
@@ -264,10 +264,11 @@ def test_a_record_that_cannot_be_written_does_not_spoil_the_download(run: Run, t
 
 def test_processes_that_record_at_once_lose_nothing(tmp_path: Path, environment: dict[str, str]) -> None:
     code = (
-        "import sys; from pathlib import Path; from mmcli.models import recorded; from mmcli.models.hub import Remote\n"
+        "import sys; from pathlib import Path; from mmcli.models import pinned_hashes\n"
+        "from mmcli.models.hub import Remote\n"
         "for i in range(12):\n"
-        "    recorded.keep(Remote('a/b', 'main', '1' * 40, f'{sys.argv[1]}-{i}', 5, 'a' * 64), Path('x'))\n"
-        "    if i % 3 == 2: recorded.forget('a/b', 'main', [f'{sys.argv[1]}-{i}'])"
+        "    pinned_hashes.keep(Remote('a/b', 'main', '1' * 40, f'{sys.argv[1]}-{i}', 5, 'a' * 64), Path('x'))\n"
+        "    if i % 3 == 2: pinned_hashes.forget('a/b', 'main', [f'{sys.argv[1]}-{i}'])"
     )
     env = environment | {"MMCLI_DATA_DIR": str(tmp_path)}
     running = [subprocess.Popen([sys.executable, "-c", code, str(who)], env=env) for who in range(3)]
@@ -283,17 +284,17 @@ def test_a_mirror_that_names_files_otherwise_is_compared_by_what_came(
     monkeypatch.setenv("MMCLI_DATA_DIR", str(tmp_path / "data"))
     path = tmp_path / "file"
     path.write_bytes(b"hello")
-    recorded.keep(Remote("a/b", "main", COMMIT, "x", 5, "one-name"), path)
+    pinned_hashes.keep(Remote("a/b", "main", COMMIT, "x", 5, "one-name"), path)
     again = Remote("a/b", "main", COMMIT, "x", 5, "another-name")
-    assert recorded.check(again) is None  # the names tell nothing, and the size is the same
-    assert recorded.check_bytes(again, path) is None
+    assert pinned_hashes.check(again) is None  # the names tell nothing, and the size is the same
+    assert pinned_hashes.check_bytes(again, path) is None
     path.write_bytes(b"Hello")
-    assert "SHA-256" in (recorded.check_bytes(again, path) or "")
+    assert "SHA-256" in (pinned_hashes.check_bytes(again, path) or "")
 
 
 def test_the_record_of_another_revision_is_another_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MMCLI_DATA_DIR", str(tmp_path))
-    recorded.keep(Remote("a/b", "main", COMMIT, "x", 5, "a" * 64), tmp_path)
-    assert recorded.check(Remote("a/b", COMMIT, COMMIT, "x", 6, "b" * 64)) is None
-    assert recorded.check(Remote("a/b", "main", COMMIT, "x", 6, "b" * 64)) is not None
+    pinned_hashes.keep(Remote("a/b", "main", COMMIT, "x", 5, "a" * 64), tmp_path)
+    assert pinned_hashes.check(Remote("a/b", COMMIT, COMMIT, "x", 6, "b" * 64)) is None
+    assert pinned_hashes.check(Remote("a/b", "main", COMMIT, "x", 6, "b" * 64)) is not None
     assert models.records(models.find("a/b"), "a/b")[0][0].sha256 == "a" * 64

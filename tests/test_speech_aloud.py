@@ -30,7 +30,7 @@ RATE = 16_000  # Hz, of what is recorded
 BEGIN = """
 import json, sys, threading, time
 from mmcli.errors import MmcliError
-from mmcli.speech.aloud import Aloud
+from mmcli.speech.playback import Aloud
 from mmcli.speech.speaker import system_voice
 """
 

@@ -6,7 +6,7 @@ import json
 import re
 
 from mmcli.speech.formats import FORMATS, clock
-from mmcli.speech.words import Segment, Transcript, Word
+from mmcli.speech.transcript import Segment, Transcript, Word
 
 NASTY = "a --> b <i>&amp;</i> *c*"
 

@@ -19,7 +19,7 @@ from mmcli.speech import spans
 from mmcli.speech import transcriber as module
 from mmcli.speech.journal import MOST_DAYS, Journal
 from mmcli.speech.transcriber import Heard, Listening, Transcriber
-from mmcli.speech.words import Segment
+from mmcli.speech.transcript import Segment
 from tests.speaking import SENTENCES, needs_espeak, samples, say, talk
 
 RATE = 16_000  # Hz

@@ -12,7 +12,7 @@ from wcwidth import wcswidth
 
 from mmcli.speech.cues import Layout
 from mmcli.speech.formats import FORMATS, Subtitles
-from mmcli.speech.words import Segment, Transcript, Word
+from mmcli.speech.transcript import Segment, Transcript, Word
 
 NAMES = [name for name, kind in FORMATS.items() if issubclass(kind, Subtitles)]
 SPEECH = (

@@ -11,10 +11,10 @@ import pytest
 
 from mmcli import engine, media, talk
 from mmcli.engine import Answer, Piece, Sampling
-from mmcli.engine.loaded import Options
+from mmcli.engine.loaded_model import Options
 from mmcli.engine.local import LocalEngine
 from mmcli.errors import ContextFull, InputError, UsageError
-from mmcli.media import Medium, packing
+from mmcli.media import Medium, encode
 from mmcli.talk import Conversation, lines
 from tests import random_llava
 from tests.conftest import draw
@@ -230,7 +230,7 @@ def test_a_saved_talk_is_loaded_with_its_media(starter: LocalEngine, tmp_path: P
     conversation.stage(media.load(media.Source("clip:", data=file.read_bytes())))
     ask(conversation, starter, WHAT)
     conversation.stage(media.load(media.Source("-", data=b"a text")))
-    document = json.loads(json.dumps(talk.dump(conversation, "starter", packing.pack)))
+    document = json.loads(json.dumps(talk.dump(conversation, "starter", encode.pack)))
     assert "data" not in document["turns"][0]["media"][0], "a file is named, not copied"
 
     system, turns, staged = talk.restore(document, load_again)

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from mmcli import terminal
-from mmcli.speech.words import Segment, Transcript
+from mmcli.speech.transcript import Segment, Transcript
 from mmcli.terminal import Style
 
 CHATTER = """

@@ -7,7 +7,7 @@ from rich.console import Console
 
 from mmcli import terminal
 from mmcli.terminal import Progress, Style
-from mmcli.terminal.waiting import progress_line
+from mmcli.terminal.progress_line import progress_line
 
 
 @pytest.mark.parametrize(

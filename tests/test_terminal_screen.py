@@ -144,7 +144,7 @@ def test_an_error_is_in_colour_on_a_terminal() -> None:
 
 
 SLOW_ENGINE = """
-import mmcli.terminal.waiting as module, threading
+import mmcli.terminal.progress_line as module, threading
 module.DELAY = 0
 drawn, draw = threading.Event(), module.Progress.draw
 def noted(self):

@@ -9,8 +9,8 @@ import pytest
 from numpy.typing import NDArray
 
 from mmcli.errors import AudioDeviceError, ResourceError
-from mmcli.speech import turns
-from mmcli.speech.ears import Ears, Mode, Spoken
+from mmcli.speech import end_of_turn
+from mmcli.speech.listener import Ears, Mode, Spoken
 from mmcli.speech.vad import WINDOW
 
 RATE = 16_000  # Hz
@@ -66,7 +66,7 @@ class Listener:
 
     def patience(self, heard: str) -> float:
         self.waited.append(heard)
-        return turns.patience(heard)
+        return end_of_turn.patience(heard)
 
     def hearing(self, speech: float, words: str) -> None:
         self.speech.append(speech)
@@ -85,10 +85,12 @@ class Listener:
 
 
 def test_a_turn_ends_when_its_words_say_so() -> None:
-    after = turns.COMPLETE + 0.1
+    after = end_of_turn.COMPLETE + 0.1
     assert len(Listener(quiet(1), loud(1), quiet(after)).run().turns) == 1
     assert not Listener(quiet(1), loud(1), quiet(after), words="What is in the").run().turns
-    assert len(Listener(quiet(1), loud(1), quiet(turns.UNFINISHED + 0.1), words="What is in the").run().turns) == 1
+    assert (
+        len(Listener(quiet(1), loud(1), quiet(end_of_turn.UNFINISHED + 0.1), words="What is in the").run().turns) == 1
+    )
 
 
 def test_a_pause_that_the_words_allow_does_not_cut_a_turn() -> None:

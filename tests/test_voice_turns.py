@@ -4,62 +4,62 @@ from __future__ import annotations
 
 import pytest
 
-from mmcli.speech import turns
+from mmcli.speech import end_of_turn
 from mmcli.talk import look, may_look
-from mmcli.terminal.kitty import Translator
+from mmcli.terminal.key_release import Translator
 
 # the end of a turn
 
 ENDS = {
-    "What is in this picture?": turns.COMPLETE,
-    "I see a red circle.": turns.COMPLETE,
-    "Stop!": turns.COMPLETE,
-    "No.": turns.COMPLETE,
-    "これは何ですか？": turns.COMPLETE,
-    "": turns.COMPLETE,  # a noise: nothing to wait for
-    "the red one": turns.OPEN,
-    "What is in the": turns.UNFINISHED,
-    "What is in the.": turns.UNFINISHED,  # a recogniser's full stop says nothing
-    "I want to know if the circle is red and": turns.UNFINISHED,
-    "And the blue square,": turns.UNFINISHED,
-    "So...": turns.UNFINISHED,
-    "Well": turns.UNFINISHED,
-    "Um.": turns.UNFINISHED,
-    "Is it because you’re": turns.UNFINISHED,
+    "What is in this picture?": end_of_turn.COMPLETE,
+    "I see a red circle.": end_of_turn.COMPLETE,
+    "Stop!": end_of_turn.COMPLETE,
+    "No.": end_of_turn.COMPLETE,
+    "これは何ですか？": end_of_turn.COMPLETE,
+    "": end_of_turn.COMPLETE,  # a noise: nothing to wait for
+    "the red one": end_of_turn.OPEN,
+    "What is in the": end_of_turn.UNFINISHED,
+    "What is in the.": end_of_turn.UNFINISHED,  # a recogniser's full stop says nothing
+    "I want to know if the circle is red and": end_of_turn.UNFINISHED,
+    "And the blue square,": end_of_turn.UNFINISHED,
+    "So...": end_of_turn.UNFINISHED,
+    "Well": end_of_turn.UNFINISHED,
+    "Um.": end_of_turn.UNFINISHED,
+    "Is it because you’re": end_of_turn.UNFINISHED,
 }
 
 
 @pytest.mark.parametrize(("heard", "seconds"), ENDS.items())
 def test_the_words_say_how_long_to_wait(heard: str, seconds: float) -> None:
-    assert turns.patience(heard) == seconds
-    assert turns.patience(heard, after_question=True) == seconds + turns.ASKED
+    assert end_of_turn.patience(heard) == seconds
+    assert end_of_turn.patience(heard, after_question=True) == seconds + end_of_turn.ASKED
 
 
 def test_a_whole_sentence_waits_least_and_an_unfinished_clause_most() -> None:
-    assert turns.COMPLETE < turns.OPEN < turns.UNFINISHED
+    assert end_of_turn.COMPLETE < end_of_turn.OPEN < end_of_turn.UNFINISHED
 
 
 @pytest.mark.parametrize(
     ("heard", "language", "seconds"),
     [
-        ("Was ist auf dem.", "de", turns.UNFINISHED),
-        ("Was ist auf dem Bild?", "de", turns.COMPLETE),
-        ("Qu'est-ce qu'il y a dans la", "fr", turns.UNFINISHED),
-        ("¿Qué hay en la", "es", turns.UNFINISHED),
-        ("Cosa c'è nella foto?", "it", turns.COMPLETE),  # a language without words here: punctuation decides
-        ("a the of", "it", turns.OPEN),
-        ("What is the", None, turns.UNFINISHED),
+        ("Was ist auf dem.", "de", end_of_turn.UNFINISHED),
+        ("Was ist auf dem Bild?", "de", end_of_turn.COMPLETE),
+        ("Qu'est-ce qu'il y a dans la", "fr", end_of_turn.UNFINISHED),
+        ("¿Qué hay en la", "es", end_of_turn.UNFINISHED),
+        ("Cosa c'è nella foto?", "it", end_of_turn.COMPLETE),  # a language without words here: punctuation decides
+        ("a the of", "it", end_of_turn.OPEN),
+        ("What is the", None, end_of_turn.UNFINISHED),
     ],
 )
 def test_other_languages(heard: str, language: str | None, seconds: float) -> None:
-    assert turns.patience(heard, language=language) == seconds
+    assert end_of_turn.patience(heard, language=language) == seconds
 
 
 def test_words_that_whisper_invents_are_dropped_only_where_it_is_in_doubt() -> None:
-    assert turns.is_invented(" Thank you.", 0.3)
-    assert turns.is_invented("Thanks for watching!", 0.1)
-    assert not turns.is_invented("Thank you.", 0.9)
-    assert not turns.is_invented("What is in this picture?", 0.1)
+    assert end_of_turn.is_invented(" Thank you.", 0.3)
+    assert end_of_turn.is_invented("Thanks for watching!", 0.1)
+    assert not end_of_turn.is_invented("Thank you.", 0.9)
+    assert not end_of_turn.is_invented("What is in this picture?", 0.1)
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_words_that_whisper_invents_are_dropped_only_where_it_is_in_doubt() -> N
     [("Which one do you mean?", True), ("**Which one?**\n", True), ("There are 3 shapes.", False), ("", False)],
 )
 def test_a_question_of_ours(said: str, asks: bool) -> None:
-    assert turns.asks(said) is asks
+    assert end_of_turn.asks(said) is asks
 
 
 # look at

@@ -30,9 +30,9 @@ def has_words(picture: bytes, beside: bytes | None = None) -> bool:
 
     A damaged block says nothing.
     """
-    from mmcli.media import facts
+    from mmcli.media import exif
 
-    packet, texts = facts.descriptions(picture)
+    packet, texts = exif.descriptions(picture)
     ours = set()
     for document in (packet, beside):
         said, is_ours = _description(document)

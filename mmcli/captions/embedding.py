@@ -139,10 +139,10 @@ class Embedding:
 
     def _verified(self, old: bytes, new: bytes, caption: str) -> media.Image:
         """The picture in the new bytes, if it is the same and carries the caption; InputError where it is not."""
-        from mmcli.media import facts
+        from mmcli.media import exif
 
         before, after = self._decoded(old), self._decoded(new)
-        if before.id != after.id or facts.read(old) != facts.read(new):
+        if before.id != after.id or exif.read(old) != exif.read(new):
             raise InputError("with the caption in it, it would no longer be the same picture")
         packet, texts = _descriptions(new)
         if self._tags:
@@ -161,9 +161,9 @@ class Embedding:
 
 
 def _descriptions(data: bytes) -> tuple[bytes | None, list[str]]:
-    from mmcli.media import facts
+    from mmcli.media import exif
 
-    return facts.descriptions(data)
+    return exif.descriptions(data)
 
 
 def _replace(picture: Path, old: bytes, new: bytes, within: Path | None) -> None:

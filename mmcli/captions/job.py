@@ -419,6 +419,6 @@ def _what_is_wrong(source: media.Source, answer: Answer) -> MmcliError | None:
 
 
 def _facts(data: bytes) -> dict[str, str]:
-    from mmcli.media import facts
+    from mmcli.media import exif
 
-    return facts.read(data)
+    return exif.read(data)

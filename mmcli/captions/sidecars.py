@@ -16,7 +16,7 @@ from mmcli import files, media
 from mmcli.captions import embedded, xmp
 from mmcli.captions.results import Results, picture_name
 from mmcli.errors import InputError
-from mmcli.media.kinds import A_KIND
+from mmcli.media.sniffing import A_KIND
 
 Kind: TypeAlias = str  # "txt" | "json" | "xmp"
 Naming: TypeAlias = str  # "stem" | "full"

@@ -88,7 +88,7 @@ def ask(
     mmcli ask -c "What color is the star?"
     cat docs/pictures/phone.jpg | mmcli ask "How many shapes?" -m starter
     """
-    from mmcli import engine, interrupts, terminal
+    from mmcli import engine, signals, terminal
     from mmcli.commands import filling, getting, hearing, prompting, remembering, running, speaking
     from mmcli.talk import parts
 
@@ -153,7 +153,7 @@ def ask(
             loop_guard=loop_guard,
         )
         with (
-            interrupts.clean_end(),
+            signals.clean_end(),
             terminal.unechoed(),  # stray keys would stand in the answer; the shell gets them
             terminal.progress(style) as progress,
             running.load(chosen, machine, style, progress, begun, also_stop=aloud.stop) as ready,
@@ -246,7 +246,7 @@ def _sources(arguments: list[str], recursive: bool, data: bytes | None, style: S
 
 def _has_picture(sources: Sequence[tuple[Source, bool]]) -> bool:
     """Whether one is a picture by its name; what the others are, their bytes will tell."""
-    from mmcli.media.paths import IMAGE_SUFFIXES
+    from mmcli.media.sources import IMAGE_SUFFIXES
 
     return any(source.suffix in IMAGE_SUFFIXES for source, _ in sources)
 

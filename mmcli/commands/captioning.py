@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from mmcli.commands.running import Machine
     from mmcli.models import Model
     from mmcli.terminal import Captions, Style
-    from mmcli.terminal.captioning import Form
+    from mmcli.terminal.caption_view import Form
 
 RESULTS = "captions.db"
 ROOM_FOR_CUT = 4  # times the style's tokens, where captions that were cut are made again
@@ -190,7 +190,7 @@ def run(
     """Caption everything that is wanted; the exit status. Raises what ended it, or BatchError where some failed."""
     from dataclasses import replace
 
-    from mmcli import config, interrupts, terminal
+    from mmcli import config, signals, terminal
     from mmcli.captions import renaming
     from mmcli.captions.after import After
     from mmcli.captions.results import Results
@@ -227,7 +227,7 @@ def run(
             captions.stop()
             loading.stop()
 
-        close.enter_context(interrupts.two_steps(end))
+        close.enter_context(signals.two_steps(end))
         close.enter_context(captions)
         shown = terminal.Captions(form, style, progress, dry_run=job.dry_run)
         try:

@@ -341,9 +341,9 @@ def _speech_rows(room: Room) -> list[dict[str, Any]]:
 def _speech_fit(n_bytes: int | None, room: Room) -> Fit | None:
     """Whether a speech model fits the memory: where it would run on a GPU is not known before it is loaded."""
     from mmcli.models import Room as Free
-    from mmcli.models import fit
+    from mmcli.models import memory
 
-    return fit.judge(fit.of_speech(n_bytes), Free(room.memory)) if n_bytes else None
+    return memory.judge(memory.of_speech(n_bytes), Free(room.memory)) if n_bytes else None
 
 
 def _of_speech(found: SpeechModel | WantedSpeech) -> dict[str, Any]:

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from mmcli.speech.cues import Layout
     from mmcli.speech.microphone import Microphone
     from mmcli.speech.transcriber import Listening, Transcriber
+    from mmcli.speech.transcript import Transcript
     from mmcli.speech.utterances import Utterance, Utterances
-    from mmcli.speech.words import Transcript
     from mmcli.terminal import Progress, Style
 
 MUTE_AFTER = 3.0  # seconds of nothing but zeros that no open microphone gives

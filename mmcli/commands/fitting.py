@@ -10,10 +10,10 @@ if TYPE_CHECKING:
 
 def room() -> Room:
     """What is free on this machine, containers' limits included."""
-    from mmcli.engine import devices, machine
+    from mmcli.engine import devices, hardware
     from mmcli.models import Room
 
-    return Room(machine.free_memory(), devices.free_gpu())
+    return Room(hardware.free_memory(), devices.free_gpu())
 
 
 def needs(fit: Fit) -> str:

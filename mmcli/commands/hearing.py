@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from mmcli.models import Model, SpeechModel, Wanted
     from mmcli.speech.journal import Journal
     from mmcli.speech.transcriber import Heard, Listening, Transcriber
-    from mmcli.speech.words import Segment, Transcript
+    from mmcli.speech.transcript import Segment, Transcript
     from mmcli.terminal import Progress, Style
 
 TIMED_FROM = 60.0  # seconds: in a longer sound, people ask when something was said
@@ -64,7 +64,7 @@ def load(
 ) -> Transcriber:
     """The model, ready to listen."""
     from mmcli import terminal
-    from mmcli.engine import machine as here
+    from mmcli.engine import hardware as here
     from mmcli.speech.transcriber import Transcriber
 
     if on_progress is not None:
@@ -81,7 +81,7 @@ def load(
 
 def new(transcriber: Transcriber, listening: Listening, source: str) -> Transcript:
     """An empty transcript that says how it will be made."""
-    from mmcli.speech.words import Transcript
+    from mmcli.speech.transcript import Transcript
 
     return Transcript(
         source,
@@ -327,7 +327,7 @@ def shifted(segment: Segment, seconds: float) -> Segment:
 @contextmanager
 def interruptible(stop: threading.Event, style: Style) -> Iterator[Progress]:
     """A progress line; the first Ctrl-C inside sets `stop`, the second ends the program."""
-    from mmcli import interrupts, terminal
+    from mmcli import signals, terminal
 
     with terminal.progress(style) as progress:
 
@@ -335,5 +335,5 @@ def interruptible(stop: threading.Event, style: Style) -> Iterator[Progress]:
             stop.set()
             progress("stop", 0, 0)  # one window may take a while: tell that Ctrl-C was heard
 
-        with interrupts.two_steps(end):
+        with signals.two_steps(end):
             yield progress

@@ -223,9 +223,9 @@ def delete(
 def _told(text: str, wanted: str) -> str:
     """A text on one line: whole for a program, on a terminal from about where the words are."""
     from mmcli import terminal
-    from mmcli.history import words
+    from mmcli.history import search
 
-    return words.excerpt(terminal.flat(text), wanted, EXCERPT, BEFORE) if terminal.is_screen() else terminal.flat(text)
+    return search.excerpt(terminal.flat(text), wanted, EXCERPT, BEFORE) if terminal.is_screen() else terminal.flat(text)
 
 
 def _damaged(talk: Talk) -> InputError:

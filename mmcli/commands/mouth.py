@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from mmcli.errors import MmcliError, UsageError
 from mmcli.speech import echo
-from mmcli.speech.ears import CALM, Ears
+from mmcli.speech.listener import CALM, Ears
 
 if TYPE_CHECKING:
     from mmcli.commands.speaking import Voice

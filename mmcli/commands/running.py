@@ -19,7 +19,7 @@ from mmcli import errors
 if TYPE_CHECKING:
     from mmcli.engine import Answer, First, Message, Sampling
     from mmcli.engine.forms import Chosen
-    from mmcli.engine.loaded import Options
+    from mmcli.engine.loaded_model import Options
     from mmcli.engine.local import LocalEngine
     from mmcli.models import Model, Wanted
     from mmcli.terminal import Style
@@ -140,7 +140,7 @@ class Loading:
 
     def _options(self) -> Options:
         from mmcli import config, terminal
-        from mmcli.engine.loaded import Options
+        from mmcli.engine.loaded_model import Options
 
         machine, style, model = self._machine, self.style, self.model
         needs = model.needs()
@@ -207,7 +207,7 @@ def load(
 
     Where another has `begun` to load it, that one frees it.
     """
-    from mmcli import interrupts
+    from mmcli import signals
 
     loading = begun or Loading(model, machine, style)
     loading.on_progress = on_progress
@@ -217,7 +217,7 @@ def load(
         loading.stop()
 
     try:
-        with interrupts.two_steps(stop):
+        with signals.two_steps(stop):
             yield loading.engine()
     finally:
         if begun is None:

@@ -13,12 +13,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from mmcli import errors, interrupts, media, models, talk, terminal
+from mmcli import errors, media, models, signals, talk, terminal
 from mmcli.commands import hearing, remembering, running, slash
 from mmcli.commands.preparing import Preparing
 from mmcli.errors import MmcliError
 from mmcli.media import capture
-from mmcli.media.paths import AUDIO_SUFFIXES, IMAGE_SUFFIXES
+from mmcli.media.sources import AUDIO_SUFFIXES, IMAGE_SUFFIXES
 
 if TYPE_CHECKING:
     from mmcli.engine import Message, Part, Piece, Sampling
@@ -96,7 +96,7 @@ class Session:
             dropped=self._dropped,
             paste_picture=self._paste_picture,
         )
-        with interrupts.clean_end(), self._open(hooks, typed) as keyboard:
+        with signals.clean_end(), self._open(hooks, typed) as keyboard:
             self._keyboard = keyboard
             if self.is_person:
                 self._greet()
@@ -184,7 +184,7 @@ class Session:
         self.pending = words  # until there is an answer
         with terminal.progress(self.style) as progress:
             self._loading.begin(progress)  # first: it forgets what stopped the answer before
-            with interrupts.two_steps(self._loading.stop):
+            with signals.two_steps(self._loading.stop):
                 self._preparing.settle(progress)
                 pieces = self.talk.ask(
                     engine, words, sampling, progress, n_ctx_limit=engine.n_ctx_limit, heard_by=self._heard_by
@@ -364,7 +364,7 @@ class Session:
 
     def engine(self) -> LocalEngine:
         """The model, loaded; waited for where it is still on its way."""
-        with terminal.progress(self.style) as progress, interrupts.two_steps(self._loading.stop):
+        with terminal.progress(self.style) as progress, signals.two_steps(self._loading.stop):
             self._loading.on_progress = progress
             try:
                 return self._loading.engine()

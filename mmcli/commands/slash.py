@@ -14,7 +14,7 @@ from urllib.parse import unquote
 from mmcli import files, media, talk, terminal
 from mmcli.commands.topics import Topic
 from mmcli.errors import InputError, UsageError
-from mmcli.media import capture, packing
+from mmcli.media import capture, encode
 
 if TYPE_CHECKING:
     from mmcli.commands.session import Session
@@ -275,7 +275,7 @@ def _save(session: Session, argument: str) -> None:
     if path.suffix.lower() in READABLE:
         text = talk.markdown(session.talk, name)
     else:
-        text = json.dumps(talk.dump(session.talk, name, packing.pack), ensure_ascii=False, indent=1) + "\n"
+        text = json.dumps(talk.dump(session.talk, name, encode.pack), ensure_ascii=False, indent=1) + "\n"
     files.write(path, text.encode("utf-8", "replace"), follow=True)
     session.has_saved(path)
     session.note(f"saved {_questions(session)} with the answers as {path}")

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from mmcli.engine import Piece
     from mmcli.media import Audio
     from mmcli.models import Model, Wanted
-    from mmcli.speech.aloud import Aloud
+    from mmcli.speech.playback import Aloud
     from mmcli.speech.speaker import Speaker
     from mmcli.terminal import Style
 
@@ -170,7 +170,7 @@ def _open(
 ) -> Voice:
     from mmcli import terminal
     from mmcli.speech import devices
-    from mmcli.speech.aloud import Aloud
+    from mmcli.speech.playback import Aloud
 
     device = devices.choose(wishes.output_device, "output")
     speaker = choose(wishes, machine, yes=yes, style=style)
@@ -223,7 +223,7 @@ def _talker(found: Model | Wanted, wishes: Wishes, machine: Machine, *, yes: boo
         )
     model = getting.here(found, yes=yes, style=style)
     _require_voice(model, wishes)  # of a model from the Hub, its files tell
-    from mmcli.engine.talker import Talker
+    from mmcli.engine.tts import Talker
 
     return Talker(
         model.weights,
@@ -252,7 +252,7 @@ def _require_voice(found: Model | Wanted, wishes: Wishes) -> None:
 def _recording(path: str) -> Audio:
     """The reference voice, at the rate that models want it in."""
     from mmcli import media
-    from mmcli.engine.talker import VOICE_RATE
+    from mmcli.engine.tts import VOICE_RATE
 
     (source,) = media.find([path], kinds=frozenset({"audio"}))
     found = media.load(source, kinds=frozenset({"audio"}), sample_rate=VOICE_RATE, max_seconds=MOST_SECONDS)
@@ -262,7 +262,7 @@ def _recording(path: str) -> Audio:
 
 def _is_file(voice: str) -> bool:
     """Whether a voice is meant as a file: names have neither folders nor the endings of sounds."""
-    from mmcli.media.paths import AUDIO_SUFFIXES
+    from mmcli.media.sources import AUDIO_SUFFIXES
 
     path = os.path.expanduser(voice)
     return os.sep in voice or os.path.splitext(voice)[1].lower() in AUDIO_SUFFIXES or os.path.isfile(path)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from mmcli import interrupts
+from mmcli import signals
 from mmcli.commands import speaking
 from mmcli.commands.session import Session
 
@@ -27,7 +27,7 @@ class SpokenSession(Session):
         except BaseException:
             self._aloud.stop()
             raise
-        with interrupts.two_steps(self._aloud.stop):
+        with signals.two_steps(self._aloud.stop):
             speaking.finish(self._aloud, self.style)
 
     def _passed_on(self, pieces: Iterator[Piece]) -> Iterator[Piece]:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from mmcli.media import Source
     from mmcli.speech.cues import Layout
     from mmcli.speech.formats import Format
-    from mmcli.speech.words import Segment, Transcript
+    from mmcli.speech.transcript import Segment, Transcript
 
 
 GROWTH = 1.2  # how many times as many segments there are when a file that is one object is written again

@@ -22,8 +22,8 @@ from mmcli.commands.mouth import Mouth
 from mmcli.commands.session import Session
 from mmcli.errors import AudioDeviceError, InputError, MmcliError, UsageError
 from mmcli.media import capture
-from mmcli.speech import turns
-from mmcli.speech.ears import Ears, Mode, Spoken
+from mmcli.speech import end_of_turn
+from mmcli.speech.listener import Ears, Mode, Spoken
 
 if TYPE_CHECKING:
     import numpy as np
@@ -169,13 +169,13 @@ class VoiceSession(Session):
         found = [hearing.cleaned(one) for one in self._transcriber.transcribe(samples, self._listening, heard)]
         if (heard.language_confidence or 0.0) >= SURE:
             self._language = heard.language
-        text = turns.joined([segment.text for segment in found])
+        text = end_of_turn.joined([segment.text for segment in found])
         sure = min((segment.confidence for segment in found), default=0.0)
-        return "" if turns.is_invented(text, sure) else text
+        return "" if end_of_turn.is_invented(text, sure) else text
 
     def patience(self, heard: str) -> float:
         last = self.talk.turns[-1].said if self.talk.turns else ""
-        return turns.patience(heard, after_question=turns.asks(last), language=self._language)
+        return end_of_turn.patience(heard, after_question=end_of_turn.asks(last), language=self._language)
 
     def hearing(self, speech: float, words: str) -> None:
         if not self.manner.barge_in or speech < INTERRUPTS:
@@ -315,7 +315,7 @@ class VoiceSession(Session):
             return text or None
         if not self.manner.barge_in:
             self._mouth.wait()
-        text = turns.joined([self._unanswered, what.text])
+        text = end_of_turn.joined([self._unanswered, what.text])
         self._unanswered = ""
         if self.is_person:
             terminal.heard_words(text)

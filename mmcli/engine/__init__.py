@@ -21,7 +21,7 @@ from mmcli.engine.messages import (
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from mmcli.engine.loaded import Options
+    from mmcli.engine.loaded_model import Options
     from mmcli.engine.local import LocalEngine
 
 __all__ = [

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from mmcli import config, files
-from mmcli.engine import machine
+from mmcli.engine import hardware
 
 # Flags of x86 in /proc/cpuinfo that compilers may use; the others tell of kernel and hypervisor, and come and go.
 INSTRUCTIONS = re.compile(
@@ -132,7 +132,7 @@ def cpu_here() -> Cpu:
 def _instructions() -> tuple[str, ...]:
     """What Linux tells of the first core, sorted; nothing on other systems."""
     try:
-        with open(machine.CPUINFO, "rb", buffering=0) as file:
+        with open(hardware.CPUINFO, "rb", buffering=0) as file:
             lines = file.read(16_384).decode("utf-8", "replace").splitlines()
     except OSError:
         return ()

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from mmcli.engine import kv, mtmd
-from mmcli.engine.beside import Encoded
 from mmcli.engine.context import Context, Interrupted
 from mmcli.engine.messages import OnProgress, Usage
 from mmcli.engine.plan import Plan
+from mmcli.engine.projector_loader import Encoded
 from mmcli.errors import ContextFull, ResourceError
 
 N_UBATCH = 512  # tokens in one forward pass of a prefill; llama.cpp's own default

@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-from mmcli.engine.library import log, native
+from mmcli.engine.bindings import log, native
+from mmcli.engine.cpu_affinity import placement
 from mmcli.engine.mtmd import Chunk, Projector, Weights
-from mmcli.engine.placement import placement
 from mmcli.errors import ResourceError
 
 

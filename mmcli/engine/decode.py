@@ -1,7 +1,7 @@
 """Logits → pieces: what one answer does with each of its tokens, and the token loop of an answer alone.
 
-Knows the sampler and what ends an answer; knows no messages. Answers that share their forward passes (many.py) are
-spoken by the same `Voice`.
+Knows the sampler and what ends an answer; knows no messages. Answers that share their forward passes (batching.py) are
+spoken by the same `TokenStream`.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from collections.abc import Callable, Iterator
 from mmcli.engine import kv, mtmd
 from mmcli.engine.cache import Cache
 from mmcli.engine.context import Context, Sampler
+from mmcli.engine.detokenizer import Detokenizer, LoopGuard
 from mmcli.engine.messages import FinishReason, Piece, PieceKind, Sampling, Usage
 from mmcli.engine.template import Prompt
-from mmcli.engine.text import LoopGuard, Reader
 from mmcli.engine.thinking import is_part_of_a_mark, opened_by
 
 
-class Voice:
+class TokenStream:
     """One answer while it is spoken: samples its tokens, reads them as text, and knows when it has ended.
 
     `answer` and `reasoning` are what it has said so far; `finish_reason` is why it ended, `interrupted` before that.
@@ -35,7 +35,7 @@ class Voice:
             repeat_penalty=sampling.repeat_penalty,
             seed=seed,
         )
-        self._reader = Reader((*prompt.stop, *sampling.stop), opened=opened_by(prompt.text))
+        self._reader = Detokenizer((*prompt.stop, *sampling.stop), opened=opened_by(prompt.text))
         self._guard = LoopGuard()
         self.answer: list[str] = []
         self.reasoning: list[str] = []
@@ -91,7 +91,7 @@ class Voice:
             yield Piece(text, kind)
 
 
-def decode(cache: Cache, voice: Voice, usage: Usage, interrupted: Callable[[], bool]) -> Iterator[Piece]:
+def decode(cache: Cache, voice: TokenStream, usage: Usage, interrupted: Callable[[], bool]) -> Iterator[Piece]:
     """Yield the pieces of an answer that has the cache for itself; `usage` is complete when the iterator ends."""
     context = cache.context
     position, filled = kv.n_pos(cache.cells), cache.n_tokens

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from mmcli.engine import builds, library
+from mmcli.engine import bindings, builds
 
 PACKAGE = "llama-cpp-python"
 TYPES = ("CPU", "GPU", "integrated GPU", "accelerator")  # ggml_backend_dev_type
@@ -24,8 +24,8 @@ PATIENCE = 20  # seconds: a driver may take a few to start
 def libraries() -> list[Path]:
     """The shared libraries that are loaded: those of llama-cpp-python, or of this machine's own build."""
     files = [Path(str(file.locate())) for file in importlib.metadata.files(PACKAGE) or []]
-    named = os.environ.get(library.FOLDERS[0])
-    own = Path(named) if named else builds.libraries_for(library.package())
+    named = os.environ.get(bindings.FOLDERS[0])
+    own = Path(named) if named else builds.libraries_for(bindings.package())
     if own is not None:
         files = sorted(own.iterdir()) if own.is_dir() else []
     return [file for file in files if re.search(r"\.(so|dylib|dll)", file.name)]
@@ -66,12 +66,12 @@ def free_in(found: Sequence[dict[str, Any]]) -> int:
 
 def told() -> dict[str, Any]:
     """Version, commit and devices of the ggml that llama.cpp uses; empty where its library tells nothing."""
-    library.native()
+    bindings.native()
     text, size, pointer = ctypes.c_char_p, ctypes.c_size_t, ctypes.c_void_p
     results: dict[str, Any] = {"dev_count": size, "dev_get": pointer, "dev_name": text, "dev_description": text}
     results |= {"dev_type": ctypes.c_int, "dev_memory": None}
-    ggml = {name: library.function(f"ggml_backend_{name}", result) for name, result in results.items()}
-    version, commit = (library.function(f"ggml_{name}", text) for name in ("version", "commit"))
+    ggml = {name: bindings.function(f"ggml_backend_{name}", result) for name, result in results.items()}
+    version, commit = (bindings.function(f"ggml_{name}", text) for name in ("version", "commit"))
     if version is None or commit is None or None in ggml.values():
         return {}
     return {"ggml": version().decode(), "commit": commit().decode(), "devices": list(_devices(ggml))}

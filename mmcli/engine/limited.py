@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mmcli.engine import machine
+from mmcli.engine import hardware
 from mmcli.engine.sandbox import Program, Refused, TooMuch, Uncounted
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ def _wait(child: subprocess.Popen[bytes]) -> bytes:
             except subprocess.TimeoutExpired:
                 if time.monotonic() > until:
                     raise TooMuch(f"it does not end within {PATIENCE:.0f} seconds") from None
-                if machine.resident(child.pid) > MEMORY:
+                if hardware.resident(child.pid) > MEMORY:
                     raise TooMuch("it takes too much memory") from None
     except BaseException:
         child.kill()

@@ -9,14 +9,14 @@ from functools import partial
 from pathlib import Path
 
 from mmcli.engine import kv, mtmd, plan
-from mmcli.engine.ahead import Cores
+from mmcli.engine.batching import BatchScheduler, Request, bearable
 from mmcli.engine.cache import Cache
-from mmcli.engine.decode import Voice, decode
-from mmcli.engine.known import Beginning, Book
-from mmcli.engine.loaded import Loaded, Options
-from mmcli.engine.many import Many, Request, bearable
+from mmcli.engine.cpu_affinity import placement
+from mmcli.engine.decode import TokenStream, decode
+from mmcli.engine.loaded_model import Loaded, Options
+from mmcli.engine.lookahead import Cores
 from mmcli.engine.messages import Answer, First, Message, OnProgress, Origin, Piece, Sampling, Usage
-from mmcli.engine.placement import placement
+from mmcli.engine.prompt_memo import Beginning, PromptMemo
 from mmcli.engine.template import Prompt
 from mmcli.errors import MmcliError, ResourceError
 from mmcli.media.types import Audio, Image
@@ -60,7 +60,7 @@ class LocalEngine:
             encoded=self._model.encoded,
             on_notice=self._options.on_notice,
         )
-        self._book = Book(self._opens_apart)
+        self._book = PromptMemo(self._opens_apart)
         self._prepared: dict[str, Origin] = {}  # media ID → where what `prepare` left for the next answer came from
         self._load_seconds = self._model.seconds
 
@@ -118,7 +118,7 @@ class LocalEngine:
             close.enter_context(placement.computing())
             # 1 render the template: text, with a medium between each two segments
             prompt = self._model.prompts.render(messages, think=sampling.think)
-            voice = Voice(self._weights, prompt, sampling, _seed(sampling), usage)
+            voice = TokenStream(self._weights, prompt, sampling, _seed(sampling), usage)
             close.callback(voice.close)
             ids = [medium.id for medium in media]
             report = on_progress or _unreported
@@ -136,7 +136,7 @@ class LocalEngine:
                     if not current.restored:
                         raise
                     # What was on disk does not fit, and is gone from there now: compute it.
-                    self._book = Book(self._opens_apart)
+                    self._book = PromptMemo(self._opens_apart)
             usage.n_encodes = self.n_encodes - encoded
             # 6 decode
             if ready:
@@ -234,7 +234,7 @@ class LocalEngine:
         """
         sampling = sampling or Sampling()
         cores = Cores(self._threads, min(self._options.encoder_threads, self._threads))
-        many = Many(
+        many = BatchScheduler(
             self._weights,
             lambda: self._projector,
             self._room,
@@ -247,7 +247,7 @@ class LocalEngine:
             report=on_progress or _unreported,
         )
 
-        def conclude(request: Request, voice: Voice, n_ctx: int, n_past: int) -> Answer:
+        def conclude(request: Request, voice: TokenStream, n_ctx: int, n_past: int) -> Answer:
             return self._answer(request.messages, request.plan, voice, request.usage, n_ctx, n_past)
 
         with placement.computing():
@@ -255,7 +255,7 @@ class LocalEngine:
         self._stop.clear()
 
     def bearable(self, n_tokens: int) -> int:
-        """How many conversations of `n_tokens` each, prompt and answer, this machine bears at once (see many.py)."""
+        """How many conversations of `n_tokens` each, prompt and answer, this machine bears at once (batching.py)."""
         gpu = self._weights.device != "CPU"
         return bearable(self._room.wanted(n_tokens, 0), self._room.affordable, self._threads, gpu=gpu)
 
@@ -278,7 +278,7 @@ class LocalEngine:
         return request
 
     def _answer(
-        self, messages: Sequence[Message], current: plan.Plan, voice: Voice, usage: Usage, n_ctx: int, n_past: int
+        self, messages: Sequence[Message], current: plan.Plan, voice: TokenStream, usage: Usage, n_ctx: int, n_past: int
     ) -> Answer:
         return Answer(
             text="".join(voice.answer),

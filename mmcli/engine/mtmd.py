@@ -14,9 +14,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mmcli.engine import machine
-from mmcli.engine.library import log, native
-from mmcli.engine.placement import placement
+from mmcli.engine import hardware
+from mmcli.engine.bindings import log, native
+from mmcli.engine.cpu_affinity import placement
 from mmcli.engine.template import Segment
 from mmcli.errors import ModelError, ResourceError
 
@@ -60,7 +60,7 @@ class Weights:
             percent = round(fraction * 100)
             if release and percent >= min(100, released + RELEASE_STEP):
                 released = percent
-                machine.release_mapped(release)
+                hardware.release_mapped(release)
             return on_progress(percent, 100)
 
         callback = llama.llama_progress_callback(report)

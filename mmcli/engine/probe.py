@@ -1,7 +1,7 @@
 """What the native build is and which devices it finds, as JSON lines: a program of its own, for a child process.
 
 A library made for another CPU ends its process where it stands. So `mmcli doctor` runs `python -m mmcli.engine.probe`
-and reads what it managed to tell. Knows the package's files; llama.cpp itself is in library.py.
+and reads what it managed to tell. Knows the package's files; llama.cpp itself is in bindings.py.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from mmcli.engine import devices, library
+from mmcli.engine import bindings, devices
 from mmcli.errors import ModelError
 
 COMPILERS = ((rb"clang version (\d+)", "clang"), (rb"GCC: \([^)]*\) (\d+)", "GCC"))  # clang links GCC's start files
@@ -25,13 +25,13 @@ def main() -> None:
         libraries = devices.libraries()
         tell({"package": importlib.metadata.version(devices.PACKAGE), "compiler": _compiler(libraries)})
         tell({"backends": devices.backends()})
-        tell({"lacking": library.lacking()})
-        llama, _ = library.native()
+        tell({"lacking": bindings.lacking()})
+        llama, _ = bindings.native()
         tell(
             {
                 "version": llama.llama_version().decode(),
                 "system": llama.llama_print_system_info().decode(),
-                "offload": library.can_offload(),
+                "offload": bindings.can_offload(),
             }
         )
         tell(devices.told())

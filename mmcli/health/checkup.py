@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from mmcli import __version__, models
 from mmcli.errors import MmcliError, ModelError
-from mmcli.health import child, kept, native, own_build, sounds, surroundings
+from mmcli.health import data_files, environment, native, own_build, probe_process, sounds
+from mmcli.health.canary_process import BLIND, Request
 from mmcli.health.findings import Finding
-from mmcli.health.sight import BLIND, Request
 from mmcli.models import gguf
 from mmcli.models.sizes import GB
 
@@ -44,7 +44,7 @@ def examine(
         facts={"mmcli": __version__, "python": platform.python_version(), "platform": platform.platform()},
     )
     # what is compiled
-    probe = child.run(child.program("mmcli.engine.probe"))
+    probe = probe_process.run(probe_process.program("mmcli.engine.probe"))
     yield native.build(probe)
     if native.is_loaded(probe):
         built_in = models.find("starter")
@@ -55,18 +55,18 @@ def examine(
         yield from native.gpus(probe.merged())
     yield from own_build.examine()
     # what is around it
-    yield surroundings.memory()
-    yield from surroundings.disks()
-    yield surroundings.config_file(bad_config)
-    yield from kept.examine()
-    yield from sounds.devices(child.run(child.program("mmcli.health.microphone"), seconds=30))
+    yield environment.memory()
+    yield from environment.disks()
+    yield environment.config_file(bad_config)
+    yield from data_files.examine()
+    yield from sounds.devices(probe_process.run(probe_process.program("mmcli.health.microphone"), seconds=30))
     if speech_model is None:
         yield sounds.speech_model()
     else:
         yield from sounds.examine_speech(speech_model)
     yield sounds.voice(voice_model)
     yield sounds.clipboard()
-    yield surroundings.path()
+    yield environment.path()
 
 
 def examine_model(
@@ -97,7 +97,7 @@ def examine_model(
     yield from judge(model.name, shown, seed)
 
 
-def judge(name: str, shown: child.Ended, seed: int) -> Iterator[Finding]:
+def judge(name: str, shown: probe_process.Ended, seed: int) -> Iterator[Finding]:
     """One finding for each question about the card, and one for the end, if it was no good one."""
     items = [fact["item"] for fact in shown.facts if "item" in fact]
     yield from (_about(item, seed) for item in items)
@@ -159,7 +159,7 @@ def _show_card(
     gpu_layers: int | None = None,
     seconds: float = MODEL_SECONDS,
     on_progress: OnProgress | None = None,
-) -> child.Ended:
+) -> probe_process.Ended:
     """Let a child load the model and ask it about a card it can read."""
     name = gguf.read(model.weights).text("general.name")
     kind: Kind = "shapes" if name == STARTER_NAME else "text"
@@ -170,5 +170,5 @@ def _show_card(
         if on_progress is not None and "progress" in fact:
             on_progress(*fact["progress"])
 
-    command: Sequence[str] = child.program("mmcli.health.sight", json.dumps(asdict(request)))
-    return child.run(command, seconds=seconds, on_fact=listen)
+    command: Sequence[str] = probe_process.program("mmcli.health.canary_process", json.dumps(asdict(request)))
+    return probe_process.run(command, seconds=seconds, on_fact=listen)

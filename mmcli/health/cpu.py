@@ -9,10 +9,10 @@ import subprocess
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from mmcli.engine import machine
-from mmcli.engine.machine import X86
+from mmcli.engine import hardware
+from mmcli.engine.hardware import X86
 
-# As llama_print_system_info tells them; the same for x86 is in engine/machine.py
+# As llama_print_system_info tells them; the same for x86 is in engine/hardware.py
 ARM = {"NEON": "asimd", "DOTPROD": "asimddp", "FP16_VA": "asimdhp", "MATMUL_INT8": "i8mm", "SVE": "sve"}
 MACOS = {"advsimd": "asimd", "feat_dotprod": "asimddp", "feat_fp16": "asimdhp", "feat_i8mm": "i8mm", "avx1.0": "avx"}
 # What is worth a new build, the best first. Measured: 2 threads, LLaVA's shape with a billion weights in Q4_0, a
@@ -43,7 +43,7 @@ def this() -> Cpu:
     if platform.system() == "Darwin":
         return _from_sysctl(_output("sysctl", "-a"))
     try:
-        return from_cpuinfo(machine.CPUINFO.read_text("utf-8", "replace"))
+        return from_cpuinfo(hardware.CPUINFO.read_text("utf-8", "replace"))
     except OSError:
         return Cpu(platform.processor() or platform.machine(), frozenset())
 

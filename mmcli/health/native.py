@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mmcli.engine import machine
-from mmcli.health import cpu, rebuild
+from mmcli.engine import hardware
+from mmcli.health import build_hint, cpu
 from mmcli.health.findings import Finding
 from mmcli.models.sizes import GB
 
 if TYPE_CHECKING:
-    from mmcli.health.child import Ended
+    from mmcli.health.probe_process import Ended
 
 INSTALL = "docs/install.md has the builds"
 
@@ -30,7 +30,7 @@ def build(probe: Ended) -> Finding:
     if "error" in told:
         hint = told.get("hint") or INSTALL
         if told.get("lacking"):
-            hint = f"build it for any CPU: {rebuild.advice(rebuild.command())}"
+            hint = f"build it for any CPU: {build_hint.advice(build_hint.command())}"
         return Finding(check, "problem", told["error"], hint, told)
     if not is_loaded(probe):
         return Finding(
@@ -39,7 +39,7 @@ def build(probe: Ended) -> Finding:
             f"loading llama.cpp crashed or failed: {probe.sentence()}"
             if probe.crash
             else "llama.cpp loads, but reports nothing about itself",
-            f"build it for any CPU: {rebuild.advice(rebuild.command())}",
+            f"build it for any CPU: {build_hint.advice(build_hint.command())}",
             told | {"crash": probe.crash},
         )
     features = " ".join(cpu.used(told["system"])) or "no CPU features reported"
@@ -55,14 +55,14 @@ def computes(starter: Ended, told: dict[str, Any]) -> Finding:
     items = [fact["item"] for fact in starter.facts if "item" in fact]
     facts = {"crash": starter.crash, "items": items}
     if starter.crash is not None:
-        why, command = "build it for any CPU", rebuild.command()
+        why, command = "build it for any CPU", build_hint.command()
         if cpu.is_risky(cpu.used(told["system"]), told.get("compiler")):
-            why, command = "GCC before 14 compiles AMX wrongly unless it is told to keep all stores", rebuild.BETTER
+            why, command = "GCC before 14 compiles AMX wrongly unless it is told to keep all stores", build_hint.BETTER
         return Finding(
             check,
             "problem",
             f"the built-in starter model crashed or failed: {starter.sentence()}",
-            f"{why}: {rebuild.advice(command)}",
+            f"{why}: {build_hint.advice(command)}",
             facts,
         )
     if error := starter.merged().get("error"):
@@ -74,7 +74,7 @@ def computes(starter: Ended, told: dict[str, Any]) -> Finding:
             check,
             "problem",
             f"this build computes wrong results: shown a drawn card, the built-in starter model answers {told_wrong}",
-            f"build it for any CPU: {rebuild.advice(rebuild.command())}",
+            f"build it for any CPU: {build_hint.advice(build_hint.command())}",
             facts,
         )
     return Finding(
@@ -86,14 +86,14 @@ def processor(told: dict[str, Any], *, computes: bool, here: cpu.Cpu | None = No
     """The CPU's features against the build's."""
     check = "cpu"
     here, build = here or cpu.this(), cpu.used(told["system"])
-    unused, missing = cpu.unused(here, build), machine.lacks(here.flags, build)
+    unused, missing = cpu.unused(here, build), hardware.lacks(here.flags, build)
     facts = {"cpu": here.name, "used": build, "unused": unused, "missing": missing}
     if missing:
         return Finding(
             check,
             "warning" if computes else "problem",
             f"the build uses {', '.join(missing)}, which this CPU ({here.name}) does not have: it can crash",
-            f"build it for any CPU: {rebuild.advice(rebuild.command())}",
+            f"build it for any CPU: {build_hint.advice(build_hint.command())}",
             facts,
         )
     if unused:
@@ -101,7 +101,7 @@ def processor(told: dict[str, Any], *, computes: bool, here: cpu.Cpu | None = No
             check,
             "warning",
             f"{here.name} has {', '.join(unused)}, which this build leaves unused: {cpu.WORTH[unused[0]]}",
-            f"build it for this machine: {rebuild.advice(rebuild.BETTER)}",
+            f"build it for this machine: {build_hint.advice(build_hint.BETTER)}",
             facts,
         )
     if cpu.is_risky(build, told.get("compiler")) and computes:
@@ -138,7 +138,7 @@ def gpus(told: dict[str, Any]) -> Iterator[Finding]:
             check,
             "warning",
             f"this machine has an {kind} GPU, but llama.cpp was built without one: models run on the CPU",
-            f"build it for the GPU: {rebuild.advice(rebuild.BETTER)}",
+            f"build it for the GPU: {build_hint.advice(build_hint.BETTER)}",
             facts,
         )
     else:

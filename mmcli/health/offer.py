@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 
-from mmcli.engine import builds, library
-from mmcli.health import cpu, native, rebuild
+from mmcli.engine import bindings, builds
+from mmcli.health import build_hint, cpu, native
 
 
 def of_a_better_build() -> str | None:
@@ -22,13 +22,15 @@ def of_a_better_build() -> str | None:
 
 
 def _sentence() -> str | None:
-    if library.can_offload():
+    if bindings.can_offload():
         return None
     if maker := native.gpu_here():
-        return f"this machine has an {maker} GPU, which llama.cpp's build does not use: `{rebuild.BETTER}` changes that"
-    if unused := cpu.unused(cpu.this(), cpu.used(library.version())):
+        return (
+            f"this machine has an {maker} GPU, which llama.cpp's build does not use: `{build_hint.BETTER}` changes that"
+        )
+    if unused := cpu.unused(cpu.this(), cpu.used(bindings.version())):
         return (
             f"this CPU has {', '.join(unused)}, which llama.cpp's build here leaves unused ({cpu.WORTH[unused[0]]}): "
-            f"`{rebuild.BETTER}` makes one that uses it"
+            f"`{build_hint.BETTER}` makes one that uses it"
         )
     return None

@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import Any
 
 from mmcli import models, offline
-from mmcli.engine import builds, library
+from mmcli.engine import bindings, builds
 from mmcli.errors import ModelError, ResourceError
-from mmcli.health import child, compiling, sight, targets, trial, workload
+from mmcli.health import canary_process, compiling, probe_process, targets, trial, workload
 from mmcli.health.findings import Finding
 
 OnProgress = Callable[[str, int, int], None]
@@ -33,7 +33,7 @@ SECONDS = 300  # for one trial on a busy machine
 
 def remake(on_progress: OnProgress | None = None) -> Iterator[Finding]:
     """Build, try and keep; each finding comes when it is known. MmcliError where it cannot be built."""
-    package = library.package()
+    package = bindings.package()
     target = targets.choose(targets.here())
     yield Finding("target", "ok", f"llama.cpp is built for {target.what}", facts=asdict(target))
     if target.missing:
@@ -118,7 +118,7 @@ def examine() -> Iterator[Finding]:
         return
     facts = asdict(kept)
     try:
-        reason = builds.why_not(kept, library.package())
+        reason = builds.why_not(kept, bindings.package())
     except ModelError as error:
         reason = error.message
     if reason is not None:
@@ -129,7 +129,7 @@ def examine() -> Iterator[Finding]:
     yield Finding(check, "ok", f"llama.cpp built on {kept.made} for {kept.kind} is used{faster}", facts=facts)
 
 
-def words(libraries: Path) -> child.Ended:
+def words(libraries: Path) -> probe_process.Ended:
     """What the starter says with the build in this folder."""
     starter = models.find("starter")
     assert isinstance(starter, models.Model) and starter.projector is not None
@@ -152,13 +152,13 @@ def compare(new: Path, old: Path, folder: Path) -> tuple[float | None, dict[str,
     return statistics.median(ratios), {"rounds": seconds}
 
 
-def _try(libraries: Path, request: trial.Request) -> child.Ended:
-    environment = dict.fromkeys(library.FOLDERS, str(libraries))
-    command = child.program("mmcli.health.trial", json.dumps(asdict(request)))
-    return child.run(command, seconds=SECONDS, environment=environment)
+def _try(libraries: Path, request: trial.Request) -> probe_process.Ended:
+    environment = dict.fromkeys(bindings.FOLDERS, str(libraries))
+    command = probe_process.program("mmcli.health.trial", json.dumps(asdict(request)))
+    return probe_process.run(command, seconds=SECONDS, environment=environment)
 
 
-def _wrong(new: child.Ended, old: child.Ended) -> str | None:
+def _wrong(new: probe_process.Ended, old: probe_process.Ended) -> str | None:
     """What is wrong with what the new build says, in words; None where nothing is."""
     if new.crash is not None:
         return f"crashes or fails: {new.sentence()}"
@@ -172,13 +172,13 @@ def _wrong(new: child.Ended, old: child.Ended) -> str | None:
     return None
 
 
-def _said(ended: child.Ended) -> list[str]:
+def _said(ended: probe_process.Ended) -> list[str]:
     """What the starter said of its cards, word for word. The empty picture's answer hangs by a hair: left out."""
     items = [fact["item"] for fact in ended.facts if "item" in fact]
-    return [] if ended.crash else [item["answer"] for item in items if item["item"] != sight.BLIND]
+    return [] if ended.crash else [item["answer"] for item in items if item["item"] != canary_process.BLIND]
 
 
-def _facts(new: child.Ended, old: child.Ended) -> dict[str, Any]:
+def _facts(new: probe_process.Ended, old: probe_process.Ended) -> dict[str, Any]:
     return {"new": _said(new), "installed": _said(old), "crash": new.crash}
 
 

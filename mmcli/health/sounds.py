@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from mmcli import models
 from mmcli.errors import MmcliError, ModelError
-from mmcli.health import child
+from mmcli.health import probe_process
 from mmcli.health.findings import Finding
 from mmcli.media import capture
 
 if TYPE_CHECKING:
-    from mmcli.health.child import Ended
+    from mmcli.health.probe_process import Ended
 
 INSTALL = "Debian, Ubuntu: apt install libportaudio2; Fedora: dnf install portaudio; macOS: brew install portaudio"
 SECONDS = 600  # for loading a speech model and hearing a sentence, on a slow machine
@@ -106,7 +106,9 @@ def examine_speech(name: str) -> Iterator[Finding]:
         yield Finding("speech model", "problem", error.message, error.hint, status=error.status)
         return
     request = json.dumps({"folder": str(Path(found.folder).absolute()), "name": found.name})
-    yield judge(found.name, child.run(child.program("mmcli.health.listening", request), seconds=SECONDS))
+    yield judge(
+        found.name, probe_process.run(probe_process.program("mmcli.health.listening", request), seconds=SECONDS)
+    )
 
 
 def judge(name: str, heard: Ended) -> Finding:

@@ -1,7 +1,7 @@
 """What a build of llama.cpp says, and how fast: a program of its own, for a child process that tells JSON lines.
 
 `python -m mmcli.health.trial REQUEST`, where REQUEST is the JSON of a `Request`. The environment says which build it is
-(engine/library.py: FOLDERS).
+(engine/bindings.py: FOLDERS).
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from mmcli import engine
-from mmcli.engine import library, machine, mtmd
+from mmcli.engine import bindings, hardware, mtmd
 from mmcli.engine.context import Context
-from mmcli.engine.loaded import Options
+from mmcli.engine.loaded_model import Options
 from mmcli.engine.probe import tell
 from mmcli.errors import MmcliError
-from mmcli.health import canary, sight, workload
+from mmcli.health import canary, canary_process, workload
 
 PROMPT, ANSWER = 256, 24  # tokens
 CARDS = (0, 1)  # seeds: the starter reads both
@@ -40,7 +40,7 @@ def main() -> None:
         if request.weights is not None and request.projector is not None:
             _talk(Path(request.weights), Path(request.projector))
         if request.workload is not None:
-            tell({"seconds": measure(Path(request.workload)), "offload": library.can_offload()})
+            tell({"seconds": measure(Path(request.workload)), "offload": bindings.can_offload()})
     except MmcliError as error:
         tell({"error": error.message, "hint": error.hint, "status": error.status})
 
@@ -49,15 +49,15 @@ def _talk(weights: Path, projector: Path) -> None:
     """What the starter says of cards, word for word."""
     with engine.load(weights, projector, Options(media_newline=True)) as ready:
         for seed in CARDS:
-            for item in sight.look(ready, canary.draw("shapes", seed)):
+            for item in canary_process.look(ready, canary.draw("shapes", seed)):
                 tell({"item": asdict(item)})
 
 
 def measure(path: Path) -> dict[str, float]:
     """Seconds for a prompt and for an answer; the model is loaded and warm."""
-    layers = mtmd.ALL_LAYERS if library.can_offload() else 0
+    layers = mtmd.ALL_LAYERS if bindings.can_offload() else 0
     with closing(mtmd.Weights(path, gpu_layers=layers, on_progress=lambda done, total: True)) as weights:
-        threads = machine.cores()
+        threads = hardware.cores()
         with closing(
             Context(weights, n_ctx=workload.CONTEXT, n_ubatch=PROMPT, threads=threads, offload=layers > 0)
         ) as context:

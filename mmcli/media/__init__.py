@@ -3,10 +3,10 @@
 Importing this room is cheap: Pillow, PyAV, numpy and the HTTP client are imported by the first medium that needs them.
 """
 
-from mmcli.media.kinds import sniff
-from mmcli.media.loading import KINDS, load, read
 from mmcli.media.names import quoted
-from mmcli.media.paths import Source, each, find, has_media_suffix, looks_like_medium, named, nearest_here
+from mmcli.media.opening import KINDS, load, read
+from mmcli.media.sniffing import sniff
+from mmcli.media.sources import Source, each, find, has_media_suffix, looks_like_medium, named, nearest_here
 from mmcli.media.stdin import Piped, read_stdin
 from mmcli.media.types import Audio, Image, Medium, Receipt, Text
 

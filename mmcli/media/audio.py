@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmcli.errors import InputError, ResourceError
-from mmcli.media import ogg, promises, soundtrack, suspect, wholeness
+from mmcli.media import damage, ogg, promises, soundtrack, wholeness
 from mmcli.media.clock import Clock
 from mmcli.media.mixing import FULL_SCALE, resampler, uncancelled
 from mmcli.media.types import Audio, Receipt
@@ -64,7 +64,7 @@ def decode(
     except soundtrack.TooLong as error:
         raise _too_long(shown, max_seconds, max_seconds) from error
     except (av.FFmpegError, IndexError) as error:
-        if suspect.is_cut_short(data, error):
+        if damage.is_cut_short(data, error):
             raise _cut_short(shown) from error
         raise InputError(f"{shown} cannot be decoded as sound", hint="does another program play it?") from error
     except MemoryError as error:

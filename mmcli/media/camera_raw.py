@@ -13,7 +13,7 @@ from typing import TypeAlias
 
 from mmcli.errors import InputError
 from mmcli.media import jpegs
-from mmcli.media.paths import RAW_SUFFIXES
+from mmcli.media.sources import RAW_SUFFIXES
 
 _MAX_ENTRIES = 4096  # tags of a directory
 _MAX_DIRECTORIES = 64

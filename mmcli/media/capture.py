@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mmcli.errors import InputError
-from mmcli.media.paths import Source
+from mmcli.media.sources import Source
 
 TIMEOUT = 60  # seconds: a screenshot tool may ask the person for consent
 CLIPBOARD, SCREEN = "clip:", "screen:"  # what the receipts call these sources

@@ -14,8 +14,8 @@ from PIL import Image as Pillow
 from PIL import UnidentifiedImageError
 
 from mmcli.errors import InputError, MmcliError, ResourceError
-from mmcli.media import boxes, camera_raw, colour, jpegs, pillow, pngs, suspect, tiffs, upright
-from mmcli.media.kinds import is_svg
+from mmcli.media import boxes, camera_raw, colour, damage, jpegs, pillow, pngs, tiffs, upright
+from mmcli.media.sniffing import is_svg
 from mmcli.media.types import Image, Receipt
 
 MAX_MEGAPIXELS = 100.0
@@ -125,7 +125,7 @@ def _refuse_what_pillow_cannot(data: bytes, shown: str) -> None:
         raise InputError(f"{shown} is PostScript", hint="convert it: `gs -sDEVICE=png16m -r150 -o OUT.png IN.eps`")
     if data.startswith((b"\xff\x0a", b"\0\0\0\x0cJXL ")):
         raise InputError(f"{shown} is JPEG XL, which is not supported yet", hint="convert it: `djxl IN.jxl OUT.png`")
-    if suspect.is_unfinished(data):
+    if damage.is_unfinished(data):
         raise _unfinished(shown)
 
 
@@ -204,14 +204,14 @@ def _load(opened: _Opened, complaints: tiffs.Complaints) -> None:
         raise _damaged(data, shown, error, opened.max_megapixels) from error
     _check_megapixels(picture.size, shown, opened.max_megapixels)  # again: an icon knows its size now
     if picture.format == "TIFF":
-        damage, note = tiffs.damage(data, picture.height, tags, complaints)
+        fault, note = tiffs.damage(data, picture.height, tags, complaints)
         opened.notes += [note] if note is not None else []
     else:
-        damage = _damage_that_shows(opened)
-    if damage is not None:
-        raise _refused(shown, damage)
+        fault = _damage_that_shows(opened)
+    if fault is not None:
+        raise _refused(shown, fault)
     if (opened.orientation or 1) == 1:
-        n_zero, n_rows, missing = suspect.unwritten(data, picture, opened.tiles)
+        n_zero, n_rows, missing = damage.unwritten(data, picture, opened.tiles)
         if missing:
             raise _unfinished(shown)
         if n_zero:
@@ -239,7 +239,7 @@ def _damage_that_shows(opened: _Opened) -> str | None:
         return pngs.missing_rows(data) if suspicious else None
     if picture.format in ("ICO", "ICNS", "CUR"):
         return pngs.damage_inside(data)
-    return suspect.qoi_damage(data, opened.stream) if picture.format == "QOI" else None
+    return damage.qoi_damage(data, opened.stream) if picture.format == "QOI" else None
 
 
 def _refused(shown: str, damage: str) -> InputError:
@@ -259,7 +259,7 @@ def _damaged(data: bytes, shown: str, error: Exception, max_megapixels: float) -
     if isinstance(error, Pillow.DecompressionBombError):
         found = re.search(r"\d+", str(error))
         return _too_big(shown, int(found[0]) if found else 0, max_megapixels)
-    if "memory" not in str(error) and suspect.is_cut_short(data, error):
+    if "memory" not in str(error) and damage.is_cut_short(data, error):
         return _refused(shown, "cut short: its end is missing")
     if isinstance(error, UnidentifiedImageError):  # its message shows a BytesIO, not the reason
         return InputError(f"{shown} begins like a picture but cannot be decoded", hint=_TRY_ANOTHER)
@@ -285,7 +285,7 @@ def _count_frames(picture: Pillow.Image, notes: list[str]) -> int | None:
     if n < 2 or picture.format in _LAYERED:
         return None
     word = {"TIFF": "pages", "MPO": "pictures", "HEIF": "pictures"}.get(picture.format or "", "frames")
-    if picture.format == "TIFF" and suspect.is_preview(getattr(picture, "tag_v2", {})):
+    if picture.format == "TIFF" and damage.is_preview(getattr(picture, "tag_v2", {})):
         notes.append("its first page is marked as a preview")
     notes.append(f"{'main one' if word == 'pictures' else 'first'} of {n} {word}")
     return n

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from PIL import Image as Pillow
 from PIL import UnidentifiedImageError
 
-from mmcli.media.paths import UNMARKED_FORMATS
+from mmcli.media.sources import UNMARKED_FORMATS
 
 # Pillow logs damage as errors, which Python prints to stderr when nobody has set logging up. It raises as well.
 logging.getLogger("PIL").addHandler(logging.NullHandler())

@@ -10,7 +10,7 @@ import httpx2
 from mmcli import __version__, network
 from mmcli.errors import InputError, NetworkError
 from mmcli.media.names import quoted
-from mmcli.media.paths import without_password
+from mmcli.media.sources import without_password
 
 MAX_BYTES = 64_000_000
 MAX_REDIRECTS = 5

@@ -13,16 +13,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mmcli.errors import ModelError, UsageError
-from mmcli.models import addresses, adopted, cache, catalogue, elsewhere, fit, gguf, pairs, recorded, speech
+from mmcli.models import addresses, adopted, cache, catalogue, discovery, gguf, memory, pairing, pinned_hashes, speech
 from mmcli.models.adopted import Adopted
 from mmcli.models.catalogue import NO_ADVICE, Entry, File
 from mmcli.models.fetching import Download, fetch, fetch_speech, plan
-from mmcli.models.fit import Fit, Needs, Room, judge
 from mmcli.models.hub import free_disk
+from mmcli.models.memory import Fit, Needs, Room, judge
 from mmcli.models.model import Model, beside, open_files
-from mmcli.models.recorded import Record
+from mmcli.models.pinned_hashes import Record
+from mmcli.models.references import Wanted, WantedSpeech, files_of
 from mmcli.models.speech import SpeechEntry, SpeechModel
-from mmcli.models.wanted import Wanted, WantedSpeech, files_of
 
 if TYPE_CHECKING:
     from mmcli.models.hub import OnProgress
@@ -65,7 +65,7 @@ def find(name: str, mmproj: Path | None = None) -> Model | Wanted:
     name = addresses.repository(name)
     path = Path(os.path.expanduser(name))  # Path.expanduser fails for a user who does not exist
     if path.suffix.lower() == ".gguf" or (path.is_file() and name not in catalogue.load()):
-        first = path.with_name(pairs.parts(path.name)[0])
+        first = path.with_name(pairing.parts(path.name)[0])
         model = open_files(first.name, path, mmproj or (beside(path) if path.exists() else None))
         return replace(model, is_by_path=True)
     if known := named(name):
@@ -163,7 +163,7 @@ def file_sizes(entry: Entry | SpeechEntry) -> list[int | None]:
     """Bytes of each of an entry's files: the catalogue's figure, else what was recorded when the file came."""
     if entry.repo is None:
         return [file.bytes for file in entry.files]
-    known, revision = recorded.load(), entry.revision or "main"
+    known, revision = pinned_hashes.load(), entry.revision or "main"
     records = [known.get((entry.repo, revision, file.file)) for file in entry.files]
     return [file.bytes or (record.bytes if record else None) for file, record in zip(entry.files, records, strict=True)]
 
@@ -171,7 +171,7 @@ def file_sizes(entry: Entry | SpeechEntry) -> list[int | None]:
 def _needs_of_entry(entry: Entry) -> Needs | None:
     """What a model that is not whole here takes: by the headers of what is here of it, else guessed from its sizes."""
     found = file_sizes(entry)
-    guess = fit.of_entry(entry, found)
+    guess = memory.of_entry(entry, found)
     if guess is None or entry.repo is None:
         return guess
     here = [_here(entry.repo, entry.revision or "main", file) for file in (entry.weights, entry.projector) if file]
@@ -180,7 +180,7 @@ def _needs_of_entry(entry: Entry) -> Needs | None:
     headers = [gguf.read(path) if path else None for path in here]
     assert headers[0] is not None
     projector = headers[1] if entry.projector else None
-    told = fit.of_headers(headers[0], guess.weights, projector, guess.projector, n_ctx_advised=entry.context)
+    told = memory.of_headers(headers[0], guess.weights, projector, guess.projector, n_ctx_advised=entry.context)
     return told or guess
 
 
@@ -205,7 +205,7 @@ def records(found: Model | Wanted | SpeechModel | WantedSpeech, name: str) -> li
             names = {path.relative_to(place).as_posix() for path in files if path.is_relative_to(place)}
     else:
         return []
-    known = [record for record in recorded.load().values() if (record.repo, record.revision) == (repo, revision)]
+    known = [record for record in pinned_hashes.load().values() if (record.repo, record.revision) == (repo, revision)]
     return [(record, _is_same(record)) for record in known if not names or record.file in names]
 
 
@@ -246,7 +246,7 @@ def installed(name: str) -> bool:
     return entry.builtin or _cached_files(entry) is not None or _stand_in(name) is not None
 
 
-def adopt(on_progress: OnProgress | None = None) -> elsewhere.Found:
+def adopt(on_progress: OnProgress | None = None) -> discovery.Found:
     """Look for pairs that other tools have on this machine, and remember them by name in place of what was remembered.
 
     What was remembered stays where its files are still there, though its place was not looked into this time.
@@ -255,7 +255,7 @@ def adopt(on_progress: OnProgress | None = None) -> elsewhere.Found:
         known = adopted.load()
     except UsageError:  # damaged: this is what writes it anew
         known = {}
-    found = elsewhere.search(known, installed, on_progress)
+    found = discovery.search(known, installed, on_progress)
     names = {model.name for model in found.models}
     found.models += [model for model in known.values() if model.name not in names and not model.gone]
     found.gone = [model for model in known.values() if model.name not in names and model.gone]
@@ -327,7 +327,7 @@ def _cached(wanted: Wanted) -> Model | None:
         return None
     names = [path.relative_to(place).as_posix() for path in place.rglob("*.gguf") if path.exists()]
     try:
-        chosen = pairs.choose(wanted.repo, names, wanted.choice, projector=wanted.mmproj is None)
+        chosen = pairing.choose(wanted.repo, names, wanted.choice, projector=wanted.mmproj is None)
     except ModelError:  # what is here is not enough, or not clear: the Hub will tell
         return None
     if not all(_here(wanted.repo, wanted.revision, File(file)) for file in chosen if file):
@@ -348,5 +348,5 @@ def _here(repo: str, revision: str, file: File) -> Path | None:
     """The file in the Hub's cache, if it is there and of the size it must have, by the catalogue or by its record."""
     n_bytes = file.bytes
     if n_bytes is None and (place := cache.snapshot(repo, revision)):
-        n_bytes = recorded.size(repo, revision, file.file, commit=place.name)
+        n_bytes = pinned_hashes.size(repo, revision, file.file, commit=place.name)
     return cache.find(repo, revision, file.file, n_bytes)

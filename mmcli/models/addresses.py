@@ -6,7 +6,7 @@ import re
 from urllib.parse import unquote
 
 from mmcli.errors import ModelError
-from mmcli.models import pairs
+from mmcli.models import pairing
 
 _PAGE = re.compile(
     r"(?:https?://)?(?:www\.)?(?:huggingface\.co|hf\.co)/(?P<repo>[A-Za-z0-9][\w.-]*/[\w.-]+?)(?P<choice>:[\w.-]+)?"
@@ -36,6 +36,6 @@ def repository(name: str) -> str:
     shown = re.search(r"(?:^|&)show_file_info=([^&]+)", match["query"] or "")  # the page's own view of a file
     file = unquote(shown[1]) if shown else file
     file = file.rsplit("/", 1)[-1]
-    if not file.lower().endswith(".gguf") or pairs.is_projector(file):
+    if not file.lower().endswith(".gguf") or pairing.is_projector(file):
         return match["repo"]
-    return f"{match['repo']}:{pairs.quant(file) or file}"
+    return f"{match['repo']}:{pairing.quant(file) or file}"

@@ -1,7 +1,7 @@
 """Models of other tools, used where they lie: their names and paths, as `mmcli models --adopt` found them.
 
 They are kept in adopted.json in mmcli's data folder; nothing is copied or linked. Knows names and paths; looks for
-nothing itself (elsewhere.py does), and opens no model.
+nothing itself (discovery.py does), and opens no model.
 """
 
 from __future__ import annotations

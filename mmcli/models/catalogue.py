@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from mmcli import config, tomlfile
 from mmcli.errors import ModelError, UsageError
-from mmcli.models import pairs
+from mmcli.models import pairing
 
 NAME = re.compile(r"[a-z0-9][a-z0-9.-]*")
 REPO = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
@@ -72,7 +72,7 @@ class Entry:
     @property
     def files(self) -> tuple[File, ...]:
         """Weights, all their parts where they are split, then the projector."""
-        first, *others = pairs.parts(self.weights.file)
+        first, *others = pairing.parts(self.weights.file)
         weights = (self.weights, *(File(part) for part in others))
         assert first == self.weights.file, f"{first} is not the first part"
         return (*weights, self.projector) if self.projector else weights
@@ -244,7 +244,7 @@ def file_of(key: str, table: Any, form: re.Pattern[str]) -> File:
     size, sha256 = table.get("bytes"), table.get("sha256")
     if not form.fullmatch(table["file"]) or ".." in table["file"]:
         raise ValueError(f"has `{key}` whose file is {'not a .gguf' if form is FILE else 'not a file name'}")
-    if pairs.parts(table["file"])[0] != table["file"]:
+    if pairing.parts(table["file"])[0] != table["file"]:
         raise ValueError(f"has `{key}` whose file is not the first of its parts")
     if size is not None and (not isinstance(size, int) or isinstance(size, bool) or size <= 0):
         raise ValueError(f"has `{key}` whose bytes are not a number")

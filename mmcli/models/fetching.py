@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from mmcli.errors import ModelError, ResourceError
-from mmcli.models import fit, gguf, hub, pairs, recorded, speech
+from mmcli.models import gguf, hub, memory, pairing, pinned_hashes, speech
 from mmcli.models.catalogue import File
-from mmcli.models.fit import Needs
+from mmcli.models.memory import Needs
 from mmcli.models.model import Model
+from mmcli.models.references import Wanted, WantedSpeech, files_of
 from mmcli.models.speech import SpeechModel
-from mmcli.models.wanted import Wanted, WantedSpeech, files_of
 
 if TYPE_CHECKING:
     from mmcli.models.hub import OnProgress, Remote
@@ -59,8 +59,8 @@ def plan(wanted: Wanted | WantedSpeech, *, accept_changed: bool = False) -> Down
         listing = hub.listing(wanted.repo, wanted.revision)
         pins, licence, revision = {}, listing.licence or "", wanted.revision
         if isinstance(wanted, Wanted) and not speech.is_one(listing.files):
-            chosen = pairs.choose(wanted.repo, listing.files, wanted.choice, projector=wanted.mmproj is None)
-            names = (*pairs.parts(chosen[0]), *((chosen[1],) if chosen[1] else ()))
+            chosen = pairing.choose(wanted.repo, listing.files, wanted.choice, projector=wanted.mmproj is None)
+            names = (*pairing.parts(chosen[0]), *((chosen[1],) if chosen[1] else ()))
         else:
             wanted = WantedSpeech(wanted.name, wanted.repo, wanted.revision)
             names = speech.of_repository(wanted.repo, listing.files)
@@ -70,7 +70,7 @@ def plan(wanted: Wanted | WantedSpeech, *, accept_changed: bool = False) -> Down
         if pin and (pin.bytes not in (None, file.bytes) or pin.sha256 not in (None, file.sha256 or pin.sha256)):
             raise ModelError(
                 f"the Hub's `{file.file}` is not the file the catalogue knows: size or SHA-256 differ",
-                hint=f"`{wanted.repo}:{pairs.quant(file.file) or file.file}` takes what the Hub has now",
+                hint=f"`{wanted.repo}:{pairing.quant(file.file) or file.file}` takes what the Hub has now",
             )
     unpinned = frozenset(file.file for file in files if not (file.file in pins and pins[file.file].sha256))
     notes, changed = _compare(wanted.name, [file for file in files if file.file in unpinned], accept_changed)
@@ -83,14 +83,14 @@ def plan(wanted: Wanted | WantedSpeech, *, accept_changed: bool = False) -> Down
 def _compare(name: str, files: list[Remote], accept: bool) -> tuple[tuple[str, ...], frozenset[str]]:
     """What there is to tell of these files against their records, and which of them changed and are accepted."""
     try:
-        notes = [note] if (note := recorded.set_aside()) else []
+        notes = [note] if (note := pinned_hashes.set_aside()) else []
     except ResourceError as error:
         notes = [error.message]
     changed = []
     for file in files:
-        if how := recorded.check(file):
+        if how := pinned_hashes.check(file):
             if not accept:
-                raise recorded.changed(file, how, name)
+                raise pinned_hashes.changed(file, how, name)
             notes.append(f"`{file.file}` changed on the Hub, which is accepted: {how}")
             changed.append(file.file)
     return tuple(notes), frozenset(changed)
@@ -100,7 +100,7 @@ def fetch(download: Download, on_progress: OnProgress | None = None, on_notice: 
     """Bring all files of a model here, verified; `on_progress("download FILE", done, total)` counts bytes."""
     assert isinstance(download.wanted, Wanted), "a speech model is fetched by fetch_speech"
     paths = _bring(download, on_progress, on_notice)
-    n_parts = len(pairs.parts(download.files[0].file))
+    n_parts = len(pairing.parts(download.files[0].file))
     return download.wanted.opened(paths[0], paths[n_parts] if len(paths) > n_parts else None)
 
 
@@ -113,10 +113,10 @@ def _bring(download: Download, on_progress: OnProgress | None, on_notice: OnNoti
         if file.file not in download.unpinned:
             continue
         try:
-            if file.file not in download.changed and (how := recorded.check_bytes(file, paths[-1])):
+            if file.file not in download.changed and (how := pinned_hashes.check_bytes(file, paths[-1])):
                 hub.discard(file)
-                raise recorded.changed(file, how, download.wanted.name)
-            recorded.keep(file, paths[-1], replace=file.file in download.changed)
+                raise pinned_hashes.changed(file, how, download.wanted.name)
+            pinned_hashes.keep(file, paths[-1], replace=file.file in download.changed)
         except ResourceError as error:  # the model is here, and good
             if on_notice is not None:
                 on_notice(f"{error.message}: what came is not recorded")
@@ -125,7 +125,7 @@ def _bring(download: Download, on_progress: OnProgress | None, on_notice: OnNoti
 
 def _needs(wanted: Wanted, files: tuple[Remote, ...]) -> Needs | None:
     """What a model on the Hub takes in memory: by its headers where parts of a file can be read, else guessed."""
-    n_parts = len(pairs.parts(files[0].file))
+    n_parts = len(pairing.parts(files[0].file))
     advised = wanted.entry.context if wanted.entry else None
     n_weights = sum(file.bytes for file in files[:n_parts])
     n_projector = sum(file.bytes for file in files[n_parts:])
@@ -139,10 +139,10 @@ def _needs(wanted: Wanted, files: tuple[Remote, ...]) -> Needs | None:
                 hint="`ORG/REPO:FILE.gguf` names another file of it",
             )
         projector = projector or (hub.header(files[n_parts]) if len(files) > n_parts else None)
-        if needs := fit.of_headers(weights, n_weights, projector, n_projector, n_ctx_advised=advised):
+        if needs := memory.of_headers(weights, n_weights, projector, n_projector, n_ctx_advised=advised):
             return needs
     known = wanted.entry.kv_bytes if wanted.entry else None
-    return fit.of_sizes(n_weights, n_projector, kv_per_token=known, n_ctx_advised=advised)
+    return memory.of_sizes(n_weights, n_projector, kv_per_token=known, n_ctx_advised=advised)
 
 
 def fetch_speech(

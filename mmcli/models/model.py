@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mmcli.errors import ModelError
-from mmcli.models import fit, gguf, pairs, tensors
+from mmcli.models import gguf, memory, pairing, tensors
 from mmcli.models.catalogue import NO_ADVICE, Advice
-from mmcli.models.fit import Needs
+from mmcli.models.memory import Needs
 
 # Projectors of the LLaVA family (github.com/haotian-liu/LLaVA: "<image>\n" before every question); names as in
 # llama.cpp's clip-impl.h.
@@ -46,7 +46,9 @@ class Model:
         """What it takes in memory, by its files' headers; None where these do not describe it."""
         projector = gguf.read(self.projector) if self.projector else None
         sizes = sum(path.stat().st_size for path in self.parts), self.projector.stat().st_size if self.projector else 0
-        return fit.of_headers(gguf.read(self.weights), sizes[0], projector, sizes[1], n_ctx_advised=self.n_ctx_advised)
+        return memory.of_headers(
+            gguf.read(self.weights), sizes[0], projector, sizes[1], n_ctx_advised=self.n_ctx_advised
+        )
 
     def require(self, *, sight: bool, hearing: bool) -> None:
         """ModelError unless the model can take what is asked of it."""
@@ -109,7 +111,7 @@ def speaks_only(name: str) -> ModelError:
 
 
 def _parts(weights: Path) -> tuple[Path, ...]:
-    return tuple(weights.with_name(name) for name in pairs.parts(weights.name))
+    return tuple(weights.with_name(name) for name in pairing.parts(weights.name))
 
 
 def _first_part(weights: Path) -> Path:
@@ -134,7 +136,7 @@ def beside(weights: Path) -> Path | None:
     if header.is_projector:
         return None
     names = [path.name for path in weights.parent.glob("*.gguf")]
-    found = [weights.parent / name for name in pairs.related(weights.name, names)]
+    found = [weights.parent / name for name in pairing.related(weights.name, names)]
     fitting = [path for path in found if _fits(header, path)]
     return fitting[0] if len(fitting) == 1 else None
 
@@ -180,7 +182,7 @@ def projector_type(projector: gguf.Header) -> str:
 
 def _projector_hint(weights: Path) -> str:
     """Name the projector that lies beside the weights, if one does."""
-    found = sorted(path for path in weights.parent.glob("*.gguf") if pairs.is_projector(path.name))
+    found = sorted(path for path in weights.parent.glob("*.gguf") if pairing.is_projector(path.name))
     if not found:
         return "give the projector published beside the weights with --mmproj FILE"
     close = difflib.get_close_matches(weights.name, [path.name for path in found], n=1, cutoff=0.0)

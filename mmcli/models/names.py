@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mmcli.models import cache, catalogue, pairs, speech
+from mmcli.models import cache, catalogue, pairing, speech
 
 
 def all_names() -> list[tuple[str, str]]:
@@ -44,6 +44,6 @@ def _cached() -> Iterator[tuple[str, str]]:
         repo = place.name.removeprefix("models--").replace("--", "/", 1)
         files = {path.name for path in place.glob("snapshots/*/**/*.gguf")}
         for name in sorted(files):
-            if not pairs.is_projector(name):
-                quant = pairs.quant(name)
+            if not pairing.is_projector(name):
+                quant = pairing.quant(name)
                 yield repo, f"{repo}:{quant}" if quant else repo

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from mmcli.errors import ModelError, ResourceError, UsageError
-from mmcli.models import REFERENCE, addresses, adopted, cache, catalogue, hub, named, pairs, recorded, speech
+from mmcli.models import REFERENCE, addresses, adopted, cache, catalogue, hub, named, pairing, pinned_hashes, speech
 from mmcli.models.adopted import Adopted
 from mmcli.models.catalogue import Entry
 from mmcli.models.speech import SpeechEntry
@@ -79,7 +79,7 @@ def remove(removal: Removal) -> None:
             )
         _tidy(target.snapshot)
         # With the last file of a revision goes what an interrupted download had recorded, too.
-        recorded.forget(target.repo, target.revision, target.files if target.snapshot.is_dir() else None)
+        pinned_hashes.forget(target.repo, target.revision, target.files if target.snapshot.is_dir() else None)
 
 
 def partials() -> tuple[list[Partial], list[Partial]]:
@@ -153,12 +153,12 @@ def _chosen(name: str, repo: str, choice: str | None, place: Path) -> tuple[str,
     names = [path.relative_to(place).as_posix() for path in place.rglob("*") if path.is_file()]
     if choice is None and speech.is_one(names):
         return speech.of_repository(repo, names)
-    whole = {part for name in names for part in pairs.parts(name)}  # with those parts that never came
+    whole = {part for name in names for part in pairing.parts(name)}  # with those parts that never came
     try:
-        weights, projector = pairs.choose(repo, whole, choice)
+        weights, projector = pairing.choose(repo, whole, choice)
     except ModelError:  # weights alone, as an interrupted `pull` leaves them
-        weights, projector = pairs.choose(repo, whole, choice, projector=False)
-    return tuple(file for file in (*pairs.parts(weights), projector) if file in names)
+        weights, projector = pairing.choose(repo, whole, choice, projector=False)
+    return tuple(file for file in (*pairing.parts(weights), projector) if file in names)
 
 
 def _not_here(name: str) -> ModelError:
@@ -183,8 +183,8 @@ def _sharing(targets: list[Target]) -> list[Target]:
     for target in targets:
         going = {file for other in targets if other.snapshot == target.snapshot for file in other.files}
         present = [path.relative_to(target.snapshot).as_posix() for path in target.snapshot.rglob("*.gguf")]
-        staying = [file for file in present if file not in going and not pairs.is_projector(file)]
-        kept = tuple(file for file in target.files if pairs.is_projector(file) and staying)
+        staying = [file for file in present if file not in going and not pairing.is_projector(file)]
+        kept = tuple(file for file in target.files if pairing.is_projector(file) and staying)
         files = tuple(file for file in target.files if file not in kept)
         out.append(replace(target, files=files, kept=kept))
     return out

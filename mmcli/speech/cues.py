@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from mmcli.speech.atoms import Atom, atoms, columns, is_right_to_left, joined
-from mmcli.speech.words import Segment
+from mmcli.speech.transcript import Segment
 
 MOST_SECONDS = 7.0  # that a cue stays
 PAUSE = 1.0  # seconds of silence that no cue spans

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from mmcli.engine import machine
+from mmcli.engine import hardware
 from mmcli.errors import AudioDeviceError
 
 PATIENCE = 5.0  # seconds that a device may take to stop
@@ -59,7 +59,7 @@ class Device:
 def portaudio() -> Any:
     """The sounddevice module, with PortAudio started; AudioDeviceError where that fails."""
     # ALSA's plugins load libgomp, which reads once how long threads spin: a model beside the sound would be ruined.
-    machine.calm_threads(lasting=True)
+    hardware.calm_threads(lasting=True)
     try:
         import sounddevice
     except ImportError as error:

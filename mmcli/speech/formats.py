@@ -14,7 +14,7 @@ from typing import Any
 
 from mmcli.speech.atoms import Atom, begins_right_to_left, joined
 from mmcli.speech.cues import PAUSE, Cue, Cutter, Layout
-from mmcli.speech.words import Segment, Transcript
+from mmcli.speech.transcript import Segment, Transcript
 
 DEFAULT_LAYOUT = Layout()
 RIGHT_TO_LEFT = "\u200f"  # a mark that is not seen

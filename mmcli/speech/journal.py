@@ -19,7 +19,7 @@ from typing import Any, BinaryIO
 from mmcli import files
 from mmcli.speech.spans import Part
 from mmcli.speech.transcriber import Heard, Mark
-from mmcli.speech.words import Segment, Word
+from mmcli.speech.transcript import Segment, Word
 
 VERSION = 1
 MOST_DAYS = 30  # that a sound may wait for somebody to go on with it

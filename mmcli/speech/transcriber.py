@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from mmcli import hubenv, languages
 from mmcli.errors import ModelError, ResourceError, UsageError
 from mmcli.speech.spans import SAMPLE_RATE, Part, Unit, speech, speech_in_windows, units, windows
-from mmcli.speech.words import Segment, Stopped, Word
+from mmcli.speech.transcript import Segment, Stopped, Word
 
 SPAN = 15 * 60 * SAMPLE_RATE  # samples listened to at once
 SEARCH = 30 * SAMPLE_RATE  # samples before a span's end in which its quietest place is looked for

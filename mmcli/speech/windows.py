@@ -17,7 +17,7 @@ from faster_whisper import BatchedInferencePipeline, WhisperModel
 from faster_whisper.utils import get_end
 from numpy.typing import NDArray
 
-from mmcli.speech.words import Stopped
+from mmcli.speech.transcript import Stopped
 
 FRAME = 160  # samples at 16,000 Hz, of which the places between windows are counted
 Found = tuple[Any, float]  # faster-whisper's segment, and the mean probability of its tokens, 0 … 1

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from mmcli.media.paths import AUDIO_SUFFIXES, IMAGE_SUFFIXES
+from mmcli.media.sources import AUDIO_SUFFIXES, IMAGE_SUFFIXES
 
 QUOTES = '"""'  # around a message of several lines
 _WORD = re.compile(

@@ -1,17 +1,17 @@
 """What a person sees: the only rooms that print. Knows streams and words; loads Rich only when something is shown."""
 
-from mmcli.terminal.aside import aside, exchange, pairs
-from mmcli.terminal.asking import can_ask, confirm
-from mmcli.terminal.captioning import Captions, caption_record, pair
-from mmcli.terminal.clean import Cleaner, clean, escaped, one_line
+from mmcli.terminal.caption_view import Captions, caption_record, pair
+from mmcli.terminal.chat_output import aside, exchange, pairs
+from mmcli.terminal.clipboard import copy
 from mmcli.terminal.code import last_block
-from mmcli.terminal.copying import copy
-from mmcli.terminal.findings import finding, finding_json
-from mmcli.terminal.hearing import bar, heard, heard_words, meter, no_chatter, said, said_json, said_segment
+from mmcli.terminal.confirmation import can_ask, confirm
+from mmcli.terminal.doctor_view import finding, finding_json
 from mmcli.terminal.help import Row as HelpRow
 from mmcli.terminal.help import help_found, help_page, help_pages
+from mmcli.terminal.history_view import flat, hit_json, summary_json, talk, talk_json, talk_markdown, when
+from mmcli.terminal.interruptible_prompt import Called, Summoned, TalkKey, open_summoned
+from mmcli.terminal.key_release import tells_key_up
 from mmcli.terminal.keyboard import Hooks, Keyboard, open_keyboard
-from mmcli.terminal.kitty import tells_key_up
 from mmcli.terminal.output import (
     answer,
     bug,
@@ -29,13 +29,13 @@ from mmcli.terminal.output import (
     warning,
 )
 from mmcli.terminal.pixels import picture
+from mmcli.terminal.progress_line import Progress, abandon, progress
 from mmcli.terminal.report import answer_json
+from mmcli.terminal.sanitize import Cleaner, clean, escaped, one_line
 from mmcli.terminal.streams import OutputLost, guard, is_screen
 from mmcli.terminal.style import Style
-from mmcli.terminal.summoning import Called, Summoned, TalkKey, open_summoned
-from mmcli.terminal.talks import flat, hit_json, summary_json, talk, talk_json, talk_markdown, when
+from mmcli.terminal.transcript_view import bar, heard, heard_words, meter, no_chatter, said, said_json, said_segment
 from mmcli.terminal.typeahead import restore, unechoed
-from mmcli.terminal.waiting import Progress, abandon, progress
 
 __all__ = [
     "Called",

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 from mmcli.terminal import streams
-from mmcli.terminal.clean import clean
+from mmcli.terminal.sanitize import clean
 
 if TYPE_CHECKING:
     from mmcli.commands.pages import Option, Page

@@ -16,7 +16,7 @@ from typing import IO, TYPE_CHECKING, Any, Protocol
 
 from mmcli import files
 from mmcli.terminal import streams, typeahead
-from mmcli.terminal.clean import clean, one_line
+from mmcli.terminal.sanitize import clean, one_line
 
 if TYPE_CHECKING:
     from prompt_toolkit.completion import Completer

@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mmcli.terminal import blocks, inline
-from mmcli.terminal.clean import Cleaner, clean
+from mmcli.terminal.sanitize import Cleaner, clean
 from mmcli.terminal.streams import can_show
 
 if TYPE_CHECKING:

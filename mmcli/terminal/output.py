@@ -11,16 +11,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
 from mmcli.terminal import report, streams, wrapping
-from mmcli.terminal.clean import Cleaner, clean, json_safe, one_line, without_surrogates
 from mmcli.terminal.code import last_block
 from mmcli.terminal.columns import PROSE, aligned, cell, fitted, left_out, shortened
+from mmcli.terminal.progress_line import out_of_the_way
+from mmcli.terminal.sanitize import Cleaner, clean, json_safe, one_line, without_surrogates
 from mmcli.terminal.style import Style
-from mmcli.terminal.waiting import out_of_the_way
 
 if TYPE_CHECKING:
     from mmcli.engine.messages import Answer, Piece
     from mmcli.errors import MmcliError
-    from mmcli.terminal.waiting import Progress
+    from mmcli.terminal.progress_line import Progress
 
 HANGING = 2  # cells before the second line of what has no label
 FACT = 20  # cells of a fact's name in a description

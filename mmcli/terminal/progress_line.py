@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from mmcli.terminal import streams
-from mmcli.terminal.clean import one_line
+from mmcli.terminal.sanitize import one_line
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -12,7 +12,7 @@ from mmcli.engine.messages import PieceKind
 from mmcli.engine.thinking import FAMILIES, Family, Opened, match
 
 
-class Reader:
+class Detokenizer:
     """Feed the bytes of each token; get what may be shown.
 
     An answer begins at the *start*, goes through *reasoning* and what stands *between*, and ends as the *answer*;

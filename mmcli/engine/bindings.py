@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from mmcli import errors
-from mmcli.engine import builds, machine
+from mmcli.engine import builds, hardware
 from mmcli.errors import ModelError
 
 # llama-cpp-python's own variables: where libllama and libmtmd are, if not in the package
@@ -91,7 +91,7 @@ def _started() -> tuple[Any, Any]:
 
 @functools.cache
 def _bindings() -> tuple[Any, Any]:
-    machine.calm_threads()
+    hardware.calm_threads()
     # When llama.cpp aborts, its reason is enough: a debugger's backtrace would bury it.
     os.environ.setdefault("GGML_NO_BACKTRACE", "1")
     own = None if FOLDERS[0] in os.environ else builds.libraries_for(package())
@@ -172,8 +172,8 @@ def function(name: str, result: Any = ctypes.c_int) -> Any:
 
 def lacking() -> list[str]:
     """What llama.cpp was compiled to use and this CPU does not have: its first computation would end the process."""
-    uses = {feature: function(f"ggml_cpu_has_{feature.lower()}") for feature in machine.X86}
-    return machine.lacks(machine.cpu_flags(), [feature for feature, has in uses.items() if has is not None and has()])
+    uses = {feature: function(f"ggml_cpu_has_{feature.lower()}") for feature in hardware.X86}
+    return hardware.lacks(hardware.cpu_flags(), [feature for feature, has in uses.items() if has is not None and has()])
 
 
 def _load_backends() -> None:

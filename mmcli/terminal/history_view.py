@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from mmcli.terminal import report, streams
-from mmcli.terminal.clean import clean, one_line
 from mmcli.terminal.output import _answer_writer
+from mmcli.terminal.sanitize import clean, one_line
 
 if TYPE_CHECKING:
     from mmcli.history import Hit, Shown, Summary, Talk, Turn

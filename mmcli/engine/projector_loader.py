@@ -26,7 +26,7 @@ class Encoded(NamedTuple):
     embeddings: Any
 
 
-class Beside:
+class ProjectorLoader:
     """Loads at once where that `is_sure` to be needed, else once `needs(header, *first)` says so; then encodes."""
 
     def __init__(

@@ -16,11 +16,11 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from mmcli.engine import devices, forms, kv, library, machine, mtmd, plan
-from mmcli.engine.beside import Beside, Encoded
+from mmcli.engine import bindings, devices, forms, hardware, kv, mtmd, plan
 from mmcli.engine.cache import WORTH_SAVING, Room
+from mmcli.engine.cpu_affinity import placement
 from mmcli.engine.messages import First, Message, OnProgress, Usage
-from mmcli.engine.placement import placement
+from mmcli.engine.projector_loader import Encoded, ProjectorLoader
 from mmcli.engine.prompts import Prompts
 from mmcli.engine.template import Prompt, Template
 from mmcli.errors import ModelError
@@ -77,28 +77,28 @@ class Loaded:
     ) -> None:
         """ModelError where the files are damaged."""
         # First: threads of ours that come and go would be taken for others, or hide them.
-        machine.calm_threads(lasting=options.lasting)
+        hardware.calm_threads(lasting=options.lasting)
         self._options, self._name, self._path = options, name, projector
-        self.threads = options.threads or machine.cores()
+        self.threads = options.threads or hardware.cores()
         parts = (weights, *options.other_parts)
         self.identity = (kv.identity(*parts), kv.identity(projector) if projector else None)
         self._pair = hashlib.sha256(repr(self.identity).encode()).hexdigest()[:12]
         self.store = kv.Store(options.cache, options.cache_bytes) if options.cache else None
         self.projector: mtmd.Projector | None = None
-        self._beside: Beside | None = None
+        self._beside: ProjectorLoader | None = None
         self._close = ExitStack()
         started = time.perf_counter()
         # Jinja is imported while llama.cpp loads: it would take 20 ms afterwards.
         threading.Thread(target=importlib.import_module, args=("jinja2.sandbox",), daemon=True).start()
         files = sum(path.stat().st_size for path in (*parts, projector) if path is not None)
-        free = machine.free_memory()
-        free_gpu = devices.free_in(devices.told().get("devices", ())) if library.can_offload() else 0
+        free = hardware.free_memory()
+        free_gpu = devices.free_in(devices.told().get("devices", ())) if bindings.can_offload() else 0
         choose = options.part_for_gpu if options.gpu_layers is None and free_gpu else None
         part = choose(free_gpu) if choose is not None else None
         # On a GPU the two would fight for its memory while llama.cpp reckons how much of it is free.
-        if projector is not None and first is not None and not library.can_offload():
+        if projector is not None and first is not None and not bindings.can_offload():
             is_sure = first.has_media and not (self.store is not None and self.store.has_any(self._pair))
-            self._beside = Beside(
+            self._beside = ProjectorLoader(
                 weights,
                 first,
                 is_sure=is_sure,
@@ -133,7 +133,7 @@ class Loaded:
     def key(self, prompt: Prompt, media: Sequence[Image | Audio], device: str) -> str:
         """The name on disk of everything up to the last medium: whatever could change its KV cells is in it."""
         weights, projector = self.identity
-        engine = (weights, str(projector), library.version(), device, "f16", self._options.detail)
+        engine = (weights, str(projector), bindings.version(), device, "f16", self._options.detail)
         return f"{self._pair}-{kv.Store.key(engine, prompt.segments[: len(media)], [medium.id for medium in media])}"
 
     def ready_projector(self, media: Sequence[Image | Audio], usage: Usage, threads: int) -> mtmd.Projector:
@@ -201,7 +201,7 @@ class Loaded:
         return not self.store.has(self.key(prompt, media, header.device))
 
     def _affordable(self, free: int, files: int, *, mapped: bool) -> int:
-        """Tokens of context that `free` bytes hold beside files of `files` bytes; models/fit.py tells people the same.
+        """Tokens of context that `free` bytes hold beside files of `files` bytes; models/memory.py tells the same.
 
         Mapped weights can be read again: up to a quarter goes to the context even at their expense.
         """
@@ -227,12 +227,12 @@ class Loaded:
             return not self._options.stop.is_set()
 
         report(0, 100)
-        library.log.listener = self._options.on_debug
+        bindings.log.listener = self._options.on_debug
         layers = mtmd.ALL_LAYERS if gpu_layers is None else gpu_layers
         n_bytes = sum(path.stat().st_size for path in parts)
         is_large, fits = n_bytes > free // LARGE, n_bytes + SPARE_MEMORY <= free
         load = partial(mtmd.Weights, parts[0], on_progress=report, repack=fits, release=parts if is_large else ())
-        if not library.can_offload():
+        if not bindings.can_offload():
             if self._options.gpu_layers:
                 self._options.on_notice("this llama-cpp-python was built without a GPU backend: running on the CPU")
             layers = 0

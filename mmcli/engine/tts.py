@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mmcli.engine import machine
+from mmcli.engine import hardware
+from mmcli.engine.bindings import can_offload, log, native
 from mmcli.engine.context import Context, Sampler
-from mmcli.engine.library import can_offload, log, native
+from mmcli.engine.cpu_affinity import placement
 from mmcli.engine.mtmd import ALL_LAYERS, Projector, Weights, bitmaps_of
-from mmcli.engine.placement import placement
 from mmcli.errors import ModelError, ResourceError
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ class Talker:
         llama, mtmd = native()
         self._llama, self._mtmd = llama, mtmd
         offload = can_offload() and gpu_layers != 0
-        self._threads = threads = threads or machine.cores()
+        self._threads = threads = threads or hardware.cores()
         with contextlib.ExitStack() as stack:
             self._weights = Weights(weights, gpu_layers=ALL_LAYERS if offload else 0, on_progress=lambda done, n: True)
             stack.callback(self._weights.close)

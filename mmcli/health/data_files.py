@@ -8,7 +8,7 @@ from typing import Any
 from mmcli import history
 from mmcli.errors import MmcliError
 from mmcli.health.findings import Finding
-from mmcli.models import adopted, recorded
+from mmcli.models import adopted, pinned_hashes
 
 
 def examine() -> Iterator[Finding]:
@@ -52,12 +52,12 @@ def adopted_models() -> Finding:
 
 def downloads() -> Finding:
     """Whether what was recorded of downloads can be read."""
-    facts = {"file": str(recorded.file())}
-    if damage := recorded.damage():
-        message = f"`{recorded.file()}` is damaged ({damage}): downloads are not compared with what they were"
+    facts = {"file": str(pinned_hashes.file())}
+    if damage := pinned_hashes.damage():
+        message = f"`{pinned_hashes.file()}` is damaged ({damage}): downloads are not compared with what they were"
         return Finding(
             "downloads", "warning", message, "the next `mmcli pull` sets it aside and starts a new one", facts
         )
-    n_files = len(recorded.load())
+    n_files = len(pinned_hashes.load())
     message = f"{n_files} file{'' if n_files == 1 else 's'} recorded when {'it' if n_files == 1 else 'they'} came"
     return Finding("downloads", "ok", message if n_files else "nothing recorded yet", facts=facts | {"files": n_files})

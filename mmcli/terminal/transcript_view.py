@@ -14,12 +14,12 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from mmcli.terminal import streams
-from mmcli.terminal.clean import clean, json_safe, one_line, without_surrogates
 from mmcli.terminal.keyboard import PROMPT
-from mmcli.terminal.waiting import out_of_the_way
+from mmcli.terminal.progress_line import out_of_the_way
+from mmcli.terminal.sanitize import clean, json_safe, one_line, without_surrogates
 
 if TYPE_CHECKING:
-    from mmcli.speech.words import Segment, Transcript
+    from mmcli.speech.transcript import Segment, Transcript
     from mmcli.terminal.style import Style
 
 UNSURE = 0.5  # confidence under which a word is dim

@@ -9,13 +9,13 @@ import time
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from mmcli.terminal import output, report, streams, wrapping
-from mmcli.terminal.clean import clean, escaped, json_safe, without_surrogates
-from mmcli.terminal.waiting import duration, out_of_the_way
+from mmcli.terminal.progress_line import duration, out_of_the_way
+from mmcli.terminal.sanitize import clean, escaped, json_safe, without_surrogates
 
 if TYPE_CHECKING:
     from mmcli.captions.job import Outcome
+    from mmcli.terminal.progress_line import Progress
     from mmcli.terminal.style import Style
-    from mmcli.terminal.waiting import Progress
 
 Form: TypeAlias = Literal["lines", "plain", "print0", "json", "jsonl"]
 HANGING = 4  # cells before the second line of a caption

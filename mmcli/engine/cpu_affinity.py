@@ -16,7 +16,7 @@ from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from mmcli.engine import machine
+from mmcli.engine import hardware
 
 LOOK_EVERY = 0.1  # seconds between two looks at the machine
 ENOUGH = 30_000_000  # ns of running and waiting that say something
@@ -66,7 +66,7 @@ class Placement:
         try:
             self._looked = now
             # On one CPU, a thread that spins takes the time of the one it waits for.
-            if self._users and machine.sleeps_soon() and not _is_placed_by_hand():
+            if self._users and hardware.sleeps_soon() and not _is_placed_by_hand():
                 self._judge(threads)
         except (OSError, ValueError, IndexError, AttributeError):
             pass  # this system does not tell, or a thread has just ended: they stay where they are
@@ -79,7 +79,7 @@ class Placement:
                 self._spread()
             return
         cpus = os.sched_getaffinity(0)
-        if machine.running() <= len(cpus):  # one short read: all there is to do on an idle machine
+        if hardware.running() <= len(cpus):  # one short read: all there is to do on an idle machine
             return
         ran, waited = self._used()
         if ran + waited < ENOUGH or waited < HELD_UP * (ran + waited) or not (others := min(_others())):
@@ -112,7 +112,7 @@ class Placement:
 
 def _others() -> list[int]:
     """Threads of other programs that run or want to, in three looks: some do for a moment only."""
-    return [machine.others_running() for _ in range(3)]
+    return [hardware.others_running() for _ in range(3)]
 
 
 def _is_placed_by_hand() -> bool:
@@ -133,7 +133,7 @@ def _most_used(cpus: Collection[int]) -> list[int]:
     ran = dict.fromkeys(cpus, 0)
     for task in TASKS.iterdir():
         with contextlib.suppress(OSError):
-            cpu = int(machine.stat(task)[36])
+            cpu = int(hardware.stat(task)[36])
             ran[cpu] = ran.get(cpu, 0) + _ran_and_waited(task)[0]
     ordered = sorted(cpus, key=lambda cpu: -ran[cpu])
     first_of_core = {_core_of(cpu): cpu for cpu in reversed(ordered)}

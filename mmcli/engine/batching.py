@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from mmcli.engine import kv, mtmd
-from mmcli.engine.ahead import Ahead, Cores
 from mmcli.engine.cache import N_UBATCH, Room
 from mmcli.engine.context import Context, Interrupted, Row
-from mmcli.engine.decode import Voice
+from mmcli.engine.decode import TokenStream
+from mmcli.engine.lookahead import Cores, Lookahead
 from mmcli.engine.messages import Answer, Message, OnProgress, Piece, Sampling, Usage
 from mmcli.engine.plan import Plan
 from mmcli.engine.template import Prompt
@@ -62,15 +62,15 @@ class Place:
     seq: int
     cells: list[kv.Cell] = field(default_factory=list)
     request: Request | None = None
-    voice: Voice | None = None
+    voice: TokenStream | None = None
     position: int = 0  # of the next token
     filled: int = 0  # cells taken
 
 
-Conclude: TypeAlias = Callable[[Request, Voice, int, int], Answer]
+Conclude: TypeAlias = Callable[[Request, TokenStream, int, int], Answer]
 
 
-class Many:
+class BatchScheduler:
     """The places, and the loop that keeps them busy."""
 
     def __init__(
@@ -109,7 +109,7 @@ class Many:
         conclude: Conclude,
     ) -> Iterator[tuple[int, Piece]]:
         """Answer all requests; `conclude(request, voice, n_ctx, n_past)` makes the Answer at the end of each."""
-        ahead = Ahead(requests, prepare)
+        ahead = Lookahead(requests, prepare)
         self._waiting = ahead.waiting
         ahead.allow(2)  # one place until the first request shows how large they must be, and one ahead
         try:
@@ -122,7 +122,7 @@ class Many:
                 request.close.close()
             self._close()
 
-    def _answer(self, ahead: Ahead[Any, Request], conclude: Conclude) -> Iterator[tuple[int, Piece]]:
+    def _answer(self, ahead: Lookahead[Any, Request], conclude: Conclude) -> Iterator[tuple[int, Piece]]:
         try:
             while not self._interrupted():
                 # 1 give the free places to those who wait
@@ -165,7 +165,7 @@ class Many:
         seconds = usage.seconds.get("encode", 0.0) + usage.seconds.get("prefill", 0.0)
         return 1 if seconds * (len(self._places) - 1) > PATIENCE else None
 
-    def _fit(self, request: Request, ahead: Ahead[Any, Any]) -> bool:
+    def _fit(self, request: Request, ahead: Lookahead[Any, Any]) -> bool:
         """Whether the places are large enough for a request; they are made, or made larger, when all are free."""
         wanted = self._room.wanted(request.plan.n_tokens, self._sampling.max_tokens)
         n_ubatch = max(N_UBATCH, request.plan.whole(self._projector()))
@@ -211,7 +211,7 @@ class Many:
                 while len(place.cells) < plan.after_media:
                     self._prefill(context, place, request)
             place.position, place.filled = kv.n_pos(plan.cells), plan.n_tokens
-            place.voice = Voice(self._weights, request.prompt, self._sampling, request.seed, request.usage)
+            place.voice = TokenStream(self._weights, request.prompt, self._sampling, request.seed, request.usage)
         except BaseException as error:
             context.forget(place.seq)
             place.cells = []
@@ -362,7 +362,7 @@ class Many:
         self,
         speakers: Sequence[tuple[int, Place]],
         conclude: Conclude,
-        ahead: Ahead[Any, Any],
+        ahead: Lookahead[Any, Any],
     ) -> Iterator[tuple[int, Piece]]:
         """Everyone's next token, from the rows of the last forward pass; whoever has ended leaves the place."""
         context = self._context
@@ -381,7 +381,7 @@ class Many:
         request, voice = place.request, place.voice
         assert request is not None and self._context is not None and request.prompt is not None
         if voice is None:  # interrupted before the first word
-            voice = Voice(self._weights, request.prompt, self._sampling, request.seed, request.usage)
+            voice = TokenStream(self._weights, request.prompt, self._sampling, request.seed, request.usage)
         place.request = place.voice = None
         self._open = None
         try:

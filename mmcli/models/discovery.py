@@ -34,7 +34,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mmcli.errors import ModelError
-from mmcli.models import cache, catalogue, gguf, pairs, speech
+from mmcli.models import cache, catalogue, gguf, pairing, speech
 from mmcli.models.adopted import Adopted
 from mmcli.models.model import fits
 
@@ -159,9 +159,9 @@ def _pairs_of(group: Group, headers: _Headers, found: Found) -> Iterator[tuple[P
             named = list(projectors.values())
         else:
             names = [*(other.name for other in weights), *projectors]
-            named = [projectors[name] for name in pairs.candidates(path.name, names) if name in projectors]
+            named = [projectors[name] for name in pairing.candidates(path.name, names) if name in projectors]
         fitting = [projector for projector in named if group.is_pair or _fit(read[path], read[projector])]
-        if fitting and pairs.is_whole(path.name, (other.name for other in group.files)):
+        if fitting and pairing.is_whole(path.name, (other.name for other in group.files)):
             yield path, fitting[0]
         else:
             found.alone.append(path)
@@ -315,8 +315,8 @@ def _name(group: Group, weights: Path) -> str:
     """What to call a model: the tool's own name for it, or its file's."""
     if group.is_pair:
         return group.name
-    stem = pairs.plain_name(weights.name)
-    return stem if pairs.says_which(stem) else f"{group.name}-{stem}"
+    stem = pairing.plain_name(weights.name)
+    return stem if pairing.says_which(stem) else f"{group.name}-{stem}"
 
 
 def _free_name(wanted: str, place: str, taken: set[str]) -> str:

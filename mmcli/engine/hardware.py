@@ -24,7 +24,7 @@ def cores() -> int:
 
 @functools.cache
 def allowed() -> frozenset[int]:
-    """The CPUs this process was given; later it may keep to some of them (placement.py)."""
+    """The CPUs this process was given; later it may keep to some of them (cpu_affinity.py)."""
     return frozenset(os.sched_getaffinity(0))
 
 

@@ -57,7 +57,7 @@ Request = TypeVar("Request")
 Ready = TypeVar("Ready")
 
 
-class Ahead(Generic[Request, Ready]):
+class Lookahead(Generic[Request, Ready]):
     """Takes from `requests` what `allow` allows, hands it to `prepare(index, request)`, keeps what comes out."""
 
     def __init__(self, requests: Iterable[Request], prepare: Callable[[int, Request], Ready]) -> None:

@@ -6,8 +6,8 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from mmcli.terminal import streams
-from mmcli.terminal.clean import one_line
-from mmcli.terminal.waiting import out_of_the_way
+from mmcli.terminal.progress_line import out_of_the_way
+from mmcli.terminal.sanitize import one_line
 
 if TYPE_CHECKING:
     from mmcli.health import Finding

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from mmcli.terminal import kitty, streams
+from mmcli.terminal import key_release, streams
 from mmcli.terminal.keyboard import MORE, Hooks, Keyboard, Lines, Prompt, open_keyboard
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ class _CalledPrompt(Prompt):
         self._tells_up = False
         if key is not None and key.up and parser is not None:
             self._tells_up = True
-            translate, feed = kitty.Translator(key.released), parser.feed
+            translate, feed = key_release.Translator(key.released), parser.feed
             parser.feed = lambda data: feed(translate(data))
 
     def call(self) -> None:
@@ -135,12 +135,12 @@ class _CalledPrompt(Prompt):
         app.pre_run_callables.append(self._end_soon)
         if not self._tells_up:
             return super().read(default)
-        app.output.write_raw(kitty.BEGIN)
+        app.output.write_raw(key_release.BEGIN)
         app.output.flush()
         try:
             return super().read(default)
         finally:
-            app.output.write_raw(kitty.END)
+            app.output.write_raw(key_release.END)
             app.output.flush()
             assert self._key is not None
             self._key.released()  # its release would not be told any more

@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmcli.errors import AudioDeviceError
+from mmcli.speech.end_of_turn import joined
 from mmcli.speech.level import FLOOR, level
-from mmcli.speech.turns import joined
 from mmcli.speech.utterances import Limits, Utterance, Utterances
 
 Samples = NDArray[np.float32]

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mmcli import config
-from mmcli.engine import machine
+from mmcli.engine import hardware
 from mmcli.errors import MmcliError
 from mmcli.health.findings import Finding
 from mmcli.models import cache
@@ -22,7 +22,7 @@ HEAD = 65_536  # bytes: a script says in its first lines whose it is
 
 def memory() -> Finding:
     """Cores and free memory, as a container leaves them."""
-    cores, free, total = machine.cores(), machine.free_memory(), machine.total_memory()
+    cores, free, total = hardware.cores(), hardware.free_memory(), hardware.total_memory()
     facts = {"cores": cores, "free": free, "total": total}
     message = f"{words(free, 1)} of {words(total, 1)} free; {cores} core{'s' if cores != 1 else ''} to compute with"
     if free < LITTLE_MEMORY:

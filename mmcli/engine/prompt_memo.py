@@ -40,7 +40,7 @@ class Beginning:
     rest: tuple[Segment, ...]
 
 
-class Book:
+class PromptMemo:
     """The last prompts and answers of one engine. `opens_apart(text)`: its first token is a control token.
 
     Tokens are cut only there: a control token is never part of a longer one, on either side.

@@ -1,6 +1,7 @@
 """Show a model a card and tell what it answered, as JSON lines: a program of its own, for a child process.
 
-`python -m mmcli.health.sight REQUEST`, where REQUEST is the JSON of a `Request`. Knows cards and the engine's contract.
+`python -m mmcli.health.canary_process REQUEST`, where REQUEST is the JSON of a `Request`. Knows cards and the engine's
+contract.
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mmcli import engine, media
-from mmcli.engine import machine
-from mmcli.engine.loaded import Options
+from mmcli.engine import hardware
+from mmcli.engine.loaded_model import Options
 from mmcli.engine.local import LocalEngine
 from mmcli.engine.probe import tell
 from mmcli.errors import MmcliError
@@ -65,7 +66,7 @@ def main() -> None:
         ) as ready:
             for item in look(ready, canary.draw(request.kind, request.seed), _report):
                 tell({"item": asdict(item)})
-            tell({"memory": {"peak": machine.peak_memory(), "repacked": ready.repacked}})
+            tell({"memory": {"peak": hardware.peak_memory(), "repacked": ready.repacked}})
     except MmcliError as error:
         tell({"error": error.message, "hint": error.hint, "status": error.status})
 

@@ -9,9 +9,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, BinaryIO
 
 from mmcli.errors import InputError, ResourceError, releasing
-from mmcli.media.kinds import A_KIND, HEAD, guess, is_lfs_pointer, is_web_page, sniff
 from mmcli.media.names import quoted
-from mmcli.media.paths import AUDIO_SUFFIXES, IMAGE_SUFFIXES, UNMARKED_FORMATS, Source
+from mmcli.media.sniffing import A_KIND, HEAD, guess, is_lfs_pointer, is_web_page, sniff
+from mmcli.media.sources import AUDIO_SUFFIXES, IMAGE_SUFFIXES, UNMARKED_FORMATS, Source
 
 if TYPE_CHECKING:
     from mmcli.media.types import Medium
