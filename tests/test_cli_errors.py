@@ -19,6 +19,7 @@ from pathlib import Path
 import pytest
 
 from mmcli import main
+from mmcli.commands import setting
 from mmcli.errors import ModelError
 from mmcli.terminal import Style
 from tests import random_llava
@@ -325,7 +326,7 @@ def test_a_bug_keeps_its_traceback_for_debug(
     def broken(names: object) -> None:
         raise ZeroDivisionError("\x1b[31mred")
 
-    monkeypatch.setattr(main.settings, "load", broken)
+    monkeypatch.setattr(setting, "load", broken)
     assert main.run(["ask", "What?"]) == 1
     out, err = capfd.readouterr()
     assert out == ""

@@ -86,7 +86,7 @@ def test_one_model_is_told_part_by_part(run: Run, whole: tuple[Path, Path]) -> N
     assert (told["fits"]["verdict"], told["fits"]["largest_context"]) == ("fits", 4096)
     shown = run("show", whole[0]).stdout
     assert re.search(
-        r"^needs +0\.\d+ GB: weights 0\.\d+, projector 0\.\d+, KV cache 0\.\d+ for 4096 tokens", shown, re.M
+        r"^memory needed +0\.\d+ GB: weights 0\.\d+, projector 0\.\d+, KV cache 0\.\d+ for 4096 tokens", shown, re.M
     )
     assert re.search(r"^fits here +fits: \d+\.\d+ GB of memory are free, enough for 4096 tokens", shown, re.M)
 
@@ -94,7 +94,7 @@ def test_one_model_is_told_part_by_part(run: Run, whole: tuple[Path, Path]) -> N
 def test_what_is_known_by_its_size_only_is_told_as_a_guess(run: Run) -> None:
     told = run("show", "qwen3-vl-4b", "--json").json
     assert told["needs"]["from_headers"] is False
-    assert re.search(r"^needs +about \d\.\d\d GB: ", run("show", "qwen3-vl-4b").stdout, re.M)
+    assert re.search(r"^memory needed +about \d\.\d\d GB: ", run("show", "qwen3-vl-4b").stdout, re.M)
     assert run("show", "llava-1.5-7b", "--json").json["fits"] is None
 
 
