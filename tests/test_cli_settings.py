@@ -410,3 +410,9 @@ def test_a_bad_value_is_told_by_the_name_it_came_by(
     done = mmcli("ask", "Hello", *arguments, env=env)
     assert (done.status, done.stdout) == (2, "")
     assert done.stderr == f"error: {told}\nhint: see `mmcli ask --help`\n"
+
+
+def test_a_bad_value_of_an_old_variable_is_told_by_the_name_that_was_set(mmcli: Run) -> None:
+    done = mmcli("caption", "x.png", env={"MMCLI_CONTEXT": "maybe"})
+    assert (done.status, done.stdout) == (2, "")
+    assert "a bad value for `MMCLI_CONTEXT`: `maybe` is not one of 'exif'" in done.stderr

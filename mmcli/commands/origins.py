@@ -53,6 +53,13 @@ def of(ctx: typer.Context, name: str) -> str | None:
     return config.place(_from_file[name]) if source.name == "DEFAULT_MAP" and name in _from_file else None
 
 
+def name_of(ctx: typer.Context, param: Any) -> str:
+    """The variable that set an option, where one did, or else the option's long name."""
+    source = ctx.get_parameter_source(param.name or "")
+    is_variable = source is not None and source.name == "ENVIRONMENT"
+    return _variable(str(param.envvar)) if is_variable else _long(param)
+
+
 def _is_named(error: MmcliError, option: str) -> bool:
     """Whether the error names an option, be it in its hint."""
     text = f"{error.message} {error.hint or ''}"

@@ -159,18 +159,12 @@ def usage_error(error: typer.TyperException, path: str) -> UsageError:
     context, param = getattr(error, "ctx", None), getattr(error, "param", None)
     path = context.command_path if context is not None else path
     if isinstance(error, typer.BadParameter) and isinstance(param, TyperOption) and context is not None:
-        message = f"a bad value for `{_given_as(param, context)}`: {_reworded(error.message.rstrip('.'), BAD_VALUES)}"
+        message = (
+            f"a bad value for `{origins.name_of(context, param)}`: {_reworded(error.message.rstrip('.'), BAD_VALUES)}"
+        )
     else:
         message = _reworded(error.format_message().rstrip("."), COMPLAINTS)
     return UsageError(clipped(f"{message[0].lower()}{message[1:]}"), hint=f"see `{path} --help`")
-
-
-def _given_as(option: TyperOption, context: Any) -> str:
-    """The variable or the long name by which an option got its value."""
-    source = context.get_parameter_source(option.name)
-    if source is not None and source.name == "ENVIRONMENT":
-        return str(option.envvar)
-    return max(option.opts, key=len)
 
 
 def _reworded(message: str, table: Mapping[str, str]) -> str:

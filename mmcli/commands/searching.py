@@ -50,13 +50,11 @@ class Library:
     """All that can be searched."""
 
     def __init__(self, pages: Sequence[Page], in_chats: Sequence[Topic] = ()) -> None:
-        self._entries: list[tuple[Found, dict[str, int]]] = [
-            (Found(0, topic), _weighed((topic.words, ABOUT), (topic.about, ABOUT), (topic.command, MORE)))
-            for topic in TOPICS
-        ]
-        for topic in in_chats:
-            texts = (topic.words, NAME), (topic.about, ABOUT), (topic.command, MORE)
-            self._entries.append((Found(0, topic), _weighed(*texts)))
+        self._entries: list[tuple[Found, dict[str, int]]] = []
+        for topics, weight in ((TOPICS, ABOUT), (in_chats, NAME)):
+            for topic in topics:
+                texts = (topic.words, weight), (topic.about, ABOUT), (topic.command, MORE)
+                self._entries.append((Found(0, topic), _weighed(*texts)))
         for page in pages:
             texts = (page.path.removeprefix("mmcli"), NAME), (page.about, ABOUT), (page.more, MORE)
             self._entries.append((Found(0, page), _weighed(*texts)))
