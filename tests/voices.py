@@ -10,11 +10,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.speaking import say
+from tests.speaking import VOICE, say
 from tests.virtual_microphone import VirtualMicrophone
 
 PATIENCE = 240  # seconds: only a hang takes that long
 TRIES = 6  # times a sentence is said: a busy machine may lose some of what it plays
+VOICES = (VOICE, f"{VOICE}+f3", "en-gb")  # in turn: a model that mishears one speaker mishears that speaker every time
 LAG = 2  # seconds that one pipe may be read later than the other
 WHAT = "what is in this picture"
 HOW_MANY = "how many shapes are there"
@@ -66,16 +67,16 @@ class Voice:
         assert self.process.stdin is not None
         self.process.stdin.write(f"{line}\n".encode())
 
-    def play(self, sentence: str) -> subprocess.Popen[bytes]:
+    def play(self, sentence: str, speaker: str = VOICE) -> subprocess.Popen[bytes]:
         """Begin to say something."""
-        path = self.folder / f"{abs(hash(sentence))}.wav"
-        return self.microphone.play(path if path.exists() else say(path, sentence))
+        path = self.folder / f"{abs(hash((sentence, speaker)))}.wav"
+        return self.microphone.play(path if path.exists() else say(path, sentence, speaker))
 
     def say(self, sentence: str, is_so: Callable[[], bool], what: str) -> None:
-        """Say it, and again where something else was heard, until `is_so`."""
-        for _ in range(TRIES):
+        """Say it, and again by another speaker where something else was heard, until `is_so`."""
+        for number in range(TRIES):
             heard = self.told.count("note: heard: ")
-            assert self.play(sentence).wait(PATIENCE) == 0
+            assert self.play(sentence, VOICES[number % len(VOICES)]).wait(PATIENCE) == 0
             self.wait(lambda heard=heard: self.told.count("note: heard: ") > heard, f"hearing of `{sentence}`")  # type: ignore[misc]
             self.wait(lambda: "note: listening to" in self.told.rpartition("note: heard: ")[2], "the end of the turn")
             end = time.monotonic() + LAG

@@ -16,6 +16,7 @@ pytestmark = [pytest.mark.real, needs_espeak, needs_microphone]
 
 CAPTION = "I see a red circle, a blue square and a yellow star."
 COUNT = "There are 3 shapes."
+WHAT = "What do you see?"  # Whisper base hears espeak-ng's "picture" as "big chair" in three of eight tries
 
 
 def test_spoken_turns_are_heard_word_for_word(
@@ -26,13 +27,13 @@ def test_spoken_turns_are_heard_word_for_word(
     voice = Voice([*models, "shapes.png", "--offline"], environment, tmp_path, microphone)
     try:
         voice.listens()
-        voice.say("What is in this picture?", lambda: CAPTION in voice.out, "the caption")
+        voice.say(WHAT, lambda: CAPTION in voice.out, "the caption")
         voice.say("How many shapes are there?", lambda: COUNT in voice.out, "the number")
         assert voice.end() == 0, voice.told
     finally:
         voice.close()
     turns = run("history", "show", "--json").json["turns"]
     answered = {turn["answer"]: turn for turn in turns}
-    assert answered[CAPTION]["question"] == "What is in this picture?"
+    assert answered[CAPTION]["question"] == WHAT
     assert answered[COUNT]["question"] == "How many shapes are there?"
     assert {turn["heard_by"] for turn in turns} == {"whisper-base"}
