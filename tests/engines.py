@@ -11,7 +11,7 @@ from PIL import ImageDraw
 
 import mmcli
 from mmcli.engine import Answer, Message, Sampling
-from mmcli.engine.local import LocalEngine
+from mmcli.engine.local.engine import LocalEngine
 from mmcli.media.types import Audio, Image, Receipt, Text
 
 GREEDY = Sampling(temperature=0, max_tokens=32)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 # Heavy or native libraries -> the files that may name them. Whoever starts mmcli waits for none of them.
 MAY_NAME = {
-    "llama_cpp": {"engine/bindings.py"},
+    "llama_cpp": {"engine/local/bindings.py"},
     "rich": {"terminal/"},
     "markdown_it": {"terminal/"},
     "av": {"media/audio.py", "media/soundtrack.py", "media/mixing.py", "media/jpegs.py"},
@@ -19,7 +19,7 @@ MAY_NAME = {
     "httpx2": {"media/web.py", "models/hub.py", "models/hub_errors.py"},
     "huggingface_hub": {"models/hub.py", "models/hub_errors.py", "models/removing.py"},
     "filelock": {"models/pinned_hashes.py", "models/removing.py"},
-    "jinja2": {"engine/sandbox.py"},
+    "jinja2": {"engine/local/sandbox.py"},
     "psutil": {"engine/hardware.py"},
     "prompt_toolkit": {"terminal/keyboard.py", "terminal/interruptible_prompt.py"},
     "PIL": {"media/", "terminal/pixels.py", "terminal/graphics.py", "health/canary.py"},
@@ -29,7 +29,7 @@ MAY_NAME = {
     "ctranslate2": {"speech/transcriber.py"},
     "numpy": {"media/", "engine/", "speech/", "health/listening.py", "terminal/pixels.py", "terminal/graphics.py"},
     "typer": {"main.py", "commands/"},
-    "sqlite3": {"history/", "captions/results.py"},
+    "sqlite3": {"history/", "jobs/result_cache.py"},
 }
 HEAVY = {*MAY_NAME, "huggingface_hub", "sounddevice", "torch", "gguf", "click"} - {"typer"}
 

@@ -18,7 +18,7 @@ import gguf
 import numpy as np
 from gguf import GGMLQuantizationType as Type
 
-from mmcli.engine import bindings, mtmd
+from mmcli.engine.local import bindings, mtmd
 from tests.random_llava import add_vocabulary
 
 MIB = 1 << 20

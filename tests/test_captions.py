@@ -16,16 +16,17 @@ from typing import Any, cast
 import pytest
 
 from mmcli import media
-from mmcli.captions import job as jobs
-from mmcli.captions import renaming, results, styles, xmp
-from mmcli.captions.channel import Channel
-from mmcli.captions.listing import Listing, Wanted, split
-from mmcli.captions.renaming import Namer
-from mmcli.captions.sidecars import Plan
 from mmcli.engine import Answer, Message, Piece, Sampling, Seen, Usage
-from mmcli.engine.local import LocalEngine
+from mmcli.engine.local.engine import LocalEngine
 from mmcli.errors import InputError
+from mmcli.jobs import caption_styles, result_cache
+from mmcli.jobs import runner as jobs
+from mmcli.jobs.inputs import Listing, Wanted, split
+from mmcli.jobs.ordered_channel import Channel
 from mmcli.media import exif
+from mmcli.outputs import renames, xmp
+from mmcli.outputs.renames import Namer
+from mmcli.outputs.sidecars import Plan
 from tests import pictures
 from tests.conftest import TIMEOUT, draw
 
@@ -50,14 +51,14 @@ from tests.conftest import TIMEOUT, draw
     ],
 )
 def test_an_answer_becomes_a_caption_of_its_style(style: str, answer: str, caption: str) -> None:
-    assert styles.tidy(styles.STYLES[style], answer) == caption
+    assert caption_styles.tidy(caption_styles.STYLES[style], answer) == caption
 
 
 def test_the_question_names_language_and_facts() -> None:
-    asked = styles.question(styles.STYLES["short"], prompt="What?", language="DE")
+    asked = caption_styles.question(caption_styles.STYLES["short"], prompt="What?", language="DE")
     assert asked == "What? Answer in German."
-    assert styles.with_facts(asked, {}) == asked
-    assert styles.with_facts(asked, {"place": "Rome"}).endswith("\n- place: Rome\n\nWhat? Answer in German.")
+    assert caption_styles.with_facts(asked, {}) == asked
+    assert caption_styles.with_facts(asked, {"place": "Rome"}).endswith("\n- place: Rome\n\nWhat? Answer in German.")
 
 
 @pytest.mark.parametrize(
@@ -161,8 +162,8 @@ def test_the_engine_is_asked_about_the_first_picture_first_though_it_takes_long_
     engine = Asked()
     with jobs.Run(
         Wanted([str(tmp_path)]),
-        jobs.Job("What?", styles.STYLES["short"], Sampling()),
-        results.Results(None),
+        jobs.Job("What?", caption_styles.STYLES["short"], Sampling()),
+        result_cache.Results(None),
         lambda: nullcontext(cast(LocalEngine, engine)),
     ) as run:
         assert [type(outcome.error) for outcome in run] == [InputError] * 3
@@ -176,10 +177,10 @@ def answer(text: str, number: int) -> Answer:
 
 
 def test_a_result_comes_back_as_it_was_with_the_receipt_of_now(tmp_path: Path) -> None:
-    store = results.Results(tmp_path / "deep" / "captions.db")
+    store = result_cache.Results(tmp_path / "deep" / "captions.db")
     store.save("key", "setup", answer("a circle", 1), 2.0)
     store.close()
-    again = results.Results(tmp_path / "deep" / "captions.db")
+    again = result_cache.Results(tmp_path / "deep" / "captions.db")
     known = again.seen_before(f"{1:064}")
     assert known is not None
     media_id, receipt = known
@@ -193,7 +194,7 @@ def test_a_result_comes_back_as_it_was_with_the_receipt_of_now(tmp_path: Path) -
 
 
 def test_the_oldest_results_make_room_for_new_ones(tmp_path: Path) -> None:
-    store = results.Results(tmp_path / "captions.db", max_bytes=300_000)
+    store = result_cache.Results(tmp_path / "captions.db", max_bytes=300_000)
     for number in range(1000):
         store.save(f"key {number}", "setup", answer("long " * 40, number), 1.0)
     receipt = answer("", 1).seen[0].receipt
@@ -203,7 +204,7 @@ def test_the_oldest_results_make_room_for_new_ones(tmp_path: Path) -> None:
 
 
 def test_a_sidecar_is_ours_as_long_as_nobody_changed_it(tmp_path: Path) -> None:
-    store = results.Results(None)
+    store = result_cache.Results(None)
     place, picture = tmp_path / "a.txt", tmp_path / "a.png"
     assert not store.is_ours(place, b"x")
     store.wrote(place, picture, b"x")
@@ -244,7 +245,7 @@ def test_a_damaged_journal_renames_nothing_back(tmp_path: Path, line: str) -> No
     whole = json.dumps({"old": str(tmp_path / "a"), "new": str(tmp_path / "b")})
     (tmp_path / "1.jsonl").write_text(f"{line}\n{whole}\n", "latin-1")
     with pytest.raises(InputError, match="line 1 of .* is damaged, so nothing is undone"):
-        list(renaming.undo(tmp_path / "1.jsonl"))
+        list(renames.undo(tmp_path / "1.jsonl"))
     assert (tmp_path / "b").exists() and (tmp_path / "1.jsonl").exists()
 
 
@@ -304,9 +305,9 @@ class Later(Sampling):
 
 
 def test_a_field_that_a_later_version_adds_leaves_what_is_cached() -> None:
-    before = jobs.Job("What?", styles.STYLES["short"], Sampling(), setup="here")
-    later = jobs.Job("What?", styles.STYLES["short"], Later(), setup="here")
-    other = jobs.Job("What?", styles.STYLES["short"], Later(grammar="yes | no"), setup="here")
+    before = jobs.Job("What?", caption_styles.STYLES["short"], Sampling(), setup="here")
+    later = jobs.Job("What?", caption_styles.STYLES["short"], Later(), setup="here")
+    other = jobs.Job("What?", caption_styles.STYLES["short"], Later(grammar="yes | no"), setup="here")
     assert (later.key, later.base) == (before.key, before.base)
     assert other.key != before.key and other.base != before.base
     # As 321237a made it: all of the sampling's fields, in their order.

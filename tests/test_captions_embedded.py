@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageFile
 
-from mmcli.captions import embedded, xmp
-from mmcli.captions.results import Results
-from mmcli.captions.sidecars import Plan, Sidecars
+from mmcli.jobs.result_cache import Results
+from mmcli.outputs import embedded, xmp
+from mmcli.outputs.sidecars import Plan, Sidecars
 from tests import pictures
 from tests.captioning import Caption, lines
 from tests.conftest import draw

@@ -17,7 +17,8 @@ import pexpect
 import pytest
 from PIL import Image
 
-from mmcli.engine import bindings, hardware
+from mmcli.engine import hardware
+from mmcli.engine.local import bindings
 from mmcli.health import cpu
 from tests import captioning
 from tests.captioning import Caption, lines

@@ -14,7 +14,7 @@ import pillow_heif
 import pytest
 from PIL import Image
 
-from mmcli.captions import deltas
+from mmcli.outputs import deltas
 from tests.conftest import Run
 from tests.pictures import exif
 

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from mmcli.captions import renaming, xmp
+from mmcli.outputs import renames, xmp
 from tests import captioning
 from tests.captioning import Caption, lines
 from tests.conftest import TIMEOUT, Run, draw
@@ -268,16 +268,16 @@ def test_undo_overwrites_nothing_and_can_be_tried_again(
 def test_a_rename_killed_between_its_two_steps_is_undone(tmp_path: Path) -> None:
     old, new = tmp_path / "old.png", tmp_path / "new.png"
     old.write_bytes(b"x")
-    journal = renaming.Journal(tmp_path / "journals")
-    journal.apply(renaming.Move(old, new))
+    journal = renames.Journal(tmp_path / "journals")
+    journal.apply(renames.Move(old, new))
     journal.close()
     os.link(new, old)  # as if the old name had not been taken away
-    path = renaming.last(tmp_path / "journals")
+    path = renames.last(tmp_path / "journals")
     assert path is not None
     path.write_text(path.read_text() + '{"old": "/half', "ascii")  # and the next line not been written whole
-    assert [reason for _, reason in renaming.undo(path)] == [None]
+    assert [reason for _, reason in renames.undo(path)] == [None]
     assert (old.exists(), new.exists()) == (True, False)
-    assert renaming.last(tmp_path / "journals") is None
+    assert renames.last(tmp_path / "journals") is None
 
 
 # killed

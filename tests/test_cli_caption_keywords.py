@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from mmcli.captions.vocabulary import Vocabulary, load
 from mmcli.errors import InputError
+from mmcli.jobs.vocabulary import Vocabulary, load
 from tests.conftest import Run, draw
 from tests.terminals import Terminal
 

@@ -20,12 +20,12 @@ import pytest
 from PIL import Image as Pillow
 
 from mmcli import media
-from mmcli.captions import xmp
-from mmcli.captions.listing import LONGEST, split
-from mmcli.captions.results import Results
-from mmcli.captions.sidecars import Plan, Sidecars
 from mmcli.engine import Answer, Seen, Usage
 from mmcli.errors import InputError, MmcliError
+from mmcli.jobs.inputs import LONGEST, split
+from mmcli.jobs.result_cache import Results
+from mmcli.outputs import xmp
+from mmcli.outputs.sidecars import Plan, Sidecars
 from tests import captioning
 from tests.captioning import Caption, lines
 from tests.conftest import TIMEOUT, Completed, Random, Run, draw

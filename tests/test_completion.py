@@ -197,4 +197,4 @@ def test_a_tab_loads_nothing_heavy(shell_environment: dict[str, str], tmp_path: 
     how = shell_environment | {"_MMCLI_COMPLETE": "words", "_MMCLI_WORD": word}
     found = loaded(f"from mmcli import main; main.run({json.dumps(before)})", how, tmp_path)
     assert not (HEAVY - {"sqlite3"}) & found
-    assert "mmcli.engine.local" not in found
+    assert "mmcli.engine.local.engine" not in found

@@ -17,8 +17,8 @@ import pytest
 from PIL import Image, ImageOps
 
 from mmcli import engine, history
-from mmcli.engine.loaded_model import Options
-from mmcli.engine.local import LocalEngine
+from mmcli.engine.local.engine import LocalEngine
+from mmcli.engine.local.loaded_model import Options
 from mmcli.health import (
     Finding,
     build_hint,

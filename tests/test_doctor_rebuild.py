@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from mmcli.engine import bindings, builds, devices
+from mmcli.engine.local import bindings, builds, devices
 from mmcli.errors import ModelError, NetworkError, ResourceError
 from mmcli.health import compiling, own_build, probe_process, targets, variants
 from mmcli.health.targets import Machine

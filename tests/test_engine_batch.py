@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 
 from mmcli import engine
-from mmcli.engine import Answer, Message, Sampling, mtmd
-from mmcli.engine.batching import bearable
-from mmcli.engine.loaded_model import Options
-from mmcli.engine.local import LocalEngine
+from mmcli.engine import Answer, Message, Sampling
+from mmcli.engine.local import mtmd
+from mmcli.engine.local.batching import bearable
+from mmcli.engine.local.engine import LocalEngine
+from mmcli.engine.local.loaded_model import Options
 from mmcli.errors import InputError, MmcliError, ModelError, ResourceError
 from mmcli.media.types import Audio, Receipt
 from tests import random_llava
@@ -161,7 +162,7 @@ def test_pictures_that_wait_are_encoded_together_where_the_model_can(
 def test_where_filling_the_places_takes_long_the_first_answer_comes_before_it(
     running: LocalEngine, monkeypatch: pytest.MonkeyPatch, patience: float, is_first: bool
 ) -> None:
-    monkeypatch.setattr("mmcli.engine.batching.PATIENCE", patience)
+    monkeypatch.setattr("mmcli.engine.local.batching.PATIENCE", patience)
     asked = [[user(picture(colour), "What?")] for colour in COLOURS]
     alone = [answer(running, *messages).text for messages in asked]
     began, encoded = running.n_encodes, []
@@ -293,7 +294,7 @@ def test_places_are_used_again_and_again(running: LocalEngine, log: list[str]) -
     assert running._projector is not None
     # the chunks and answers of those who are done are not kept
     gc.collect()
-    from mmcli.engine.batching import Request
+    from mmcli.engine.local.batching import Request
 
     assert not [thing for thing in gc.get_objects() if isinstance(thing, Request)]
 

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from mmcli import engine
-from mmcli.engine import First, loaded_model, mtmd, projector_loader
-from mmcli.engine.loaded_model import Options
+from mmcli.engine import First
+from mmcli.engine.local import loaded_model, mtmd, projector_loader
+from mmcli.engine.local.loaded_model import Options
 from mmcli.errors import ModelError, ResourceError
 from tests import random_llava
 from tests.conftest import TIMEOUT

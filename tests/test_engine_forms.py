@@ -3,8 +3,8 @@
 import pytest
 
 from mmcli.engine import Message, forms
-from mmcli.engine.prompts import Prompts
-from mmcli.engine.template import Template
+from mmcli.engine.local.prompts import Prompts
+from mmcli.engine.local.template import Template
 
 TALK = [
     Message("system", ("Be brief.",)),

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mmcli.engine.kv import MediaCells, Record, Store, common_prefix, identity, n_pos, n_tokens
+from mmcli.engine.local.kv_cells import MediaCells, Record, Store, common_prefix, identity, n_pos, n_tokens
 
 RECORD = Record((1, 2, MediaCells("ab" * 32, 0, 576, 24), 3), (13,), bytearray(os.urandom(5000)))
 

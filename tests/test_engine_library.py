@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from mmcli.engine import bindings, devices, hardware
+from mmcli.engine import hardware
+from mmcli.engine.local import bindings, devices
 from mmcli.errors import ModelError
 from mmcli.health import native, probe_process
 

@@ -16,9 +16,10 @@ import pytest
 from PIL import Image as Pillow
 
 from mmcli import engine
-from mmcli.engine import Answer, Message, Sampling, bindings
-from mmcli.engine.loaded_model import Options
-from mmcli.engine.local import LocalEngine
+from mmcli.engine import Answer, Message, Sampling
+from mmcli.engine.local import bindings
+from mmcli.engine.local.engine import LocalEngine
+from mmcli.engine.local.loaded_model import Options
 from mmcli.errors import ModelError, ResourceError
 from mmcli.media.types import Audio, Image, Receipt, Text
 from tests import random_llava
@@ -278,14 +279,14 @@ def test_a_damaged_file_costs_time_but_no_answer(tiny: tuple[Path, Path], tmp_pa
 
 def test_a_state_that_llama_cpp_refuses_is_removed_and_computed_again(tiny: tuple[Path, Path], tmp_path: Path) -> None:
     """As after a change inside llama.cpp that our key does not know of."""
-    from mmcli.engine import kv
+    from mmcli.engine.local import kv_cells
 
     first = stored(tiny, tmp_path, picture("red"), "What?")
     (path,) = tmp_path.iterdir()
-    store, key = kv.Store(tmp_path, 1 << 30), path.stem
+    store, key = kv_cells.Store(tmp_path, 1 << 30), path.stem
     record = store.load(key)
     assert record is not None
-    store.save(key, kv.Record(record.cells, record.suffix, bytearray(os.urandom(64))))
+    store.save(key, kv_cells.Record(record.cells, record.suffix, bytearray(os.urandom(64))))
     again = stored(tiny, tmp_path, picture("red"), "What?")
     assert again.seen[0].origin == "encoded" and again.text == first.text
 
@@ -294,17 +295,17 @@ def test_a_record_that_fails_is_removed_and_computed_again(tiny: tuple[Path, Pat
     """Whole, and written under the right name, but its cells are not those that its state holds."""
     from dataclasses import replace
 
-    from mmcli.engine import kv
+    from mmcli.engine.local import kv_cells
 
     first = stored(tiny, tmp_path, picture("red"), "What?")
     (path,) = tmp_path.iterdir()
-    store, key = kv.Store(tmp_path, 1 << 30), path.stem
+    store, key = kv_cells.Store(tmp_path, 1 << 30), path.stem
     record = store.load(key)
     assert record is not None
     *text, medium = record.cells
-    assert isinstance(medium, kv.MediaCells)
+    assert isinstance(medium, kv_cells.MediaCells)
     wrong = (*text, replace(medium, n_pos=medium.n_pos - 3))
-    store.save(key, kv.Record(wrong, record.suffix, record.state))
+    store.save(key, kv_cells.Record(wrong, record.suffix, record.state))
     damaged = path.read_bytes()
     again = stored(tiny, tmp_path, picture("red"), "What?")
     assert again.seen[0].origin == "encoded" and again.text == first.text

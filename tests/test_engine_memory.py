@@ -12,7 +12,7 @@ import pytest
 
 from mmcli import engine
 from mmcli.engine import hardware
-from mmcli.engine.loaded_model import Options
+from mmcli.engine.local.loaded_model import Options
 from mmcli.health import workload
 from tests.conftest import PROJECTOR, WEIGHTS, Run
 

@@ -18,10 +18,10 @@ import pytest
 
 from mmcli import engine
 from mmcli.engine import Message, Sampling, hardware
-from mmcli.engine import cpu_affinity as module
-from mmcli.engine.cpu_affinity import Placement, fair_part
-from mmcli.engine.loaded_model import Options
-from mmcli.engine.local import LocalEngine
+from mmcli.engine.local import cpu_affinity as module
+from mmcli.engine.local.cpu_affinity import Placement, fair_part
+from mmcli.engine.local.engine import LocalEngine
+from mmcli.engine.local.loaded_model import Options
 from tests.conftest import TIMEOUT
 from tests.engines import STARTER, picture, user
 

@@ -9,8 +9,8 @@ import pytest
 
 from mmcli import engine
 from mmcli.engine import Answer, Message
-from mmcli.engine.loaded_model import Options
-from mmcli.engine.local import LocalEngine
+from mmcli.engine.local.engine import LocalEngine
+from mmcli.engine.local.loaded_model import Options
 from mmcli.errors import ContextFull
 from tests import random_llava
 from tests.engines import GREEDY, STARTER, VARIED, answer, picture, said, user

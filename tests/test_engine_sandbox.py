@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from mmcli.engine import limited, sandbox
 from mmcli.engine.forms import FORMS
-from mmcli.engine.limited import compiled
-from mmcli.engine.sandbox import Program, Refused, TooMuch, Uncounted
+from mmcli.engine.local import limited, sandbox
+from mmcli.engine.local.limited import compiled
+from mmcli.engine.local.sandbox import Program, Refused, TooMuch, Uncounted
 
 MESSAGES = [{"role": "system", "content": "S"}, {"role": "user", "content": "Hi"}]
 GIVEN = {"messages": MESSAGES, "tools": None, "bos_token": "<s>", "eos_token": "</s>", "add_generation_prompt": True}
@@ -213,6 +213,6 @@ def test_a_source_that_is_no_template_is_refused() -> None:
 def test_the_sandbox_needs_nothing_of_mmcli() -> None:
     """The process of its own starts in a moment."""
     home = str(Path(sandbox.__file__).parents[2])
-    code = f"import sys; sys.path.insert(0, {home!r}); import mmcli.engine.limited; print(*sys.modules)"
+    code = f"import sys; sys.path.insert(0, {home!r}); import mmcli.engine.local.limited; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert not {"numpy", "llama_cpp", "PIL", "typer", "rich"} & set(loaded)

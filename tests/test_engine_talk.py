@@ -9,10 +9,10 @@ import pytest
 
 from mmcli import engine
 from mmcli.engine import Message, Sampling
-from mmcli.engine.loaded_model import Options
-from mmcli.engine.local import LocalEngine
-from mmcli.engine.prompt_memo import PromptMemo
-from mmcli.engine.template import Prompt, Run
+from mmcli.engine.local.engine import LocalEngine
+from mmcli.engine.local.loaded_model import Options
+from mmcli.engine.local.prompt_memo import PromptMemo
+from mmcli.engine.local.template import Prompt, Run
 from mmcli.errors import ContextFull
 from tests import random_llava
 from tests.engines import GREEDY, STARTER, VARIED, answer, picture, said, user

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from mmcli.engine.tts import VOICE_RATE, Talker
+from mmcli.engine.local.tts import VOICE_RATE, Talker
 from mmcli.errors import MmcliError, ModelError
 from mmcli.media.types import Audio, Receipt
 from tests import random_llava

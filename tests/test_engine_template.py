@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from mmcli.engine import Message
-from mmcli.engine.prompts import FOLDED, Prompts
-from mmcli.engine.template import CHATML, VICUNA, Prompt, Run, Template, Unfit
+from mmcli.engine.local.prompts import FOLDED, Prompts
+from mmcli.engine.local.template import CHATML, VICUNA, Prompt, Run, Template, Unfit
 from mmcli.errors import ModelError
 from mmcli.media.types import Image, Receipt, Text
 

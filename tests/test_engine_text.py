@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from mmcli.engine.detokenizer import Detokenizer, LoopGuard
-from mmcli.engine.thinking import FAMILIES, Family, opened_by
+from mmcli.engine.local.detokenizer import Detokenizer, LoopGuard
+from mmcli.engine.local.thinking import FAMILIES, Family, opened_by
 
 
 def read(data: bytes, step: int, **options: object) -> dict[str, str]:

@@ -19,7 +19,7 @@ from types import ModuleType
 
 import pytest
 
-from mmcli.engine import devices
+from mmcli.engine.local import devices
 from mmcli.health import variants
 from mmcli.health.variants import VARIANTS, Compiler
 from tests.conftest import PICTURES

@@ -10,8 +10,9 @@ import pytest
 
 from mmcli import engine
 from mmcli.commands import fitting
-from mmcli.engine import bindings, devices, hardware, mtmd
-from mmcli.engine.loaded_model import Options
+from mmcli.engine import hardware
+from mmcli.engine.local import bindings, devices, mtmd
+from mmcli.engine.local.loaded_model import Options
 from mmcli.errors import ResourceError
 from mmcli.models import Room, catalogue, gguf, memory
 from mmcli.models.memory import Needs
@@ -243,7 +244,7 @@ def test_a_build_with_a_gpu_s_library_is_asked_in_a_child_process(monkeypatch: p
     assert devices.free_gpu() == 0 and (asked == []) == (not set(devices.backends()) - set(devices.NO_DEVICE))
     monkeypatch.setattr(devices, "backends", lambda: ["cuda"])
     assert devices.free_gpu() == devices.free_in(devices.told()["devices"])
-    assert "mmcli.engine.probe" in asked[-1]
+    assert "mmcli.engine.local.probe" in asked[-1]
 
 
 def big() -> Needs:

@@ -47,23 +47,24 @@ MAY_IMPORT = {
     "terminal": {"errors", "files"},
     "engine": {"errors", "config", "files", "media.types"},
     "speech": {"errors", "files", "hubenv", "languages", "media", "engine.hardware"},
-    "talk": {"errors", "media.types", "media.sources", "engine.messages"},
-    "captions": {"errors", "files", "languages", "schema", "media", "engine"},
+    "chat": {"errors", "media.types", "media.sources", "engine.messages"},
+    "jobs": {"errors", "files", "languages", "schema", "media", "engine"},
+    "outputs": {"errors", "files", "jobs", "media"},
     "history": {"errors", "config", "files", "schema", "media.types", "engine.messages"},
     "health": {"errors", "__version__", "config", "offline", "models", "media", "engine", "history", "speech"},
     "commands": {
-        *("errors", "config", "files", "signals", "models", "media", "engine", "terminal", "health", "captions"),
-        *("history", "talk", "speech", "languages", "tomlfile", "prompts"),
+        *("errors", "config", "files", "signals", "models", "media", "engine", "terminal", "health", "jobs"),
+        *("outputs", "history", "chat", "speech", "languages", "tomlfile", "prompts"),
     },
 }
 
 
 @dataclass(frozen=True)
 class Import:
-    module: str  # absolute, "mmcli.engine.kv"
+    module: str  # absolute, "mmcli.engine.local.kv_cells"
     for_types: bool  # under `if TYPE_CHECKING`
     line: int
-    deeper: str = ""  # "mmcli.engine.kv.Store", which may be a module too
+    deeper: str = ""  # "mmcli.engine.local.kv_cells.Store", which may be a module too
 
 
 def imports(path: Path) -> list[Import]:
@@ -156,7 +157,7 @@ def test_only_one_file_loads_llama_cpp(path: Path) -> None:
     tree = ast.parse(path.read_text("utf-8"))
     texts = [node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)]
     if any(re.fullmatch(r"llama_cpp(\.\w+)?", text) for text in texts):  # importlib.import_module("llama_cpp…")
-        assert named(path) == "engine/bindings.py"
+        assert named(path) == "engine/local/bindings.py"
 
 
 @by_name

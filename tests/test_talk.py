@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from mmcli import engine, media, talk
+from mmcli import chat, engine, media
+from mmcli.chat import Conversation, lines
 from mmcli.engine import Answer, Piece, Sampling
-from mmcli.engine.loaded_model import Options
-from mmcli.engine.local import LocalEngine
+from mmcli.engine.local.engine import LocalEngine
+from mmcli.engine.local.loaded_model import Options
 from mmcli.errors import ContextFull, InputError, UsageError
 from mmcli.media import Medium, encode
-from mmcli.talk import Conversation, lines
 from tests import random_llava
 from tests.conftest import draw
 from tests.engines import STARTER, picture
@@ -230,10 +230,10 @@ def test_a_saved_talk_is_loaded_with_its_media(starter: LocalEngine, tmp_path: P
     conversation.stage(media.load(media.Source("clip:", data=file.read_bytes())))
     ask(conversation, starter, WHAT)
     conversation.stage(media.load(media.Source("-", data=b"a text")))
-    document = json.loads(json.dumps(talk.dump(conversation, "starter", encode.pack)))
+    document = json.loads(json.dumps(chat.dump(conversation, "starter", encode.pack)))
     assert "data" not in document["turns"][0]["media"][0], "a file is named, not copied"
 
-    system, turns, staged = talk.restore(document, load_again)
+    system, turns, staged = chat.restore(document, load_again)
     assert system == "Be brief."
     assert [(turn.words, turn.said) for turn in turns] == [(turn.words, turn.said) for turn in conversation.turns]
     before = [medium.id for medium in conversation.turns[0].media]  # type: ignore[union-attr]
@@ -242,7 +242,7 @@ def test_a_saved_talk_is_loaded_with_its_media(starter: LocalEngine, tmp_path: P
 
     draw(file, "green triangle")
     with pytest.raises(InputError, match="has changed since this conversation"):
-        talk.restore(document, load_again)
+        chat.restore(document, load_again)
 
 
 def load_again(told: dict[str, str]) -> Medium:
@@ -258,14 +258,14 @@ def load_again(told: dict[str, str]) -> Medium:
 )
 def test_what_is_no_saved_talk_is_told(document: object) -> None:
     with pytest.raises(InputError):
-        talk.restore(document, load_again)
+        chat.restore(document, load_again)
 
 
 def test_markdown_has_the_whole_talk(starter: LocalEngine) -> None:
     conversation = Conversation()
     conversation.stage(picture("red"))
     ask(conversation, starter, WHAT)
-    text = talk.markdown(conversation, "starter")
+    text = chat.markdown(conversation, "starter")
     assert "> *red*" in text and f"> {WHAT}" in text and "I see a red circle." in text
 
 
@@ -283,41 +283,41 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 @pytest.mark.parametrize(
     ("text", "meant"),
     [
-        ("  ", talk.Empty()),
-        ("hello", talk.Question("hello")),
-        ("/help", talk.Command("help", "")),
-        ("/attach a.png 'my pic.png'", talk.Command("attach", "a.png 'my pic.png'")),
-        ("/hepl me", talk.Command("hepl", "me")),
-        ("/?", talk.Command("?", "")),
-        ("D/a.png", talk.Attach(("D/a.png",), "")),
-        ("D/a.png what is it?", talk.Attach(("D/a.png",), "what is it?")),
-        ("'D/my pic.png' what's it?", talk.Attach(("D/my pic.png",), "what's it?")),
-        ("D/my pic.png", talk.Attach(("D/my pic.png",), "")),
-        (r"D/my\ pic.png and?", talk.Attach(("D/my pic.png",), "and?")),
-        ("D/a.png D/it\\'s.png", talk.Attach(("D/a.png", "D/it's.png"), "")),
-        ("file://D/my%20pic.png", talk.Attach(("file://D/my%20pic.png",), "")),
-        ("/no/such.png hi", talk.Attach(("/no/such.png",), "hi")),
-        ("a.png", talk.Attach(("a.png",), "")),
-        ("a.png 'my pic.png'", talk.Attach(("a.png", "my pic.png"), "")),
-        ("@a.png", talk.Attach(("a.png",), "")),
-        ("README", talk.Question("README")),
-        ("what's up", talk.Question("what's up")),
-        ("a.png is what?", talk.Question("a.png is what?")),
-        ('"""\n/help\n"""', talk.Question("/help")),
-        ("https://example.org/a.png", talk.Attach(("https://example.org/a.png",), "")),
-        ("see https://example.org/a.png", talk.Question("see https://example.org/a.png")),
+        ("  ", chat.Empty()),
+        ("hello", chat.Question("hello")),
+        ("/help", chat.Command("help", "")),
+        ("/attach a.png 'my pic.png'", chat.Command("attach", "a.png 'my pic.png'")),
+        ("/hepl me", chat.Command("hepl", "me")),
+        ("/?", chat.Command("?", "")),
+        ("D/a.png", chat.Attach(("D/a.png",), "")),
+        ("D/a.png what is it?", chat.Attach(("D/a.png",), "what is it?")),
+        ("'D/my pic.png' what's it?", chat.Attach(("D/my pic.png",), "what's it?")),
+        ("D/my pic.png", chat.Attach(("D/my pic.png",), "")),
+        (r"D/my\ pic.png and?", chat.Attach(("D/my pic.png",), "and?")),
+        ("D/a.png D/it\\'s.png", chat.Attach(("D/a.png", "D/it's.png"), "")),
+        ("file://D/my%20pic.png", chat.Attach(("file://D/my%20pic.png",), "")),
+        ("/no/such.png hi", chat.Attach(("/no/such.png",), "hi")),
+        ("a.png", chat.Attach(("a.png",), "")),
+        ("a.png 'my pic.png'", chat.Attach(("a.png", "my pic.png"), "")),
+        ("@a.png", chat.Attach(("a.png",), "")),
+        ("README", chat.Question("README")),
+        ("what's up", chat.Question("what's up")),
+        ("a.png is what?", chat.Question("a.png is what?")),
+        ('"""\n/help\n"""', chat.Question("/help")),
+        ("https://example.org/a.png", chat.Attach(("https://example.org/a.png",), "")),
+        ("see https://example.org/a.png", chat.Question("see https://example.org/a.png")),
     ],
 )
-def test_what_a_line_means(folder: str, text: str, meant: talk.Line) -> None:
-    if isinstance(meant, talk.Attach):
-        meant = talk.Attach(tuple(path.replace("D/", folder + "/") for path in meant.paths), meant.words)
-    assert talk.read(text.replace("D/", folder + "/"), {"help", "attach"}) == meant
+def test_what_a_line_means(folder: str, text: str, meant: chat.Line) -> None:
+    if isinstance(meant, chat.Attach):
+        meant = chat.Attach(tuple(path.replace("D/", folder + "/") for path in meant.paths), meant.words)
+    assert chat.read(text.replace("D/", folder + "/"), {"help", "attach"}) == meant
 
 
 def test_a_command_wins_over_a_folder_of_its_name() -> None:
     assert os.path.isdir("/tmp")
-    assert talk.read("/tmp", {"tmp"}) == talk.Command("tmp", "")
-    assert talk.read("/tmp", {"help"}) == talk.Attach(("/tmp",), "")
+    assert chat.read("/tmp", {"tmp"}) == chat.Command("tmp", "")
+    assert chat.read("/tmp", {"help"}) == chat.Attach(("/tmp",), "")
 
 
 @pytest.mark.parametrize(
@@ -332,7 +332,7 @@ def test_a_command_wins_over_a_folder_of_its_name() -> None:
     ],
 )
 def test_files_in_a_message(folder: str, words: str, paths: tuple[str, ...], left: str) -> None:
-    assert talk.files_in(words) == (paths, left)
+    assert chat.files_in(words) == (paths, left)
 
 
 @pytest.mark.parametrize(
@@ -340,17 +340,17 @@ def test_files_in_a_message(folder: str, words: str, paths: tuple[str, ...], lef
     [("'D/my pic.png' D/a.png", 2), ("D/my pic.png\n", 1), ("a.png", 0), ("see D/a.png", 0), ("D/b.txt", 0), ("", 0)],
 )
 def test_a_paste_that_is_nothing_but_pictures(folder: str, text: str, n_paths: int) -> None:
-    assert len(talk.dropped(text.replace("D/", folder + "/"))) == n_paths
+    assert len(chat.dropped(text.replace("D/", folder + "/"))) == n_paths
 
 
 @pytest.mark.parametrize("name", ["a b.png", "it's.png", 'q"q.png', "back\\slash.png", "日本 語.png"])
 def test_a_folded_path_is_one_word(name: str) -> None:
-    assert talk.split(f"x {lines.fold(name)} y") == ["x", name, "y"]
+    assert chat.split(f"x {lines.fold(name)} y") == ["x", name, "y"]
 
 
 # completion
 
-WORDS = talk.Words(
+WORDS = chat.Words(
     {"attach": ("stage files", "paths"), "model": ("another one", "model"), "drop": ("take out", "number")},
     lambda: ["starter", "qwen3-vl-2b"],
     lambda: 2,
@@ -375,7 +375,7 @@ WORDS = talk.Words(
     ],
 )
 def test_what_completion_offers(folder: str, text: str, offered: list[str]) -> None:
-    found = list(talk.candidates(text, WORDS))
+    found = list(chat.candidates(text, WORDS))
     assert [one.text for one in found if not one.text.startswith("/") or text.startswith("/")] == offered
     for one in found:
         assert text.endswith(text[len(text) - one.back :])

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from mmcli.chat import look, may_look
 from mmcli.speech import end_of_turn
-from mmcli.talk import look, may_look
 from mmcli.terminal.key_release import Translator
 
 # the end of a turn

@@ -19,7 +19,7 @@ class Judge:
 
     def __init__(self, weights: Path, projector: Path) -> None:
         from mmcli import engine, models
-        from mmcli.engine.local import Options
+        from mmcli.engine.local.engine import Options
 
         model = models.find(str(weights), projector)
         assert isinstance(model, models.Model)

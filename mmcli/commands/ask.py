@@ -89,8 +89,8 @@ def ask(
     cat docs/pictures/phone.jpg | mmcli ask "How many shapes?" -m starter
     """
     from mmcli import engine, signals, terminal
+    from mmcli.chat import parts
     from mmcli.commands import filling, getting, hearing, prompting, remembering, running, speaking
-    from mmcli.talk import parts
 
     style = terminal.Style(json=json, quiet=quiet, verbose=verbose, debug=debug, markdown=markdown.value)
     # find the talk and the model, load the media: what is cheap and can fail comes first

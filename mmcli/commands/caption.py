@@ -9,10 +9,10 @@ from typing import Annotated
 
 import typer
 
-from mmcli.captions.styles import STYLES
 from mmcli.commands import options as opt
 from mmcli.commands.completion import languages
 from mmcli.commands.pages import RARE
+from mmcli.jobs.caption_styles import STYLES
 
 PICTURES, CAPTION, WRITING = "Pictures", "Caption", "Writing"
 StyleName = StrEnum("StyleName", {name.replace("-", "_"): name for name in STYLES})  # type: ignore[misc]
@@ -246,9 +246,9 @@ def caption(
     mmcli caption docs/pictures --sidecar xmp -o captions -m starter
     """
     from mmcli import terminal
-    from mmcli.captions import exiftool
-    from mmcli.captions.sidecars import Plan
     from mmcli.commands import captioning, getting, running
+    from mmcli.outputs import exiftool
+    from mmcli.outputs.sidecars import Plan
 
     how = terminal.Style(json=json or jsonl, quiet=quiet, verbose=verbose, debug=debug)
     # find the pictures and the model

@@ -11,20 +11,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mmcli import errors
-from mmcli.captions import job as jobs
-from mmcli.captions import sidecars, styles
-from mmcli.captions.listing import Wanted
 from mmcli.errors import BatchError, InputError, MmcliError, UsageError
+from mmcli.jobs import caption_styles
+from mmcli.jobs import runner as jobs
+from mmcli.jobs.inputs import Wanted
+from mmcli.outputs import sidecars
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from mmcli.captions.after import After
-    from mmcli.captions.embedding import Embedding
-    from mmcli.captions.results import Results
-    from mmcli.captions.vocabulary import Vocabulary
     from mmcli.commands.running import Machine
+    from mmcli.jobs.result_cache import Results
+    from mmcli.jobs.vocabulary import Vocabulary
     from mmcli.models import Model
+    from mmcli.outputs.caption_outputs import After
+    from mmcli.outputs.embedding import Embedding
     from mmcli.terminal import Captions, Style
     from mmcli.terminal.caption_view import Form
 
@@ -109,7 +110,7 @@ def vocabulary(path: Path | None, style: str | None) -> Vocabulary | None:
         return None
     if style not in (None, "tags"):
         raise UsageError(f"--keywords-from is for tags, and --style says {style}", hint="leave out --style")
-    from mmcli.captions import vocabulary as lists
+    from mmcli.jobs import vocabulary as lists
 
     return lists.load(Path(os.path.expanduser(path)))
 
@@ -132,7 +133,7 @@ class Asking:
     def job(self, model: Model, machine: Machine, given: dict[str, Any]) -> jobs.Job:
         from mmcli.commands import running
 
-        style = styles.STYLES[self.style]
+        style = caption_styles.STYLES[self.style]
         if self.words is not None:
             style = self.words.style(style)
         if self.prompt is not None and not self.prompt.strip():
@@ -140,7 +141,7 @@ class Asking:
         room = ROOM_FOR_CUT if self.retry_cut else 1  # the same limit would cut them again
         given["max_tokens"] = given["max_tokens"] or room * style.max_tokens
         return jobs.Job(
-            styles.question(style, prompt=self.prompt, language=self.language),
+            caption_styles.question(style, prompt=self.prompt, language=self.language),
             style,
             running.sampling(model, **given),
             system=self.system,
@@ -191,10 +192,10 @@ def run(
     from dataclasses import replace
 
     from mmcli import config, signals, terminal
-    from mmcli.captions import renaming
-    from mmcli.captions.after import After
-    from mmcli.captions.results import Results
     from mmcli.commands import running
+    from mmcli.jobs.result_cache import Results
+    from mmcli.outputs import renames
+    from mmcli.outputs.caption_outputs import After
 
     interrupted = threading.Event()
     with ExitStack() as close:
@@ -204,7 +205,7 @@ def run(
         close.callback(results.close)
         progress = close.enter_context(terminal.progress(replace(style, json=False)))
         is_journalled = (writing.apply or writing.embed) and not job.dry_run
-        journal = renaming.Journal(renames()) if is_journalled else None
+        journal = renames.Journal(journals()) if is_journalled else None
         if journal is not None:
             close.callback(journal.close)
         after = After(
@@ -244,7 +245,7 @@ def _embedding(writing: Writing, results: Results, job: jobs.Job) -> Embedding |
     """What puts captions into files, where that is wanted."""
     if not writing.embed:
         return None
-    from mmcli.captions.embedding import Embedding
+    from mmcli.outputs.embedding import Embedding
 
     plan = writing.sidecars
     return Embedding(results, tags=plan.tags, overwrite=plan.overwrite, max_megapixels=job.max_megapixels)
@@ -341,7 +342,7 @@ def _notes(shown: Captions, writing: Writing, style: Style) -> Iterator[str]:
         yield "nothing was renamed: the same command with --yes does it, without computing anything again"
 
 
-def renames() -> Path:
+def journals() -> Path:
     """Where the journals lie of what `mmcli undo` takes back."""
     from mmcli import config
 

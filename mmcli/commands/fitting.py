@@ -10,7 +10,8 @@ if TYPE_CHECKING:
 
 def room() -> Room:
     """What is free on this machine, containers' limits included."""
-    from mmcli.engine import devices, hardware
+    from mmcli.engine import hardware
+    from mmcli.engine.local import devices
     from mmcli.models import Room
 
     return Room(hardware.free_memory(), devices.free_gpu())

@@ -15,7 +15,7 @@ from mmcli.errors import ContextFull, MmcliError
 if TYPE_CHECKING:
     from mmcli.commands.running import Loading
     from mmcli.engine import Message, OnProgress, Sampling
-    from mmcli.engine.local import LocalEngine
+    from mmcli.engine.local.engine import LocalEngine
 
 
 class Preparing:

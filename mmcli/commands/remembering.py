@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     import typer
 
     from mmcli import media
+    from mmcli.chat import Turn
     from mmcli.engine import Message
     from mmcli.history import Recorder, Shown, Store, Talk
     from mmcli.media import Medium
     from mmcli.models import Model
-    from mmcli.talk import Turn
     from mmcli.terminal import Style
 
 
@@ -45,7 +45,7 @@ class Past:
     @property
     def messages(self) -> list[Message]:
         """The turns, ready for the engine."""
-        from mmcli.talk import Conversation
+        from mmcli.chat import Conversation
 
         conversation = Conversation()
         conversation.turns += self.turns
@@ -119,8 +119,8 @@ def past(talk: Talk | None, max_megapixels: float, style: Style) -> Past:
     """
     if talk is None:
         return Past()
+    from mmcli.chat import Turn
     from mmcli.history import Store
-    from mmcli.talk import Turn
 
     turns: list[Turn] = []
     unanswered: list[Medium] = []

@@ -19,8 +19,8 @@ from mmcli import errors
 if TYPE_CHECKING:
     from mmcli.engine import Answer, First, Message, Sampling
     from mmcli.engine.forms import Chosen
-    from mmcli.engine.loaded_model import Options
-    from mmcli.engine.local import LocalEngine
+    from mmcli.engine.local.engine import LocalEngine
+    from mmcli.engine.local.loaded_model import Options
     from mmcli.models import Model, Wanted
     from mmcli.terminal import Style
 
@@ -140,7 +140,7 @@ class Loading:
 
     def _options(self) -> Options:
         from mmcli import config, terminal
-        from mmcli.engine.loaded_model import Options
+        from mmcli.engine.local.loaded_model import Options
 
         machine, style, model = self._machine, self.style, self.model
         needs = model.needs()
@@ -226,9 +226,9 @@ def load(
 
 def setup(model: Model, machine: Machine) -> str:
     """Everything of model and machine that could change an answer, as text: for keys of stored results."""
-    from mmcli.engine import kv
+    from mmcli.engine.local import kv_cells
 
-    identities = [kv.identity(path) for path in (model.weights, model.projector) if path is not None]
+    identities = [kv_cells.identity(path) for path in (model.weights, model.projector) if path is not None]
     advice = sorted((name, str(value)) for name, value in model.advice.template_kwargs.items())
     facts = [identities, advice, model.media_newline, machine.detail, machine.ctx_size]
     if machine.template is not None:

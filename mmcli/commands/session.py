@@ -1,6 +1,6 @@
 """One `mmcli chat` from its first line to its end: who types, what is asked, which model answers.
 
-The conversation is mmcli.talk's; the screen and the keys are mmcli.terminal's. Here they meet;
+The conversation is mmcli.chat's; the screen and the keys are mmcli.terminal's. Here they meet;
 what is typed after a slash is in slash.py.
 """
 
@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from mmcli import errors, media, models, signals, talk, terminal
+from mmcli import chat, errors, media, models, signals, terminal
 from mmcli.commands import hearing, remembering, running, slash
 from mmcli.commands.preparing import Preparing
 from mmcli.errors import MmcliError
@@ -22,7 +22,7 @@ from mmcli.media.sources import AUDIO_SUFFIXES, IMAGE_SUFFIXES
 
 if TYPE_CHECKING:
     from mmcli.engine import Message, Part, Piece, Sampling
-    from mmcli.engine.local import LocalEngine
+    from mmcli.engine.local.engine import LocalEngine
     from mmcli.history import Recorder, Talk
     from mmcli.media import Audio, Medium, Source, Text
     from mmcli.models import Model, SpeechModel
@@ -52,7 +52,7 @@ class Session:
     ) -> None:
         self.model, self.style, self.yes = model, style, yes
         self.recorder = recorder
-        self.talk = talk.Conversation(recorder=recorder, on_notice=self.note)
+        self.talk = chat.Conversation(recorder=recorder, on_notice=self.note)
         self.talk.as_heard = self._as_heard
         self._speech_model = speech_model  # writes sounds down for a model that cannot hear; None: the default
         self._words: dict[tuple[str, str], Text] = {}  # what is said in a sound, by its media ID and its name
@@ -92,7 +92,7 @@ class Session:
         hooks = terminal.Hooks(
             complete=self._complete,
             status=self._facts,
-            is_open=talk.is_open,
+            is_open=chat.is_open,
             dropped=self._dropped,
             paste_picture=self._paste_picture,
         )
@@ -163,15 +163,15 @@ class Session:
         bare = text.strip().lower()
         if self.is_person and bare in slash.BARE:  # as other programs want it; a model has no use for them
             text = f"/{bare}"
-        line = talk.read(text, slash.NAMES | self.own_commands.keys())
-        if isinstance(line, talk.Command):
+        line = chat.read(text, slash.NAMES | self.own_commands.keys())
+        if isinstance(line, chat.Command):
             slash.run(self, line.name, line.argument)
-        elif isinstance(line, talk.Attach):
+        elif isinstance(line, chat.Attach):
             self.attach(line.paths)
             if line.words:
                 self.ask(line.words)
-        elif isinstance(line, talk.Question):
-            paths, words = ((), line.words) if talk.is_quoted(text) else talk.files_in(line.words)
+        elif isinstance(line, chat.Question):
+            paths, words = ((), line.words) if chat.is_quoted(text) else chat.files_in(line.words)
             self.attach(paths)
             self.ask(words)
 
@@ -334,7 +334,7 @@ class Session:
 
     def restore(self, document: Any) -> None:
         """Go on with a talk that was saved as JSON; an error, and nothing is changed, where a medium is gone."""
-        system, turns, staged = talk.restore(document, self._load_again)
+        system, turns, staged = chat.restore(document, self._load_again)
         self._require(self.model, [*(medium for turn in turns for medium in turn.media), *staged])
         self.talk.system = system
         self.begin()
@@ -436,11 +436,11 @@ class Session:
             self._keyboard.refresh()
 
     def _complete(self, text: str) -> Any:
-        return talk.candidates(text, slash.words(self))
+        return chat.candidates(text, slash.words(self))
 
     def _dropped(self, text: str) -> Callable[[], None] | None:
         """What is pasted and only names files by their whole paths is staged at once instead of inserted."""
-        paths = talk.dropped(text)
+        paths = chat.dropped(text)
         return (lambda: self._told(lambda: self.attach(paths))) if paths else None
 
     def _paste_picture(self) -> None:

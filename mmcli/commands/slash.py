@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from mmcli import files, media, talk, terminal
+from mmcli import chat, files, media, terminal
 from mmcli.commands.topics import Topic
 from mmcli.errors import InputError, UsageError
 from mmcli.media import capture, encode
@@ -37,7 +37,7 @@ class Slash:
     about: str
     run: Callable[[Session, str], None]
     takes: str = ""  # as /help shows it
-    wants: talk.Wants = ""  # as completion sees it
+    wants: chat.Wants = ""  # as completion sees it
 
 
 def banner(model: Model, ctx_size: int | None) -> str:
@@ -106,7 +106,7 @@ def named(medium: Medium) -> str:
 
 
 def _attach(session: Session, argument: str) -> None:
-    paths = talk.split(argument)
+    paths = chat.split(argument)
     if not paths:
         raise UsageError("which file?", hint="/attach photo.jpg")
     session.attach(paths)
@@ -198,7 +198,7 @@ def _model(session: Session, argument: str) -> None:
     if not argument:
         session.note(f"the model is {session.model.name}; here are also: {', '.join(_installed()) or 'none'}")
         return
-    name, *more = talk.split(argument)
+    name, *more = chat.split(argument)
     if len(more) > 1:
         raise UsageError("/model takes a name, or weights and projector", hint="/model WEIGHTS.gguf PROJECTOR.gguf")
     mmproj = Path(os.path.expanduser(more[0])) if more else None
@@ -273,9 +273,9 @@ def _save(session: Session, argument: str) -> None:
         raise UsageError(f"`{path}` already exists", hint="choose another name, or remove it")
     name = session.model.name
     if path.suffix.lower() in READABLE:
-        text = talk.markdown(session.talk, name)
+        text = chat.markdown(session.talk, name)
     else:
-        text = json.dumps(talk.dump(session.talk, name, encode.pack), ensure_ascii=False, indent=1) + "\n"
+        text = json.dumps(chat.dump(session.talk, name, encode.pack), ensure_ascii=False, indent=1) + "\n"
     files.write(path, text.encode("utf-8", "replace"), follow=True)
     session.has_saved(path)
     session.note(f"saved {_questions(session)} with the answers as {path}")
@@ -397,10 +397,10 @@ def topics() -> list[Topic]:
     return [Topic(name, f"in a chat: {one.about}", _usage(name, one)) for name, one in TABLE.items()]
 
 
-def words(session: Session) -> talk.Words:
+def words(session: Session) -> chat.Words:
     """What completion is to know."""
     commands = {name: (command.about, command.wants) for name, command in _table(session).items()}
-    return talk.Words(commands, _installed, lambda: len(session.talk.media))
+    return chat.Words(commands, _installed, lambda: len(session.talk.media))
 
 
 def _table(session: Session) -> Mapping[str, Slash]:
@@ -430,7 +430,7 @@ def _usage(name: str, command: Slash) -> str:
 
 def _one_path(argument: str) -> str:
     """A path that may stand bare, spaces and all."""
-    found = talk.split(argument)
+    found = chat.split(argument)
     if not found:
         raise UsageError("which file?")
     return found[0] if len(found) == 1 else argument

@@ -223,7 +223,7 @@ def _talker(found: Model | Wanted, wishes: Wishes, machine: Machine, *, yes: boo
         )
     model = getting.here(found, yes=yes, style=style)
     _require_voice(model, wishes)  # of a model from the Hub, its files tell
-    from mmcli.engine.tts import Talker
+    from mmcli.engine.local.tts import Talker
 
     return Talker(
         model.weights,
@@ -252,7 +252,7 @@ def _require_voice(found: Model | Wanted, wishes: Wishes) -> None:
 def _recording(path: str) -> Audio:
     """The reference voice, at the rate that models want it in."""
     from mmcli import media
-    from mmcli.engine.tts import VOICE_RATE
+    from mmcli.engine.local.tts import VOICE_RATE
 
     (source,) = media.find([path], kinds=frozenset({"audio"}))
     found = media.load(source, kinds=frozenset({"audio"}), sample_rate=VOICE_RATE, max_seconds=MOST_SECONDS)

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, cast
 
-from mmcli import talk, terminal
+from mmcli import chat, terminal
 from mmcli.commands import dictating, hearing, slash
 from mmcli.commands.mouth import Mouth
 from mmcli.commands.session import Session
@@ -347,7 +347,7 @@ class VoiceSession(Session):
             else:
                 super().take(text)
             return
-        wanted = talk.look(text, _files() if talk.may_look(text) else (), len(self.talk.media))
+        wanted = chat.look(text, _files() if chat.may_look(text) else (), len(self.talk.media))
         if wanted is None:
             self.ask(text)
             return
@@ -355,7 +355,7 @@ class VoiceSession(Session):
         if wanted.words:
             self.ask(wanted.words)
 
-    def _look(self, wanted: talk.Look) -> None:
+    def _look(self, wanted: chat.Look) -> None:
         """Stage what somebody asked to look at, as /screen, /paste and /attach do."""
         if not wanted.is_there:
             raise _no_such_file(wanted)
@@ -445,7 +445,7 @@ class VoiceSession(Session):
         self.note(f"after the end of speech: {', '.join(told)}")
 
 
-def _no_such_file(wanted: talk.Look) -> InputError:
+def _no_such_file(wanted: chat.Look) -> InputError:
     """Nothing is answered then: it would be about another picture."""
     others = "type /attach and a part of its path, or ask without `look at`"
     if len(wanted.close) > 1:
@@ -461,7 +461,7 @@ def _files() -> list[str]:
     try:
         with os.scandir() as entries:
             for entry in entries:
-                if talk.looks_like_medium(entry.name):
+                if chat.looks_like_medium(entry.name):
                     found.append(entry.name)
                 if len(found) >= MOST_FILES:
                     break

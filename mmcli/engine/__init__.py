@@ -21,8 +21,8 @@ from mmcli.engine.messages import (
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from mmcli.engine.loaded_model import Options
-    from mmcli.engine.local import LocalEngine
+    from mmcli.engine.local.engine import LocalEngine
+    from mmcli.engine.local.loaded_model import Options
 
 __all__ = [
     "Answer",
@@ -53,6 +53,6 @@ def load(
 
     Who knows early what will be asked first, tells it by `first`: loading is quicker then.
     """
-    from mmcli.engine.local import LocalEngine
+    from mmcli.engine.local.engine import LocalEngine
 
     return LocalEngine(weights, projector, options, name=name, on_progress=on_progress, first=first)

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 
 from mmcli import engine, media
 from mmcli.engine import hardware
-from mmcli.engine.loaded_model import Options
-from mmcli.engine.local import LocalEngine
-from mmcli.engine.probe import tell
+from mmcli.engine.local.engine import LocalEngine
+from mmcli.engine.local.loaded_model import Options
+from mmcli.engine.local.probe import tell
 from mmcli.errors import MmcliError
 from mmcli.health import canary
 

@@ -44,7 +44,7 @@ def examine(
         facts={"mmcli": __version__, "python": platform.python_version(), "platform": platform.platform()},
     )
     # what is compiled
-    probe = probe_process.run(probe_process.program("mmcli.engine.probe"))
+    probe = probe_process.run(probe_process.program("mmcli.engine.local.probe"))
     yield native.build(probe)
     if native.is_loaded(probe):
         built_in = models.find("starter")

@@ -8,7 +8,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from mmcli.engine.probe import tell
+from mmcli.engine.local.probe import tell
 from mmcli.errors import AudioDeviceError, MmcliError, UsageError
 
 SENTENCE = "How many red circles are there?"  # the built-in speech model knows these words too

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mmcli.engine.probe import tell
+from mmcli.engine.local.probe import tell
 
 
 def main() -> None:

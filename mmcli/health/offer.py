@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 
-from mmcli.engine import bindings, builds
+from mmcli.engine.local import bindings, builds
 from mmcli.health import build_hint, cpu, native
 
 

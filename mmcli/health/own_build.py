@@ -1,7 +1,7 @@
 """Build llama.cpp for this machine on request, try it, and keep it if it is right and faster: as findings.
 
 What is tried runs in child processes, as it may crash. The installed build is never touched: the engine loads the kept
-one instead (engine/builds.py), until `undo`.
+one instead (engine/local/builds.py), until `undo`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from mmcli import models, offline
-from mmcli.engine import bindings, builds
+from mmcli.engine.local import bindings, builds
 from mmcli.errors import ModelError, ResourceError
 from mmcli.health import canary_process, compiling, probe_process, targets, trial, workload
 from mmcli.health.findings import Finding

@@ -1,7 +1,7 @@
 """What a build of llama.cpp says, and how fast: a program of its own, for a child process that tells JSON lines.
 
 `python -m mmcli.health.trial REQUEST`, where REQUEST is the JSON of a `Request`. The environment says which build it is
-(engine/bindings.py: FOLDERS).
+(engine/local/bindings.py: FOLDERS).
 """
 
 from __future__ import annotations
@@ -14,10 +14,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from mmcli import engine
-from mmcli.engine import bindings, hardware, mtmd
-from mmcli.engine.context import Context
-from mmcli.engine.loaded_model import Options
-from mmcli.engine.probe import tell
+from mmcli.engine import hardware
+from mmcli.engine.local import bindings, mtmd
+from mmcli.engine.local.context import Context
+from mmcli.engine.local.loaded_model import Options
+from mmcli.engine.local.probe import tell
 from mmcli.errors import MmcliError
 from mmcli.health import canary, canary_process, workload
 

@@ -25,7 +25,7 @@ Verdict: TypeAlias = Literal["fits", "tight", "no"]
 CONTEXT = 4096  # tokens: what questions are judged with where the catalogue advises nothing else
 SHORT_CONTEXT = 2048  # tokens: with less, one picture may already be too much
 CELLS = 256  # llama.cpp rounds contexts up to such a number of tokens
-N_UBATCH = 512  # tokens in one forward pass of a prefill, as engine/cache.py has it
+N_UBATCH = 512  # tokens in one forward pass of a prefill, as engine/local/kv_cache.py has it
 F16, F32 = 2, 4  # bytes
 MAX_LAYERS = 512  # llama.cpp's own limit
 PROCESS = 128 << 20  # bytes: Python and its libraries (76 MB were measured), a decoded picture
@@ -113,7 +113,7 @@ class Needs:
         return min(max(0, free - first) // layer, self.n_layers), self.n_ctx
 
     def largest(self, free: int, *, mapped: bool = True) -> int:
-        """The largest context for so many free bytes, in tokens, within what the model was trained on; engine/local.py
+        """The largest context for so many free bytes, in tokens, within what the model was trained on; the local engine
         gives as much. Where weights are mapped, up to a quarter may go to the context at their expense.
         """
         spare = max(free - self.fixed, free // 4 if mapped else 0)
@@ -293,7 +293,7 @@ def _graph_width(header: Header) -> int:
 
 
 def _batch(projector: Header | None) -> int:
-    """Tokens in one forward pass of a prefill: more than usual where a picture must not be cut (engine/cache.py)."""
+    """Tokens in one forward pass of a prefill: more than usual where a picture must not be cut (local/kv_cache.py)."""
     kind = _kind(projector) if projector else ""
     return max(N_UBATCH, MOST_TOKENS.get(kind, 0)) if kind in WHOLE else N_UBATCH
 

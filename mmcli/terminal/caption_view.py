@@ -13,7 +13,7 @@ from mmcli.terminal.progress_line import duration, out_of_the_way
 from mmcli.terminal.sanitize import clean, escaped, json_safe, without_surrogates
 
 if TYPE_CHECKING:
-    from mmcli.captions.job import Outcome
+    from mmcli.jobs.runner import Outcome
     from mmcli.terminal.progress_line import Progress
     from mmcli.terminal.style import Style
 

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from mmcli import engine, media
 from mmcli.engine import Message, Part, Sampling
-from mmcli.engine.loaded_model import Options
+from mmcli.engine.local.loaded_model import Options
 
 AHEAD = 4  # pictures decoded but not asked for yet
 

@@ -153,7 +153,7 @@ def _captions(folder: Path, what: str) -> Case:
 
     def call() -> Ran:
         from mmcli import media
-        from mmcli.captions.results import Results
+        from mmcli.jobs.result_cache import Results
 
         results = Results(folder / "cache" / "captions.db")
         try:
@@ -197,12 +197,16 @@ def _list(chance: random.Random, folder: Path) -> Case:
 
 def _prefix(chance: random.Random, folder: Path) -> Case:
     """A KV prefix on disk: what is not exactly what was saved must not be taken."""
-    from mmcli.engine import kv
+    from mmcli.engine.local import kv_cells
 
-    cells = (1, 500, kv.MediaCells("a" * 64, 0, 64, 64), 13)
-    record, store, key = kv.Record(cells, (7, 8), bytearray(b"state" * 500)), kv.Store(folder / "kv", 1 << 30), "b" * 64
+    cells = (1, 500, kv_cells.MediaCells("a" * 64, 0, 64, 64), 13)
+    record, store, key = (
+        kv_cells.Record(cells, (7, 8), bytearray(b"state" * 500)),
+        kv_cells.Store(folder / "kv", 1 << 30),
+        "b" * 64,
+    )
     store.save(key, record)
-    path = folder / "kv" / (key + kv.SUFFIX)
+    path = folder / "kv" / (key + kv_cells.SUFFIX)
     done = several(chance, path.read_bytes(), within=chance.choice((None, 400)))
     path.write_bytes(done.data)
 
@@ -226,7 +230,7 @@ def _sidecar(chance: random.Random, folder: Path) -> Case:
     (folder / "one.xmp").write_bytes(data)
 
     def call() -> Ran:
-        from mmcli.captions import xmp
+        from mmcli.outputs import xmp
 
         xmp.is_human(data, shown="`one.xmp`")
         xmp.has_lost_tags(data, shown="`one.xmp`")

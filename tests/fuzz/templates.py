@@ -160,8 +160,8 @@ def _rendered(template: str, question: str, system: str | None, n_pictures: int)
     """Render it; what of a person's words became a command to the model, or was lost."""
     import numpy as np
 
+    from mmcli.engine.local.template import Template
     from mmcli.engine.messages import Message
-    from mmcli.engine.template import Template
     from mmcli.media.types import Image, Receipt
 
     receipt = Receipt("picture.png", "image", "0" * 64, 1, "PNG")

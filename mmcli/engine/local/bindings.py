@@ -1,0 +1,232 @@
+"""llama.cpp's libraries: found, fitted to this process, and loaded once. Alone in loading llama_cpp; knows no models.
+
+Here a build fails that cannot work: one that is missing, made for another CPU, or without a backend. llama.cpp's log is
+kept here, and what it says before it aborts is handed on.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import importlib
+import importlib.util
+import os
+import re
+import sys
+import threading
+import types
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from mmcli import errors
+from mmcli.engine import hardware
+from mmcli.engine.local import builds
+from mmcli.errors import ModelError
+
+# llama-cpp-python's own variables: where libllama and libmtmd are, if not in the package
+FOLDERS = ("LLAMA_CPP_LIB_PATH", "MTMD_CPP_LIB")
+LOG_LINES = 400  # the last lines of llama.cpp's log are kept to explain a failure
+
+
+class Log:
+    """llama.cpp's log: kept for explanations, and handed on line by line when someone listens."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self.listener: Callable[[str], None] | None = None
+        self._partial = ""
+        self._lock = threading.RLock()  # one thread may scale or encode a picture while another decodes
+
+    def feed(self, text: bytes) -> None:
+        with self._lock:
+            self._feed(text)
+
+    def _feed(self, text: bytes) -> None:
+        self._partial += text.decode("utf-8", "replace")
+        *whole, self._partial = self._partial.split("\n")
+        for line in whole:
+            self.lines.append(line)
+            if self.listener is not None:
+                self.listener(line)
+        del self.lines[:-LOG_LINES]
+
+    def last_error(self) -> str:
+        """The last line that looks like a reason, or an empty string."""
+        reasons = [line for line in self.lines if "error" in line.lower() or "failed" in line.lower()]
+        telling = [line for line in reasons if "failed to load model" not in line]
+        return (telling or reasons or [""])[-1].strip()
+
+
+log = Log()
+callbacks: list[Any] = []  # C keeps only the pointer: the Python objects must live as long as the process
+
+
+_starting = threading.RLock()  # weights and projector may be loaded by two threads at once
+
+
+def native() -> tuple[Any, Any]:
+    """The binding modules (llama_cpp.llama_cpp, llama_cpp.mtmd_cpp), ready, with logging tied to `log`."""
+    with _starting:
+        return _started()
+
+
+@functools.cache
+def _started() -> tuple[Any, Any]:
+    llama, mtmd = _bindings()
+    if features := lacking():
+        raise ModelError(
+            f"llama.cpp was compiled for a CPU with {', '.join(features)}, which this one does not have",
+            hint="`mmcli doctor` prints the command that rebuilds it",
+        )
+    callback = llama.llama_log_callback(lambda level, text, user_data: log.feed(text))
+    callbacks.append(callback)
+    llama.llama_log_set(callback, None)
+    mtmd.mtmd_helper_log_set(callback, None)  # sets libmtmd's own log too
+    _explain_aborts()
+    _load_backends()
+    llama.llama_backend_init()
+    return llama, mtmd
+
+
+@functools.cache
+def _bindings() -> tuple[Any, Any]:
+    hardware.calm_threads()
+    # When llama.cpp aborts, its reason is enough: a debugger's backtrace would bury it.
+    os.environ.setdefault("GGML_NO_BACKTRACE", "1")
+    own = None if FOLDERS[0] in os.environ else builds.libraries_for(package())
+    if "llama_cpp" not in sys.modules:
+        # The package's __init__ also imports its high-level half (numpy, jinja2, diskcache): 0.24 s we have no use for.
+        module = types.ModuleType("llama_cpp")
+        module.__path__ = [str(package())]
+        module.__spec__ = importlib.util.find_spec("llama_cpp")
+        sys.modules["llama_cpp"] = module
+    try:
+        with _loading_from(own):
+            return importlib.import_module("llama_cpp.llama_cpp"), importlib.import_module("llama_cpp.mtmd_cpp")
+    except (OSError, RuntimeError, FileNotFoundError) as error:
+        if own is not None:
+            raise ModelError(
+                f"the llama.cpp that `mmcli doctor --rebuild` made cannot be loaded: {error}",
+                hint="`mmcli doctor --rebuild` builds it again, `mmcli doctor --undo` returns to the installed one",
+            ) from error
+        raise ModelError(
+            f"llama.cpp's library cannot be loaded: {error}",
+            hint="reinstall llama-cpp-python for this machine (see docs/install.md)",
+        ) from error
+
+
+@functools.cache
+def package() -> Path:
+    """The folder of llama-cpp-python's bindings, which are not imported for that."""
+    loaded = sys.modules.get("llama_cpp")
+    spec = loaded.__spec__ if loaded is not None else importlib.util.find_spec("llama_cpp")
+    if spec is None or not spec.submodule_search_locations:
+        raise ModelError(
+            "llama-cpp-python is not installed",
+            hint="pip install llama-cpp-python  (see docs/install.md)",
+        )
+    return Path(spec.submodule_search_locations[0])
+
+
+@contextmanager
+def _loading_from(libraries: Path | None) -> Iterator[None]:
+    """While inside, the bindings load their libraries from this folder instead of the one beside them.
+
+    Not for longer: child processes find out by themselves.
+    """
+    if libraries is None:
+        yield
+        return
+    os.environ.update(dict.fromkeys(FOLDERS, str(libraries)))
+    try:
+        yield
+    finally:
+        for name in FOLDERS:
+            os.environ.pop(name, None)
+
+
+def folder() -> Path:
+    """Where llama.cpp's libraries were loaded from."""
+    return Path(_bindings()[0]._base_path)
+
+
+def function(name: str, result: Any = ctypes.c_int) -> Any:
+    """A function of ggml that the bindings leave out, from the copy that llama.cpp itself uses; None if there is none.
+
+    libllama's handle finds what it depends on, too; Windows wants the very library. A wheel holds each library under
+    several names, and to open another name is to load another copy, with devices and callbacks of its own.
+    """
+    llama, _ = _bindings()
+    libraries = [llama._lib]
+    if sys.platform == "win32":
+        paths = [folder() / f"{name}.dll" for name in ("ggml", "ggml-base", "ggml-cpu")]
+        libraries += [ctypes.CDLL(str(path)) for path in paths if path.exists()]
+    for library in libraries:
+        if hasattr(library, name):
+            found = library[name]  # an object of our own: types set on it change nobody else's
+            found.restype = result
+            return found
+    return None
+
+
+def lacking() -> list[str]:
+    """What llama.cpp was compiled to use and this CPU does not have: its first computation would end the process."""
+    uses = {feature: function(f"ggml_cpu_has_{feature.lower()}") for feature in hardware.X86}
+    return hardware.lacks(hardware.cpu_flags(), [feature for feature, has in uses.items() if has is not None and has()])
+
+
+def _load_backends() -> None:
+    """For a build with GGML_BACKEND_DL: what computes is in libraries of its own, and ggml takes the CPU's best.
+
+    They are searched where the package is, and never where ggml looks by itself: the working folder is among that.
+    """
+    count = function("ggml_backend_reg_count", ctypes.c_size_t)
+    load = function("ggml_backend_load_all_from_path", None)
+    if count is None or load is None or count() > 0:
+        return
+    # Of a wheel that llama.cpp's own CMake files installed they are in bin/ beside the package.
+    for place in (folder(), package().parent / "bin"):
+        if count() == 0 and any(place.glob("*ggml-cpu*")):
+            load(os.fsencode(place))
+    if count() == 0:
+        raise ModelError(
+            "llama.cpp was built without a backend: there is none beside it",
+            hint="reinstall llama-cpp-python for this machine (see docs/install.md)",
+        )
+
+
+def _explain_aborts() -> None:
+    """Where llama.cpp finds what it cannot go on from it aborts: hand its reason to `errors.last_words` before that."""
+    install = function("ggml_set_abort_callback", ctypes.c_void_p)
+    if errors.last_words is None or install is None:
+        return
+    callback = ctypes.CFUNCTYPE(None, ctypes.c_char_p)(lambda message: _aborts(message.decode("utf-8", "replace")))
+    callbacks.append(callback)
+    install(callback)
+
+
+def _aborts(message: str) -> None:
+    """`message` is ggml's: /path/of/its/source.cpp:12: the reason."""
+    found = re.fullmatch(r"(?:.*[/\\])?([^/\\:]+:\d+): (.*)", message, re.DOTALL)
+    place, reason = found.groups() if found else ("", message)
+    if errors.last_words is not None:
+        errors.last_words(
+            ModelError(
+                f"llama.cpp cannot continue: {reason.strip()}" + (f" ({place})" if place else ""),
+                hint="the model's files may be damaged, or belong to different models; --debug shows llama.cpp's log",
+            )
+        )
+
+
+def version() -> str:
+    """The version of llama-cpp-python and the CPU features llama.cpp was built with: part of a KV file's key."""
+    llama, _ = native()
+    features = llama.llama_print_system_info().decode()
+    return f"{builds.version(package())} | {features}"
+
+
+def can_offload() -> bool:
+    llama, _ = native()
+    return bool(llama.llama_supports_gpu_offload())

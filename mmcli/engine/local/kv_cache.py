@@ -1,0 +1,261 @@
+"""The KV cache of one conversation: makes room, reuses prefixes from memory and disk, computes what is missing.
+
+Knows cells and llama.cpp's context; knows no messages and no text. What it holds is an optimisation: the
+conversation itself lives with its caller.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from mmcli.engine.local import kv_cells, mtmd
+from mmcli.engine.local.context import Context, Interrupted
+from mmcli.engine.local.projector_loader import Encoded
+from mmcli.engine.local.prompt_plan import Plan
+from mmcli.engine.messages import OnProgress, Usage
+from mmcli.errors import ContextFull, ResourceError
+
+N_UBATCH = 512  # tokens in one forward pass of a prefill; llama.cpp's own default
+WORTH_SAVING = 0.3  # seconds: a prefix that took less is computed again rather than stored
+EMBEDDINGS_BYTES = 256 << 20  # of media that were encoded: a 7B model's picture of 576 tokens takes 9 MB
+
+
+@dataclass
+class Room:
+    """How large a context may become."""
+
+    n_ctx: int | None  # what the person asked for; None: as the prompt needs
+    n_ctx_train: int
+    affordable: int  # tokens whose KV cells fit into memory
+
+    @property
+    def limit(self) -> int:
+        return self.n_ctx or min(self.n_ctx_train or self.affordable, self.affordable)
+
+    def wanted(self, n_prompt: int, max_tokens: int, least: int = 1) -> int:
+        """Tokens of the context that a prompt and its answer need; ContextFull with the numbers where none can do.
+
+        `least` is what the answer must have room for.
+        """
+        if self.limit > self.affordable:
+            raise ResourceError(
+                f"not enough memory for a context of {self.limit} tokens: this machine has room for {self.affordable}",
+                hint="leave --ctx-size out: the context is then as large as the prompt needs",
+            )
+        if n_prompt + least > self.limit:
+            room = f" and an answer {least}" if least > 1 else ""
+            raise ContextFull(
+                f"the prompt takes {n_prompt} tokens{room}, but the context holds only {self.limit}"
+                f" (the model was trained on {self.n_ctx_train}, memory allows {self.affordable})",
+                hint="give fewer or smaller inputs (--detail low), or a larger --ctx-size",
+            )
+        return self.n_ctx or min(self.limit, -(-(n_prompt + max_tokens) // 256) * 256)
+
+
+class Cache:
+    """One sequence. `cells` says what llama.cpp's cache holds at any moment."""
+
+    def __init__(
+        self,
+        weights: mtmd.Weights,
+        room: Room,
+        *,
+        threads: int,
+        store: kv_cells.Store | None,
+        worth_saving: float,
+        encoded: Callable[[], list[Encoded]],
+        on_notice: Callable[[str], None],
+    ) -> None:
+        """`encoded` tells once, and waits for, what was encoded before there was a cache."""
+        self._weights, self._room, self._threads = weights, room, threads
+        self._store, self._worth_saving, self._on_notice = store, worth_saving, on_notice
+        self._encoded = encoded
+        self._context: Context | None = None
+        self._embeddings: OrderedDict[tuple[str, int], tuple[int, Any]] = OrderedDict()  # bytes, of media used last
+        self.cells: list[kv_cells.Cell] = []
+
+    def close(self) -> None:
+        if self._context is not None:
+            self._context.close()
+        self._context = None
+
+    @property
+    def context(self) -> Context:
+        assert self._context is not None, "fit() comes first"
+        return self._context
+
+    @property
+    def n_tokens(self) -> int:
+        return kv_cells.n_tokens(self.cells)
+
+    def load(self, key: str) -> kv_cells.Record | None:
+        """A stored prefix, if a store is kept, has it, and memory does not hold something better."""
+        if self._store is None or self.cells:
+            return None
+        try:
+            return self._store.load(key)
+        except OSError as error:
+            self._on_notice(f"cannot read the KV cache on disk: {error.strerror or error}")
+            return None
+
+    def fit(self, plan: Plan, projector: mtmd.Projector | None, max_tokens: int, least: int = 1) -> None:
+        """A context large enough for prompt and answer; ContextFull with the numbers where `least` has no room."""
+        wanted, limit = self._room.wanted(plan.n_tokens, max_tokens, least), self._room.limit
+        # Media whose tokens see each other both ways must go through in one piece.
+        n_ubatch = max(N_UBATCH, plan.whole(projector))
+        old = self._context
+        if old is not None and old.n_ctx >= wanted and old.n_batch >= n_ubatch:
+            return
+        state = None
+        if old is not None:
+            wanted = min(limit, max(wanted, 2 * old.n_ctx))  # a growing talk doubles, so that it rarely moves
+            state = old.state() if self.cells else None
+            self.close()
+        self._context = Context(
+            self._weights,
+            n_ctx=wanted,
+            n_ubatch=n_ubatch,
+            threads=self._threads,
+            offload=self._weights.device != "CPU",
+        )
+        if state is not None and not self._context.restore(state):
+            self._clear()
+
+    def reuse(self, plan: Plan, record: kv_cells.Record | None) -> bool:
+        """Keep what the plan begins with, from memory or from `record`; False where llama.cpp refused the record."""
+        # The last token is always computed: its logits are where the answer starts.
+        same = min(kv_cells.common_prefix(self.cells, plan.cells), len(plan.cells) - 1)
+        if same < len(self.cells):
+            if same and self.context.forget_from(kv_cells.n_pos(self.cells[:same])):
+                del self.cells[same:]
+            else:  # hybrid and recurrent models refuse partial removal
+                self._clear()
+        plan.reused = len(self.cells)
+        if record is None:
+            return True
+        self._clear()
+        plan.reused = 0
+        if not self.context.restore(record.state):
+            self._clear()
+            if self._store is not None and plan.key is not None:
+                self._store.remove(plan.key)
+            return False
+        self.cells = list(record.cells)
+        plan.restored = len(self.cells)
+        return True
+
+    def prefill(
+        self,
+        plan: Plan,
+        projector: mtmd.Projector | None,
+        usage: Usage,
+        report: OnProgress,
+        interrupted: Callable[[], bool],
+        *,
+        end: int | None = None,
+        paused: Callable[[], bool] = lambda: False,
+    ) -> bool:
+        """Run the rest of the plan (up to cell `end`) through the model; False when it was interrupted or paused.
+
+        An interruption gives up a forward pass in the middle, a pause waits for the step to be done.
+        """
+        end = len(plan.cells) if end is None else end
+        if any(place >= len(self.cells) for place in plan.chunks):
+            report("encode", self.n_tokens, plan.n_tokens)
+            with usage.timed("encode"):
+                for key, n_bytes, embeddings in self._encoded():
+                    self._keep(key, n_bytes, embeddings)
+        started, unsaved = time.perf_counter(), len(self.cells) < plan.after_media
+        try:
+            with self.context.abort_when(interrupted):
+                while len(self.cells) < end:
+                    if interrupted() or paused():
+                        return False
+                    self._step(plan, projector, usage, report)
+                    if unsaved and len(self.cells) >= plan.after_media:
+                        unsaved = False
+                        if time.perf_counter() - started >= self._worth_saving:
+                            with usage.timed("save"):
+                                self._save(plan)
+        except Interrupted:
+            if not self.context.forget_from(kv_cells.n_pos(self.cells)):  # what the unfinished pass has written
+                self._clear()
+            return False
+        except BaseException:
+            self._clear()  # nobody knows which cells were written
+            if plan.restored and self._store is not None and plan.key is not None:
+                self._store.remove(plan.key)  # whole, but what it says does not fit what it holds
+            raise
+        return True
+
+    def _step(self, plan: Plan, projector: mtmd.Projector | None, usage: Usage, report: OnProgress) -> None:
+        """The next medium, or the next batch of text."""
+        place, done, n_prompt = len(self.cells), self.n_tokens, plan.n_tokens
+        if place in plan.chunks:
+            assert projector is not None
+            embeddings = self._embedded(plan, place)
+            if embeddings is None:
+                report("encode", done, n_prompt)
+                with usage.timed("encode"):
+                    embeddings = projector.encode_apart(plan.chunks[place])
+                self._keep(plan.slice_at(place), projector.size(plan.chunks[place]), embeddings)
+            report("prefill", done, n_prompt)
+            with usage.timed("prefill"):
+                self.context.decode_media(projector, plan.chunks[place], embeddings, kv_cells.n_pos(self.cells))
+            self.cells.append(plan.cells[place])
+            return
+        report("prefill", done, n_prompt)
+        with usage.timed("prefill"):
+            self._prefill_text(plan)
+
+    def _embedded(self, plan: Plan, place: int) -> Any | None:
+        """What the encoder made of this medium before, if it is still here: a talk that moves encodes nothing twice."""
+        key = plan.slice_at(place)
+        if key not in self._embeddings:
+            return None
+        self._embeddings.move_to_end(key)
+        return self._embeddings[key][1]
+
+    def _keep(self, key: tuple[str, int], n_bytes: int, embeddings: Any) -> None:
+        self._embeddings[key] = n_bytes, embeddings
+        while sum(size for size, _ in self._embeddings.values()) > EMBEDDINGS_BYTES:
+            self._embeddings.popitem(last=False)
+
+    def _prefill_text(self, plan: Plan) -> None:
+        """One batch of text; never across the last medium's end, where the state is saved."""
+        place = len(self.cells)
+        tokens = plan.text(place, self.context.n_batch)
+        last = place + len(tokens) == len(plan.cells)
+        self.context.decode(tokens, kv_cells.n_pos(self.cells), logits=last)
+        self.cells += tokens
+
+    def _save(self, plan: Plan) -> None:
+        if self._store is None or plan.key is None:
+            return
+        record = kv_cells.Record(tuple(plan.cells[: plan.after_media]), plan.suffix, self.context.state())
+        try:
+            self._store.save(plan.key, record)
+        except OSError as error:
+            self._on_notice(f"cannot keep the KV cache of this prompt on disk: {error.strerror or error}")
+
+    def advance(self, token: int, position: int) -> None:
+        """One step of decoding: `token` at `position`."""
+        try:
+            self.context.decode((token,), position)
+        except BaseException:
+            self._clear()
+            raise
+        self.cells.append(token)
+
+    def forget_behind(self, n_cells: int) -> None:
+        """Drop the cells behind so many, where the model lets them go."""
+        if n_cells < len(self.cells) and self.context.forget_from(kv_cells.n_pos(self.cells[:n_cells])):
+            del self.cells[n_cells:]
+
+    def _clear(self) -> None:
+        self.context.clear()
+        self.cells = []
