@@ -20,16 +20,16 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from mmcli import __version__, errors, signals, terminal
-from mmcli.commands import completion, history, parsing, prompts, setting, settings, spelling
+from mmcli.commands import completion, config, history, parsing, prompts, settings, spelling
 from mmcli.commands import options as opt
 from mmcli.commands.ask import ask
 from mmcli.commands.caption import caption
-from mmcli.commands.catalogue import models, show
 from mmcli.commands.chat import chat
 from mmcli.commands.demo import demo
 from mmcli.commands.devices import devices
 from mmcli.commands.doctor import doctor
 from mmcli.commands.help import help_
+from mmcli.commands.models import models, show
 from mmcli.commands.pull import pull
 from mmcli.commands.rm import rm
 from mmcli.commands.transcribe import transcribe
@@ -138,7 +138,7 @@ PANELS: dict[str, tuple[Callable[..., int | None], ...]] = {
 for _panel, _functions in PANELS.items():
     for _function in _functions:
         _command(_function, _panel)
-_group("This machine", settings.config, settings.get, settings.path, settings.set_, settings.unset, settings.edit)
+_group("This machine", config.config, config.get, config.path, config.set_, config.unset, config.edit)
 _group("Ask", prompts.prompts, prompts.show, prompts.edit, prompts.rm, prompts.path)
 _group("Ask", history.history, history.show, history.search, history.export, history.delete)
 
@@ -248,9 +248,9 @@ def run(arguments: list[str]) -> int:
         bad_config: errors.UsageError | None = None
         if not _is_for_help(arguments):  # help must not need a good file
             try:
-                chosen = setting.take(command)
+                chosen = settings.take(command)
             except errors.UsageError as error:
-                if arguments[0] not in (doctor.__name__, settings.config.__name__):
+                if arguments[0] not in (doctor.__name__, config.config.__name__):
                     raise
                 bad_config = error  # one of the doctor's findings, and what `mmcli config edit` is for
         style = replace(style, json=style.json or bool(chosen.get("json")))

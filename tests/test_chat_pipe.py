@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mmcli.commands import slash
+from mmcli.chat import slash_commands
 from tests.conftest import Completed, Random, Run
 
 WHAT = "What is in this picture?"
@@ -93,10 +93,10 @@ def test_the_end_of_the_input_inside_quotes_still_asks(chat: Run, two: Path) -> 
 
 def test_the_page_has_every_command_and_key() -> None:
     page = (Path(__file__).parents[1] / "docs" / "chat.md").read_text("utf-8")
-    for name, command in slash.TABLE.items():
+    for name, command in slash_commands.TABLE.items():
         usage = f"/{name} {command.takes}".strip()
         assert f"| `{usage}` | {command.about} |" in page, usage
-    for alias in slash.ALIASES:
+    for alias in slash_commands.ALIASES:
         assert f"`/{alias}`" in page, alias
-    for key, about in slash.KEYS:
+    for key, about in slash_commands.KEYS:
         assert f"| {key} | {about} |" in page, key

@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 from mmcli import main
-from mmcli.commands import setting
+from mmcli.commands import settings
 from mmcli.errors import ModelError
 from mmcli.terminal import Style
 from tests import random_llava
@@ -326,7 +326,7 @@ def test_a_bug_keeps_its_traceback_for_debug(
     def broken(names: object) -> None:
         raise ZeroDivisionError("\x1b[31mred")
 
-    monkeypatch.setattr(setting, "load", broken)
+    monkeypatch.setattr(settings, "load", broken)
     assert main.run(["ask", "What?"]) == 1
     out, err = capfd.readouterr()
     assert out == ""

@@ -21,7 +21,7 @@ import json, sys
 from contextlib import closing
 from pathlib import Path
 from mmcli.engine import bindings, hardware, mtmd
-from mmcli.engine.context import Context, Sampler
+from mmcli.engine.local.context import Context, Sampler
 
 path, repack, release = Path(sys.argv[1]), sys.argv[2] == "True", sys.argv[3] == "True"
 bindings.native()

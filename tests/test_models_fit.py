@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 from mmcli import engine
-from mmcli.commands import fitting
 from mmcli.engine import hardware
 from mmcli.engine.local import bindings, devices, mtmd
 from mmcli.engine.local.loaded_model import Options
 from mmcli.errors import ResourceError
 from mmcli.models import Room, catalogue, gguf, memory
 from mmcli.models.memory import Needs
+from mmcli.runtime import memory_report
 from tests import random_llava, shapes
 from tests.conftest import PROJECTOR, WEIGHTS
 
@@ -286,9 +286,9 @@ def test_what_goes_to_the_gpu_is_judged_from_a_device_s_free_memory(gpu: int, pl
     found = memory.judge(big(), Room(40 * GB, devices.free_in(record)))
     assert (found.verdict, found.place, found.gpu_layers > 0) == ("fits", place, some)
     assert found.largest == (4096 if some else 8192)
-    told = fitting.verdict(found)
+    told = memory_report.verdict(found)
     assert (f"; {found.gpu_layers} of 32 layers go to the GPU" in told) == some
-    assert fitting.facts(found)["fits"]["gpu_layers"] == found.gpu_layers
+    assert memory_report.facts(found)["fits"]["gpu_layers"] == found.gpu_layers
 
 
 @pytest.mark.parametrize(

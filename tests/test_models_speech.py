@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from mmcli import main, models
-from mmcli.commands import catalogue as catalogue_command
+from mmcli.commands import models as catalogue_command
 from mmcli.errors import ModelError
 from mmcli.models import speech
 from tests.conftest import STARTER, Completed, Run

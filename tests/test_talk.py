@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from mmcli import chat, engine, media
-from mmcli.chat import Conversation, lines
+from mmcli.chat import Conversation
+from mmcli.chat import input as lines
 from mmcli.engine import Answer, Piece, Sampling
 from mmcli.engine.local.engine import LocalEngine
 from mmcli.engine.local.loaded_model import Options

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from mmcli.terminal.sanitize import MAX_SEQUENCE, Cleaner, clean, json_safe, one_line
+from mmcli.sanitize import MAX_SEQUENCE, Cleaner, clean, json_safe, one_line
 
 PAYLOADS = {
     "clipboard, ended by BEL": "\x1b]52;c;cm0gLXJmIC8=\x07",

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from mmcli.commands.mouth import Mouth
-from mmcli.commands.speaking import Voice
-from mmcli.commands.voicing import INTERRUPTS, Manner, VoiceSession
+from mmcli.chat.echo_guard import Mouth
+from mmcli.chat.voice_session import INTERRUPTS, Manner, VoiceSession
+from mmcli.runtime.speech_output import Voice
 
 SAID = "There are 3 shapes in this picture."
 ENDED = 1e9  # on the monotonic clock: when it was silent

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mmcli.commands import options as opt
+from mmcli.commands import origins
 from mmcli.commands import speech_options as speech_opt
 from mmcli.commands.filling import with_variables
-from mmcli.commands.going_on import is_id, with_optional_id
+from mmcli.commands.optional_value import is_id, with_optional_id
 from mmcli.errors import OutputError, UsageError
 
 if TYPE_CHECKING:
@@ -89,8 +90,9 @@ def ask(
     cat docs/pictures/phone.jpg | mmcli ask "How many shapes?" -m starter
     """
     from mmcli import engine, signals, terminal
-    from mmcli.chat import parts
-    from mmcli.commands import filling, getting, hearing, prompting, remembering, running, speaking
+    from mmcli.chat import parts, resume
+    from mmcli.commands import filling, prompting
+    from mmcli.runtime import model_fetch, model_loader, speech_output, transcription
 
     style = terminal.Style(json=json, quiet=quiet, verbose=verbose, debug=debug, markdown=markdown.value)
     # find the talk and the model, load the media: what is cheap and can fail comes first
@@ -108,42 +110,43 @@ def ask(
         temperature = prompting.typed_or(ctx, "temperature", temperature, prompt.temperature)
         max_tokens = prompting.typed_or(ctx, "max_tokens", max_tokens, prompt.max_tokens)
         extract = extract or prompt.extract
-    wish = speaking.wishes(ctx, speak, voice_model, voice, output_device, json=json)
-    talk = remembering.talk(continue_)
-    setup = remembering.setup(ctx, talk, model, mmproj, system)
+    wish = speech_opt.wishes(ctx, speak, voice_model, voice, output_device, json=json)
+    talk = resume.talk(continue_)
+    setup = resume.setup(origins.typed(ctx), talk, model, mmproj, system)
     if prompt is not None:
         setup = prompting.setup(ctx, prompt, prompt_system, setup)
-    form = running.template(template)
-    found = getting.find(setup.model, setup.mmproj, yes=yes, style=style)
-    machine = running.Machine(ctx_size, threads, gpu_layers, detail.value, cache, cache_size, form)
+    form = model_loader.template(template)
+    screen = terminal.Screen(style)
+    found = model_fetch.find(setup.model, setup.mmproj, yes=yes, reporter=screen)
+    machine = model_loader.Machine(ctx_size, threads, gpu_layers, detail.value, cache, cache_size, form)
     sources = _sources([*files, *(attach or ())], recursive, data, style)
-    recorder = remembering.recorder(history, keep_media, style)
+    recorder = resume.recorder(history, keep_media, screen)
     with (
         recorder,
-        running.ahead(found, machine, style, has_media=_has_picture(sources)) as begun,
-        speaking.opened(wish, machine, yes=yes, style=style) as aloud,
+        model_loader.ahead(found, machine, screen, has_media=_has_picture(sources)) as begun,
+        speech_output.opened(wish, machine, yes=yes, reporter=screen) as aloud,
     ):
         inputs = _inputs(sources, max_megapixels, damaged_ok, recorder.collect)
-        past = remembering.past(talk, max_megapixels, style)
+        past = resume.past(talk, max_megapixels, screen)
         messages = [*past.messages, engine.Message("user", parts([*past.unanswered, *inputs], question))]
         if setup.system:
             messages.insert(0, engine.Message("system", (setup.system,)))
-        kinds = remembering.kinds(messages)
+        kinds = resume.kinds(messages)
         found.require(sight="image" in kinds, hearing=False)
         is_deaf = "audio" in kinds and not found.hears
-        writer = hearing.writer(found, speech_model, yes=yes, style=style) if is_deaf else None
+        writer = transcription.writer(found, speech_model, yes=yes, reporter=screen) if is_deaf else None
         if show:
             _show(inputs, style)
         # fetch what is not on this machine
-        chosen = getting.here(found, yes=yes, style=style)
+        chosen = model_fetch.here(found, yes=yes, reporter=screen)
         chosen.require(sight="image" in kinds, hearing="audio" in kinds and writer is None)
         # a model that hears gets the sound itself, any other what is said in it
-        messages = hearing.as_heard(messages, writer, chosen.name, style)
+        messages = transcription.as_heard(messages, writer, chosen.name, screen)
         if begun is not None:
             begun.asks(messages, think=think)
             recorder.open()
         # run and show
-        sampling = running.sampling(
+        sampling = model_loader.sampling(
             chosen,
             temperature=temperature,
             max_tokens=max_tokens,
@@ -156,15 +159,15 @@ def ask(
             signals.clean_end(),
             terminal.unechoed(),  # stray keys would stand in the answer; the shell gets them
             terminal.progress(style) as progress,
-            running.load(chosen, machine, style, progress, begun, also_stop=aloud.stop) as ready,
+            model_loader.load(chosen, machine, screen, progress, begun, also_stop=aloud.stop) as ready,
         ):
-            remembering.begin(recorder, "ask", talk, chosen, setup)
+            resume.begin(recorder, "ask", talk, chosen, setup)
             recorder.question(question, inputs, sampling)
             pieces = aloud.told(recorder.keep(ready.generate(messages, sampling, progress)))
             answer = terminal.answer(pieces, style, progress, talk=recorder.talk, extract=extract)
             terminal.receipts(answer, style)
-            speaking.finish(aloud, style)
-    status = running.status(answer)
+            speech_output.finish(aloud, screen)
+    status = model_loader.status(answer)
     if extract and not status and terminal.last_block(answer.text) is None:
         raise OutputError("the answer holds no code block", hint="without -x the whole answer is printed")
     return status

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from mmcli.commands import options as opt
+from mmcli.commands import origins
 from mmcli.commands.completion import languages
 from mmcli.commands.pages import RARE
 from mmcli.jobs.caption_styles import STYLES
@@ -246,9 +247,10 @@ def caption(
     mmcli caption docs/pictures --sidecar xmp -o captions -m starter
     """
     from mmcli import terminal
-    from mmcli.commands import captioning, getting, running
+    from mmcli.commands import captioning
     from mmcli.outputs import exiftool
     from mmcli.outputs.sidecars import Plan
+    from mmcli.runtime import model_fetch, model_loader
 
     how = terminal.Style(json=json or jsonl, quiet=quiet, verbose=verbose, debug=debug)
     # find the pictures and the model
@@ -261,13 +263,14 @@ def caption(
     sidecars = captioning.checked(Plan(kinds, output, naming, overwrite, is_tags, lists))
     if embed:
         exiftool.require()
-    form = running.template(template)
-    found = getting.find(model, mmproj, yes=yes, style=how)
+    form = model_loader.template(template)
+    screen = terminal.Screen(how)
+    found = model_fetch.find(model, mmproj, yes=yes, reporter=screen)
     found.require(sight=True, hearing=False)
-    chosen = getting.here(found, yes=yes, style=how)
+    chosen = model_fetch.here(found, yes=yes, reporter=screen)
     chosen.require(sight=True, hearing=False)
     # say what is asked of it
-    machine = running.Machine(ctx_size, threads, gpu_layers, detail.value, cache=False, template=form)
+    machine = model_loader.Machine(ctx_size, threads, gpu_layers, detail.value, cache=False, template=form)
     asking = captioning.Asking(
         style=str(style) if style else "tags" if is_tags else "filename" if rename else "short",
         words=words,
@@ -282,15 +285,12 @@ def caption(
     )
     sampling = dict(temperature=temperature, max_tokens=max_tokens, seed=seed or 0, loop_guard=loop_guard)
     # run, write and show
-    typed = called.get_parameter_source("yes")
     return captioning.run(
         wanted,
         asking.job(chosen, machine, sampling),
         chosen,
         machine,
-        captioning.Writing(
-            sidecars, rename, rename and yes and typed is not None and typed.name == "COMMANDLINE", embed
-        ),
+        captioning.Writing(sidecars, rename, rename and yes and origins.is_typed(called, "yes"), embed),
         captioning.form(wanted, json=json, jsonl=jsonl, print0=print0, dry_run=dry_run),
         how,
         keep=cache,

@@ -20,12 +20,12 @@ from mmcli.outputs import sidecars
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from mmcli.commands.running import Machine
     from mmcli.jobs.result_cache import Results
     from mmcli.jobs.vocabulary import Vocabulary
     from mmcli.models import Model
     from mmcli.outputs.caption_outputs import After
     from mmcli.outputs.embedding import Embedding
+    from mmcli.runtime.model_loader import Machine
     from mmcli.terminal import Captions, Style
     from mmcli.terminal.caption_view import Form
 
@@ -131,7 +131,7 @@ class Asking:
     words: Vocabulary | None = None  # the only tags there may be
 
     def job(self, model: Model, machine: Machine, given: dict[str, Any]) -> jobs.Job:
-        from mmcli.commands import running
+        from mmcli.runtime import model_loader
 
         style = caption_styles.STYLES[self.style]
         if self.words is not None:
@@ -143,11 +143,11 @@ class Asking:
         return jobs.Job(
             caption_styles.question(style, prompt=self.prompt, language=self.language),
             style,
-            running.sampling(model, **given),
+            model_loader.sampling(model, **given),
             system=self.system,
             facts=self.facts,
             max_megapixels=self.max_megapixels,
-            setup=running.setup(model, machine),
+            setup=model_loader.setup(model, machine),
             parallel=self.parallel,
             dry_run=self.dry_run,
             retry_cut=self.retry_cut,
@@ -192,10 +192,10 @@ def run(
     from dataclasses import replace
 
     from mmcli import config, signals, terminal
-    from mmcli.commands import running
     from mmcli.jobs.result_cache import Results
     from mmcli.outputs import renames
     from mmcli.outputs.caption_outputs import After
+    from mmcli.runtime import model_loader
 
     interrupted = threading.Event()
     with ExitStack() as close:
@@ -219,7 +219,7 @@ def run(
             dry_run=job.dry_run,
         )
         job = replace(job, obstacle=after.obstacle, objection=after.objection)
-        loading = running.Loading(model, machine, style, lasting=True)
+        loading = model_loader.Loading(model, machine, terminal.Screen(style), lasting=True)
         loading.on_progress = progress
         captions = jobs.Run(wanted, job, results, loading.engine)  # loaded for the first picture that needs it
 

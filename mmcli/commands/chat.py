@@ -8,8 +8,9 @@ from typing import Annotated
 import typer
 
 from mmcli.commands import options as opt
+from mmcli.commands import origins
 from mmcli.commands import speech_options as speech_opt
-from mmcli.commands.going_on import with_optional_id
+from mmcli.commands.optional_value import with_optional_id
 
 
 @with_optional_id(n_words=0)
@@ -65,18 +66,21 @@ def chat(
     mmcli chat -c
     """
     from mmcli import terminal
-    from mmcli.commands import asked, getting, line, remembering, running, speaking
-    from mmcli.commands.session import Session
-    from mmcli.commands.spoken import SpokenSession
+    from mmcli.chat import resume
+    from mmcli.chat.session import Session
+    from mmcli.chat.spoken_session import SpokenSession
+    from mmcli.commands import asked, line
+    from mmcli.runtime import model_fetch, model_loader, speech_output
 
     files, question = asked.split(media or (), line.of(ctx))
     style = terminal.Style(quiet=quiet, verbose=verbose, debug=debug, markdown=markdown.value)
-    wish = speaking.wishes(ctx, speak, voice_model, voice, output_device, json=False)
-    talk = remembering.talk(continue_)
-    setup = remembering.setup(ctx, talk, model, mmproj, system)
-    form = running.template(template)
-    found = getting.find(setup.model, setup.mmproj, yes=yes, style=style)
-    machine = running.Machine(ctx_size, threads, gpu_layers, detail.value, cache, cache_size, form)
+    wish = speech_opt.wishes(ctx, speak, voice_model, voice, output_device, json=False)
+    talk = resume.talk(continue_)
+    setup = resume.setup(origins.typed(ctx), talk, model, mmproj, system)
+    form = model_loader.template(template)
+    screen = terminal.Screen(style)
+    found = model_fetch.find(setup.model, setup.mmproj, yes=yes, reporter=screen)
+    machine = model_loader.Machine(ctx_size, threads, gpu_layers, detail.value, cache, cache_size, form)
     wishes = {
         "temperature": temperature,
         "max_tokens": max_tokens,
@@ -85,9 +89,9 @@ def chat(
         "think": think,
         "loop_guard": loop_guard,
     }
-    chosen = getting.here(found, yes=yes, style=style)
-    recorder = remembering.recorder(history, keep_media, style)
-    with recorder, speaking.opened(wish, machine, yes=yes, style=style) as aloud:
+    chosen = model_fetch.here(found, yes=yes, reporter=screen)
+    recorder = resume.recorder(history, keep_media, screen)
+    with recorder, speech_output.opened(wish, machine, yes=yes, reporter=screen) as aloud:
         kind = functools.partial(SpokenSession, aloud=aloud) if aloud.is_wanted else Session
         with kind(
             chosen,
@@ -102,4 +106,4 @@ def chat(
         ) as session:
             session.take_up(talk, setup)
             session.attach([*files, *(attach or ())], recursive=recursive)
-            return session.run(typed=remembering.typed_lines() if history else None, first=question)
+            return session.run(typed=resume.typed_lines() if history else None, first=question)

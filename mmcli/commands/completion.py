@@ -292,7 +292,7 @@ def talk_ids(incomplete: str) -> list[Reply]:
 
 def setting_names(ctx: typer.Context, incomplete: str) -> list[Reply]:
     """What `mmcli config set` may set."""
-    from mmcli.commands import setting
+    from mmcli.commands import settings
 
-    every = setting.known(ctx.find_root().command)
+    every = settings.known(ctx.find_root().command)
     return [(name.replace("_", "-"), split(setting.option.help or "")[0]) for name, setting in every.items()]

@@ -15,7 +15,7 @@ def demo(debug: opt.DebugOpt = False) -> int | None:
     mmcli demo
     """
     from mmcli import engine, media, models, terminal
-    from mmcli.commands import running
+    from mmcli.runtime import model_loader
 
     style = terminal.Style(debug=debug)
     picture = media.load(media.find([str(Path(models.__file__).parent / "starter" / "demo.png")])[0])
@@ -24,13 +24,13 @@ def demo(debug: opt.DebugOpt = False) -> int | None:
     messages: list[engine.Message] = []
     starter = models.find("starter")
     assert isinstance(starter, models.Model)
-    with running.load(starter, running.Machine(cache=False), style) as ready:
+    with model_loader.load(starter, model_loader.Machine(cache=False), terminal.Screen(style)) as ready:
         for question in QUESTIONS:
             terminal.line(f"> {question}")
             messages.append(engine.Message("user", (question,) if messages else (picture, question)))
             answer = terminal.answer(ready.generate(messages, engine.Sampling(temperature=0)), style)
             if answer.finish_reason == "interrupted":
-                return running.status(answer)
+                return model_loader.status(answer)
             messages.append(engine.Message("assistant", (answer.text,)))
     terminal.notice(
         'now your own:  mmcli pull qwen3-vl-2b  and then  mmcli ask photo.jpg "What is this?" -m qwen3-vl-2b', style

@@ -71,16 +71,19 @@ def _row(device: Device) -> tuple[object, ...]:
 def _test(device: Device, seconds: float, style: Style) -> None:
     """A level meter for some seconds of sound, then what was heard in one line."""
     from mmcli import terminal
-    from mmcli.commands import hearing
-    from mmcli.speech.level import Gauge
+    from mmcli.runtime import transcription
+    from mmcli.speech.level import Gauge, meter
     from mmcli.speech.microphone import Microphone
     from mmcli.speech.vad import Detector
 
     stop, gauge = threading.Event(), Gauge(Detector())
-    with hearing.interruptible(stop, style) as progress, Microphone(device, stop=stop) as microphone:
+    with (
+        transcription.interruptible(stop, terminal.Screen(style)) as progress,
+        Microphone(device, stop=stop) as microphone,
+    ):
         terminal.notice(f"say something to {device.name} ({microphone.rate} Hz); Ctrl-C ends it", style)
         for block in microphone:
-            progress(f"hearing {terminal.meter(gauge.feed(block))}", 0, -1)
+            progress(f"hearing {meter(gauge.feed(block))}", 0, -1)
             if gauge.seconds >= seconds:
                 break
     if style.json:

@@ -73,9 +73,11 @@ def _command(root: Any, words: Sequence[str]) -> tuple[str, Any] | None:
 def _search(root: Any, words: Sequence[str]) -> None:
     """Show what the words are said of; UsageError where that is nothing."""
     from mmcli import terminal
-    from mmcli.commands import searching, slash
+    from mmcli.chat import slash_commands
+    from mmcli.commands import searching
 
-    library = searching.Library(list(parsing.every_page(root)), slash.topics())
+    in_chats = [Topic(name, f"in a chat: {about}", usage) for name, about, usage in slash_commands.usages()]
+    library = searching.Library(list(parsing.every_page(root)), in_chats)
     wanted = " ".join(words)
     found = library.find(wanted)
     if not found and (close := library.closest(wanted)):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mmcli.commands import spelling
-from mmcli.commands.going_on import LAST
+from mmcli.conversations import LAST
 
 _PLAIN = re.compile(r"[\w@%+=:,./~^-]+", re.ASCII)  # a shell takes such a word as it is
 _CONTINUE = "--continue="

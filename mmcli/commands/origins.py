@@ -95,3 +95,14 @@ def _variable(name: str) -> str:
     from mmcli.commands import spelling
 
     return spelling.renamed_variables.get(name, name)
+
+
+def is_typed(ctx: typer.Context, name: str) -> bool:
+    """Whether a parameter was given on the command line itself."""
+    source = ctx.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
+
+
+def typed(ctx: typer.Context) -> frozenset[str]:
+    """The names of all parameters that were given on the command line itself."""
+    return frozenset(name for name in ctx.params if is_typed(ctx, name))

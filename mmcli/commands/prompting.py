@@ -7,13 +7,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from mmcli import prompts
+from mmcli.commands import origins
 from mmcli.commands.line import Line
 from mmcli.errors import UsageError
 
 if TYPE_CHECKING:
     import typer
 
-    from mmcli.commands.remembering import Setup
+    from mmcli.chat.resume import Setup
     from mmcli.prompts import Prompt
     from mmcli.terminal import Style
 
@@ -37,23 +38,18 @@ def needs_input(prompt: Prompt, line: Line, files: Sequence[str]) -> UsageError:
     )
 
 
-def is_typed(ctx: typer.Context, name: str) -> bool:
-    source = ctx.get_parameter_source(name)
-    return source is not None and source.name == "COMMANDLINE"
-
-
 def typed_or(ctx: typer.Context, name: str, value: T, kept: T | None) -> T:
     """An option's value if it was typed, else the saved prompt's, else what the settings say."""
-    return value if kept is None or is_typed(ctx, name) else kept
+    return value if kept is None or origins.is_typed(ctx, name) else kept
 
 
 def setup(ctx: typer.Context, prompt: Prompt | None, system: str | None, before: Setup) -> Setup:
     """Who answers, and under which system prompt: what is typed counts most, then the saved prompt."""
     if prompt is None:
         return before
-    if prompt.model is not None and not is_typed(ctx, "model"):
-        before = replace(before, model=prompt.model, mmproj=before.mmproj if is_typed(ctx, "mmproj") else None)
-    if system is not None and not is_typed(ctx, "system"):
+    if prompt.model is not None and not origins.is_typed(ctx, "model"):
+        before = replace(before, model=prompt.model, mmproj=before.mmproj if origins.is_typed(ctx, "mmproj") else None)
+    if system is not None and not origins.is_typed(ctx, "system"):
         before = replace(before, system=system)
     return before
 
@@ -73,7 +69,7 @@ def save(
     options: dict[str, Any] = {
         option: ctx.params[option]
         for option in ("system", "model", "temperature", "max_tokens", "extract")
-        if is_typed(ctx, option)
+        if origins.is_typed(ctx, option)
     }
     kept = prompts.Prompt(name, question or None, variables=dict(given), **options)
     if not (question or kept.system or "").strip():

@@ -50,9 +50,10 @@ def pull(
     mmcli pull Qwen/Qwen3-VL-4B-Instruct-GGUF:Q8_0
     """
     from mmcli import models, terminal
-    from mmcli.commands import getting
+    from mmcli.runtime import model_fetch
 
     style = terminal.Style(json=json, quiet=quiet, debug=debug)
+    screen = terminal.Screen(style)
     rows: list[tuple[str, str, str | None, bool | None]] = []
     status = 0
     for found in [models.find_any(name) for name in names]:  # a slip in the last name fails before the first download
@@ -65,9 +66,9 @@ def pull(
         consent = yes or not terminal.can_ask(style)
         download = models.plan(found, accept_changed=accept_changed)
         if isinstance(download.wanted, models.WantedSpeech):
-            _add(rows, getting.fetch_speech(download, yes=consent, style=style), False, style)
+            _add(rows, model_fetch.fetch_speech(download, yes=consent, reporter=screen), False, style)
             continue
-        model = getting.fetch(download, yes=consent, style=style)
+        model = model_fetch.fetch(download, yes=consent, reporter=screen)
         wanted = check
         only_own_prompts = download.wanted.entry is not None and download.wanted.entry.prompts
         if check is None and not consent and model.sees and not only_own_prompts:

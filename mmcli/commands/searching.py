@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from mmcli.commands import names
 from mmcli.commands.pages import Option, Page
 from mmcli.commands.topics import TOPICS, Topic
+from mmcli.suggestions import nearest
 
 # Words that mean the same to somebody who searches; each also finds what is said of the others.
 SAME = (
@@ -81,7 +81,7 @@ class Library:
     def closest(self, query: str) -> str | None:
         """The query with each unknown word replaced by a near one that is said of something; None if there is none."""
         vocabulary = dict.fromkeys(word for _, said in self._entries for word in said)
-        near = [names.nearest(word, vocabulary)[:1] for word in _words(query) if word not in STOP_WORDS]
+        near = [nearest(word, vocabulary)[:1] for word in _words(query) if word not in STOP_WORDS]
         return " ".join(found[0] for found in near if found) or None
 
 

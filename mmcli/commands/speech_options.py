@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mmcli.commands import origins
 from mmcli.commands.completion import languages, speech_model_names, voice_model_names
 from mmcli.commands.options import MACHINE, MODEL
 from mmcli.commands.pages import RARE
+from mmcli.errors import UsageError
+
+if TYPE_CHECKING:
+    from mmcli.runtime.speech_output import Wishes
 
 
 class SpeechDevice(StrEnum):
@@ -145,3 +150,29 @@ ComputeTypeOpt = Annotated[
     ),
     RARE,
 ]
+
+
+SPOKEN = {"voice_model": "--voice-model", "voice": "--voice", "output_device": "--output-device"}
+SPOKEN |= {"half_duplex": "--half-duplex"}  # of `mmcli voice`
+
+
+def wishes(
+    ctx: typer.Context,
+    speak: bool,
+    voice_model: str | None,
+    voice: str | None,
+    output_device: str | None,
+    *,
+    json: bool,
+) -> Wishes:
+    """The options as wishes. With --json only what the command line itself asks for is said: a script reads along."""
+    from mmcli.runtime.speech_output import Wishes
+
+    is_typed = origins.typed(ctx)
+    if json and speak and "speak" not in is_typed:
+        speak = False
+    given = [option for name, option in SPOKEN.items() if name in is_typed]
+    if given and not speak:
+        raise UsageError(f"{given[0]} is for answers that are read aloud", hint=f"add --speak, or leave {given[0]} out")
+    setting = None if given or "speak" in is_typed else origins.of(ctx, "speak")
+    return Wishes(speak, voice_model, voice, output_device, setting)

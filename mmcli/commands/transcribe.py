@@ -13,19 +13,21 @@ import typer
 
 from mmcli import errors
 from mmcli.commands import options as opt
+from mmcli.commands import origins
 from mmcli.commands import speech_options as speech_opt
 from mmcli.commands.pages import RARE
 from mmcli.errors import BatchError, InputError, UsageError
 
 if TYPE_CHECKING:
-    from mmcli.commands.hearing import Machine
     from mmcli.commands.transcripts import File, Job, Stdout
     from mmcli.media import Source
     from mmcli.models import SpeechModel
+    from mmcli.runtime.reporter import OnProgress
+    from mmcli.runtime.transcription import Machine
     from mmcli.speech.cues import Layout
     from mmcli.speech.journal import Journal
     from mmcli.speech.transcriber import Listening, Transcriber
-    from mmcli.terminal import Progress, Style
+    from mmcli.terminal import Style
 
 AUDIO = frozenset({"audio"})
 MAX_BYTES = 4 << 30  # of a file: whole films
@@ -220,7 +222,8 @@ def transcribe(
     mmcli transcribe --mic -m starter
     """
     from mmcli import terminal
-    from mmcli.commands import getting, hearing, transcripts
+    from mmcli.commands import transcripts
+    from mmcli.runtime import model_fetch, transcription
     from mmcli.speech.cues import Layout
     from mmcli.speech.formats import FORMATS
     from mmcli.speech.transcriber import Listening
@@ -230,7 +233,7 @@ def transcribe(
     _require_subtitles(ctx, name)
     layout = Layout(max_line_width, max_line_count, max_words_per_line, highlight_words)
     listening = Listening(
-        language=hearing.code(spoken_language),
+        language=transcription.code(spoken_language),
         translate=translate,
         word_timestamps=word_timestamps or FORMATS[name].timed_words,
         hotwords=hotwords,
@@ -239,22 +242,22 @@ def transcribe(
         batch=speech_batch,
         multilingual=multilingual,
     )
-    machine = hearing.Machine(speech_device.value, compute_type.value, threads)
+    machine = transcription.Machine(speech_device.value, compute_type.value, threads)
     if until_silence is not None and not mic:
         raise UsageError("--until-silence needs --mic", hint="mmcli transcribe --mic --until-silence 3")
     if mic:
         if media:
             raise UsageError("--mic listens to the microphone, so it takes no files", hint="leave one of them out")
-        from mmcli.commands import dictating
+        from mmcli.commands import recording
 
-        wishes = dictating.Wishes(
+        wishes = recording.Wishes(
             input_device, until_silence, name, output, overwrite, transcript_format is not None, layout
         )
-        return dictating.dictate(wishes, speech_model, machine, listening, yes=yes, style=style)
+        return recording.dictate(wishes, speech_model, machine, listening, yes=yes, style=style)
     is_chosen = transcript_format is not None
     work = _jobs(list(media or ()), recursive, output, name, overwrite, style, is_chosen=is_chosen)
     missing = [job for job in work if overwrite or job.target is None or not job.target.exists()]
-    model = getting.speech(speech_model, yes=yes, style=style) if missing else None
+    model = model_fetch.speech(speech_model, yes=yes, reporter=terminal.Screen(style)) if missing else None
     return _Batch(work, missing, model, machine, listening, name, layout, damaged_ok, style).run()
 
 
@@ -265,8 +268,7 @@ def _require_subtitles(ctx: typer.Context, name: str) -> None:
     if issubclass(FORMATS[name], Subtitles):
         return
     for parameter in LAYOUT:
-        source = ctx.get_parameter_source(parameter)
-        if source is not None and source.name == "COMMANDLINE":
+        if origins.is_typed(ctx, parameter):
             option = f"--{parameter.replace('_', '-')}"
             raise UsageError(f"{option} is for subtitles, and the format is {name}", hint="add -f srt, vtt, ass or lrc")
 
@@ -327,12 +329,12 @@ class _Batch:
 
     def run(self) -> int:
         from mmcli import terminal
-        from mmcli.commands import hearing
         from mmcli.commands.transcripts import File, Stdout
+        from mmcli.runtime import transcription
 
         several, stop = len(self.work) > 1, threading.Event()
         stdout = Stdout(self.name, several=several, layout=self.layout)
-        with hearing.interruptible(stop, self.style) as progress:
+        with transcription.interruptible(stop, terminal.Screen(self.style)) as progress:
             for job in self.missing:
                 sink = stdout if job.target is None else File(job.target, self.name, self.layout)
                 try:
@@ -352,11 +354,11 @@ class _Batch:
                 stdout.finish()
         return self._ended(stop)
 
-    def _one(self, job: Job, sink: Stdout | File, stop: threading.Event, progress: Progress) -> None:
+    def _one(self, job: Job, sink: Stdout | File, stop: threading.Event, progress: OnProgress) -> None:
         """What is cheap and can fail comes first: the sound is read before the model is loaded."""
         from mmcli import media, terminal
-        from mmcli.commands import hearing
         from mmcli.media.clock import in_words
+        from mmcli.runtime import transcription
 
         progress(f"reading {job.source.name}", 0, 0)
         sound = media.load(
@@ -371,14 +373,14 @@ class _Batch:
         assert isinstance(sound, media.Audio)
         if self.transcriber is None:
             assert self.model is not None, "there is something to do"
-            self.transcriber = hearing.load(self.model, self.machine, self.style, progress)
+            self.transcriber = transcription.load(self.model, self.machine, terminal.Screen(self.style), progress)
             self.transcriber.check(self.listening)
-        journal = hearing.journal(self.transcriber, sound, self.listening, self.style)
+        journal = transcription.journal(self.transcriber, sound, self.listening, terminal.Screen(self.style))
         if journal.segments:
             at = in_words(sound.time(journal.heard.end))
             terminal.notice(f"{sound.receipt.source}: continuing at {at}, where an earlier run ended", self.style)
         started = time.perf_counter()
-        transcript = hearing.listen(self.transcriber, sound, self.listening, sink, stop, progress, journal)
+        transcript = transcription.listen(self.transcriber, sound, self.listening, sink, stop, progress, journal)
         if transcript.ending == "stop":
             self.finished.append(journal)
         terminal.heard(transcript, sound.receipt.format, time.perf_counter() - started, self.style, sink.summary())

@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mmcli.commands import options as opt
+from mmcli.commands import origins
 from mmcli.commands import speech_options as speech_opt
 from mmcli.commands.completion import speech_model_names
-from mmcli.commands.going_on import with_optional_id
+from mmcli.commands.optional_value import with_optional_id
 from mmcli.commands.pages import COMMON, RARE
 from mmcli.errors import UsageError
 
 if TYPE_CHECKING:
     from mmcli.models import Model, SpeechModel, Wanted
-    from mmcli.terminal import Style
+    from mmcli.runtime.reporter import Reporter
 
 VOICE = "Voice"
 
@@ -131,8 +132,9 @@ def voice(
     mmcli voice --talk toggle -m starter
     """
     from mmcli import terminal
-    from mmcli.commands import getting, hearing, remembering, running, speaking
-    from mmcli.commands.voicing import Manner, VoiceSession
+    from mmcli.chat import resume
+    from mmcli.chat.voice_session import Manner, VoiceSession
+    from mmcli.runtime import model_fetch, model_loader, speech_output, transcription
     from mmcli.speech import devices
     from mmcli.speech.transcriber import Listening
 
@@ -142,16 +144,17 @@ def voice(
             "--talk hold needs a terminal that reports when a key is released, and this one does not",
             hint="--talk toggle: Space starts and ends your turn; kitty, Ghostty, WezTerm and foot can do hold",
         )
-    wish = speaking.wishes(ctx, speak, voice_model, voice, output_device, json=False)
-    talk = remembering.talk(continue_)
-    setup = remembering.setup(ctx, talk, model, mmproj, system)
-    form = running.template(template)
-    found = getting.find(setup.model, setup.mmproj, yes=yes, style=style)
+    wish = speech_opt.wishes(ctx, speak, voice_model, voice, output_device, json=False)
+    talk = resume.talk(continue_)
+    setup = resume.setup(origins.typed(ctx), talk, model, mmproj, system)
+    form = model_loader.template(template)
+    screen = terminal.Screen(style)
+    found = model_fetch.find(setup.model, setup.mmproj, yes=yes, reporter=screen)
     with terminal.no_chatter(style):
         microphone = devices.choose(input_device, "input")
-        chosen = getting.here(found, yes=yes, style=style)
-        speech = listener(speech_model, found, yes=yes, style=style)
-        machine = running.Machine(ctx_size, threads, gpu_layers, detail.value, cache, cache_size, form)
+        chosen = model_fetch.here(found, yes=yes, reporter=screen)
+        speech = listener(speech_model, found, yes=yes, reporter=screen)
+        machine = model_loader.Machine(ctx_size, threads, gpu_layers, detail.value, cache, cache_size, form)
         wishes = {
             "temperature": temperature,
             "max_tokens": max_tokens,
@@ -161,7 +164,7 @@ def voice(
             "loop_guard": loop_guard,
         }
         manner = Manner(talk_mode.value, barge_in, half_duplex)
-        recorder = remembering.recorder(history, keep_media, style)
+        recorder = resume.recorder(history, keep_media, screen)
         limits = {
             "max_megapixels": max_megapixels,
             "damaged_ok": damaged_ok,
@@ -170,31 +173,30 @@ def voice(
         }
         with (
             recorder,
-            speaking.opened(wish, machine, yes=yes, style=style) as aloud,
+            speech_output.opened(wish, machine, yes=yes, reporter=screen) as aloud,
             VoiceSession(chosen, machine, wishes, style, recorder, manner=manner, aloud=aloud, **limits) as session,
         ):
             session.take_up(talk, setup)
             session.attach([*(media or ()), *(attach or ())], recursive=recursive)
-            listening = Listening(language=hearing.code(spoken_language), hotwords=hotwords)
+            listening = Listening(language=transcription.code(spoken_language), hotwords=hotwords)
             with session.hearing_with(
-                microphone, speech, listening, hearing.Machine(speech_device.value, compute_type.value, threads)
+                microphone, speech, listening, transcription.Machine(speech_device.value, compute_type.value, threads)
             ):
-                return session.run(typed=remembering.typed_lines() if history else None)
+                return session.run(typed=resume.typed_lines() if history else None)
 
 
-def listener(name: str | None, model: Model | Wanted, *, yes: bool, style: Style) -> SpeechModel:
+def listener(name: str | None, model: Model | Wanted, *, yes: bool, reporter: Reporter) -> SpeechModel:
     """The speech model: the one that was named, or this machine's; the starter's own where nothing else is here."""
-    from mmcli import models, terminal
-    from mmcli.commands import getting
+    from mmcli import models
     from mmcli.models import speech
+    from mmcli.runtime import model_fetch
 
     if name is None and model.name == "starter" and speech.has_starter():
         found = models.find_speech(None)
         if isinstance(found, models.WantedSpeech):
-            terminal.notice(
+            reporter.notice(
                 "heard by the starter speech model, which knows a few hundred English words; "
-                f"`mmcli pull {found.name}` downloads one that understands people",
-                style,
+                f"`mmcli pull {found.name}` downloads one that understands people"
             )
             return speech.starter()
-    return getting.speech(name, yes=yes, style=style)
+    return model_fetch.speech(name, yes=yes, reporter=reporter)

@@ -11,6 +11,8 @@ from mmcli.speech.vad import WINDOW
 
 FLOOR = -90.0  # dBFS: digital silence, and what is as good as it
 SPEECH = 0.5  # probability
+BAR = 40  # cells of a level meter
+QUIETEST = -60.0  # dBFS at the meter's left end
 
 
 def level(samples: NDArray[np.float32]) -> float:
@@ -53,3 +55,14 @@ class Gauge:
     @property
     def quietest(self) -> float:
         return min(self._levels, default=FLOOR)
+
+
+def meter(decibels: float) -> str:
+    """A level as a bar of plain ASCII: `[########            ]  -48 dB`."""
+    return f"{bar(decibels, BAR)} {decibels:4.0f} dB"
+
+
+def bar(decibels: float, cells: int = 8) -> str:
+    """A level as a bar alone: `[###     ]`."""
+    filled = round(cells * max(0.0, min(1.0, 1 - decibels / QUIETEST)))
+    return f"[{'#' * filled:<{cells}}]"

@@ -1,5 +1,6 @@
 """What a person sees: the only rooms that print. Knows streams and words; loads Rich only when something is shown."""
 
+from mmcli.sanitize import Cleaner, clean, escaped, one_line
 from mmcli.terminal.caption_view import Captions, caption_record, pair
 from mmcli.terminal.chat_output import aside, exchange, pairs
 from mmcli.terminal.clipboard import copy
@@ -31,10 +32,10 @@ from mmcli.terminal.output import (
 from mmcli.terminal.pixels import picture
 from mmcli.terminal.progress_line import Progress, abandon, progress
 from mmcli.terminal.report import answer_json
-from mmcli.terminal.sanitize import Cleaner, clean, escaped, one_line
+from mmcli.terminal.screen import Screen
 from mmcli.terminal.streams import OutputLost, guard, is_screen
 from mmcli.terminal.style import Style
-from mmcli.terminal.transcript_view import bar, heard, heard_words, meter, no_chatter, said, said_json, said_segment
+from mmcli.terminal.transcript_view import heard, heard_words, no_chatter, said, said_json, said_segment
 from mmcli.terminal.typeahead import restore, unechoed
 
 __all__ = [
@@ -46,6 +47,7 @@ __all__ = [
     "Keyboard",
     "OutputLost",
     "Progress",
+    "Screen",
     "Style",
     "Summoned",
     "TalkKey",
@@ -53,7 +55,6 @@ __all__ = [
     "answer",
     "answer_json",
     "aside",
-    "bar",
     "bug",
     "can_ask",
     "caption_record",
@@ -81,7 +82,6 @@ __all__ = [
     "is_screen",
     "last_block",
     "line",
-    "meter",
     "no_chatter",
     "notice",
     "one_line",

@@ -8,9 +8,9 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+from mmcli.sanitize import clean, escaped, json_safe, without_surrogates
 from mmcli.terminal import output, report, streams, wrapping
 from mmcli.terminal.progress_line import duration, out_of_the_way
-from mmcli.terminal.sanitize import clean, escaped, json_safe, without_surrogates
 
 if TYPE_CHECKING:
     from mmcli.jobs.runner import Outcome

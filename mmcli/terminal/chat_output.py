@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
+from mmcli.sanitize import clean, one_line
 from mmcli.terminal import streams, wrapping
 from mmcli.terminal.progress_line import out_of_the_way
-from mmcli.terminal.sanitize import clean, one_line
 
 NARROW = 60  # columns: below it a pair takes two lines
 

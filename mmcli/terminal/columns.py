@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from mmcli.terminal.sanitize import one_line
+from mmcli.sanitize import one_line
 
 PROSE = 24  # cells: a shorter last column tells nothing, and is left out
 GAP = 2

@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
+from mmcli.sanitize import one_line
 from mmcli.terminal import streams, typeahead
 from mmcli.terminal.progress_line import out_of_the_way
-from mmcli.terminal.sanitize import one_line
 
 if TYPE_CHECKING:
     from mmcli.terminal.style import Style

@@ -14,8 +14,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
+from mmcli.sanitize import clean
 from mmcli.terminal import streams
-from mmcli.terminal.sanitize import clean
 
 if TYPE_CHECKING:
     from mmcli.commands.pages import Option, Page

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from mmcli.sanitize import clean, one_line
 from mmcli.terminal import report, streams
 from mmcli.terminal.output import _answer_writer
-from mmcli.terminal.sanitize import clean, one_line
 
 if TYPE_CHECKING:
     from mmcli.history import Hit, Shown, Summary, Talk, Turn

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
-from mmcli.terminal.sanitize import clean
+from mmcli.sanitize import clean
 
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Protocol
 
 from mmcli import files
+from mmcli.sanitize import clean, one_line
 from mmcli.terminal import streams, typeahead
-from mmcli.terminal.sanitize import clean, one_line
 
 if TYPE_CHECKING:
     from prompt_toolkit.completion import Completer

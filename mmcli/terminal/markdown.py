@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mmcli.sanitize import Cleaner, clean
 from mmcli.terminal import blocks, inline
-from mmcli.terminal.sanitize import Cleaner, clean
 from mmcli.terminal.streams import can_show
 
 if TYPE_CHECKING:

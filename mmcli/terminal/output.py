@@ -10,11 +10,11 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
+from mmcli.sanitize import Cleaner, clean, json_safe, one_line, without_surrogates
 from mmcli.terminal import report, streams, wrapping
 from mmcli.terminal.code import last_block
 from mmcli.terminal.columns import PROSE, aligned, cell, fitted, left_out, shortened
 from mmcli.terminal.progress_line import out_of_the_way
-from mmcli.terminal.sanitize import Cleaner, clean, json_safe, one_line, without_surrogates
 from mmcli.terminal.style import Style
 
 if TYPE_CHECKING:

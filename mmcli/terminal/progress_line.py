@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from mmcli.sanitize import one_line
 from mmcli.terminal import streams
-from mmcli.terminal.sanitize import one_line
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from mmcli.terminal.sanitize import one_line
+from mmcli.sanitize import one_line
 
 if TYPE_CHECKING:
     from mmcli.engine.messages import Answer, Seen, Usage

@@ -13,22 +13,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from mmcli.sanitize import clean, json_safe, one_line, without_surrogates
 from mmcli.terminal import streams
 from mmcli.terminal.keyboard import PROMPT
 from mmcli.terminal.progress_line import out_of_the_way
-from mmcli.terminal.sanitize import clean, json_safe, one_line, without_surrogates
 
 if TYPE_CHECKING:
     from mmcli.speech.transcript import Segment, Transcript
     from mmcli.terminal.style import Style
 
 UNSURE = 0.5  # confidence under which a word is dim
-BAR = 40  # cells of a level meter
 ORDINARY = re.compile(
     r"Hz → |^the sound of a video$|^the sound begins at "
 )  # notes of a receipt that say nothing about the words
 _is_led_away = False  # descriptor 2, already: inside one another, the inner ones do nothing
-QUIETEST = -60.0  # dBFS at the meter's left end
 
 
 def said(text: str) -> None:
@@ -88,17 +86,6 @@ def heard(transcript: Transcript, kind: str, seconds: float, style: Style, summa
         *transcript.notes,
     ]
     beside(f"{name}: {', '.join(map(one_line, facts))}")
-
-
-def meter(decibels: float) -> str:
-    """A level as a bar of plain ASCII: `[########            ]  -48 dB`."""
-    return f"{bar(decibels, BAR)} {decibels:4.0f} dB"
-
-
-def bar(decibels: float, cells: int = 8) -> str:
-    """A level as a bar alone: `[###     ]`."""
-    filled = round(cells * max(0.0, min(1.0, 1 - decibels / QUIETEST)))
-    return f"[{'#' * filled:<{cells}}]"
 
 
 def heard_words(text: str) -> None:

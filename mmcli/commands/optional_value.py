@@ -13,9 +13,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from mmcli.commands import spelling
+from mmcli.conversations import LAST
 
 OPTIONS = ("-c", "--continue")
-LAST = "last"  # no id begins with a letter
 
 F = TypeVar("F", bound=Callable[..., int | None])
 

@@ -17,11 +17,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, cast
 
 from mmcli import chat, terminal
-from mmcli.commands import dictating, hearing, slash
-from mmcli.commands.mouth import Mouth
-from mmcli.commands.session import Session
+from mmcli.chat import slash_commands
+from mmcli.chat.echo_guard import Mouth
+from mmcli.chat.session import Session
 from mmcli.errors import AudioDeviceError, InputError, MmcliError, UsageError
 from mmcli.media import capture
+from mmcli.runtime import dictation, transcription
 from mmcli.speech import end_of_turn
 from mmcli.speech.listener import Ears, Mode, Spoken
 
@@ -29,9 +30,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from mmcli.commands.speaking import Voice
     from mmcli.engine import Piece, Sampling
     from mmcli.models import SpeechModel
+    from mmcli.runtime.speech_output import Voice
     from mmcli.speech.devices import Device
     from mmcli.speech.transcriber import Listening, Transcriber
 
@@ -122,29 +123,31 @@ class VoiceSession(Session):
         if manner.mode != "auto":
             self.own_keys = (KEY,)
         self.own_commands = {
-            "mute": slash.Slash("stop listening; /listen goes on", lambda _, argument: self._listen(False)),
-            "listen": slash.Slash("listen again", lambda _, argument: self._listen(True)),
-            "speak": slash.Slash("say answers aloud, or no more", lambda _, argument: self._speak(argument), "on|off"),
+            "mute": slash_commands.Slash("stop listening; /listen goes on", lambda _, argument: self._listen(False)),
+            "listen": slash_commands.Slash("listen again", lambda _, argument: self._listen(True)),
+            "speak": slash_commands.Slash(
+                "say answers aloud, or no more", lambda _, argument: self._speak(argument), "on|off"
+            ),
         }
 
     @contextmanager
     def hearing_with(
-        self, device: Device, speech: SpeechModel, listening: Listening, machine: hearing.Machine
+        self, device: Device, speech: SpeechModel, listening: Listening, machine: transcription.Machine
     ) -> Iterator[None]:
         """While inside, somebody listens. Loads the speech model; errors come before anything is asked."""
         from mmcli.speech.microphone import Microphone
         from mmcli.speech.vad import Detector
 
         stop = threading.Event()
-        with hearing.interruptible(stop, self.style) as progress:
-            self._transcriber = hearing.load(speech, machine, self.style, progress)
+        with transcription.interruptible(stop, self.screen) as progress:
+            self._transcriber = transcription.load(speech, machine, self.screen, progress)
             self._transcriber.check(listening)
             if stop.is_set():
                 raise KeyboardInterrupt
         self._listening, self._heard_with, self._device = listening, speech.name, device.name
         self._language = listening.language
         with Microphone(device, stop=stop) as microphone:
-            recording = dictating.audible(microphone, self._tell)
+            recording = dictation.audible(microphone, self._tell)
             self._ears = Ears(recording, Detector(), self._understand, self, self.manner.mode)
             self._mouth.ears = self._ears
             self._ears.start()
@@ -166,7 +169,7 @@ class VoiceSession(Session):
 
         assert self._transcriber is not None and self._listening is not None
         heard = Heard(language=self._language)
-        found = [hearing.cleaned(one) for one in self._transcriber.transcribe(samples, self._listening, heard)]
+        found = [transcription.cleaned(one) for one in self._transcriber.transcribe(samples, self._listening, heard)]
         if (heard.language_confidence or 0.0) >= SURE:
             self._language = heard.language
         text = end_of_turn.joined([segment.text for segment in found])
@@ -366,7 +369,7 @@ class VoiceSession(Session):
             self.attach([wanted.name])
         if not self.is_person:
             for medium in self.talk.staged[before:]:
-                self.note(f"looking at {slash.described(medium)}")
+                self.note(f"looking at {slash_commands.described(medium)}")
 
     def ask(self, words: str, sampling: Sampling | None = None) -> None:
         self._mouth.still()
@@ -427,11 +430,13 @@ class VoiceSession(Session):
 
     def _heard_facts(self, ears: Ears) -> tuple[str, str]:
         """State and level, and the words so far."""
+        from mmcli.speech.level import bar
+
         state = ears.state
         label = "speaking" if self._mouth.is_speaking and state in ("listening", "muted", "off") else STATES[state]
         words = ears.words
         tail = words if len(words) <= SHOWN_WORDS else "…" + words[-SHOWN_WORDS:]
-        return f"{label:<11} {terminal.bar(ears.level)}", tail
+        return f"{label:<11} {bar(ears.level)}", tail
 
     def _tell_times(self) -> None:
         """With --verbose: how long each step took, from the last sound of speech on."""

@@ -1,4 +1,4 @@
-"""What every command that runs a model does the same way: load it, let Ctrl-C stop it, turn its end into a status."""
+"""Loads a model: in a thread while media are read, stopped by Ctrl-C; and the exit status that an answer asks for."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from mmcli.engine.local.engine import LocalEngine
     from mmcli.engine.local.loaded_model import Options
     from mmcli.models import Model, Wanted
-    from mmcli.terminal import Style
+    from mmcli.runtime.reporter import Reporter
 
 GB = 1_000_000_000
 MOST_TEMPLATE = 1 << 20  # bytes
@@ -45,9 +45,9 @@ class Machine:
 class Loading:
     """A model on its way: a thread loads it while the caller decodes media. Take it with `load`, or give it up."""
 
-    def __init__(self, model: Model, machine: Machine, style: Style, *, lasting: bool = False) -> None:
+    def __init__(self, model: Model, machine: Machine, reporter: Reporter, *, lasting: bool = False) -> None:
         """`lasting`: it may be asked for hours."""
-        self.model, self.style = model, style
+        self.model, self.reporter = model, reporter
         self._lasting = lasting
         self.on_progress: Callable[[str, int, int], None] | None = None
         self.on_end: Callable[[], None] = lambda: None  # of the thread: what shows that it loads may be drawn anew
@@ -139,10 +139,10 @@ class Loading:
             self._error = error
 
     def _options(self) -> Options:
-        from mmcli import config, terminal
+        from mmcli import config
         from mmcli.engine.local.loaded_model import Options
 
-        machine, style, model = self._machine, self.style, self.model
+        machine, reporter, model = self._machine, self.reporter, self.model
         needs = model.needs()
         return Options(
             n_ctx=machine.ctx_size,
@@ -160,8 +160,8 @@ class Loading:
             template=machine.template,
             template_kwargs=dict(model.advice.template_kwargs),
             stop=self._stop,
-            on_notice=lambda text: terminal.notice(text, style),
-            on_debug=(lambda text: terminal.debug(text, style)) if style.debug else None,
+            on_notice=reporter.notice,
+            on_debug=reporter.debug if reporter.is_debug else None,
         )
 
     def _progress(self, phase: str, done: int, total: int) -> None:
@@ -172,15 +172,15 @@ class Loading:
 
 @contextmanager
 def ahead(
-    found: Model | Wanted, machine: Machine, style: Style, *, has_media: bool = False
+    found: Model | Wanted, machine: Machine, reporter: Reporter, *, has_media: bool = False
 ) -> Iterator[Loading | None]:
     """Begin to load a model that is on this machine while the body reads media; None where that must wait."""
     from mmcli import models
 
-    if not isinstance(found, models.Model) or style.debug:  # two threads' debug lines would mix
+    if not isinstance(found, models.Model) or reporter.is_debug:  # two threads' debug lines would mix
         yield None
         return
-    loading = Loading(found, machine, style)
+    loading = Loading(found, machine, reporter)
     interval = sys.getswitchinterval()
     sys.setswitchinterval(SWITCH_INTERVAL)
     loading.start(has_media=has_media)
@@ -197,7 +197,7 @@ def ahead(
 def load(
     model: Model,
     machine: Machine,
-    style: Style,
+    reporter: Reporter,
     on_progress: Callable[[str, int, int], None] | None = None,
     begun: Loading | None = None,
     *,
@@ -209,7 +209,7 @@ def load(
     """
     from mmcli import signals
 
-    loading = begun or Loading(model, machine, style)
+    loading = begun or Loading(model, machine, reporter)
     loading.on_progress = on_progress
 
     def stop() -> None:

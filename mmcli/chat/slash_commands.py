@@ -12,12 +12,11 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from mmcli import chat, files, media, terminal
-from mmcli.commands.topics import Topic
 from mmcli.errors import InputError, UsageError
 from mmcli.media import capture, encode
 
 if TYPE_CHECKING:
-    from mmcli.commands.session import Session
+    from mmcli.chat.session import Session
     from mmcli.media import Medium
     from mmcli.models import Model
 
@@ -193,7 +192,7 @@ def _number(session: Session, argument: str) -> int:
 
 def _model(session: Session, argument: str) -> None:
     from mmcli import models
-    from mmcli.commands import getting
+    from mmcli.runtime import model_fetch
 
     if not argument:
         session.note(f"the model is {session.model.name}; here are also: {', '.join(_installed()) or 'none'}")
@@ -203,7 +202,7 @@ def _model(session: Session, argument: str) -> None:
         raise UsageError("/model takes a name, or weights and projector", hint="/model WEIGHTS.gguf PROJECTOR.gguf")
     mmproj = Path(os.path.expanduser(more[0])) if more else None
     found = models.find(name, mmproj)
-    chosen = getting.here(found, yes=session.yes, style=session.style)
+    chosen = model_fetch.here(found, yes=session.yes, reporter=session.screen)
     session.change_model(chosen, mmproj)
     session.note(f"the conversation continues with {chosen.name}")
 
@@ -305,11 +304,11 @@ def _copy(session: Session, argument: str) -> None:
 
 
 def _history(session: Session, argument: str) -> None:
-    from mmcli.commands import remembering
+    from mmcli.chat import resume
     from mmcli.history import Store
 
     if argument:
-        kept = remembering.talk(argument)
+        kept = resume.talk(argument)
         if not session.may_lose():
             return
         session.take_up(kept)
@@ -392,9 +391,9 @@ def run(session: Session, name: str, argument: str) -> None:
     _table(session)[_known(session, name)].run(session, argument)
 
 
-def topics() -> list[Topic]:
-    """The commands of every chat, for a search through the help."""
-    return [Topic(name, f"in a chat: {one.about}", _usage(name, one)) for name, one in TABLE.items()]
+def usages() -> list[tuple[str, str, str]]:
+    """Name, help and usage of each command of every chat, for a search through the help."""
+    return [(name, one.about, _usage(name, one)) for name, one in TABLE.items()]
 
 
 def words(session: Session) -> chat.Words:
@@ -410,7 +409,7 @@ def _table(session: Session) -> Mapping[str, Slash]:
 
 def _known(session: Session, name: str) -> str:
     """The name of the command that was typed; UsageError with a near one where there is one that costs nothing."""
-    from mmcli.commands.names import nearest
+    from mmcli.suggestions import nearest
 
     name = name.lower()
     table = _table(session)

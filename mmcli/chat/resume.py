@@ -7,13 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mmcli.commands.going_on import LAST
+from mmcli.conversations import LAST
 from mmcli.errors import InputError, MmcliError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    import typer
+    from collections.abc import Container, Sequence
 
     from mmcli import media
     from mmcli.chat import Turn
@@ -21,7 +19,7 @@ if TYPE_CHECKING:
     from mmcli.history import Recorder, Shown, Store, Talk
     from mmcli.media import Medium
     from mmcli.models import Model
-    from mmcli.terminal import Style
+    from mmcli.runtime.reporter import Reporter
 
 
 @dataclass(frozen=True)
@@ -53,12 +51,11 @@ class Past:
         return conversation.messages()
 
 
-def recorder(wanted: bool, keep_media: bool, style: Style) -> Recorder:
+def recorder(wanted: bool, keep_media: bool, reporter: Reporter) -> Recorder:
     """What writes the talk down. Its trouble is a warning and never costs the answer."""
-    from mmcli import terminal
     from mmcli.history import Recorder
 
-    return Recorder(wanted=wanted, keep_media=keep_media, on_trouble=lambda text: terminal.warning(text, style))
+    return Recorder(wanted=wanted, keep_media=keep_media, on_trouble=reporter.warning)
 
 
 def typed_lines() -> Path:
@@ -78,20 +75,18 @@ def talk(name: str | None) -> Talk | None:
         return store.load(None if name == LAST else name)
 
 
-def setup(ctx: typer.Context, talk: Talk | None, model: str | None, mmproj: Path | None, system: str | None) -> Setup:
-    """A talk goes on with its own model and system prompt, unless the command line names others."""
+def setup(
+    typed: Container[str], talk: Talk | None, model: str | None, mmproj: Path | None, system: str | None
+) -> Setup:
+    """A talk goes on with its own model and system prompt, unless others were `typed`: names of parameters."""
     if talk is None:
         return Setup(model, mmproj, system)
 
-    def is_typed(name: str) -> bool:
-        source = ctx.get_parameter_source(name)
-        return source is not None and source.name == "COMMANDLINE"
-
-    if not is_typed("model"):
+    if "model" not in typed:
         model = talk.model
-        if not is_typed("mmproj"):
+        if "mmproj" not in typed:
             mmproj = Path(talk.mmproj) if talk.mmproj else None
-    return Setup(model, mmproj, system if is_typed("system") else talk.system)
+    return Setup(model, mmproj, system if "system" in typed else talk.system)
 
 
 def begin(
@@ -112,7 +107,7 @@ def reference(model: Model, mmproj: Path | None) -> tuple[str, str | None]:
     return name, os.path.abspath(mmproj) if mmproj else None
 
 
-def past(talk: Talk | None, max_megapixels: float, style: Style) -> Past:
+def past(talk: Talk | None, max_megapixels: float, reporter: Reporter) -> Past:
     """The talk's turns, their media loaded again; InputError where one is not what it was.
 
     A turn without an answer is left out, but for its media: whoever asks again means them still.
@@ -129,7 +124,7 @@ def past(talk: Talk | None, max_megapixels: float, style: Style) -> Past:
     with Store(create=False) as store:
         for turn in talk.live:
             shown = {place: each for place, each in enumerate(turn.shown) if not each.is_dropped}
-            inputs = [_again(each, talk, store, max_megapixels, style) for each in shown.values()]
+            inputs = [_again(each, talk, store, max_megapixels, reporter) for each in shown.values()]
             places += [(turn.number, place) for place in shown]
             if not turn.said:
                 unanswered += inputs
@@ -146,9 +141,9 @@ def kinds(messages: Sequence[Message]) -> set[str]:
     return {part.receipt.kind for message in messages for part in message.parts if not isinstance(part, str)}
 
 
-def _again(shown: Shown, talk: Talk, store: Store, max_megapixels: float, style: Style) -> Medium:
+def _again(shown: Shown, talk: Talk, store: Store, max_megapixels: float, reporter: Reporter) -> Medium:
     """A medium of the talk as it was: from where it lay, or from the kept copy. InputError says what became of it."""
-    from mmcli import media, terminal
+    from mmcli import media
 
     name = shown.receipt.source
     if shown.text is not None:
@@ -164,7 +159,7 @@ def _again(shown: Shown, talk: Talk, store: Store, max_megapixels: float, style:
     except MmcliError as error:
         trouble = error.message
     if kept is not None:
-        terminal.notice(f"{trouble}; continuing with the copy that was kept", style)
+        reporter.notice(f"{trouble}; continuing with the copy that was kept")
         return media.load(media.Source(name, data=kept.read_bytes()), max_megapixels=max_megapixels, damaged_ok=True)
     raise InputError(
         f"conversation `{talk.id}` is about {media.quoted(name)}, and {trouble}",

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from mmcli import signals
-from mmcli.commands import speaking
-from mmcli.commands.session import Session
+from mmcli.chat.session import Session
+from mmcli.runtime import speech_output
 
 if TYPE_CHECKING:
-    from mmcli.commands.speaking import Voice
     from mmcli.engine import Piece, Sampling
+    from mmcli.runtime.speech_output import Voice
 
 
 class SpokenSession(Session):
@@ -28,7 +28,7 @@ class SpokenSession(Session):
             self._aloud.stop()
             raise
         with signals.two_steps(self._aloud.stop):
-            speaking.finish(self._aloud, self.style)
+            speech_output.finish(self._aloud, self.screen)
 
     def _passed_on(self, pieces: Iterator[Piece]) -> Iterator[Piece]:
         return self._aloud.told(super()._passed_on(pieces))

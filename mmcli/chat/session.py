@@ -1,7 +1,7 @@
 """One `mmcli chat` from its first line to its end: who types, what is asked, which model answers.
 
 The conversation is mmcli.chat's; the screen and the keys are mmcli.terminal's. Here they meet;
-what is typed after a slash is in slash.py.
+what is typed after a slash is in slash_commands.py.
 """
 
 from __future__ import annotations
@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from mmcli import chat, errors, media, models, signals, terminal
-from mmcli.commands import hearing, remembering, running, slash
-from mmcli.commands.preparing import Preparing
+from mmcli.chat import resume, slash_commands
+from mmcli.chat.prefetch import Preparing
 from mmcli.errors import MmcliError
 from mmcli.media import capture
 from mmcli.media.sources import AUDIO_SUFFIXES, IMAGE_SUFFIXES
+from mmcli.runtime import model_loader, transcription
 
 if TYPE_CHECKING:
     from mmcli.engine import Message, Part, Piece, Sampling
@@ -33,14 +34,14 @@ FEW = 3  # media that get a note each when they are staged
 
 
 class Session:
-    """What a chat is made of; the commands of slash.py work on it."""
+    """What a chat is made of; the commands of slash_commands.py work on it."""
 
     KIND: ClassVar[str] = "chat"  # the command, and what the history calls the talk
 
     def __init__(
         self,
         model: Model,
-        machine: running.Machine,
+        machine: model_loader.Machine,
         wishes: Mapping[str, Any],
         style: Style,
         recorder: Recorder,
@@ -51,6 +52,7 @@ class Session:
         speech_model: str | SpeechModel | None = None,
     ) -> None:
         self.model, self.style, self.yes = model, style, yes
+        self.screen = terminal.Screen(style)
         self.recorder = recorder
         self.talk = chat.Conversation(recorder=recorder, on_notice=self.note)
         self.talk.as_heard = self._as_heard
@@ -61,7 +63,7 @@ class Session:
         self._n_saved = 0  # turns that were in it
         self.is_over = False
         self.own_keys: Sequence[tuple[str, str]] = ()  # beside those of every chat, for /help
-        self.own_commands: Mapping[str, slash.Slash] = {}  # the same for what is typed after a slash
+        self.own_commands: Mapping[str, slash_commands.Slash] = {}  # the same for what is typed after a slash
         self._may_end = False  # Ctrl-C was pressed at an empty prompt: the next one ends the chat
         self._machine, self._wishes, self._max_megapixels = machine, wishes, max_megapixels
         self._damaged_ok = damaged_ok
@@ -138,7 +140,9 @@ class Session:
         if self._may_end or not self.is_person or not self.talk.staged:
             return True
         self._may_end = True
-        self.note(f"{slash.counted(self.talk.staged)} staged: Ctrl-C again ends the chat, /drop all takes them out")
+        self.note(
+            f"{slash_commands.counted(self.talk.staged)} staged: Ctrl-C again ends the chat, /drop all takes them out"
+        )
         return False
 
     def _open(self, hooks: terminal.Hooks, typed: Path | None) -> terminal.Keyboard:
@@ -161,11 +165,11 @@ class Session:
     def take(self, text: str) -> None:
         """Do what one message asks for."""
         bare = text.strip().lower()
-        if self.is_person and bare in slash.BARE:  # as other programs want it; a model has no use for them
+        if self.is_person and bare in slash_commands.BARE:  # as other programs want it; a model has no use for them
             text = f"/{bare}"
-        line = chat.read(text, slash.NAMES | self.own_commands.keys())
+        line = chat.read(text, slash_commands.NAMES | self.own_commands.keys())
         if isinstance(line, chat.Command):
-            slash.run(self, line.name, line.argument)
+            slash_commands.run(self, line.name, line.argument)
         elif isinstance(line, chat.Attach):
             self.attach(line.paths)
             if line.words:
@@ -195,7 +199,7 @@ class Session:
         if answer.finish_reason == "interrupted":
             self._interrupted()
         else:
-            self._status = running.status(answer) or self._status
+            self._status = model_loader.status(answer) or self._status
 
     def _passed_on(self, pieces: Iterator[Piece]) -> Iterator[Piece]:
         """An answer on its way to the screen."""
@@ -245,10 +249,10 @@ class Session:
     def _tell_staged(self, first: int, loaded: Sequence[Medium], *, together: bool) -> None:
         """Say what was staged under the numbers from `first` on: a note for each, or one where there are many."""
         if len(loaded) > 1 and (together or len(loaded) > FEW):
-            self.note(f"staged as {first}-{first + len(loaded) - 1}: {slash.summed_up(loaded)}")
+            self.note(f"staged as {first}-{first + len(loaded) - 1}: {slash_commands.summed_up(loaded)}")
             return
         for number, medium in enumerate(loaded, first):
-            self.note(f"staged as {number}: {slash.described(medium)}")
+            self.note(f"staged as {number}: {slash_commands.described(medium)}")
 
     def _prepare(self) -> None:
         """While the next message is typed, compute what its question will begin with."""
@@ -275,14 +279,14 @@ class Session:
         model.require(sight=any(medium.receipt.kind == "image" for medium in loaded), hearing=False)
         if model.hears:
             for medium in loaded:
-                hearing.require_length(medium)
+                transcription.require_length(medium)
             return
         sounds = [medium for medium in loaded if isinstance(medium, media.Audio) and _key(medium) not in self._words]
         if not sounds:
             return
         if not isinstance(self._speech_model, models.SpeechModel):
-            self._speech_model = hearing.writer(model, self._speech_model, yes=self.yes, style=self.style)
-        texts = hearing.write_down(sounds, self._speech_model, model.name, self.style)
+            self._speech_model = transcription.writer(model, self._speech_model, yes=self.yes, reporter=self.screen)
+        texts = transcription.write_down(sounds, self._speech_model, model.name, self.screen)
         self._words |= {_key(sound): text for sound, text in zip(sounds, texts, strict=True)}
 
     def _as_heard(self, messages: list[Message]) -> list[Message]:
@@ -316,21 +320,21 @@ class Session:
         """A new talk, under the same system prompt; the one before stays in the history."""
         self.talk.clear()
         self.saved = None
-        name, mmproj = remembering.reference(self.model, self._mmproj)
+        name, mmproj = resume.reference(self.model, self._mmproj)
         self.recorder.begin(self.KIND, name, self.talk.system, mmproj=mmproj)
 
-    def take_up(self, kept: Talk | None, setup: remembering.Setup | None = None) -> None:
+    def take_up(self, kept: Talk | None, setup: resume.Setup | None = None) -> None:
         """Go on with a talk of the history, or begin one; an error, and nothing is changed, where a medium is gone."""
-        past = remembering.past(kept, self._max_megapixels, self.style)
+        past = resume.past(kept, self._max_megapixels, self.screen)
         self._require(self.model, [*(medium for turn in past.turns for medium in turn.media), *past.unanswered])
-        setup = setup or remembering.Setup(None, self._mmproj, kept.system if kept else None)
+        setup = setup or resume.Setup(None, self._mmproj, kept.system if kept else None)
         self.talk.clear()
         self.saved = None
         self.talk.system, self._mmproj = setup.system, setup.mmproj
         self.talk.turns += past.turns
         self.talk.n_left_out = past.n_left_out
         self.talk.staged += past.unanswered
-        remembering.begin(self.recorder, self.KIND, kept, self.model, setup, n_unanswered=past.n_unanswered)
+        resume.begin(self.recorder, self.KIND, kept, self.model, setup, n_unanswered=past.n_unanswered)
 
     def restore(self, document: Any) -> None:
         """Go on with a talk that was saved as JSON; an error, and nothing is changed, where a medium is gone."""
@@ -350,7 +354,7 @@ class Session:
 
     def changed(self) -> None:
         """Another model or system prompt, from the next question on."""
-        name, mmproj = remembering.reference(self.model, self._mmproj)
+        name, mmproj = resume.reference(self.model, self._mmproj)
         self.recorder.change(model=name, system=self.talk.system, mmproj=mmproj)
 
     def note(self, text: str) -> None:
@@ -360,7 +364,7 @@ class Session:
 
     @property
     def sampling(self) -> Sampling:
-        return running.sampling(self.model, **self._wishes)
+        return model_loader.sampling(self.model, **self._wishes)
 
     def engine(self) -> LocalEngine:
         """The model, loaded; waited for where it is still on its way."""
@@ -395,8 +399,8 @@ class Session:
         if not self.style.debug:
             self._loading.start()
 
-    def _new_loading(self) -> running.Loading:
-        loading = running.Loading(self.model, self._machine, self.style, lasting=True)
+    def _new_loading(self) -> model_loader.Loading:
+        loading = model_loader.Loading(self.model, self._machine, self.screen, lasting=True)
         loading.on_end = self._refresh
         return loading
 
@@ -409,10 +413,10 @@ class Session:
 
     def _greet(self) -> None:
         if not self.style.quiet:
-            terminal.aside(slash.banner(self.model, self._machine.ctx_size), "bold")
+            terminal.aside(slash_commands.banner(self.model, self._machine.ctx_size), "bold")
             if self.talk.turns:
-                self.note(slash.going_on(self))
-                slash.show_last(self)
+                self.note(slash_commands.going_on(self))
+                slash_commands.show_last(self)
             n_said = len(self.talk.media) - len(self.talk.staged)
             self._tell_staged(n_said + 1, self.talk.staged, together=False)
 
@@ -424,7 +428,7 @@ class Session:
         """The status line."""
         engine = self._loading.loaded
         used = f"{self.talk.n_past}/{engine.n_ctx_limit} tokens" if engine else "loading"
-        staged = ", ".join(map(slash.named, self.talk.staged))
+        staged = ", ".join(map(slash_commands.named, self.talk.staged))
         ready = ", ready" if self._preparing.is_ready else ""
         if self._preparing.is_too_much and len(self.talk.turns) == self.talk.n_left_out:
             return ["the staged files do not fit the context: /drop N, or /drop all", self.model.name, used]
@@ -436,7 +440,7 @@ class Session:
             self._keyboard.refresh()
 
     def _complete(self, text: str) -> Any:
-        return chat.candidates(text, slash.words(self))
+        return chat.candidates(text, slash_commands.words(self))
 
     def _dropped(self, text: str) -> Callable[[], None] | None:
         """What is pasted and only names files by their whole paths is staged at once instead of inserted."""
@@ -444,7 +448,7 @@ class Session:
         return (lambda: self._told(lambda: self.attach(paths))) if paths else None
 
     def _paste_picture(self) -> None:
-        self._told(lambda: slash.run(self, "paste", ""))
+        self._told(lambda: slash_commands.run(self, "paste", ""))
 
     def _told(self, action: Callable[[], None]) -> None:
         """Do something while a message is typed; what goes wrong is told above the line."""

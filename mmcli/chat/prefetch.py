@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 from mmcli.errors import ContextFull, MmcliError
 
 if TYPE_CHECKING:
-    from mmcli.commands.running import Loading
     from mmcli.engine import Message, OnProgress, Sampling
     from mmcli.engine.local.engine import LocalEngine
+    from mmcli.runtime.model_loader import Loading
 
 
 class Preparing:

@@ -16,8 +16,8 @@ from mmcli.speech import echo
 from mmcli.speech.listener import CALM, Ears
 
 if TYPE_CHECKING:
-    from mmcli.commands.speaking import Voice
     from mmcli.engine import Piece
+    from mmcli.runtime.speech_output import Voice
 
 SURE = 0.8  # probability of speech that is asked for while it speaks
 ECHO = 0.8  # likeness from which what was heard is what was being said

@@ -1,4 +1,4 @@
-"""How a command says its answer aloud: which voice, through which loudspeaker, and what Ctrl-C does to it."""
+"""Says an answer aloud: which voice, through which loudspeaker, and what Ctrl-C does to it."""
 
 from __future__ import annotations
 
@@ -9,24 +9,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mmcli.commands import origins
 from mmcli.errors import MmcliError, ModelError, UsageError
 
 if TYPE_CHECKING:
-    import typer
-
-    from mmcli.commands.running import Machine
     from mmcli.engine import Piece
     from mmcli.media import Audio
     from mmcli.models import Model, Wanted
+    from mmcli.runtime.model_loader import Machine
+    from mmcli.runtime.reporter import Reporter
     from mmcli.speech.playback import Aloud
     from mmcli.speech.speaker import Speaker
-    from mmcli.terminal import Style
 
 SYSTEM = "system"
 MOST_SECONDS = 60.0  # of a reference voice; 5 to 15 are enough, and libmtmd takes 30 at most
-OPTIONS = {"voice_model": "--voice-model", "voice": "--voice", "output_device": "--output-device"}
-OPTIONS |= {"half_duplex": "--half-duplex"}  # of `mmcli voice`
 
 
 @dataclass(frozen=True)
@@ -43,25 +38,6 @@ class Wishes:
     def recording(self) -> str | None:
         """The file whose voice is wanted, where `voice` is one and not a name."""
         return self.voice if self.voice and _is_file(self.voice) else None
-
-
-def wishes(
-    ctx: typer.Context,
-    speak: bool,
-    voice_model: str | None,
-    voice: str | None,
-    output_device: str | None,
-    *,
-    json: bool,
-) -> Wishes:
-    """The options as wishes. With --json only what the command line itself asks for is said: a script reads along."""
-    if json and speak and not _is_typed(ctx, "speak"):
-        speak = False
-    typed = [option for name, option in OPTIONS.items() if _is_typed(ctx, name)]
-    if typed and not speak:
-        raise UsageError(f"{typed[0]} is for answers that are read aloud", hint=f"add --speak, or leave {typed[0]} out")
-    setting = None if typed or _is_typed(ctx, "speak") else origins.of(ctx, "speak")
-    return Wishes(speak, voice_model, voice, output_device, setting)
 
 
 class Voice:
@@ -124,18 +100,17 @@ class Voice:
             self._aloud.stop()
 
 
-def finish(voice: Voice, style: Style) -> None:
+def finish(voice: Voice, reporter: Reporter) -> None:
     """Wait until the answer is said, if it is to be, and show on a terminal why nothing else happens."""
-    from mmcli import terminal
 
     if voice.is_wanted:
-        with terminal.progress(style) as progress:
+        with reporter.progress() as progress:
             progress("speaking; Ctrl-C ends it", 0, -1)
             voice.finish()
 
 
 @contextmanager
-def opened(wishes: Wishes, machine: Machine, *, yes: bool, style: Style) -> Iterator[Voice]:
+def opened(wishes: Wishes, machine: Machine, *, yes: bool, reporter: Reporter) -> Iterator[Voice]:
     """The voice that was asked for, at its loudspeaker; an error, before anything takes long, where that cannot be.
 
     Where only a setting asks for it, that is a warning, and the answers are shown as if it did not.
@@ -143,14 +118,13 @@ def opened(wishes: Wishes, machine: Machine, *, yes: bool, style: Style) -> Iter
     if not wishes.speak:
         yield Voice()
         return
-    from mmcli import terminal
 
     def warn(error: MmcliError) -> None:
-        terminal.warning(f"answers are not spoken: {error.message} ({wishes.setting} sets --speak)", style)
+        reporter.warning(f"answers are not spoken: {error.message} ({wishes.setting} sets --speak)")
 
-    with terminal.no_chatter(style), contextlib.ExitStack() as stack:
+    with reporter.no_chatter(), contextlib.ExitStack() as stack:
         try:
-            voice = _open(wishes, machine, stack, None if wishes.setting is None else warn, yes=yes, style=style)
+            voice = _open(wishes, machine, stack, None if wishes.setting is None else warn, yes=yes, reporter=reporter)
         except MmcliError as error:
             if wishes.setting is None:
                 raise
@@ -166,22 +140,20 @@ def _open(
     on_trouble: Callable[[MmcliError], None] | None,
     *,
     yes: bool,
-    style: Style,
+    reporter: Reporter,
 ) -> Voice:
-    from mmcli import terminal
     from mmcli.speech import devices
     from mmcli.speech.playback import Aloud
 
     device = devices.choose(wishes.output_device, "output")
-    speaker = choose(wishes, machine, yes=yes, style=style)
+    speaker = choose(wishes, machine, yes=yes, reporter=reporter)
     stack.callback(speaker.close)
     aloud = stack.enter_context(Aloud(speaker, device))
-    if style.verbose:
-        terminal.notice(f"spoken by {speaker.name} ({speaker.sample_rate} Hz) through {device.name}", style)
+    reporter.detail(f"spoken by {speaker.name} ({speaker.sample_rate} Hz) through {device.name}")
     return Voice(aloud, on_trouble)
 
 
-def choose(wishes: Wishes, machine: Machine, *, yes: bool, style: Style) -> Speaker:
+def choose(wishes: Wishes, machine: Machine, *, yes: bool, reporter: Reporter) -> Speaker:
     """Who speaks: the model that was asked for, or one that is here and can; else the system's own voice."""
     from mmcli import models
     from mmcli.speech.speaker import system_voice
@@ -193,7 +165,7 @@ def choose(wishes: Wishes, machine: Machine, *, yes: bool, style: Style) -> Spea
     elif wishes.voice_model is None and not has_name:  # a name can only be a voice of the system's
         found = models.find_speaker(has_voice=wishes.recording is not None)
     if found is not None:
-        return _talker(found, wishes, machine, yes=yes, style=style)
+        return _talker(found, wishes, machine, yes=yes, reporter=reporter)
     if wishes.recording:
         raise ModelError(
             f"the system's voice cannot sound like `{wishes.recording}`: that takes a model that speaks",
@@ -202,10 +174,10 @@ def choose(wishes: Wishes, machine: Machine, *, yes: bool, style: Style) -> Spea
     return system_voice(wishes.voice)
 
 
-def _talker(found: Model | Wanted, wishes: Wishes, machine: Machine, *, yes: bool, style: Style) -> Speaker:
+def _talker(found: Model | Wanted, wishes: Wishes, machine: Machine, *, yes: bool, reporter: Reporter) -> Speaker:
     """The model, ready to speak, fetched if need be; what can be wrong with the voice is told first."""
-    from mmcli import models, terminal
-    from mmcli.commands import getting
+    from mmcli import models
+    from mmcli.runtime import model_fetch
     from mmcli.speech.speaker import own_language, reader
 
     if wishes.voice and not wishes.recording:
@@ -215,13 +187,13 @@ def _talker(found: Model | Wanted, wishes: Wishes, machine: Machine, *, yes: boo
         )
     _require_voice(found, wishes)
     voice = _recording(wishes.recording) if wishes.recording else None
-    if isinstance(found, models.Wanted) and not (yes or terminal.can_ask(style)):
+    if isinstance(found, models.Wanted) and not (yes or reporter.can_ask()):
         raise ModelError(
             f"`{found.name}` is not on this machine yet",
-            hint=f"`mmcli pull {found.name}` or --yes downloads it ({getting.size(found.name)});"
+            hint=f"`mmcli pull {found.name}` or --yes downloads it ({model_fetch.size(found.name)});"
             " or --voice-model system",
         )
-    model = getting.here(found, yes=yes, style=style)
+    model = model_fetch.here(found, yes=yes, reporter=reporter)
     _require_voice(model, wishes)  # of a model from the Hub, its files tell
     from mmcli.engine.local.tts import Talker
 
@@ -266,8 +238,3 @@ def _is_file(voice: str) -> bool:
 
     path = os.path.expanduser(voice)
     return os.sep in voice or os.path.splitext(voice)[1].lower() in AUDIO_SUFFIXES or os.path.isfile(path)
-
-
-def _is_typed(ctx: typer.Context, name: str) -> bool:
-    source = ctx.get_parameter_source(name)
-    return source is not None and source.name == "COMMANDLINE"

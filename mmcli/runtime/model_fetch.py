@@ -1,4 +1,4 @@
-"""How a command comes to its model: find it, ask the person before a download, fetch it."""
+"""Finds a model, asks before a download, and fetches it."""
 
 from __future__ import annotations
 
@@ -11,145 +11,140 @@ from mmcli.errors import ModelError
 
 if TYPE_CHECKING:
     from mmcli.models import Download, Model, SpeechModel, Wanted
-    from mmcli.terminal import Progress, Style
+    from mmcli.runtime.reporter import OnProgress, Reporter
 
 
-def find(name: str | None, mmproj: Path | None, *, yes: bool, style: Style) -> Model | Wanted:
+def find(name: str | None, mmproj: Path | None, *, yes: bool, reporter: Reporter) -> Model | Wanted:
     """The model of that name, or this machine's default where nobody chose; no connection is made."""
-    from mmcli import models, terminal
-    from mmcli.commands import fitting
+    from mmcli import models
+    from mmcli.runtime import memory_report
 
     if name:
         named = models.find(name, mmproj)
         named.require(sight=False, hearing=False)  # one that only speaks
-        tell_projector(named, mmproj, style)
+        tell_projector(named, mmproj, reporter)
         return named
-    chosen = models.default(fitting.room())
+    chosen = models.default(memory_report.room())
     found = models.find(chosen, mmproj) if mmproj is None else None
-    if found is None or (isinstance(found, models.Wanted) and not (yes or terminal.can_ask(style))):
+    if found is None or (isinstance(found, models.Wanted) and not (yes or reporter.can_ask())):
         raise ModelError(
             "no model was chosen",
             hint=f"`mmcli pull {chosen}` downloads one ({size(chosen)}); -m starter is built in; "
             "-m WEIGHTS.gguf takes a file (or set MMCLI_MODEL)",
         )
     if isinstance(found, models.Wanted):  # before the Hub is asked anything: it may be out of reach
-        terminal.notice(
+        reporter.notice(
             "no model was chosen. To try mmcli without a download, add -m starter: "
-            "it is built in, and knows simple coloured shapes only",
-            style,
+            "it is built in, and knows simple coloured shapes only"
         )
         about = f": {found.entry.about}" if found.entry else ""
         licence = f", licence {found.entry.licence}" if found.entry else ""
-        terminal.notice(
+        reporter.notice(
             f"for your own files, `mmcli pull {chosen}` brings what suits this machine best{about}. "
-            f"It downloads {size(chosen)} from {found.repo} on the Hugging Face Hub{licence}",
-            style,
+            f"It downloads {size(chosen)} from {found.repo} on the Hugging Face Hub{licence}"
         )
     return found
 
 
-def tell_projector(found: Model | Wanted, mmproj: Path | None, style: Style) -> None:
+def tell_projector(found: Model | Wanted, mmproj: Path | None, reporter: Reporter) -> None:
     """Say which projector was picked up beside a weights file, where nobody named it."""
-    from mmcli import models, terminal
+    from mmcli import models
 
     if mmproj is None and isinstance(found, models.Model) and found.is_by_path and found.projector:
-        terminal.notice(f"with the projector beside it: {found.projector}", style)
+        reporter.notice(f"with the projector beside it: {found.projector}")
 
 
-def here(found: Model | Wanted, *, yes: bool, style: Style) -> Model:
+def here(found: Model | Wanted, *, yes: bool, reporter: Reporter) -> Model:
     """The model with all its files on this machine: fetched, if need be, after the person said yes."""
-    from mmcli import models, terminal
+    from mmcli import models
 
     if isinstance(found, models.Model):
         return found
-    if not (yes or terminal.can_ask(style)):
+    if not (yes or reporter.can_ask()):
         raise ModelError(
             f"`{found.name}` is not on this machine yet",
             hint=f"`mmcli pull {found.name}` or --yes downloads it ({size(found.name)}); -m starter is built in",
         )
-    return fetch(models.plan(found), yes=yes, style=style)
+    return fetch(models.plan(found), yes=yes, reporter=reporter)
 
 
-def speech(name: str | None, *, yes: bool, style: Style) -> SpeechModel:
+def speech(name: str | None, *, yes: bool, reporter: Reporter) -> SpeechModel:
     """The speech model of that name (None: the default), fetched, if need be, after the person said yes."""
-    from mmcli import models, terminal
+    from mmcli import models
 
     found = models.find_speech(name)
     if isinstance(found, models.SpeechModel):
         return found
-    if not (yes or terminal.can_ask(style)):
+    if not (yes or reporter.can_ask()):
         raise ModelError(
             f"`{found.name}` is not on this machine yet",
             hint=f"`mmcli pull {found.name}` or --yes downloads it ({size(found.name)})",
         )
-    return fetch_speech(models.plan(found), yes=yes, style=style)
+    return fetch_speech(models.plan(found), yes=yes, reporter=reporter)
 
 
-def fetch(download: Download, *, yes: bool, style: Style) -> Model:
+def fetch(download: Download, *, yes: bool, reporter: Reporter) -> Model:
     """Say what is fetched, what it takes and what there is, ask unless `yes`, fetch."""
-    from mmcli import models, terminal
+    from mmcli import models
 
-    _consent(download, yes=yes, style=style, otherwise="-m starter is built in; `mmcli models` lists others")
-    with _fetching(style) as progress:
-        return models.fetch(download, progress, lambda text: terminal.warning(text, style))
+    _consent(download, yes=yes, reporter=reporter, otherwise="-m starter is built in; `mmcli models` lists others")
+    with _fetching(reporter) as progress:
+        return models.fetch(download, progress, reporter.warning)
 
 
-def fetch_speech(download: Download, *, yes: bool, style: Style) -> SpeechModel:
+def fetch_speech(download: Download, *, yes: bool, reporter: Reporter) -> SpeechModel:
     """The same for a speech model."""
-    from mmcli import models, terminal
+    from mmcli import models
 
-    _consent(download, yes=yes, style=style)
-    with _fetching(style) as progress:
-        return models.fetch_speech(download, progress, lambda text: terminal.warning(text, style))
+    _consent(download, yes=yes, reporter=reporter)
+    with _fetching(reporter) as progress:
+        return models.fetch_speech(download, progress, reporter.warning)
 
 
 @contextlib.contextmanager
-def _fetching(style: Style) -> Iterator[Progress]:
+def _fetching(reporter: Reporter) -> Iterator[OnProgress]:
     """The bars of a download; who interrupts it is told that nothing is lost."""
-    from mmcli import terminal
 
     try:
-        with terminal.progress(style) as progress:
+        with reporter.progress() as progress:
             yield progress
     except KeyboardInterrupt:
-        terminal.notice("interrupted; the same command continues where this one stopped", style)
+        reporter.notice("interrupted; the same command continues where this one stopped")
         raise
 
 
-def _consent(download: Download, *, yes: bool, style: Style, otherwise: str | None = None) -> None:
+def _consent(download: Download, *, yes: bool, reporter: Reporter, otherwise: str | None = None) -> None:
     """ModelError unless the person wants the download."""
-    from mmcli import terminal
 
     for note in download.notes:
-        terminal.warning(note, style)
+        reporter.warning(note)
     text = f"{download.wanted.name}: {what(download)}"
-    fits = _tell_fit(download, style)
+    fits = _tell_fit(download, reporter)
     if yes:
-        terminal.notice(f"downloading {text}", style)
-    elif not terminal.confirm(f"Download {text}?" if fits else f"Download it anyway, {text}?"):
+        reporter.notice(f"downloading {text}")
+    elif not reporter.confirm(f"Download {text}?" if fits else f"Download it anyway, {text}?"):
         raise ModelError(f"`{download.wanted.name}` was not downloaded", hint=otherwise)
 
 
-def _tell_fit(download: Download, style: Style) -> bool:
+def _tell_fit(download: Download, reporter: Reporter) -> bool:
     """Tell what the model takes in memory and on the disk; False where it is known not to fit the memory."""
-    from mmcli import models, terminal
-    from mmcli.commands import fitting
+    from mmcli import models
     from mmcli.models import sizes
+    from mmcli.runtime import memory_report
 
     disk = f"{download.wanted.name} takes {sizes.words(download.n_missing)} on the disk"
-    terminal.notice(f"{disk}; {sizes.words(models.free_disk())} are free", style)
+    reporter.notice(f"{disk}; {sizes.words(models.free_disk())} are free")
     if download.needs is None:
         return True
-    fit = models.judge(download.needs, fitting.room())
-    text = f"in memory it takes {fitting.needs(fit)}"
+    fit = models.judge(download.needs, memory_report.room())
+    text = f"in memory it takes {memory_report.needs(fit)}"
     if fit.verdict != "no":
-        verdict = fitting.verdict(fit).replace("tight:", "is tight:", 1)
-        terminal.notice(f"{text}; it {verdict}", style)
+        verdict = memory_report.verdict(fit).replace("tight:", "is tight:", 1)
+        reporter.notice(f"{text}; it {verdict}")
         return True
-    terminal.warning(
-        f"`{download.wanted.name}` does not fit this machine: {text}; {fitting.verdict(fit).removeprefix('no: ')}. "
-        "It would be very slow, or not run at all",
-        style,
+    why = memory_report.verdict(fit).removeprefix("no: ")
+    reporter.warning(
+        f"`{download.wanted.name}` does not fit this machine: {text}; {why}. It would be very slow, or not run at all"
     )
     return False
 

@@ -1,4 +1,4 @@
-"""How a command that listens does it: load the speech model where it runs best, listen, let Ctrl-C end it."""
+"""Transcribes sounds: load the speech model where it runs best, listen, let Ctrl-C end it."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from mmcli.engine import Message, Part
     from mmcli.media import Audio, Medium, Text
     from mmcli.models import Model, SpeechModel, Wanted
+    from mmcli.runtime.reporter import OnProgress, Reporter
     from mmcli.speech.journal import Journal
     from mmcli.speech.transcriber import Heard, Listening, Transcriber
     from mmcli.speech.transcript import Segment, Transcript
-    from mmcli.terminal import Progress, Style
 
 TIMED_FROM = 60.0  # seconds: in a longer sound, people ask when something was said
 SHORTEST = 0.1  # seconds of sound that a model is given
@@ -60,10 +60,9 @@ class Sink(Protocol):
 
 
 def load(
-    model: SpeechModel, machine: Machine, style: Style, on_progress: Callable[[str, int, int], None] | None = None
+    model: SpeechModel, machine: Machine, reporter: Reporter, on_progress: Callable[[str, int, int], None] | None = None
 ) -> Transcriber:
     """The model, ready to listen."""
-    from mmcli import terminal
     from mmcli.engine import hardware as here
     from mmcli.speech.transcriber import Transcriber
 
@@ -75,7 +74,7 @@ def load(
         device=machine.device,
         compute_type=machine.compute_type,
         threads=machine.threads or here.cores(),
-        on_notice=lambda text: terminal.notice(text, style),
+        on_notice=reporter.notice,
     )
 
 
@@ -99,7 +98,7 @@ def listen(
     listening: Listening,
     sink: Sink,
     stop: threading.Event,
-    progress: Progress,
+    progress: OnProgress,
     journal: Journal | None = None,
 ) -> Transcript:
     """Write down one sound; what was heard before an interruption or an error is in the sink too.
@@ -151,13 +150,13 @@ def listen(
     return transcript
 
 
-def journal(transcriber: Transcriber, sound: Audio, listening: Listening, style: Style) -> Journal:
+def journal(transcriber: Transcriber, sound: Audio, listening: Listening, reporter: Reporter) -> Journal:
     """What another run of the same command heard of this sound, and where this one keeps what it hears."""
-    from mmcli import config, terminal
+    from mmcli import config
     from mmcli.speech.journal import Journal, name_of
 
     name = name_of(sound.id, transcriber.identity, asdict(listening))
-    return Journal(config.cache_dir() / KEPT, name, on_warning=lambda text: terminal.warning(text, style))
+    return Journal(config.cache_dir() / KEPT, name, on_warning=reporter.warning)
 
 
 def _without_words(sound: Audio, heard: Heard, covered: Sequence[tuple[int, int]]) -> tuple[str, ...]:
@@ -186,21 +185,21 @@ def _on_clock(segment: Segment, sound: Audio) -> Segment:
     return replace(segment, start=start, end=end, words=words)
 
 
-def writer(model: Model | Wanted, name: str | None, *, yes: bool, style: Style) -> SpeechModel:
+def writer(model: Model | Wanted, name: str | None, *, yes: bool, reporter: Reporter) -> SpeechModel:
     """The speech model that writes down sounds for a model that cannot hear; ModelError where there is none."""
-    from mmcli import models, terminal
-    from mmcli.commands import getting
+    from mmcli import models
     from mmcli.models import speech
+    from mmcli.runtime import model_fetch
 
     found = models.find_speech(name)
-    if isinstance(found, models.WantedSpeech) and not (yes or terminal.can_ask(style)):
+    if isinstance(found, models.WantedSpeech) and not (yes or reporter.can_ask()):
         starter = "; `--speech-model starter` knows a few hundred English words" if speech.has_starter() else ""
         raise ModelError(
             f"`{model.name}` cannot hear, and no speech model was downloaded yet to transcribe for it",
-            hint=f"`mmcli pull {found.name}` downloads one ({getting.size(found.name)}); or choose a model with "
+            hint=f"`mmcli pull {found.name}` downloads one ({model_fetch.size(found.name)}); or choose a model with "
             f"audio{starter}",
         )
-    return getting.speech(name, yes=yes, style=style)
+    return model_fetch.speech(name, yes=yes, reporter=reporter)
 
 
 def require_length(medium: Medium) -> None:
@@ -216,7 +215,7 @@ def require_length(medium: Medium) -> None:
         )
 
 
-def as_heard(messages: list[Message], writer: SpeechModel | None, model: str, style: Style) -> list[Message]:
+def as_heard(messages: list[Message], writer: SpeechModel | None, model: str, reporter: Reporter) -> list[Message]:
     """The messages as `model` gets them: its sounds as they are, or what `writer` hears in them; receipts say which.
 
     InputError where nothing is said in a sound that had to be written down: nobody can answer about nothing.
@@ -226,7 +225,7 @@ def as_heard(messages: list[Message], writer: SpeechModel | None, model: str, st
     if not any(isinstance(part, Audio) for message in messages for part in message.parts):
         return messages
     if writer is not None:
-        return _written(messages, writer, model, style)
+        return _written(messages, writer, model, reporter)
 
     def told(part: Part) -> Part:
         if not isinstance(part, Audio):
@@ -237,11 +236,11 @@ def as_heard(messages: list[Message], writer: SpeechModel | None, model: str, st
     return [replace(message, parts=tuple(map(told, message.parts))) for message in messages]
 
 
-def _written(messages: list[Message], writer: SpeechModel, reader: str, style: Style) -> list[Message]:
+def _written(messages: list[Message], writer: SpeechModel, reader: str, reporter: Reporter) -> list[Message]:
     from mmcli.media import Audio
 
     sounds = [part for message in messages for part in message.parts if isinstance(part, Audio)]
-    texts = iter(write_down(sounds, writer, reader, style))
+    texts = iter(write_down(sounds, writer, reader, reporter))
 
     def in_words(part: Part) -> Part:
         return next(texts) if isinstance(part, Audio) else part
@@ -249,19 +248,18 @@ def _written(messages: list[Message], writer: SpeechModel, reader: str, style: S
     return [replace(message, parts=tuple(map(in_words, message.parts))) for message in messages]
 
 
-def write_down(sounds: Sequence[Audio], writer: SpeechModel, reader: str, style: Style) -> list[Text]:
+def write_down(sounds: Sequence[Audio], writer: SpeechModel, reader: str, reporter: Reporter) -> list[Text]:
     """What `writer` hears in each of the sounds, for the model `reader`, which cannot hear.
 
     InputError where nothing is said in one; the first Ctrl-C is a KeyboardInterrupt soon.
     """
-    from mmcli import terminal
     from mmcli.media.text import of_sound
     from mmcli.speech.transcriber import Listening
 
     stop = threading.Event()
     texts = []
-    with interruptible(stop, style) as progress:
-        transcriber = load(writer, Machine(), style, progress)
+    with interruptible(stop, reporter) as progress:
+        transcriber = load(writer, Machine(), reporter, progress)
         for sound in sounds:
             transcript = listen(transcriber, sound, Listening(), _Nowhere(), stop, progress)
             if stop.is_set():
@@ -272,7 +270,7 @@ def write_down(sounds: Sequence[Audio], writer: SpeechModel, reader: str, style:
                     hint="a model with audio takes the sound itself: see `mmcli models`",
                 )
             text = f"{sound.receipt.source}: `{reader}` cannot hear; it gets a transcript by {writer.name}"
-            terminal.notice(text, style)
+            reporter.notice(text)
             receipt = replace(sound.receipt, notes=transcript.notes)
             texts.append(of_sound(receipt, _with_times(transcript), writer.name))
     return texts
@@ -305,12 +303,12 @@ def _take(transcript: Transcript, heard: Heard) -> None:
 
 def cleaned(segment: Segment) -> Segment:
     """The segment without anything a terminal would obey: transcripts end up in terminals, whichever file they take."""
-    from mmcli import terminal
+    from mmcli.sanitize import clean
 
     words = segment.words
     if words is not None:
-        words = tuple(replace(word, text=terminal.clean(word.text, newlines=False)) for word in words)
-    return replace(segment, text=terminal.clean(segment.text, newlines=False), words=words)
+        words = tuple(replace(word, text=clean(word.text, newlines=False)) for word in words)
+    return replace(segment, text=clean(segment.text, newlines=False), words=words)
 
 
 def shifted(segment: Segment, seconds: float) -> Segment:
@@ -325,11 +323,11 @@ def shifted(segment: Segment, seconds: float) -> Segment:
 
 
 @contextmanager
-def interruptible(stop: threading.Event, style: Style) -> Iterator[Progress]:
+def interruptible(stop: threading.Event, reporter: Reporter) -> Iterator[OnProgress]:
     """A progress line; the first Ctrl-C inside sets `stop`, the second ends the program."""
-    from mmcli import signals, terminal
+    from mmcli import signals
 
-    with terminal.progress(style) as progress:
+    with reporter.progress() as progress:
 
         def end() -> None:
             stop.set()

@@ -51,17 +51,18 @@ def models(
     mmcli models --here
     """
     from mmcli import terminal
-    from mmcli.commands import fitting, setting
+    from mmcli.commands import settings
     from mmcli.models import default
+    from mmcli.runtime import memory_report
 
     style = terminal.Style(json=json, quiet=quiet)
     if adopt:
         if words or here:
             raise UsageError("--adopt looks for all models: it takes no words and no --here")
         return _adopt(style)
-    room = fitting.room()
+    room = memory_report.room()
     rows = [*_catalogue_rows(room), *_adopted_rows(room), *_speech_rows(room)]
-    chosen = setting.value(ctx, "model"), setting.value(ctx, "speech_model")
+    chosen = settings.value(ctx, "model"), settings.value(ctx, "speech_model")
     _mark(rows, chosen[0] or default(room), chosen[1])
     wanted = [word.casefold() for word in words or ()]
     some = [row for row in rows if (row["here"] or not here) and all(word in _searched(row) for word in wanted)]
@@ -261,27 +262,27 @@ def show(
     """
     from mmcli import models as known
     from mmcli import terminal
-    from mmcli.commands import fitting, running
     from mmcli.models import catalogue, sizes
+    from mmcli.runtime import memory_report, model_loader
 
-    chosen = running.template(template)
+    chosen = model_loader.template(template)
     found = known.find_any(name)
     fit = speech_fit = None
     if isinstance(found, known.SpeechModel | known.WantedSpeech):
         facts = _of_speech(found)
         size = facts.get("size_gb")
-        speech_fit = _speech_fit(round(size * sizes.GB) if size else None, fitting.room())
+        speech_fit = _speech_fit(round(size * sizes.GB) if size else None, memory_report.room())
     else:
         facts = _facts(found, catalogue.load().get(found.name), chosen)
-        fit = known.fits(found, fitting.room())
+        fit = known.fits(found, memory_report.room())
     source = facts.pop("template", None)
     facts["recorded"] = [_recorded(*told) for told in known.records(found, name)]
     if json:
-        fitted = fitting.facts(fit) if fit else {"needs": None, "fits": None}
+        fitted = memory_report.facts(fit) if fit else {"needs": None, "fits": None}
         terminal.data(facts | fitted | {"template": source})
         return None
     if fit:
-        facts |= {"needs": fitting.needs(fit), "fits_here": fitting.verdict(fit)}
+        facts |= {"needs": memory_report.needs(fit), "fits_here": memory_report.verdict(fit)}
     elif speech_fit:
         facts |= {"needs": f"about {sizes.short(speech_fit.n_bytes)}", "fits_here": speech_fit.verdict}
     if facts.get("needs"):
