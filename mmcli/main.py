@@ -20,7 +20,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from mmcli import __version__, errors, signals, terminal
-from mmcli.commands import completion, config, history, parsing, prompts, settings, spelling
+from mmcli.commands import completion, config, history, option_groups, parsing, prompts, settings, spelling
 from mmcli.commands import options as opt
 from mmcli.commands.ask import ask
 from mmcli.commands.caption import caption
@@ -61,14 +61,14 @@ def _running(function: Callable[..., int | None]) -> Callable[..., int]:
     """A command's function as Typer runs it: with --offline beside its own options; returns its status (None for 0)."""
 
     @functools.wraps(function)
-    def run(*args: Any, offline: bool = False, **kwargs: Any) -> int:
+    def run(*, offline: bool = False, **kwargs: Any) -> int:
         is_offline = _go_offline(offline)
         is_json = bool(kwargs.get("json") or kwargs.get("jsonl"))
         style = terminal.Style(json=is_json, quiet=bool(kwargs.get("quiet")))
         for note in spelling.notes(kwargs):
             terminal.notice(note, style)
         try:
-            status = function(*args, **kwargs) or 0
+            status = function(**option_groups.collected(function, kwargs)) or 0
             if is_offline and kwargs.get("verbose"):
                 _tell_offline(style)
             return status
@@ -76,10 +76,10 @@ def _running(function: Callable[..., int | None]) -> Callable[..., int]:
             raise _ClosedPipe from error
 
     # So that no command, of today or of tomorrow, can forget it.
-    own = inspect.signature(function, eval_str=True)
+    own = option_groups.flattened(function)
     last = inspect.Parameter("offline", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=opt.OfflineOpt)
-    run.__signature__ = own.replace(parameters=[*own.parameters.values(), last])  # type: ignore[attr-defined]
-    run.__annotations__ = {**function.__annotations__, "offline": opt.OfflineOpt}
+    run.__signature__ = inspect.Signature([*own, last])  # type: ignore[attr-defined]
+    run.__annotations__ = {parameter.name: parameter.annotation for parameter in (*own, last)}
     return run
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from mmcli import prompts
 from mmcli.commands import origins
@@ -15,10 +15,9 @@ if TYPE_CHECKING:
     import typer
 
     from mmcli.chat.resume import Setup
+    from mmcli.commands.option_groups import AnswerOptions
     from mmcli.prompts import Prompt
     from mmcli.terminal import Style
-
-T = TypeVar("T")
 
 
 def chosen(name: str | None, given: Mapping[str, str], save: str | None) -> Prompt | None:
@@ -38,9 +37,13 @@ def needs_input(prompt: Prompt, line: Line, files: Sequence[str]) -> UsageError:
     )
 
 
-def typed_or(ctx: typer.Context, name: str, value: T, kept: T | None) -> T:
-    """An option's value if it was typed, else the saved prompt's, else what the settings say."""
-    return value if kept is None or origins.is_typed(ctx, name) else kept
+def answer(ctx: typer.Context, prompt: Prompt, options: AnswerOptions) -> AnswerOptions:
+    """The options with the saved prompt's temperature and length where these were not typed."""
+    if prompt.temperature is not None and not origins.is_typed(ctx, "temperature"):
+        options = replace(options, temperature=prompt.temperature)
+    if prompt.max_tokens is not None and not origins.is_typed(ctx, "max_tokens"):
+        options = replace(options, max_tokens=prompt.max_tokens)
+    return options
 
 
 def setup(ctx: typer.Context, prompt: Prompt | None, system: str | None, before: Setup) -> Setup:

@@ -10,9 +10,9 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import InvalidStateError
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from mmcli import errors
 
@@ -39,6 +39,18 @@ class Machine:
     cache: bool = True
     cache_size: float = 2.0  # GB
     template: Chosen | None = None  # instead of the model's own
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What somebody chose of the sampling, in engine.Sampling's units; None: nothing."""
+
+    temperature: float | None = None
+    max_tokens: int | None = None
+    seed: int | None = None
+    stop: tuple[str, ...] | None = None
+    think: bool | None = None
+    loop_guard: bool | None = None
 
 
 class Loading:
@@ -270,12 +282,12 @@ def template(wanted: str | None) -> Chosen | None:
     return forms.Chosen(source, name=wanted)
 
 
-def sampling(model: Model, **given: Any) -> Sampling:
-    """What the person chose (None: nothing), then the advice of the model's makers, then our defaults."""
+def sampling(model: Model, choice: Choice) -> Sampling:
+    """What was chosen, then the advice of the model's makers, then our defaults."""
     from mmcli.engine import Sampling
 
-    chosen = {name: value for name, value in given.items() if value is not None}
-    return Sampling(**{**model.advice.sampling, **chosen})
+    chosen = {field.name: getattr(choice, field.name) for field in fields(choice)}
+    return Sampling(**{**model.advice.sampling, **{name: value for name, value in chosen.items() if value is not None}})
 
 
 def status(answer: Answer) -> int:

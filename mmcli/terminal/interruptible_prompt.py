@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Protocol
 
 from mmcli.terminal import key_release, streams
 from mmcli.terminal.keyboard import MORE, Hooks, Keyboard, Lines, Prompt, open_keyboard
@@ -41,8 +41,10 @@ class TalkKey:
     up: bool = False
 
 
-class Summoned(Keyboard):
+class Summoned(Keyboard, Protocol):
     """What `open_summoned` gives: a keyboard with a `call`."""
+
+    def __enter__(self) -> Summoned: ...
 
     def call(self) -> None:
         """Let the present `read`, or the next one, end with Called; from any thread."""
