@@ -6,7 +6,6 @@ Imports nothing heavy: `mmcli --help` must not wait for llama.cpp, numpy, Pillow
 from __future__ import annotations
 
 import contextlib
-import errno
 import faulthandler
 import functools
 import inspect
@@ -19,7 +18,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from mmcli import __version__, errors, signals, terminal
+from mmcli import __version__, errors, files, signals, telemetry, terminal
 from mmcli.commands import completion, config, history, option_groups, parsing, prompts, settings, spelling
 from mmcli.commands import options as opt
 from mmcli.commands.ask import ask
@@ -148,6 +147,7 @@ def main() -> NoReturn:
     terminal.guard(_open_closed_streams())
     _tell_of_crashes()
     signals.leave_now = _leave_now
+    telemetry.forbid()  # child processes inherit it
     try:
         status = run(sys.argv[1:])
         sys.stdout.flush()
@@ -274,8 +274,7 @@ def run(arguments: list[str]) -> int:
     except (KeyboardInterrupt, typer.Abort):
         return errors.INTERRUPTED
     except Exception as error:
-        is_full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
-        if isinstance(error, OSError) and (is_full or isinstance(error, terminal.OutputLost)):
+        if isinstance(error, OSError) and (files.is_full(error) or isinstance(error, terminal.OutputLost)):
             return _tell_of_full_disk(error, style)
         terminal.bug(error, style)
         return errors.MmcliError.status
@@ -283,9 +282,10 @@ def run(arguments: list[str]) -> int:
 
 def _tell_of_full_disk(error: OSError, style: terminal.Style) -> int:
     """A result that cannot be written is lost; the status says so."""
-    is_full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    is_full = files.is_full(error)
     hint = "free some space on that disk" if is_full else "the result goes to stdout: redirect it, `> FILE`"
-    lost = errors.ResourceError(f"cannot write: {error.strerror}", hint=hint)
+    where = f" `{error.filename}`" if isinstance(error.filename, str) else ""
+    lost = errors.ResourceError(f"cannot write{where}: {error.strerror}", hint=hint)
     terminal.error(lost, style)
     return lost.status
 
