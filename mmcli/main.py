@@ -85,12 +85,12 @@ def _running(function: Callable[..., int | None]) -> Callable[..., int]:
 def _command(function: Callable[..., int | None], panel: str | None = None, parent: typer.Typer = app) -> None:
     """Register a command under its function's name."""
     name = function.__name__.rstrip("_")
-    parent.command(name, cls=parsing.Command, rich_help_panel=panel)(_running(function))
+    parent.command(name, cls=parsing.DocumentedCommand, rich_help_panel=panel)(_running(function))
 
 
 def _group(panel: str, function: Callable[..., int | None], *subcommands: Callable[..., int | None]) -> None:
     """Register a command with subcommands; `function` runs in any case, and sees in its context whether one follows."""
-    group = typer.Typer(invoke_without_command=True, cls=parsing.Group, help=function.__doc__)
+    group = typer.Typer(invoke_without_command=True, cls=parsing.DocumentedGroup, help=function.__doc__)
     group.callback()(_running(function))
     for subcommand in subcommands:
         _command(subcommand, parent=group)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from mmcli.media import Medium, Source
-    from mmcli.prompts import Prompt
+    from mmcli.prompts import SavedPrompt
     from mmcli.terminal import Style
 
 
@@ -162,7 +162,7 @@ def _asked(
     words: Sequence[str],
     attached: Sequence[str],
     style: Style,
-    prompt: Prompt | None,
+    prompt: SavedPrompt | None,
     *,
     is_new: bool,
 ) -> tuple[list[str], str, bytes | None]:

@@ -203,7 +203,7 @@ def run(
         close.callback(results.close)
         progress = close.enter_context(terminal.progress(replace(style, json=False)))
         is_journalled = (writing.apply or writing.embed) and not job.dry_run
-        journal = renames.Journal(journals()) if is_journalled else None
+        journal = renames.RenameJournal(journals()) if is_journalled else None
         if journal is not None:
             close.callback(journal.close)
         after = After(

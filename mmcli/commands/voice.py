@@ -24,7 +24,7 @@ from mmcli.commands.pages import COMMON, RARE
 from mmcli.errors import UsageError
 
 if TYPE_CHECKING:
-    from mmcli.models import Model, SpeechModel, Wanted
+    from mmcli.models import Model, SpeechModel, WantedModel
     from mmcli.runtime.reporter import Reporter
 
 VOICE = "Voice"
@@ -166,7 +166,7 @@ def voice(
                     return session.run(typed=resume.typed_lines() if talk_options.history else None)
 
 
-def listener(name: str | None, model: Model | Wanted, *, yes: bool, reporter: Reporter) -> SpeechModel:
+def listener(name: str | None, model: Model | WantedModel, *, yes: bool, reporter: Reporter) -> SpeechModel:
     """The speech model: the one that was named, or this machine's; the starter's own where nothing else is here."""
     from mmcli import models
     from mmcli.models import speech
