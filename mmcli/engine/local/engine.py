@@ -57,6 +57,7 @@ class LocalEngine:
             threads=self._threads,
             store=self._model.store,
             worth_saving=self._options.worth_saving,
+            head_key=self._model.head_key,
             encoded=self._model.encoded,
             on_notice=self._options.on_notice,
         )

@@ -138,6 +138,12 @@ class Loaded:
             engine, prompt.segments[: len(media)], [medium.id for medium in media]
         )
 
+    def head_key(self, tokens: Sequence[int]) -> str:
+        """The name on disk of a text that begins with these tokens."""
+        weights, projector = self.identity
+        engine = (weights, str(projector), bindings.version(), self.weights.device, "f16", "head")
+        return f"head-{self._pair}-{kv_cells.PrefixStore.key((*engine, *map(str, tokens)), (), ())}"
+
     def ready_projector(self, media: Sequence[Image | Audio], usage: Usage) -> mtmd.Projector:
         """The projector, loaded when the first medium needs it, and able to take these media."""
         if self._path is None:
