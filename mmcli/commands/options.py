@@ -141,7 +141,7 @@ MaxTokensOpt = Annotated[
         min=1,
         envvar="MMCLI_MAX_TOKENS",
         rich_help_panel=ANSWER,
-        help="Longest answer, in tokens. A token is about three quarters of an English word.",
+        help="Longest answer, in tokens. Reasoning included; a token is about three quarters of an English word.",
     ),
 ]
 SeedOpt = Annotated[
@@ -212,7 +212,8 @@ DetailOpt = Annotated[
         "--detail",
         envvar="MMCLI_DETAIL",
         rich_help_panel=ANSWER,
-        help="Tokens for each picture. Only where the model leaves a choice.",
+        help="Tokens for each picture. low: at most 256; high: 1024 to 4096; auto: what the model says. "
+        "A model with a fixed number ignores it.",
     ),
     RARE,
 ]
@@ -265,7 +266,7 @@ ParamOpt = Annotated[
         "--param",
         metavar="NAME VALUE",
         rich_help_panel=PROMPT,
-        help="Fill in a variable of it. Can be repeated.",
+        help="Fill in a variable of it. Also NAME=VALUE; can be repeated.",
     ),
 ]
 SaveOpt = Annotated[
@@ -307,7 +308,7 @@ ThreadsOpt = Annotated[
         max=512,
         envvar="MMCLI_THREADS",
         rich_help_panel=MACHINE,
-        help="Threads on the CPU.",
+        help="Threads on the CPU. The default respects a container's limits and `taskset`.",
         show_default="physical cores",
     ),
     RARE,
