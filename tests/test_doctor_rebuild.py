@@ -231,7 +231,7 @@ def kept(tmp_path: Path, **changed: Any) -> builds.Build:
 
 LOADED = """
 import json
-from mmcli.engine import bindings
+from mmcli.engine.local import bindings
 bindings.native()
 print(json.dumps(sorted({line.split()[-1] for line in open("/proc/self/maps") if "llama" in line or "ggml" in line})))
 """

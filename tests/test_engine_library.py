@@ -41,7 +41,8 @@ def test_features_are_read_from_the_first_core(tmp_path: Path, monkeypatch: pyte
 OTHER_CPU = """
 import sys
 from pathlib import Path
-from mmcli.engine import bindings, hardware
+from mmcli.engine import hardware
+from mmcli.engine.local import bindings
 hardware.CPUINFO = Path(sys.argv.pop(1))
 told = bindings.function
 if told("ggml_cpu_has_avx2") is None:  # this build chooses when it runs: as if it had been made for one CPU

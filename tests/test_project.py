@@ -59,7 +59,7 @@ MAY_IMPORT = {
     },
     "jobs": {"errors", "files", "languages", "schema", "media", "engine"},
     "outputs": {"errors", "files", "jobs", "media"},
-    "history": {"errors", "config", "files", "schema", "media.types", "engine.messages"},
+    "history": {"errors", "config", "files", "schema", "media.types", "engine.messages", "engine.protocol"},
     "health": {"errors", "__version__", "config", "offline", "models", "media", "engine", "history", "speech"},
     "commands": {
         *("errors", "config", "files", "signals", "models", "media", "engine", "terminal", "health", "jobs"),

@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
-from mmcli.engine.messages import Answer, Engine, FinishReason, Message, OnProgress, Part, Piece, Sampling
+from mmcli.engine.messages import Answer, FinishReason, Message, OnProgress, Part, Piece, Sampling
+from mmcli.engine.protocol import Engine
 from mmcli.errors import ContextFull, UsageError
 from mmcli.media.types import Text
 

@@ -22,8 +22,7 @@ from mmcli.media.sources import AUDIO_SUFFIXES, IMAGE_SUFFIXES
 from mmcli.runtime import model_loader, transcription
 
 if TYPE_CHECKING:
-    from mmcli.engine import Message, Part, Piece, Sampling
-    from mmcli.engine.local.engine import LocalEngine
+    from mmcli.engine import Engine, Message, Part, Piece, Sampling
     from mmcli.history import Recorder, Talk
     from mmcli.media import Audio, Medium, Source, Text
     from mmcli.models import Model, SpeechModel
@@ -366,7 +365,7 @@ class Session:
     def sampling(self) -> Sampling:
         return model_loader.sampling(self.model, **self._wishes)
 
-    def engine(self) -> LocalEngine:
+    def engine(self) -> Engine:
         """The model, loaded; waited for where it is still on its way."""
         with terminal.progress(self.style) as progress, signals.two_steps(self._loading.stop):
             self._loading.on_progress = progress

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 
 from mmcli import engine, media
 from mmcli.engine import hardware
-from mmcli.engine.local.engine import LocalEngine
 from mmcli.engine.local.loaded_model import Options
 from mmcli.engine.local.probe import tell
 from mmcli.errors import MmcliError
@@ -71,7 +70,7 @@ def main() -> None:
         tell({"error": error.message, "hint": error.hint, "status": error.status})
 
 
-def look(ready: LocalEngine, card: Card, on_progress: engine.OnProgress | None = None) -> Iterator[Item]:
+def look(ready: engine.Engine, card: Card, on_progress: engine.OnProgress | None = None) -> Iterator[Item]:
     """Ask all questions about the card, and the first one about a picture of nothing."""
     for question in card.questions:
         answer = _ask(ready, card.picture, question, on_progress)
@@ -88,7 +87,7 @@ def _item(name: str, question: Question, answer: str, passed: bool, meaning: str
     return Item(name, question.text, question.expected, answer, passed, essential, meaning)
 
 
-def _ask(ready: LocalEngine, picture: bytes, question: Question, on_progress: engine.OnProgress | None) -> str:
+def _ask(ready: engine.Engine, picture: bytes, question: Question, on_progress: engine.OnProgress | None) -> str:
     (source,) = media.find(["-"], stdin=picture)
     image = media.load(source)
     assert isinstance(image, media.Image)

@@ -17,9 +17,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from mmcli import errors
 
 if TYPE_CHECKING:
-    from mmcli.engine import Answer, First, Message, Sampling
+    from mmcli.engine import Answer, Engine, First, Message, Sampling
     from mmcli.engine.forms import Chosen
-    from mmcli.engine.local.engine import LocalEngine
     from mmcli.engine.local.loaded_model import Options
     from mmcli.models import Model, Wanted
     from mmcli.runtime.reporter import Reporter
@@ -55,7 +54,7 @@ class Loading:
         self._first: First | None = None
         self._is_under_way = threading.Event()
         self._stop = threading.Event()
-        self._engine: LocalEngine | None = None
+        self._engine: Engine | None = None
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._load_and_tell, name="loading", daemon=True)
 
@@ -90,11 +89,11 @@ class Loading:
         self.on_progress = on_progress
 
     @property
-    def loaded(self) -> LocalEngine | None:
+    def loaded(self) -> Engine | None:
         """The model, if it is loaded by now."""
         return self._engine
 
-    def engine(self) -> LocalEngine:
+    def engine(self) -> Engine:
         """The loaded model, waited for; its error is raised here."""
         if self._thread.ident is not None:
             self._thread.join()
@@ -202,7 +201,7 @@ def load(
     begun: Loading | None = None,
     *,
     also_stop: Callable[[], None] = lambda: None,
-) -> Iterator[LocalEngine]:
+) -> Iterator[Engine]:
     """The model, ready to answer; the first Ctrl-C inside ends its answer (and calls `also_stop`), the second all.
 
     Where another has `begun` to load it, that one frees it.

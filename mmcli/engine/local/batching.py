@@ -17,7 +17,7 @@ from mmcli.engine.local import kv_cells, mtmd
 from mmcli.engine.local.context import Context, Interrupted, Row
 from mmcli.engine.local.decode import TokenStream
 from mmcli.engine.local.kv_cache import N_UBATCH, Room
-from mmcli.engine.local.lookahead import Cores, Lookahead
+from mmcli.engine.local.lookahead import Lookahead
 from mmcli.engine.local.prompt_plan import Plan
 from mmcli.engine.local.template import Prompt
 from mmcli.engine.messages import Answer, Message, OnProgress, Piece, Sampling, Usage
@@ -30,7 +30,7 @@ PATIENCE = 5.0  # seconds: where all places take longer to fill, the first answe
 TOGETHER = 64  # tokens: from here on llama.cpp's attention works in tiles; shorter texts may share a forward pass
 
 
-def bearable(n_ctx: int, affordable: int, cores: int, *, gpu: bool) -> int:
+def max_parallel(n_ctx: int, affordable: int, cores: int, *, gpu: bool) -> int:
     """How many sequences of `n_ctx` tokens to run at once: what memory (`affordable` tokens in all) and cores bear.
 
     On a CPU sixteen rows bring nearly all that sharing the weights can; more cores want more rows to share, and so
@@ -80,7 +80,7 @@ class BatchScheduler:
         room: Room,
         sampling: Sampling,
         *,
-        cores: Cores,
+        threads: int,
         parallel: int | None,
         expected: int | None,
         interrupted: Callable[[], bool],
@@ -88,7 +88,7 @@ class BatchScheduler:
         report: OnProgress,
     ) -> None:
         self._weights, self._projector, self._room, self._sampling = weights, projector, room, sampling
-        self._cores, self._interrupted = cores, interrupted
+        self._threads, self._interrupted = threads, interrupted
         self._parallel, self._expected = parallel, MOST if expected is None else expected
         self._on_notice, self._report = on_notice, report
         self._context: Context | None = None
@@ -179,7 +179,7 @@ class BatchScheduler:
             self._context = None
             old.close()
         device = self._weights.device
-        most = bearable(wanted, self._room.affordable, self._cores.threads, gpu=device != "CPU")
+        most = max_parallel(wanted, self._room.affordable, self._threads, gpu=device != "CPU")
         if self._parallel is not None:
             affordable = max(1, self._room.affordable // wanted)
             if min(self._parallel, self._expected) > affordable:
@@ -190,7 +190,7 @@ class BatchScheduler:
             self._weights,
             n_ctx=wanted,
             n_ubatch=n_ubatch,
-            threads=self._cores.threads,
+            threads=self._threads,
             offload=device != "CPU",
             n_seq=most,
         )
@@ -250,8 +250,8 @@ class BatchScheduler:
         if start not in plan.chunks:
             tokens = plan.text(start, context.n_batch)
             self._report("prefill", done, plan.n_tokens)
-            with usage.timed("prefill"), self._cores.decoding() as threads:
-                context.use_threads(threads)
+            context.use_threads(self._threads)
+            with usage.timed("prefill"):
                 context.decode_rows([Row(token, position + i, place.seq) for i, token in enumerate(tokens)])
             place.cells += tokens
             return
@@ -261,8 +261,8 @@ class BatchScheduler:
             self._report("encode", done, plan.n_tokens)
             self._encode(projector, request, start)
         self._report("prefill", done, plan.n_tokens)
-        with usage.timed("prefill"), self._cores.decoding() as threads:
-            context.use_threads(threads)
+        context.use_threads(self._threads)
+        with usage.timed("prefill"):
             context.decode_media(projector, plan.chunks[start], request.embeddings[start], position, place.seq)
         del request.embeddings[start]
         place.cells.append(plan.cells[start])
@@ -350,9 +350,8 @@ class BatchScheduler:
         # Cut into pieces, its sums would be others than in company. With one thread there is one piece.
         alone = len(rows) == 1 and speakers[0][1].filled > ALONE and self._weights.device == "CPU"
         started = time.perf_counter()
-        with self._cores.decoding() as threads:
-            context.use_threads(1 if alone else threads)
-            context.decode_rows(rows)
+        context.use_threads(1 if alone else self._threads)
+        context.decode_rows(rows)
         share = (time.perf_counter() - started) / len(speakers)
         for _, place in speakers:
             assert place.request is not None

@@ -89,6 +89,11 @@ class Cache:
         return self._context
 
     @property
+    def can_forget(self) -> bool:
+        """Whether `forget_behind` works for this model."""
+        return self._weights.can_forget
+
+    @property
     def n_tokens(self) -> int:
         return kv_cells.n_tokens(self.cells)
 
@@ -255,6 +260,14 @@ class Cache:
         """Drop the cells behind so many, where the model lets them go."""
         if n_cells < len(self.cells) and self.context.forget_from(kv_cells.n_pos(self.cells[:n_cells])):
             del self.cells[n_cells:]
+
+    def put_back(self, state: bytearray, n_cells: int) -> None:
+        """Hold what the first `n_cells` cells held when `state` was taken of them: for models that refuse to forget."""
+        cells = self.cells[:n_cells]
+        self._clear()
+        if not self.context.restore(state):
+            raise ResourceError("llama.cpp refused the state that it gave", hint="please report this with the model")
+        self.cells = cells
 
     def _clear(self) -> None:
         self.context.clear()

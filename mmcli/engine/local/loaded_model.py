@@ -43,7 +43,6 @@ class Options:
 
     n_ctx: int | None = None  # tokens; None: what the prompt needs, up to what model and memory allow
     threads: int | None = None
-    encoder_threads: int = 0  # of those, so many encode beside the answers of generate_many; 0: in turns with them
     gpu_layers: int | None = None  # None: all of them where the build can
     detail: Literal["low", "auto", "high"] = "auto"
     lasting: bool = False  # for hours, perhaps: the machine will be idle now and busy then
@@ -104,7 +103,7 @@ class Loaded:
                 first,
                 is_sure=is_sure,
                 needs=self._needs_projector,
-                load=partial(self._load_projector, threads=self.threads),
+                load=self._load_projector,
                 encode=self._encode_beside,
             )
             self._close.callback(self._beside.close)
@@ -139,7 +138,7 @@ class Loaded:
             f"{self._pair}-{kv_cells.Store.key(engine, prompt.segments[: len(media)], [medium.id for medium in media])}"
         )
 
-    def ready_projector(self, media: Sequence[Image | Audio], usage: Usage, threads: int) -> mtmd.Projector:
+    def ready_projector(self, media: Sequence[Image | Audio], usage: Usage) -> mtmd.Projector:
         """The projector, loaded when the first medium needs it, and able to take these media."""
         if self._path is None:
             raise ModelError(
@@ -149,12 +148,9 @@ class Loaded:
         if self.projector is None and self._beside is not None:
             with usage.timed("load"):
                 self.projector = self._beside.take()
-        if self.projector is None or self.projector.threads != threads:
-            encoded = self.n_encodes
-            self._close_projector()
+        if self.projector is None:
             with usage.timed("load"):
-                self.projector = self._load_projector(self.weights, threads)
-            self.projector.n_encodes = encoded
+                self.projector = self._load_projector(self.weights)
         self._check(self.projector, media)
         return self.projector
 
@@ -168,11 +164,13 @@ class Loaded:
             if isinstance(medium, Audio) and medium.sample_rate != projector.sample_rate:
                 raise ModelError(f"`{self._name}` hears at {projector.sample_rate} Hz, not at {medium.sample_rate}")
 
-    def _load_projector(self, weights: mtmd.Weights, threads: int) -> mtmd.Projector:
+    def _load_projector(self, weights: mtmd.Weights) -> mtmd.Projector:
         assert self._path is not None
         low, high = DETAIL[self._options.detail]
         on_gpu = weights.device != "CPU"
-        return mtmd.Projector(self._path, weights, threads=threads, use_gpu=on_gpu, min_tokens=low, max_tokens=high)
+        return mtmd.Projector(
+            self._path, weights, threads=self.threads, use_gpu=on_gpu, min_tokens=low, max_tokens=high
+        )
 
     def encoded(self) -> list[Encoded]:
         """What of the media asked about first was encoded while the weights were loading: waited for, and told once."""
@@ -230,7 +228,8 @@ class Loaded:
             return not self._options.stop.is_set()
 
         report(0, 100)
-        bindings.log.listener = self._options.on_debug
+        if self._options.on_debug is not None:
+            self._close.enter_context(bindings.log.listening(self._options.on_debug))
         layers = mtmd.ALL_LAYERS if gpu_layers is None else gpu_layers
         n_bytes = sum(path.stat().st_size for path in parts)
         is_large, fits = n_bytes > free // LARGE, n_bytes + SPARE_MEMORY <= free
