@@ -34,7 +34,7 @@ MORE = {
     "--barge-in": "voice.md#interrupting-it",
     "--cache": "asking.md#the-second-question-is-fast",
     "--check": "models.md#fetching",
-    "--continue": "history.md#going-on--c",
+    "--continue": "history.md#continuing--c",
     "--damaged-ok": "transcribing.md#whole-and-damaged-sounds",
     "--embed": "captioning.md#in-the-pictures-own-file",
     "--facts": "captioning.md#what-is-asked",

@@ -1,4 +1,4 @@
-"""`mmcli chat --speak`: a chat whose answers are said aloud too, while they are written."""
+"""`mmcli chat --speak`: a chat whose answers are read aloud while they are written."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One `mmcli voice` from its first word to its end: a chat's session that has ears.
+"""Runs one `mmcli voice`: a chat session whose messages come from a microphone as well as the keyboard.
 
 What is asked, staged, answered and kept is session.py's; what is said comes from speech.ears, in threads of its own.
 They meet in one queue: whatever the ears have to tell waits there until the session looks, and `call` makes it look.
@@ -123,10 +123,10 @@ class VoiceSession(Session):
         if manner.mode != "auto":
             self.own_keys = (KEY,)
         self.own_commands = {
-            "mute": slash_commands.Slash("stop listening; /listen goes on", lambda _, argument: self._listen(False)),
+            "mute": slash_commands.Slash("stop listening; /listen resumes", lambda _, argument: self._listen(False)),
             "listen": slash_commands.Slash("listen again", lambda _, argument: self._listen(True)),
             "speak": slash_commands.Slash(
-                "say answers aloud, or no more", lambda _, argument: self._speak(argument), "on|off"
+                "read answers aloud, or stop doing so", lambda _, argument: self._speak(argument), "on|off"
             ),
         }
 
@@ -227,7 +227,7 @@ class VoiceSession(Session):
         if self._ears is None:
             return
         self._ears.silence(not wanted)
-        self.note(f"listening to {self._device}" if wanted else "not listening; /listen goes on")
+        self.note(f"listening to {self._device}" if wanted else "not listening; /listen resumes")
 
     def _speak(self, argument: str) -> None:
         """/speak on, /speak off; alone, it changes from one to the other."""
@@ -235,7 +235,7 @@ class VoiceSession(Session):
             raise UsageError(f"`{argument}` is neither on nor off", hint="/speak on, or /speak off")
         wanted = argument.lower() == "on" if argument else not self._mouth.is_wanted
         self._mouth.turn(wanted)
-        self.note("answers are said aloud" if wanted else "answers are written only")
+        self.note("answers are read aloud" if wanted else "answers are only written")
 
     # who has the word
 

@@ -34,7 +34,7 @@ class MarkdownMode(StrEnum):
 def _number(value: float | None) -> float | None:
     """A float that is within its range; NaN compares as if it were within any."""
     if value is not None and math.isnan(value):
-        raise typer.BadParameter("nan is not a number")
+        raise typer.BadParameter("NaN is not allowed")
     return value
 
 
@@ -78,7 +78,7 @@ MmprojOpt = Annotated[
         envvar="MMCLI_MMPROJ",
         rich_help_panel=MODEL,
         help="Projector (GGUF) for weights given as a file. A model neither sees nor hears without its projector; "
-        "one that lies beside the weights is found by itself.",
+        "one next to the weights is found automatically.",
     ),
 ]
 TemplateOpt = Annotated[
@@ -244,7 +244,7 @@ KeepMediaOpt = Annotated[
         "--keep-media/--no-keep-media",
         envvar="MMCLI_KEEP_MEDIA",
         rich_help_panel=TALK,
-        help="Save copies of the files too. Otherwise only where they are.",
+        help="Save copies of the files too. Otherwise only their paths are saved.",
     ),
     RARE,
 ]
@@ -266,7 +266,7 @@ ParamOpt = Annotated[
         "--param",
         metavar="NAME VALUE",
         rich_help_panel=PROMPT,
-        help="Fill in a variable of it. Also NAME=VALUE; can be repeated.",
+        help="Fill in a variable of the saved prompt. Also NAME=VALUE; can be repeated.",
     ),
 ]
 SaveOpt = Annotated[
@@ -331,7 +331,7 @@ CacheOpt = Annotated[
         "--cache/--no-cache",
         envvar="MMCLI_CACHE",
         rich_help_panel=MACHINE,
-        help="Keep what was computed of a picture. On disk, for the next question about it.",
+        help="Cache what was computed for a picture. On disk, for the next question about it.",
     ),
     RARE,
 ]
@@ -345,7 +345,7 @@ CacheSizeOpt = Annotated[
         callback=_number,
         envvar="MMCLI_CACHE_SIZE",
         rich_help_panel=MACHINE,
-        help="Most of it to keep.",
+        help="Largest size of that cache.",
     ),
     RARE,
 ]

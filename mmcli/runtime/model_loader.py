@@ -1,4 +1,4 @@
-"""Loads a model: in a thread while media are read, stopped by Ctrl-C; and the exit status that an answer asks for."""
+"""Loads a model in a thread while media are read, stopped by Ctrl-C; and chooses the exit status of an answer."""
 
 from __future__ import annotations
 
@@ -73,9 +73,9 @@ class Loading:
         self._is_under_way.wait()
 
     def asks(self, messages: Sequence[Message], *, think: bool) -> None:
-        """Tell what will be asked first: what its media need can load beside the weights then. Later, nothing."""
+        """Say what will be asked first: what its media need can load beside the weights then. Later, nothing."""
         if self._first is not None:
-            with contextlib.suppress(InvalidStateError):  # it was told before, or is asked already
+            with contextlib.suppress(InvalidStateError):  # it was reported before, or is asked already
                 self._first.set_result((messages, think))
 
     def stop(self) -> None:
@@ -271,7 +271,7 @@ def template(wanted: str | None) -> Chosen | None:
 
 
 def sampling(model: Model, **given: Any) -> Sampling:
-    """What the person chose (None: nothing), then the advice of the model's makers, then our defaults."""
+    """What the user chose (None: nothing), then the advice of the model's makers, then our defaults."""
     from mmcli.engine import Sampling
 
     chosen = {name: value for name, value in given.items() if value is not None}
