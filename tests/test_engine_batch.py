@@ -280,9 +280,9 @@ def test_places_are_used_again_and_again(running: LocalEngine, log: list[str]) -
     assert running._projector is not None
     # the chunks and answers of those who are done are not kept
     gc.collect()
-    from mmcli.engine.local.batching import Request
+    from mmcli.engine.local.batching import BatchRequest
 
-    assert not [thing for thing in gc.get_objects() if isinstance(thing, Request)]
+    assert not [thing for thing in gc.get_objects() if isinstance(thing, BatchRequest)]
 
 
 def test_what_the_prompts_begin_with_is_computed_once(running: LocalEngine) -> None:

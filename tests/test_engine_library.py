@@ -63,7 +63,7 @@ def test_a_build_for_another_cpu_is_told_before_it_crashes(tmp_path: Path, envir
 def test_the_doctor_prints_the_build_for_a_cpu_that_lacks_something(tmp_path: Path) -> None:
     (tmp_path / "cpuinfo").write_text(CPUINFO)
     probe = probe_process.run(
-        [sys.executable, "-c", OTHER_CPU.format(module="engine.probe"), str(tmp_path / "cpuinfo")]
+        [sys.executable, "-c", OTHER_CPU.format(module="engine.local.probe"), str(tmp_path / "cpuinfo")]
     )
     found = native.build(probe)
     assert found.level == "problem" and found.status == 4

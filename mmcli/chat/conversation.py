@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 ROOM_FOR_ANSWER = 256  # tokens that a question leaves free, or an eighth of a small context
 
 
-class Recorder(Protocol):
+class TalkRecorder(Protocol):
     """Writes a talk down while it happens; never fails."""
 
     def question(
@@ -78,7 +78,7 @@ class Conversation:
         self,
         system: str | None = None,
         *,
-        recorder: Recorder | None = None,
+        recorder: TalkRecorder | None = None,
         on_notice: Callable[[str], None] = _nothing,
     ) -> None:
         self.system = system

@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 from mmcli.engine.local import kv_cells, mtmd
 from mmcli.engine.local.context import Context, Interrupted, Row
 from mmcli.engine.local.decode import TokenStream
-from mmcli.engine.local.kv_cache import N_UBATCH, Room
+from mmcli.engine.local.kv_cache import N_UBATCH, ContextRoom
 from mmcli.engine.local.lookahead import Lookahead
 from mmcli.engine.local.prompt_plan import Plan
 from mmcli.engine.local.template import Prompt
@@ -41,7 +41,7 @@ def max_parallel(n_ctx: int, affordable: int, cores: int, *, gpu: bool) -> int:
 
 
 @dataclass
-class Request:
+class BatchRequest:
     """One conversation, ready to be answered; or the reason why it cannot be."""
 
     index: int
@@ -61,13 +61,13 @@ class Place:
 
     seq: int
     cells: list[kv_cells.Cell] = field(default_factory=list)
-    request: Request | None = None
+    request: BatchRequest | None = None
     voice: TokenStream | None = None
     position: int = 0  # of the next token
     filled: int = 0  # cells taken
 
 
-Conclude: TypeAlias = Callable[[Request, TokenStream, int, int], Answer]
+Conclude: TypeAlias = Callable[[BatchRequest, TokenStream, int, int], Answer]
 
 
 class BatchScheduler:
@@ -77,7 +77,7 @@ class BatchScheduler:
         self,
         weights: mtmd.Weights,
         projector: Callable[[], mtmd.Projector | None],
-        room: Room,
+        room: ContextRoom,
         sampling: Sampling,
         *,
         threads: int,
@@ -95,8 +95,8 @@ class BatchScheduler:
         self._places: list[Place] = []
         self._open: int | None = None  # places to fill for now; None: all
         self._begun = False
-        self._next: Request | None = None  # ready, but not in a place yet
-        self._waiting: Callable[[], list[Request]] = list  # those that are ready after it
+        self._next: BatchRequest | None = None  # ready, but not in a place yet
+        self._waiting: Callable[[], list[BatchRequest]] = list  # those that are ready after it
 
     @property
     def _running(self) -> list[Place]:
@@ -105,7 +105,7 @@ class BatchScheduler:
     def run(
         self,
         requests: Iterable[Sequence[Message]],
-        prepare: Callable[[int, Sequence[Message]], Request],
+        prepare: Callable[[int, Sequence[Message]], BatchRequest],
         conclude: Conclude,
     ) -> Iterator[tuple[int, Piece]]:
         """Answer all requests; `conclude(request, voice, n_ctx, n_past)` makes the Answer at the end of each."""
@@ -122,7 +122,7 @@ class BatchScheduler:
                 request.close.close()
             self._close()
 
-    def _answer(self, ahead: Lookahead[Any, Request], conclude: Conclude) -> Iterator[tuple[int, Piece]]:
+    def _answer(self, ahead: Lookahead[Any, BatchRequest], conclude: Conclude) -> Iterator[tuple[int, Piece]]:
         try:
             while not self._interrupted():
                 # 1 give the free places to those who wait
@@ -165,7 +165,7 @@ class BatchScheduler:
         seconds = usage.seconds.get("encode", 0.0) + usage.seconds.get("prefill", 0.0)
         return 1 if seconds * (len(self._places) - 1) > PATIENCE else None
 
-    def _fit(self, request: Request, ahead: Lookahead[Any, Any]) -> bool:
+    def _fit(self, request: BatchRequest, ahead: Lookahead[Any, Any]) -> bool:
         """Whether the places are large enough for a request; they are made, or made larger, when all are free."""
         wanted = self._room.wanted(request.plan.n_tokens, self._sampling.max_tokens)
         n_ubatch = max(N_UBATCH, request.plan.whole(self._projector()))
@@ -198,7 +198,7 @@ class BatchScheduler:
         self._places = [Place(seq) for seq in range(most)]
         return True
 
-    def _start(self, request: Request) -> Place:
+    def _start(self, request: BatchRequest) -> Place:
         """Give a request the first free place, and compute its prompt up to the end of its last medium."""
         context, plan = self._context, request.plan
         assert context is not None and request.prompt is not None
@@ -243,7 +243,7 @@ class BatchScheduler:
                 place.cells = []
         return len(place.cells)
 
-    def _prefill(self, context: Context, place: Place, request: Request) -> None:
+    def _prefill(self, context: Context, place: Place, request: BatchRequest) -> None:
         """The next medium, or the next batch of text before one."""
         plan, usage, start = request.plan, request.usage, len(place.cells)
         position, done = kv_cells.n_pos(place.cells), kv_cells.n_tokens(place.cells)
@@ -267,7 +267,7 @@ class BatchScheduler:
         del request.embeddings[start]
         place.cells.append(plan.cells[start])
 
-    def _encode(self, projector: mtmd.Projector, request: Request, start: int) -> None:
+    def _encode(self, projector: mtmd.Projector, request: BatchRequest, start: int) -> None:
         """The medium at this cell; with it those that come next, of those who wait too, if the model takes several."""
         wanted = [(request, cell) for cell in sorted(request.plan.chunks) if cell >= start]
         known = {cell for place in self._places for cell in place.cells} | {

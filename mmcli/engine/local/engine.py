@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from mmcli.engine.local import kv_cells, mtmd, prompt_plan
-from mmcli.engine.local.batching import BatchScheduler, Request
+from mmcli.engine.local.batching import BatchRequest, BatchScheduler
 from mmcli.engine.local.cpu_affinity import placement
 from mmcli.engine.local.decode import TokenStream, decode
 from mmcli.engine.local.kv_cache import Cache
@@ -279,16 +279,16 @@ class LocalEngine:
             report=on_progress or _unreported,
         )
 
-        def conclude(request: Request, voice: TokenStream, n_ctx: int, n_past: int) -> Answer:
+        def conclude(request: BatchRequest, voice: TokenStream, n_ctx: int, n_past: int) -> Answer:
             return self._answer(request.messages, request.plan, voice, request.usage, n_ctx, n_past)
 
         with placement.computing():
             yield from many.run(requests, partial(self._prepare, sampling), conclude)
         self._stop.clear()
 
-    def _prepare(self, sampling: Sampling, index: int, messages: Sequence[Message]) -> Request:
+    def _prepare(self, sampling: Sampling, index: int, messages: Sequence[Message]) -> BatchRequest:
         """A request as chunks and cells; what is wrong with it is kept in it."""
-        request = Request(index, messages, seed=_seed(sampling))
+        request = BatchRequest(index, messages, seed=_seed(sampling))
         media = [medium for message in messages for medium in message.media]
         try:
             request.prompt = self._model.prompts.render(messages, think=sampling.think)

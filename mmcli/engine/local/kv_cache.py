@@ -25,7 +25,7 @@ EMBEDDINGS_BYTES = 256 << 20  # of media that were encoded: a 7B model's picture
 
 
 @dataclass
-class Room:
+class ContextRoom:
     """How large a context may become."""
 
     n_ctx: int | None  # what the user asked for; None: as the prompt needs
@@ -62,10 +62,10 @@ class Cache:
     def __init__(
         self,
         weights: mtmd.Weights,
-        room: Room,
+        room: ContextRoom,
         *,
         threads: int,
-        store: kv_cells.Store | None,
+        store: kv_cells.PrefixStore | None,
         worth_saving: float,
         encoded: Callable[[], list[Encoded]],
         on_notice: Callable[[str], None],
@@ -97,7 +97,7 @@ class Cache:
     def n_tokens(self) -> int:
         return kv_cells.n_tokens(self.cells)
 
-    def load(self, key: str) -> kv_cells.Record | None:
+    def load(self, key: str) -> kv_cells.PrefixRecord | None:
         """A stored prefix, if a store is kept, has it, and memory does not hold something better."""
         if self._store is None or self.cells:
             return None
@@ -130,7 +130,7 @@ class Cache:
         if state is not None and not self._context.restore(state):
             self._clear()
 
-    def reuse(self, plan: Plan, record: kv_cells.Record | None) -> bool:
+    def reuse(self, plan: Plan, record: kv_cells.PrefixRecord | None) -> bool:
         """Keep what the plan begins with, from memory or from `record`; False where llama.cpp refused the record."""
         # The last token is always computed: its logits are where the answer starts.
         same = min(kv_cells.common_prefix(self.cells, plan.cells), len(plan.cells) - 1)
@@ -241,7 +241,7 @@ class Cache:
     def _save(self, plan: Plan) -> None:
         if self._store is None or plan.key is None:
             return
-        record = kv_cells.Record(tuple(plan.cells[: plan.after_media]), plan.suffix, self.context.state())
+        record = kv_cells.PrefixRecord(tuple(plan.cells[: plan.after_media]), plan.suffix, self.context.state())
         try:
             self._store.save(plan.key, record)
         except OSError as error:

@@ -19,7 +19,7 @@ from typing import Literal
 from mmcli.engine import forms, hardware
 from mmcli.engine.local import bindings, devices, kv_cells, mtmd, prompt_plan
 from mmcli.engine.local.cpu_affinity import placement
-from mmcli.engine.local.kv_cache import WORTH_SAVING, Room
+from mmcli.engine.local.kv_cache import WORTH_SAVING, ContextRoom
 from mmcli.engine.local.projector_loader import Encoded, ProjectorLoader
 from mmcli.engine.local.prompts import Prompts
 from mmcli.engine.local.template import Prompt, Template
@@ -55,7 +55,7 @@ class Options:
     media_newline: bool = False  # the LLaVA family was trained with a newline after each picture
     # Free bytes on the GPUs → how many layers go there, and the context reckoned with; None: all of them.
     part_for_gpu: Callable[[int], tuple[int, int] | None] | None = None
-    template: forms.Chosen | None = None  # what it is asked with; None: its own, or by its vocabulary
+    template: forms.ChosenTemplate | None = None  # what it is asked with; None: its own, or by its vocabulary
     template_kwargs: dict[str, object] = field(default_factory=dict)
     stop: threading.Event = field(default_factory=threading.Event)  # set from anywhere: end what is running
     on_notice: Callable[[str], None] = _silent
@@ -83,7 +83,7 @@ class Loaded:
         parts = (weights, *options.other_parts)
         self.identity = (kv_cells.identity(*parts), kv_cells.identity(projector) if projector else None)
         self._pair = hashlib.sha256(repr(self.identity).encode()).hexdigest()[:12]
-        self.store = kv_cells.Store(options.cache, options.cache_bytes) if options.cache else None
+        self.store = kv_cells.PrefixStore(options.cache, options.cache_bytes) if options.cache else None
         self.projector: mtmd.Projector | None = None
         self._beside: ProjectorLoader | None = None
         self._close = ExitStack()
@@ -119,7 +119,7 @@ class Loaded:
         affordable = self._affordable(free_gpu if on_gpu else free, files, mapped=not on_gpu)
         if part and part[0]:  # the cells of these layers must fit there too
             affordable = min(affordable, part[1])
-        self.room = Room(options.n_ctx, self.weights.n_ctx_train, affordable)
+        self.room = ContextRoom(options.n_ctx, self.weights.n_ctx_train, affordable)
         self.seconds = time.perf_counter() - started  # that loading took
 
     def close(self) -> None:
@@ -134,8 +134,8 @@ class Loaded:
         """The name on disk of everything up to the last medium: whatever could change its KV cells is in it."""
         weights, projector = self.identity
         engine = (weights, str(projector), bindings.version(), device, "f16", self._options.detail)
-        return (
-            f"{self._pair}-{kv_cells.Store.key(engine, prompt.segments[: len(media)], [medium.id for medium in media])}"
+        return f"{self._pair}-" + kv_cells.PrefixStore.key(
+            engine, prompt.segments[: len(media)], [medium.id for medium in media]
         )
 
     def ready_projector(self, media: Sequence[Image | Audio], usage: Usage) -> mtmd.Projector:
