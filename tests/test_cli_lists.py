@@ -275,3 +275,10 @@ def test_the_first_page_answers_what_a_newcomer_looks_for(screen: Screen, column
     for command in ("models", "config", "transcribe", "chat", "history", "ask"):
         assert f"  {command} " in "\n".join(lines)
     assert "mmcli help" in text
+
+
+def test_json_has_the_license_under_both_spellings(mmcli: Run) -> None:
+    for arguments in (("models", "--json"), ("show", "starter", "--json"), ("show", "whisper-small", "--json")):
+        told = mmcli(*arguments).json
+        for facts in told if isinstance(told, list) else [told]:
+            assert facts["license"] == facts["licence"]

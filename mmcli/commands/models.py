@@ -68,7 +68,7 @@ def models(
     some = [row for row in rows if (row["here"] or not here) and all(word in _searched(row) for word in wanted)]
     some.sort(key=lambda row: not row["here"])
     if json:
-        terminal.data(some)
+        terminal.data([_with_license(row) for row in some])
     elif not terminal.is_screen():
         terminal.table(COLUMNS, [[row[column] for column in COLUMNS] for row in some], style)
     elif some:
@@ -254,7 +254,7 @@ def show(
     template: opt.TemplateOpt = None,
     json: opt.JsonListOpt = False,
 ) -> int | None:
-    """Show everything known about one model. If it is here, also what its files say about themselves.
+    """Show the details of one model. If it is here, also what its files say about themselves.
 
     mmcli show starter
     mmcli show qwen3-vl-4b
@@ -279,7 +279,7 @@ def show(
     facts["recorded"] = [_recorded(*told) for told in known.records(found, name)]
     if json:
         fitted = memory_report.facts(fit) if fit else {"needs": None, "fits": None}
-        terminal.data(facts | fitted | {"template": source})
+        terminal.data(_with_license(facts) | fitted | {"template": source})
         return None
     if fit:
         facts |= {"needs": memory_report.needs(fit), "fits_here": memory_report.verdict(fit)}
@@ -299,6 +299,11 @@ def show(
         for line in str(source).splitlines():
             terminal.line(f"    {line}")
     return None
+
+
+def _with_license(facts: dict[str, Any]) -> dict[str, Any]:
+    """`license`, as the Hub spells it, beside `licence`, which scripts may read."""
+    return facts | {"license": facts["licence"]} if "licence" in facts else facts
 
 
 def _recorded(record: PinnedFile, is_same: bool | None) -> dict[str, Any]:
