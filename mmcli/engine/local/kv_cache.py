@@ -1,4 +1,4 @@
-"""The KV cache of one conversation: makes room, reuses prefixes from memory and disk, computes what is missing.
+"""The KV cache of one conversation: makes room, reuses prefixes from memory and disk, computes the rest.
 
 Knows cells and llama.cpp's context; knows no messages and no text. What it holds is an optimisation: the
 conversation itself lives with its caller.
@@ -30,7 +30,7 @@ EMBEDDINGS_BYTES = 256 << 20  # of media that were encoded: a 7B model's picture
 class ContextRoom:
     """How large a context may become."""
 
-    n_ctx: int | None  # what the person asked for; None: as the prompt needs
+    n_ctx: int | None  # what the user asked for; None: as the prompt needs
     n_ctx_train: int
     affordable: int  # tokens whose KV cells fit into memory
 

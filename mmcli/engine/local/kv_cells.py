@@ -1,7 +1,7 @@
 """What a KV cache holds, as data: cells that can be compared, in memory and on disk. Knows no llama.cpp.
 
 A cell is a token id, or one chunk of a medium under its media ID: the placeholder tokens of all media are alike, so
-only the ID tells two pictures apart.
+only the ID distinguishes two pictures.
 """
 
 from __future__ import annotations

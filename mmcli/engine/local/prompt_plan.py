@@ -57,7 +57,7 @@ class Plan:
             chunks={start + place: chunk for place, chunk in self.chunks.items()},
             after_media=start + self.after_media if self.after_media else max(media, default=-1) + 1,
             suffix=self.suffix,
-            key=self.key if self.after_media else None,  # else what comes after the last medium is not told apart
+            key=self.key if self.after_media else None,  # else what comes after the last medium is not distinguished
         )
 
     def text(self, start: int, most: int) -> list[int]:
