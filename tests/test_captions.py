@@ -20,9 +20,11 @@ from mmcli.engine import Answer, Message, Piece, Sampling, Seen, Usage
 from mmcli.engine.local.engine import LocalEngine
 from mmcli.errors import InputError
 from mmcli.jobs import caption_styles, result_cache
-from mmcli.jobs import runner as jobs
+from mmcli.jobs.caption import CaptionTask
+from mmcli.jobs.engine_worker import EngineWorker
 from mmcli.jobs.inputs import Listing, Wanted, split
 from mmcli.jobs.ordered_channel import Channel
+from mmcli.jobs.runner import Runner
 from mmcli.media import exif
 from mmcli.outputs import renames, xmp
 from mmcli.outputs.renames import Namer
@@ -160,12 +162,12 @@ def test_the_engine_is_asked_about_the_first_picture_first_though_it_takes_long_
 
     monkeypatch.setattr(media, "load", load)
     engine = Asked()
-    with jobs.Run(
-        Wanted([str(tmp_path)]),
-        jobs.Job("What?", caption_styles.STYLES["short"], Sampling()),
+    worker = EngineWorker(
+        CaptionTask("What?", caption_styles.STYLES["short"], Sampling()),
         result_cache.Results(None),
         lambda: nullcontext(cast(LocalEngine, engine)),
-    ) as run:
+    )
+    with Runner(Listing(Wanted([str(tmp_path)])), worker) as run:
         assert [type(outcome.error) for outcome in run] == [InputError] * 3
     assert engine.sources[0] == "0.png" and sorted(engine.sources) == ["0.png", "1.png", "2.png"]
 
@@ -305,9 +307,9 @@ class Later(Sampling):
 
 
 def test_a_field_that_a_later_version_adds_leaves_what_is_cached() -> None:
-    before = jobs.Job("What?", caption_styles.STYLES["short"], Sampling(), setup="here")
-    later = jobs.Job("What?", caption_styles.STYLES["short"], Later(), setup="here")
-    other = jobs.Job("What?", caption_styles.STYLES["short"], Later(grammar="yes | no"), setup="here")
+    before = CaptionTask("What?", caption_styles.STYLES["short"], Sampling(), setup="here")
+    later = CaptionTask("What?", caption_styles.STYLES["short"], Later(), setup="here")
+    other = CaptionTask("What?", caption_styles.STYLES["short"], Later(grammar="yes | no"), setup="here")
     assert (later.key, later.base) == (before.key, before.base)
     assert other.key != before.key and other.base != before.base
     # As 321237a made it: all of the sampling's fields, in their order.

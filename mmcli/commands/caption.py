@@ -280,17 +280,16 @@ def caption(
         facts=facts is not None,
         max_megapixels=max_megapixels,
         parallel=parallel,
-        dry_run=dry_run,
         retry_cut=retry_cut,
     )
     sampling = dict(temperature=temperature, max_tokens=max_tokens, seed=seed or 0, loop_guard=loop_guard)
     # run, write and show
     return captioning.run(
         wanted,
-        asking.job(chosen, machine, sampling),
+        asking.task(chosen, machine, sampling),
         chosen,
         machine,
-        captioning.Writing(sidecars, rename, rename and yes and origins.is_typed(called, "yes"), embed),
+        captioning.Writing(sidecars, rename, rename and yes and origins.is_typed(called, "yes"), embed, dry_run),
         captioning.form(wanted, json=json, jsonl=jsonl, print0=print0, dry_run=dry_run),
         how,
         keep=cache,

@@ -13,7 +13,7 @@ import threading
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from mmcli import errors, media
 from mmcli.errors import InputError, MmcliError
@@ -43,6 +43,34 @@ class Wanted:
     separator: bytes = b"\n"
     picture: bytes | None = None  # the one that is piped in
     list_name: str = "-"  # where the names come from
+
+
+class Inputs(Protocol):
+    """Iterate by `take` for each input once, in order; from any thread, one at a time."""
+
+    @property
+    def n(self) -> int:
+        """How many are known so far."""
+        ...
+
+    @property
+    def complete(self) -> bool:
+        """Whether `n` is all there will be."""
+        ...
+
+    def start(self) -> None: ...
+
+    def has_second(self) -> bool:
+        """Whether there is more than one; waits until that is known."""
+        ...
+
+    def take(self) -> Named | None:
+        """The next one; waits for it, and returns None after the last, or once stopped."""
+        ...
+
+    def stop(self) -> None:
+        """End the iteration, also for whoever is waiting in it."""
+        ...
 
 
 class Listing:
