@@ -5,7 +5,7 @@ from __future__ import annotations
 import pickle
 import threading
 from collections.abc import Generator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -18,6 +18,7 @@ from mmcli.jobs.caption import CaptionTask
 from mmcli.jobs.inputs import Listing, Named, Wanted
 from mmcli.jobs.runner import Runner
 from mmcli.jobs.task import Done, Found, Items, Kept, ReadAhead
+from tests.conftest import TIMEOUT
 
 
 @dataclass(frozen=True)
@@ -138,6 +139,58 @@ def test_in_turn_nothing_is_computed_before_what_comes_earlier_was_handed_out(tm
         *("compute 0", "out 0", "out 1", "compute 2", "out 2", "compute 3", "out 3", "out 4", "out 5"),
         *("compute 6", "out 6"),
     ]
+
+
+class Payload:
+    """What takes memory; counts those that are alive."""
+
+    alive = 0
+
+    def __init__(self) -> None:
+        Payload.alive += 1
+
+    def __del__(self) -> None:
+        Payload.alive -= 1
+
+
+@dataclass(frozen=True)
+class Heavy(Number):
+    payload: Payload | None = None
+
+    def released(self) -> Heavy:
+        return replace(self, payload=None)
+
+
+@dataclass
+class Ahead(Squares):
+    """Computes each only when the next one was read."""
+
+    n: int = 0
+    most_alive: int = 0
+    opened: list[threading.Event] = field(default_factory=list)
+
+    def open(self, named: Named, data: bytes, stop: threading.Event) -> Heavy:
+        item = Heavy(named, int(data), Payload())
+        self.most_alive = max(self.most_alive, Payload.alive)
+        self.opened[named.index].set()
+        return item
+
+    def compute(self, items: Items[Number]) -> Generator[Done[Number, int]]:
+        for item in items:
+            following = min(item.named.index + 1, self.n - 1)
+            assert self.opened[following].wait(TIMEOUT), "the next one is not read ahead"
+            done = Done[Number, int](item.released(), item.value**2)
+            del item
+            yield done
+
+
+def test_in_turn_the_next_one_is_read_meanwhile_and_no_third_is_in_memory(tmp_path: Path) -> None:
+    n = 12
+    worker = Ahead(ReadAhead(readers=1, ready=1, window=2, in_turn=True), n=n)
+    worker.opened = [threading.Event() for _ in range(n)]
+    with Runner(folder(tmp_path, *(str(number) for number in range(30, 30 + n))), worker) as run:
+        assert [outcome.result for outcome in run] == [number**2 for number in range(30, 30 + n)]
+    assert worker.most_alive == 2
 
 
 def test_a_run_that_is_stopped_ends_though_inputs_wait_for_their_turn(tmp_path: Path) -> None:

@@ -49,7 +49,7 @@ MAY_IMPORT = {
     "media": {"errors", "network"},
     "terminal": {"errors", "files", "sanitize"},
     "engine": {"errors", "config", "files", "media.types"},
-    "speech": {"errors", "files", "hubenv", "languages", "media", "engine.hardware"},
+    "speech": {"errors", "files", "hubenv", "languages", "sanitize", "media", "engine.hardware"},
     "runtime": {
         *("errors", "config", "files", "signals", "sanitize", "languages", "models", "media", "engine", "speech"),
     },
@@ -57,7 +57,7 @@ MAY_IMPORT = {
         *("errors", "config", "conversations", "files", "signals", "suggestions", "models", "media", "engine"),
         *("history", "speech", "runtime", "terminal"),
     },
-    "jobs": {"errors", "files", "languages", "schema", "media", "engine"},
+    "jobs": {"errors", "files", "languages", "schema", "media", "engine", "speech"},
     "outputs": {"errors", "files", "jobs", "media"},
     "history": {"errors", "config", "files", "schema", "media.types", "engine.messages"},
     "health": {"errors", "__version__", "config", "offline", "models", "media", "engine", "history", "speech"},

@@ -73,6 +73,34 @@ class Inputs(Protocol):
         ...
 
 
+class Listed:
+    """Inputs that are all known from the start."""
+
+    complete = True
+
+    def __init__(self, sources: Sequence[media.Source]) -> None:
+        self._named = [Named(index, source) for index, source in enumerate(sources)]
+        self._waiting = iter(self._named)
+        self._lock = threading.Lock()
+        self._is_stopped = False
+
+    @property
+    def n(self) -> int:
+        return len(self._named)
+
+    def start(self) -> None: ...
+
+    def has_second(self) -> bool:
+        return self.n > 1
+
+    def take(self) -> Named | None:
+        with self._lock:
+            return None if self._is_stopped else next(self._waiting, None)
+
+    def stop(self) -> None:
+        self._is_stopped = True
+
+
 class Listing:
     """Iterate for each name once, in order; from any thread, one at a time. `n` counts what is known so far."""
 

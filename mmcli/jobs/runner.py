@@ -220,15 +220,12 @@ class Runner(Generic[ItemT, ResultT]):
                 self._fail(error)
         self._done.put(_End())
 
-    def _ready_items(self) -> Iterator[ItemT]:
-        """What waits to be computed, for the worker: the first of the inputs first, though several are read at once."""
-        self._wait_for_those_before()
-        while (item := self._ready.get()) is not None and not self.stopped.is_set():
-            if self._worker.read_ahead.in_turn:
-                self._wait_for_turn(item.named.index)
-            if self.stopped.is_set():
-                return
-            yield item
+    def _next_ready(self) -> ItemT | None:
+        """The next one to be computed; None after the last, and once stopped."""
+        item = self._ready.get()
+        if item is not None and self._worker.read_ahead.in_turn:
+            self._wait_for_turn(item.named.index)
+        return None if self.stopped.is_set() else item
 
     def _wait_for_those_before(self) -> None:
         """The first result to be computed shall be the first to be shown."""
@@ -269,13 +266,19 @@ class Runner(Generic[ItemT, ResultT]):
 
 
 class _ReadyItems(Generic[ItemT]):
-    """What a worker sees of its run (task.Items)."""
+    """What a worker sees of its run (task.Items). No generator: that would hold the last item, and its pixels."""
 
     def __init__(self, runner: Runner[ItemT, ResultT]) -> None:
         self._runner = runner
 
     def __iter__(self) -> Iterator[ItemT]:
-        return self._runner._ready_items()
+        self._runner._wait_for_those_before()
+        return self
+
+    def __next__(self) -> ItemT:
+        if (item := self._runner._next_ready()) is None:
+            raise StopIteration
+        return item
 
     @property
     def expected(self) -> int | None:
