@@ -22,13 +22,13 @@ from mmcli.errors import InputError
 from mmcli.jobs import caption_styles, result_cache
 from mmcli.jobs.caption import CaptionTask
 from mmcli.jobs.engine_worker import EngineWorker
-from mmcli.jobs.inputs import Listing, Wanted, split
+from mmcli.jobs.inputs import InputNames, SpooledInputs, split
 from mmcli.jobs.ordered_channel import Channel
 from mmcli.jobs.runner import Runner
 from mmcli.media import exif
 from mmcli.outputs import renames, xmp
 from mmcli.outputs.renames import Namer
-from mmcli.outputs.sidecars import Plan
+from mmcli.outputs.sidecars import SidecarPlan
 from tests import pictures
 from tests.conftest import TIMEOUT, draw
 
@@ -84,7 +84,7 @@ def test_a_listing_hands_on_what_it_has_while_the_list_goes_on() -> None:
         assert more.wait(60)
         yield b"second\n"
 
-    listing = Listing(Wanted(names=blocks()))  # type: ignore[arg-type]
+    listing = SpooledInputs(InputNames(names=blocks()))  # type: ignore[arg-type]
     listing.start()
     first = listing.take()
     assert first is not None and (first.index, first.source.name) == (0, "first")
@@ -103,7 +103,7 @@ def test_a_stopped_listing_lets_go_of_whoever_waits() -> None:
         never.wait(60)
         yield b"x\n"
 
-    listing = Listing(Wanted(names=blocks()))  # type: ignore[arg-type]
+    listing = SpooledInputs(InputNames(names=blocks()))  # type: ignore[arg-type]
     listing.start()
     threading.Timer(0.1, listing.stop).start()
     assert listing.take() is None
@@ -167,7 +167,7 @@ def test_the_engine_is_asked_about_the_first_picture_first_though_it_takes_long_
         result_cache.Results(None),
         lambda: nullcontext(cast(LocalEngine, engine)),
     )
-    with Runner(Listing(Wanted([str(tmp_path)])), worker) as run:
+    with Runner(SpooledInputs(InputNames([str(tmp_path)])), worker) as run:
         assert [type(outcome.error) for outcome in run] == [InputError] * 3
     assert engine.sources[0] == "0.png" and sorted(engine.sources) == ["0.png", "1.png", "2.png"]
 
@@ -218,7 +218,7 @@ def test_a_sidecar_is_ours_as_long_as_nobody_changed_it(tmp_path: Path) -> None:
 
 
 def test_a_tree_outside_of_here_is_mirrored_whole(tmp_path: Path) -> None:
-    plan = Plan(("txt",), folder=Path("out"))
+    plan = SidecarPlan(("txt",), folder=Path("out"))
     outside = Path("/elsewhere/p/a.jpg")
     assert plan.place(outside, "txt") == Path("out/elsewhere/p/a.txt")
     assert plan.place(Path("p/../q/a.jpg"), "xmp") == Path("out/q/a.jpg.xmp")

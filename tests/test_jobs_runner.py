@@ -15,9 +15,9 @@ from mmcli.engine import Sampling
 from mmcli.errors import InputError, ModelError
 from mmcli.jobs import caption_styles, vocabulary
 from mmcli.jobs.caption import CaptionTask
-from mmcli.jobs.inputs import Listing, Named, Wanted
+from mmcli.jobs.inputs import InputNames, Named, SpooledInputs
 from mmcli.jobs.runner import Runner
-from mmcli.jobs.task import Done, Found, Items, Kept, ReadAhead
+from mmcli.jobs.task import CacheHit, Done, Items, Kept, ReadAhead
 from tests.conftest import TIMEOUT
 
 
@@ -46,7 +46,7 @@ class Squares:
     def fetch(self, source: media.Source, stop: threading.Event) -> bytes:
         return media.read(source, stop=stop)
 
-    def open(self, named: Named, data: bytes, stop: threading.Event) -> Number | Found[int]:
+    def open(self, named: Named, data: bytes, stop: threading.Event) -> Number | CacheHit[int]:
         self.seen.append(f"open {named.index}")
         if not data.isdigit():
             raise InputError(f"{named.source.shown} holds no number")
@@ -69,12 +69,12 @@ class Squares:
     def stop(self) -> None: ...
 
 
-def folder(tmp_path: Path, *contents: str) -> Listing:
+def folder(tmp_path: Path, *contents: str) -> SpooledInputs:
     names = []
     for number, content in enumerate(contents):
         (tmp_path / f"{number:02}").write_text(content)
         names.append(str(tmp_path / f"{number:02}"))
-    return Listing(Wanted(names))
+    return SpooledInputs(InputNames(names))
 
 
 def test_outcomes_come_in_the_order_given_and_an_error_ends_nothing(tmp_path: Path) -> None:

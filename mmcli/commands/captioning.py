@@ -13,20 +13,20 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from mmcli import errors
 from mmcli.errors import BatchError, InputError, MmcliError, UsageError
 from mmcli.jobs import caption_styles
-from mmcli.jobs.inputs import Wanted
+from mmcli.jobs.inputs import InputNames
 from mmcli.outputs import sidecars
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from mmcli.jobs.caption import Caption, CaptionTask
-    from mmcli.jobs.inputs import Listing
+    from mmcli.jobs.inputs import SpooledInputs
     from mmcli.jobs.result_cache import Results
     from mmcli.jobs.runner import Runner
     from mmcli.jobs.task import Asked
     from mmcli.jobs.vocabulary import Vocabulary
     from mmcli.models import Model
-    from mmcli.outputs.caption_outputs import After
+    from mmcli.outputs.caption_outputs import CaptionOutputs
     from mmcli.outputs.embedding import Embedding
     from mmcli.runtime.model_loader import Machine
     from mmcli.terminal import Captions, Style
@@ -41,17 +41,17 @@ ROOM_FOR_CUT = 4  # times the style's tokens, where captions that were cut are m
 # what is wanted
 
 
-def wanted(arguments: list[str], from_file: str | None, *, recursive: bool, null: bool, style: Style) -> Wanted:
+def wanted(arguments: list[str], from_file: str | None, *, recursive: bool, null: bool, style: Style) -> InputNames:
     """The pictures that are named, by arguments, by a list, or on stdin; a picture on stdin is one of them."""
     separator = b"\0" if null else b"\n"
     if from_file is not None and from_file != "-":
         if "-" in arguments:
             raise UsageError("`-` and --from-file cannot be combined", hint="use one of them")
-        return Wanted(arguments, recursive, _blocks(from_file), separator, list_name=from_file)
+        return InputNames(arguments, recursive, _blocks(from_file), separator, list_name=from_file)
     if arguments and "-" not in arguments and from_file is None and not null:
-        return Wanted(arguments, recursive)  # what else is on stdin belongs to somebody else: the loop we run in
+        return InputNames(arguments, recursive)  # what else is on stdin belongs to somebody else: the loop we run in
     picture, names = _piped(style, is_list=null or from_file == "-", wanted="-" in arguments or from_file == "-")
-    return Wanted(arguments, recursive, names, separator, picture)
+    return InputNames(arguments, recursive, names, separator, picture)
 
 
 def _piped(style: Style, *, is_list: bool, wanted: bool) -> tuple[bytes | None, Iterator[bytes] | None]:
@@ -87,7 +87,7 @@ def _blocks(path: str) -> Iterator[bytes]:
     return read()
 
 
-def checked(plan: sidecars.Plan) -> sidecars.Plan:
+def checked(plan: sidecars.SidecarPlan) -> sidecars.SidecarPlan:
     """The plan, if it makes sense and its folder can be written into."""
     if plan.folder is not None and not plan.kinds:
         raise UsageError(
@@ -165,14 +165,14 @@ class Asking:
 class Writing:
     """What becomes of captions besides being shown."""
 
-    sidecars: sidecars.Plan = sidecars.Plan()
+    sidecars: sidecars.SidecarPlan = sidecars.SidecarPlan()
     rename: bool = False  # propose names
     apply: bool = False  # and give them
     embed: bool = False  # put captions into the pictures' own files
     dry_run: bool = False  # say what would be done
 
 
-def form(wanted: Wanted, *, json: bool, jsonl: bool, print0: bool, dry_run: bool) -> Form:
+def form(wanted: InputNames, *, json: bool, jsonl: bool, print0: bool, dry_run: bool) -> Form:
     """How captions are written to stdout; the single picture of a pipe needs no name before it."""
     if json + jsonl + print0 > 1:
         raise UsageError("--json, --jsonl and --print0 cannot be combined", hint="use one of them")
@@ -183,7 +183,7 @@ def form(wanted: Wanted, *, json: bool, jsonl: bool, print0: bool, dry_run: bool
 
 
 def run(
-    wanted: Wanted,
+    wanted: InputNames,
     task: CaptionTask,
     model: Model,
     machine: Machine,
@@ -198,11 +198,11 @@ def run(
 
     from mmcli import config, signals, terminal
     from mmcli.jobs.engine_worker import EngineWorker
-    from mmcli.jobs.inputs import Listing
+    from mmcli.jobs.inputs import SpooledInputs
     from mmcli.jobs.result_cache import Results
     from mmcli.jobs.runner import Runner
     from mmcli.outputs import renames
-    from mmcli.outputs.caption_outputs import After
+    from mmcli.outputs.caption_outputs import CaptionOutputs
     from mmcli.runtime import model_loader
 
     interrupted = threading.Event()
@@ -213,10 +213,10 @@ def run(
         close.callback(results.close)
         progress = close.enter_context(terminal.progress(replace(style, json=False)))
         is_journalled = (writing.apply or writing.embed) and not writing.dry_run
-        journal = renames.Journal(journals()) if is_journalled else None
+        journal = renames.RenameJournal(journals()) if is_journalled else None
         if journal is not None:
             close.callback(journal.close)
-        after = After(
+        outputs = CaptionOutputs(
             sidecars.Sidecars(writing.sidecars, results),
             results,
             terminal.caption_record,
@@ -228,9 +228,9 @@ def run(
         )
         loading = model_loader.Loading(model, machine, terminal.Screen(style), lasting=True)
         loading.on_progress = progress
-        listing = Listing(wanted)
+        listing = SpooledInputs(wanted)
         worker = EngineWorker(task, results, loading.engine)  # loaded for the first picture that needs it
-        captions = Runner(listing, worker, after, dry_run=writing.dry_run)
+        captions = Runner(listing, worker, outputs, dry_run=writing.dry_run)
 
         def end() -> None:
             interrupted.set()
@@ -241,12 +241,12 @@ def run(
         close.enter_context(captions)
         shown = terminal.Captions(form, style, progress, dry_run=writing.dry_run)
         try:
-            status = _show(captions, listing, after, shown, form, style, single=wanted.names is None)
+            status = _show(captions, listing, outputs, shown, form, style, single=wanted.names is None)
         except MmcliError:
             if shown.done:
                 _tell_how_far(captions, shown, style, keep)
             raise
-    n_written = after.n_written
+    n_written = outputs.n_written
     return _conclude(captions, shown, status, writing, style, n_written, interrupted=interrupted.is_set(), keep=keep)
 
 
@@ -262,8 +262,8 @@ def _embedding(writing: Writing, results: Results, task: CaptionTask) -> Embeddi
 
 def _show(
     captions: Captioning,
-    listing: Listing,
-    after: After,
+    listing: SpooledInputs,
+    outputs: CaptionOutputs,
     shown: Captions,
     form: Form,
     style: Style,
@@ -276,7 +276,7 @@ def _show(
     status = 0
     try:
         for computed in captions:
-            written = after(computed)
+            written = outputs(computed)
             outcome = written.outcome
             if outcome.error is not None:
                 source = outcome.source

@@ -19,7 +19,7 @@ from mmcli.commands.pages import RARE
 from mmcli.errors import BatchError, UsageError
 
 if TYPE_CHECKING:
-    from mmcli.commands.transcripts import File, Job, Stdout
+    from mmcli.commands.transcripts import Destination, Stdout, TranscriptFile
     from mmcli.jobs.transcribe import Transcribed, TranscribeTask
     from mmcli.media import Source
     from mmcli.runtime.reporter import OnProgress
@@ -249,8 +249,8 @@ def transcribe(
         )
         return recording.dictate(wishes, speech_model, machine, listening, yes=yes, style=style)
     is_chosen = transcript_format is not None
-    work = _jobs(list(media or ()), recursive, output, name, overwrite, style, is_chosen=is_chosen)
-    missing = [job for job in work if overwrite or job.target is None or not job.target.exists()]
+    work = _destinations(list(media or ()), recursive, output, name, overwrite, style, is_chosen=is_chosen)
+    missing = [one for one in work if overwrite or one.target is None or not one.target.exists()]
     model = model_fetch.speech(speech_model, yes=yes, reporter=terminal.Screen(style)) if missing else None
 
     def open_transcriber(progress: OnProgress) -> Transcriber:
@@ -273,7 +273,7 @@ def _require_subtitles(ctx: typer.Context, name: str) -> None:
             raise UsageError(f"{option} is for subtitles, and the format is {name}", hint="add -f srt, vtt, ass or lrc")
 
 
-def _jobs(
+def _destinations(
     arguments: list[str],
     recursive: bool,
     output: str | None,
@@ -282,7 +282,7 @@ def _jobs(
     style: Style,
     *,
     is_chosen: bool,
-) -> list[Job]:
+) -> list[Destination]:
     """What there is to transcribe, and where it goes."""
     from mmcli import media, terminal
     from mmcli.commands import transcripts
@@ -307,7 +307,7 @@ def _jobs(
             on_skipped=lambda text: terminal.notice(text, style),
         )
         found += [(argument, source) for source in sources]
-    return transcripts.jobs(found, output, name, overwrite=overwrite, is_chosen=is_chosen)
+    return transcripts.destinations(found, output, name, overwrite=overwrite, is_chosen=is_chosen)
 
 
 @dataclass(frozen=True)
@@ -320,16 +320,16 @@ class _Showing:
 
 
 def _run(
-    work: list[Job],
-    missing: list[Job],
+    work: list[Destination],
+    missing: list[Destination],
     task: TranscribeTask,
     open_transcriber: Callable[[OnProgress], Transcriber],
     showing: _Showing,
 ) -> int:
     """Transcribe those of the sounds that are `missing`: one or many; what fails does not stop the rest."""
     from mmcli import signals, terminal
-    from mmcli.commands.transcripts import File, Stdout
-    from mmcli.jobs.inputs import Listed
+    from mmcli.commands.transcripts import Stdout, TranscriptFile
+    from mmcli.jobs.inputs import ListedInputs
     from mmcli.jobs.runner import Runner
     from mmcli.jobs.transcribe import TranscribeWorker
     from mmcli.runtime import transcription
@@ -337,7 +337,7 @@ def _run(
     name, layout, style = showing.name, showing.layout, showing.style
     several, screen, interrupted = len(work) > 1, terminal.Screen(style), threading.Event()
     stdout = Stdout(name, several=several, layout=layout)
-    sinks = [stdout if job.target is None else File(job.target, name, layout) for job in missing]
+    sinks = [stdout if one.target is None else TranscriptFile(one.target, name, layout) for one in missing]
     n_failed, finished = 0, []  # finished journals are kept until the command is done, for another run of it
     with screen.progress() as progress:
         worker = TranscribeWorker(
@@ -348,7 +348,7 @@ def _run(
             on_progress=progress,
             on_notice=screen.notice,
         )
-        runner = Runner(Listed([job.source for job in missing]), worker)
+        runner = Runner(ListedInputs([one.source for one in missing]), worker)
 
         def end() -> None:
             interrupted.set()
@@ -376,7 +376,7 @@ def _run(
     return _conclude(len(work), len(missing), n_failed, showing, interrupted=interrupted.is_set())
 
 
-def _tell(transcribed: Transcribed, sink: Stdout | File, style: Style) -> None:
+def _tell(transcribed: Transcribed, sink: Stdout | TranscriptFile, style: Style) -> None:
     from mmcli import terminal
 
     transcript = transcribed.transcript

@@ -38,7 +38,7 @@ class CaptionTask:
     """What to do with each picture; fields in the order people ask for them."""
 
     question: str  # in the language wanted
-    style: caption_styles.Style
+    style: caption_styles.CaptionStyle
     sampling: Sampling
     system: str | None = None
     facts: bool = False  # put what the file says about itself into the prompt

@@ -19,7 +19,7 @@ from mmcli.engine import Answer, Message, Piece
 from mmcli.errors import ModelError, OutputError
 from mmcli.jobs.inputs import Named
 from mmcli.jobs.result_cache import Results, is_cut, key
-from mmcli.jobs.task import Asked, Done, Found, Items, Kept, ReadAhead, ResultT, Task
+from mmcli.jobs.task import Asked, CacheHit, Done, Items, Kept, ReadAhead, ResultT, Task
 
 if TYPE_CHECKING:
     from mmcli.engine.local.engine import LocalEngine
@@ -47,7 +47,7 @@ class EngineWorker(Generic[ResultT]):
     def fetch(self, source: media.Source, stop: threading.Event) -> bytes:
         return media.read(source, stop=stop)
 
-    def open(self, named: Named, data: bytes, stop: threading.Event) -> Asked | Found[ResultT]:
+    def open(self, named: Named, data: bytes, stop: threading.Event) -> Asked | CacheHit[ResultT]:
         text, facts = self._task.ask(data)
 
         def asked(media_id: str, receipt: media.Receipt, picture: media.Image | None = None) -> Asked:
@@ -58,7 +58,7 @@ class EngineWorker(Generic[ResultT]):
             media_id, receipt = before
             item = asked(media_id, replace(receipt, source=named.source.name))
             if (answer := self._answer(item)) is not None:
-                return Found(self._task.result(item, answer))
+                return CacheHit(self._task.result(item, answer))
         picture = self._task.load(named.source, data)
         return asked(picture.id, picture.receipt, picture)
 

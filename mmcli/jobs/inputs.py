@@ -34,7 +34,7 @@ class Named:
 
 
 @dataclass(frozen=True)
-class Wanted:
+class InputNames:
     """What the person named: arguments, among them `-` for what is piped in, and lists of names as blocks of bytes."""
 
     arguments: Sequence[str] = ()
@@ -73,7 +73,7 @@ class Inputs(Protocol):
         ...
 
 
-class Listed:
+class ListedInputs:
     """Inputs that are all known from the start."""
 
     complete = True
@@ -101,10 +101,10 @@ class Listed:
         self._is_stopped = True
 
 
-class Listing:
+class SpooledInputs:
     """Iterate for each name once, in order; from any thread, one at a time. `n` counts what is known so far."""
 
-    def __init__(self, wanted: Wanted) -> None:
+    def __init__(self, wanted: InputNames) -> None:
         self._wanted = wanted
         self._spool = tempfile.TemporaryFile(prefix="mmcli-names-")
         self._changed = threading.Condition()

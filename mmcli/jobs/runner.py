@@ -21,7 +21,7 @@ from typing import Generic
 from mmcli.errors import MmcliError, ResourceError
 from mmcli.jobs.inputs import Inputs, Named
 from mmcli.jobs.ordered_channel import Channel
-from mmcli.jobs.task import Done, Found, Gate, ItemT, Kept, Outcome, ResultT, Worker
+from mmcli.jobs.task import CacheHit, Done, Gate, ItemT, Kept, Outcome, ResultT, Worker
 
 LOOK_UP = 0.1  # seconds between two looks whether the run is stopped
 ENOUGH = 8  # inputs that make a measurement
@@ -185,7 +185,7 @@ class Runner(Generic[ItemT, ResultT]):
             self._finish(named, Kept(kept), cached=False)
             return None
         found = self._worker.open(named, data, self.stopped)
-        if isinstance(found, Found):
+        if isinstance(found, CacheHit):
             self._finish(named, found.result, cached=True)
             return None
         return self._unless_known(found)

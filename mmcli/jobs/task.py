@@ -65,7 +65,7 @@ class Prepared(Protocol):
 
 
 @dataclass(frozen=True)
-class Found(Generic[ResultT_co]):
+class CacheHit(Generic[ResultT_co]):
     """A result that was known by the input's bytes alone."""
 
     result: ResultT_co | Kept
@@ -122,7 +122,7 @@ class Worker(Protocol[ItemT, ResultT_co]):
         """An input's bytes."""
         ...
 
-    def open(self, named: Named, data: bytes, stop: threading.Event) -> ItemT | Found[ResultT_co]:
+    def open(self, named: Named, data: bytes, stop: threading.Event) -> ItemT | CacheHit[ResultT_co]:
         """An input, decoded; or its result, where the bytes are enough to know it."""
         ...
 

@@ -30,7 +30,7 @@ class Written:
     renamed: str | None = None  # the name it got, or would get
 
 
-class After:
+class CaptionOutputs:
     """Call it with each outcome, in order; what comes back tells what was done, or what went wrong.
 
     ResourceError (a full disk) is raised: what comes after would fail in the same way.
@@ -44,7 +44,7 @@ class After:
         *,
         rename: bool = False,
         apply: bool = False,
-        journal: renames.Journal | None = None,
+        journal: renames.RenameJournal | None = None,
         embedding: Embedding | None = None,
         dry_run: bool = False,
     ) -> None:
@@ -117,7 +117,7 @@ class After:
             written = self._moved(written, picture, wanted, self._journal)
         return replace(written, renamed=os.path.join(os.path.dirname(written.outcome.source.name), wanted.name))
 
-    def _moved(self, written: Written, picture: Path, wanted: Path, journal: renames.Journal) -> Written:
+    def _moved(self, written: Written, picture: Path, wanted: Path, journal: renames.RenameJournal) -> Written:
         """What was written with the new names of its sidecars, once the picture and all that is its own have theirs."""
         moves = renames.moves(picture, wanted, self._results.of_picture(picture))
         for move in moves:
