@@ -282,11 +282,11 @@ def caption(
         parallel=parallel,
         retry_cut=retry_cut,
     )
-    sampling = dict(temperature=temperature, max_tokens=max_tokens, seed=seed or 0, loop_guard=loop_guard)
+    choice = model_loader.Choice(temperature, max_tokens, seed or 0, loop_guard=loop_guard)
     # run, write and show
     return captioning.run(
         wanted,
-        asking.task(chosen, machine, sampling),
+        asking.task(chosen, machine, choice),
         chosen,
         machine,
         captioning.Writing(sidecars, rename, rename and yes and origins.is_typed(called, "yes"), embed, dry_run),

@@ -22,7 +22,7 @@ from mmcli.jobs.result_cache import Results, is_cut, key
 from mmcli.jobs.task import Asked, CacheHit, Done, Items, Kept, ReadAhead, ResultT, Task
 
 if TYPE_CHECKING:
-    from mmcli.engine.local.engine import LocalEngine
+    from mmcli.engine import Engine
 
 
 class EngineWorker(Generic[ResultT]):
@@ -34,13 +34,13 @@ class EngineWorker(Generic[ResultT]):
         self,
         task: Task[ResultT],
         results: Results,
-        open_engine: Callable[[], AbstractContextManager[LocalEngine]],
+        open_engine: Callable[[], AbstractContextManager[Engine]],
     ) -> None:
         self._task, self._results, self._open_engine = task, results, open_engine
         self._setup, self._base = task.key, task.base
         self.seconds_before = results.seconds(self._setup)
         self._retried: set[str] = set()  # base keys of what was cut, and has been computed again
-        self._engine: LocalEngine | None = None
+        self._engine: Engine | None = None
 
     # reading
 
@@ -91,7 +91,7 @@ class EngineWorker(Generic[ResultT]):
         if engine is not None:
             engine.stop()
 
-    def _answers(self, engine: LocalEngine, items: Items[Asked]) -> Iterator[Done[Asked, ResultT]]:
+    def _answers(self, engine: Engine, items: Items[Asked]) -> Iterator[Done[Asked, ResultT]]:
         asked: dict[int, Asked] = {}  # by the place in which the engine was asked; without pixels
 
         def requests() -> Iterator[Sequence[Message]]:

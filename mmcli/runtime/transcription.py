@@ -13,7 +13,7 @@ from mmcli.errors import InputError, ModelError, UsageError
 if TYPE_CHECKING:
     from mmcli.engine import Message, Part
     from mmcli.media import Audio, Medium, Text
-    from mmcli.models import Model, SpeechModel, Wanted
+    from mmcli.models import Model, SpeechModel, WantedModel
     from mmcli.runtime.reporter import OnProgress, Reporter
     from mmcli.speech.journal import Journal
     from mmcli.speech.transcriber import Listening, Transcriber
@@ -76,7 +76,7 @@ def journal(transcriber: Transcriber, sound: Audio, listening: Listening, report
     return Journal(config.cache_dir() / KEPT, name, on_warning=reporter.warning)
 
 
-def writer(model: Model | Wanted, name: str | None, *, yes: bool, reporter: Reporter) -> SpeechModel:
+def writer(model: Model | WantedModel, name: str | None, *, yes: bool, reporter: Reporter) -> SpeechModel:
     """The speech model that writes down sounds for a model that cannot hear; ModelError where there is none."""
     from mmcli import models
     from mmcli.models import speech
