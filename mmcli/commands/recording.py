@@ -55,7 +55,9 @@ def dictate(
     stop = threading.Event()
     layout = wishes.layout
     sink = (
-        transcripts.File(target, wishes.format, layout) if target else transcripts.Stdout(wishes.format, layout=layout)
+        transcripts.TranscriptFile(target, wishes.format, layout)
+        if target
+        else transcripts.Stdout(wishes.format, layout=layout)
     )
     with reporter.no_chatter(), transcription.interruptible(stop, reporter) as progress:
         transcriber = transcription.load(chosen, machine, reporter, progress)

@@ -44,7 +44,7 @@ def load(
     The content decides what it is, not the extension. `max_side` shrinks pictures (pixels of the longer side),
     `sample_rate` is the sounds' in Hz. When only "audio" is wanted, a video gives its sound. With `damaged_ok`, what is
     there of a damaged sound is taken. `on_data` is told the source's bytes, the ones that the receipt's SHA-256 is of,
-    before they are decoded. Setting `stop` ends a download.
+    before they are decoded. Setting `stop` ends a download, and the decoding of a sound, with an InputError.
     """
     data = read(source, max_bytes=max_bytes, max_download_bytes=max_download_bytes, stop=stop)
     if not data:
@@ -78,6 +78,7 @@ def load(
         max_seconds=max_seconds,
         sound_of_video="image" not in kinds,
         damaged_ok=damaged_ok,
+        stop=stop,
     )
 
 
