@@ -137,7 +137,7 @@ class VoiceFront:
 
     @contextmanager
     def hearing_with(
-        self, device: Device, speech: SpeechModel, listening: Listening, machine: transcription.Machine
+        self, device: Device, speech: SpeechModel, listening: Listening, machine: transcription.SpeechMachine
     ) -> Iterator[None]:
         """While inside, somebody listens. Loads the speech model; errors come before anything is asked."""
         from mmcli.speech.microphone import Microphone

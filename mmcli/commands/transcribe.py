@@ -236,7 +236,7 @@ def transcribe(
         batch=speech_batch,
         multilingual=multilingual,
     )
-    machine = transcription.Machine(speech_device.value, compute_type.value, threads)
+    machine = transcription.SpeechMachine(speech_device.value, compute_type.value, threads)
     if until_silence is not None and not mic:
         raise UsageError("--until-silence needs --mic", hint="mmcli transcribe --mic --until-silence 3")
     if mic:
@@ -244,7 +244,7 @@ def transcribe(
             raise UsageError("--mic listens to the microphone, so it takes no files", hint="leave one of them out")
         from mmcli.commands import recording
 
-        wishes = recording.Wishes(
+        wishes = recording.RecordingWishes(
             input_device, until_silence, name, output, overwrite, transcript_format is not None, layout
         )
         return recording.dictate(wishes, speech_model, machine, listening, yes=yes, style=style)

@@ -25,7 +25,7 @@ KEPT = "transcripts"  # in the cache folder: what was heard of sounds that are n
 
 
 @dataclass(frozen=True)
-class Machine:
+class SpeechMachine:
     """How to use this machine for speech, as the options say it."""
 
     device: str = "auto"
@@ -49,7 +49,10 @@ def code(language: str | None) -> str | None:
 
 
 def load(
-    model: SpeechModel, machine: Machine, reporter: Reporter, on_progress: Callable[[str, int, int], None] | None = None
+    model: SpeechModel,
+    machine: SpeechMachine,
+    reporter: Reporter,
+    on_progress: Callable[[str, int, int], None] | None = None,
 ) -> Transcriber:
     """The model, ready to listen."""
     from mmcli.engine import hardware as here
@@ -151,7 +154,7 @@ def write_down(sounds: Sequence[Audio], writer: SpeechModel, reader: str, report
     stop = threading.Event()
     texts = []
     with interruptible(stop, reporter) as progress:
-        transcriber = load(writer, Machine(), reporter, progress)
+        transcriber = load(writer, SpeechMachine(), reporter, progress)
         for sound in sounds:
             transcript = listen(transcriber, sound, Listening(), _Nowhere(), stop, progress)
             if stop.is_set():
