@@ -31,7 +31,8 @@ def ask(
         typer.Argument(
             metavar="[MEDIA...]",
             help="Picture, sound or text files; - reads stdin. Also folders and URLs, in the order in which the model "
-            'is to see them. Patterns in quotation marks ("photos/*.jpg") are expanded; what is piped in needs no -.',
+            'is to see them. Patterns in quotation marks ("photos/*.jpg") are expanded; what is piped in needs no -. '
+            "A part of a picture: photo.jpg#xywh=10,10,200,80.",
             show_default=False,
         ),
     ] = None,

@@ -285,13 +285,14 @@ class Run:
         """The picture as the engine is asked about it; None where its caption is known, or will be."""
         facts = _facts(data) if self._job.facts else {}
         text = caption_styles.with_facts(self._job.asked, facts)
-        if (before := self._results.seen_before(hashlib.sha256(data).hexdigest())) is not None:
+        part = named.source.locator
+        if (before := self._results.seen_before(hashlib.sha256(data).hexdigest(), part)) is not None:
             media_id, receipt = before
             receipt = replace(receipt, source=named.source.name)
             if (answer := self._known(text, media_id, receipt)) is not None:
                 self._finish(named, answer, facts, cached=True)
                 return None
-        source = media.Source(named.source.name, data=data)
+        source = media.Source(named.source.name, data=data, locator=part)
         picture = media.load(source, kinds=frozenset({"image"}), max_megapixels=self._job.max_megapixels)
         assert isinstance(picture, media.Image)
         name = key(self._setup, text, picture.id)
