@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import shutil
+import sqlite3
 from pathlib import Path
 
 import pytest
 
+from mmcli.chat import completing
 from tests.conftest import PICTURES, Completed, Run
 
 WHAT = "What is in this picture?"
@@ -113,6 +115,22 @@ def test_nothing_is_written_to_a_picture_of_which_a_part_was_seen(
     assert shapes.read_bytes() == before
 
 
+def test_captions_that_were_cached_before_there_were_parts_are_still_known(
+    caption: Run, environment: dict[str, str]
+) -> None:
+    assert caption("shapes.png", "--json").json[0]["cached"] is False
+    (cache,) = Path(environment["XDG_CACHE_HOME"]).rglob("captions.db")
+    with sqlite3.connect(cache) as database:
+        ((receipt,),) = database.execute("SELECT receipt FROM pictures").fetchall()
+        before = json.loads(receipt)
+        assert before.pop("locator") is None  # the only field that is new
+        database.execute("UPDATE pictures SET receipt = ?", (json.dumps(before),))
+    database.close()
+    whole, cut = caption("shapes.png", f"shapes.png#{STAR}", "--json").json
+    assert whole["cached"] is True and cut["cached"] is False
+    assert whole["caption"] != cut["caption"]
+
+
 # what was shown before
 
 
@@ -170,3 +188,69 @@ def test_a_chat_takes_parts_wherever_it_takes_files(mmcli: Run, data: Path, tmp_
     saved = json.loads((tmp_path / "talk.json").read_text())
     places = [medium["place"] for turn in saved["turns"] for medium in turn["media"]]
     assert places and all(place.startswith(str(tmp_path / "shapes.png#")) for place in places)
+
+
+def test_a_fragment_is_completed_behind_a_file_s_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    words = completing.Words({"attach": ("stage files", "paths")}, lambda: (), lambda: 0)
+
+    def offered(line: str) -> list[str]:
+        return [candidate.text for candidate in completing.candidates(line, words)]
+
+    assert offered("/attach shapes.png#") == offered("Look at @shapes.png#xy") == ["shapes.png#xywh="]
+    shutil.copy(SOUND, tmp_path)
+    assert offered("@question.ogg#") == ["question.ogg#t="]
+    assert offered("@gone.png#") == offered("@shapes.png#t") == []
+
+
+# sounds: "What is in this picture?", and 1.68 seconds after its beginning "How many shapes are there?"
+
+SOUND = PICTURES.parent / "sounds" / "question.ogg"
+
+
+@pytest.fixture
+def question(tmp_path: Path) -> Path:
+    return Path(shutil.copy(SOUND, tmp_path))
+
+
+def test_only_the_stretch_is_transcribed_and_its_times_are_the_file_s(mmcli: Run, question: Path) -> None:
+    later = mmcli("transcribe", "question.ogg#t=1.5", "-m", "starter", "--json").json
+    assert later["text"] == "How many shapes are there?"
+    assert later["source"] == "question.ogg#t=1.5" and later["start"] == 1.5 and later["seconds"] > 3
+    assert all(segment["start"] >= 1.5 for segment in later["segments"])
+    before = mmcli("transcribe", "question.ogg#t=0,1.4", "-m", "starter")
+    assert before.stdout.strip() == "What is in this picture?" and "heard from 0.0 s to 1.4 s" in before.stderr
+
+
+def test_a_part_s_transcript_does_not_take_the_place_of_the_whole_one_s(
+    mmcli: Run, question: Path, tmp_path: Path
+) -> None:
+    names = ["question.ogg", "question.ogg#t=1.5", "question.ogg#t=,1.4"]
+    assert mmcli("transcribe", *names, "-o", "out/", "-f", "txt", "-m", "starter").status == 0
+    texts = {path.name: path.read_text().strip() for path in (tmp_path / "out").iterdir()}
+    assert texts["question#t=1.5.txt"] == "How many shapes are there?"
+    assert texts["question#t=0,1.4.txt"] == "What is in this picture?"
+    assert set(texts["question.txt"].split()) > {"What", "How"} and len(texts) == 3
+
+
+def test_a_model_that_cannot_hear_gets_what_is_said_in_the_stretch(ask: Run, data: Path, question: Path) -> None:
+    done = ask("shapes.png", "question.ogg#t=1.5", "?", "--speech-model", "starter", "--debug")
+    assert "How many shapes are there?" in done.prompt and "What is in" not in done.prompt
+    receipts = ask("-c", "How many?", "--speech-model", "starter", "--json").json["receipts"]
+    assert [receipt["locator"] for receipt in receipts] == [None, "t=1.5"]
+
+
+@pytest.mark.parametrize(
+    "name, status, words",
+    [
+        ("question.ogg#t=60", 3, "the sound ends at 3.7 s"),
+        ("question.ogg#t=3,2", 2, "ends at 2 s"),
+        ("question.ogg#xywh=0,0,5,5", 3, "no box"),
+        ("question.ogg#page=1", 3, "no pages"),
+        ("gone.ogg#t=1", 3, "no file named `gone.ogg#t=1`"),
+    ],
+)
+def test_a_stretch_that_there_is_not(mmcli: Run, question: Path, name: str, status: int, words: str) -> None:
+    for arguments in (["transcribe", name, "-m", "starter"], ["ask", name, WHAT, "-m", "starter"]):
+        done = mmcli(*arguments)
+        assert (done.status, done.stdout) == (status, "") and words in done.stderr

@@ -32,7 +32,7 @@ def ask(
             metavar="[MEDIA...]",
             help="Picture, sound or text files; - reads stdin. Also folders and URLs, in the order in which the model "
             'is to see them. Patterns in quotation marks ("photos/*.jpg") are expanded; what is piped in needs no -. '
-            "A part of a picture: photo.jpg#xywh=10,10,200,80.",
+            "A part of one: photo.jpg#xywh=10,10,200,80 or talk.mp3#t=80,100.",
             show_default=False,
         ),
     ] = None,

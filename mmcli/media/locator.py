@@ -92,10 +92,11 @@ def split(name: str) -> tuple[str, str] | None:
     Any other fragment, such as the `#top` of a web page, belongs to the name. A fragment that is meant for mmcli need
     not be a valid one.
     """
-    base, mark, fragment = name.rpartition("#")
+    base, _, fragment = name.rpartition("#")
+    if not base:
+        return None
     pairs = (piece.partition("=") for piece in fragment.split("&"))
-    is_ours = any(equals and unquote(key).lower() in _NAMES for key, equals, _ in pairs)
-    return (base, fragment) if mark and base and is_ours else None
+    return (base, fragment) if any(equals and unquote(key).lower() in _NAMES for key, equals, _ in pairs) else None
 
 
 def parse(fragment: str, name: str | None = None) -> Locator:

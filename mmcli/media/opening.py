@@ -76,6 +76,7 @@ def decode(
         max_seconds=max_seconds,
         sound_of_video="image" not in kinds,
         damaged_ok=damaged_ok,
+        stretch=meant.time,
     )
 
 
