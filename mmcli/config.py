@@ -45,7 +45,7 @@ def data_dir() -> Path:
 
 
 @dataclass(frozen=True)
-class Chosen:
+class FileSettings:
     """What config.toml sets: each setting's value, and the key it stands under there, which may be an old name."""
 
     values: dict[str, Any] = field(default_factory=dict)
@@ -54,7 +54,7 @@ class Chosen:
 
 def load(
     known: Mapping[str, bool], complain: Callable[[str, Any], str | None], renamed: Mapping[str, str] | None = None
-) -> Chosen:
+) -> FileSettings:
     """The settings of config.toml under the options' own names (`max_tokens` or `max-tokens`), checked.
 
     `known` are the names there are, and whether each of them takes a list; `complain` says what is wrong with a
@@ -62,7 +62,7 @@ def load(
     """
     path = config_file()
     text = read(path)
-    chosen = Chosen()
+    chosen = FileSettings()
     if text is None:
         return chosen
     for key, value in tomlfile.parse(text, f"`{path}`", hint=EDIT).items():

@@ -39,7 +39,7 @@ def write(path: Path, data: bytes, *, mode: int | None = None, follow: bool = Fa
     `mode` is a new file's; None: what the umask leaves of 0666. `follow` a link wherever it leads: for files that users
     put elsewhere themselves, such as config.toml. Nothing half-written stays.
     """
-    with _errors(path):
+    with naming(path):
         real = Path(os.path.realpath(path)) if follow else path
         with _opened(real.parent, None) as folder:
             _put(folder, folder.followed(real.name, path), path, data, mode)
@@ -51,7 +51,7 @@ def update(path: Path, change: Callable[[bytes | None], bytes], *, max_bytes: in
     Where another program writes the file meanwhile, `change` is called again with what stands there now. Links must
     not lead out of `within`; None: the file's own folder.
     """
-    with _errors(path), _opened(path.parent, within) as folder:
+    with naming(path), _opened(path.parent, within) as folder:
         for _ in range(TRIES):
             name = folder.followed(path.name, path)
             before, stamp = _get(folder, name, path, max_bytes)
@@ -65,7 +65,7 @@ def update(path: Path, change: Callable[[bytes | None], bytes], *, max_bytes: in
 
 def read(path: Path, *, max_bytes: int, within: Path | None = None) -> bytes | None:
     """A regular file's content; None where there is none. InputError where it is something else, or is larger."""
-    with _errors(path, "read"):
+    with naming(path, "read"):
         try:
             with _opened(path.parent, within) as folder:
                 return _get(folder, folder.followed(path.name, path), path, max_bytes)[0]
@@ -75,7 +75,7 @@ def read(path: Path, *, max_bytes: int, within: Path | None = None) -> bytes | N
 
 def make_folder(folder: Path, *, within: Path | None = None) -> None:
     """Make a folder and those above it, unless links lead out of `within`; errors as `write` has them."""
-    with _errors(folder):
+    with naming(folder):
         if within is not None:
             _real(folder, within)
         folder.mkdir(parents=True, exist_ok=True)
@@ -95,9 +95,14 @@ def private_folder(folder: Path) -> None:
             raise
 
 
+def is_full(error: OSError) -> bool:
+    """Whether a disk is full, or a limit on it; tempfile finds no folder then, and says so in words only."""
+    return error.errno in _FULL or "No usable temporary directory" in str(error)
+
+
 def refused(path: Path, error: OSError, what: str = "write") -> MmcliError:
     """Why a file cannot be written, as the kind of error it is."""
-    if error.errno in _FULL:
+    if is_full(error):
         return ResourceError(f"cannot {what} `{path}`: {error.strerror}", hint="free some space on that disk")
     return InputError(f"cannot {what} `{path}`: {error.strerror or error}")
 
@@ -120,8 +125,8 @@ def check_name(path: Path) -> None:
 
 
 @contextmanager
-def _errors(path: Path, what: str = "write") -> Iterator[None]:
-    """Turn what the system refuses inside into our errors."""
+def naming(path: Path, what: str = "write") -> Iterator[None]:
+    """Turn what the system refuses inside into our errors, which name the path."""
     check_name(path)
     try:
         yield

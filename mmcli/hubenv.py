@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from urllib.parse import urlsplit
 
+from mmcli import telemetry
 from mmcli.errors import NetworkError
 
 PLACES = ("HF_HOME", "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "HF_TOKEN_PATH", "XDG_CACHE_HOME", "HF_XET_CACHE")
@@ -39,7 +40,7 @@ def prepare() -> None:
         )
     if os.environ.get("HF_HUB_VERBOSITY", "").lower() not in VERBOSITIES:
         os.environ["HF_HUB_VERBOSITY"] = "error"
-    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    telemetry.forbid()
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     os.environ.setdefault("HF_HUB_DISABLE_SYMLINKS_WARNING", "1")
 

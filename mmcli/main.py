@@ -6,7 +6,6 @@ Imports nothing heavy: `mmcli --help` must not wait for llama.cpp, numpy, Pillow
 from __future__ import annotations
 
 import contextlib
-import errno
 import faulthandler
 import functools
 import inspect
@@ -19,8 +18,8 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from mmcli import __version__, errors, signals, terminal
-from mmcli.commands import completion, config, history, parsing, prompts, settings, spelling
+from mmcli import __version__, errors, files, signals, telemetry, terminal
+from mmcli.commands import completion, config, history, option_groups, parsing, prompts, settings, spelling
 from mmcli.commands import options as opt
 from mmcli.commands.ask import ask
 from mmcli.commands.caption import caption
@@ -61,14 +60,14 @@ def _running(function: Callable[..., int | None]) -> Callable[..., int]:
     """A command's function as Typer runs it: with --offline beside its own options; returns its status (None for 0)."""
 
     @functools.wraps(function)
-    def run(*args: Any, offline: bool = False, **kwargs: Any) -> int:
+    def run(*, offline: bool = False, **kwargs: Any) -> int:
         is_offline = _go_offline(offline)
         is_json = bool(kwargs.get("json") or kwargs.get("jsonl"))
         style = terminal.Style(json=is_json, quiet=bool(kwargs.get("quiet")))
         for note in spelling.notes(kwargs):
             terminal.notice(note, style)
         try:
-            status = function(*args, **kwargs) or 0
+            status = function(**option_groups.collected(function, kwargs)) or 0
             if is_offline and kwargs.get("verbose"):
                 _tell_offline(style)
             return status
@@ -76,22 +75,22 @@ def _running(function: Callable[..., int | None]) -> Callable[..., int]:
             raise _ClosedPipe from error
 
     # So that no command, of today or of tomorrow, can forget it.
-    own = inspect.signature(function, eval_str=True)
+    own = option_groups.flattened(function)
     last = inspect.Parameter("offline", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=opt.OfflineOpt)
-    run.__signature__ = own.replace(parameters=[*own.parameters.values(), last])  # type: ignore[attr-defined]
-    run.__annotations__ = {**function.__annotations__, "offline": opt.OfflineOpt}
+    run.__signature__ = inspect.Signature([*own, last])  # type: ignore[attr-defined]
+    run.__annotations__ = {parameter.name: parameter.annotation for parameter in (*own, last)}
     return run
 
 
 def _command(function: Callable[..., int | None], panel: str | None = None, parent: typer.Typer = app) -> None:
     """Register a command under its function's name."""
     name = function.__name__.rstrip("_")
-    parent.command(name, cls=parsing.Command, rich_help_panel=panel)(_running(function))
+    parent.command(name, cls=parsing.DocumentedCommand, rich_help_panel=panel)(_running(function))
 
 
 def _group(panel: str, function: Callable[..., int | None], *subcommands: Callable[..., int | None]) -> None:
     """Register a command with subcommands; `function` runs in any case, and sees in its context whether one follows."""
-    group = typer.Typer(invoke_without_command=True, cls=parsing.Group, help=function.__doc__)
+    group = typer.Typer(invoke_without_command=True, cls=parsing.DocumentedGroup, help=function.__doc__)
     group.callback()(_running(function))
     for subcommand in subcommands:
         _command(subcommand, parent=group)
@@ -148,6 +147,7 @@ def main() -> NoReturn:
     terminal.guard(_open_closed_streams())
     _tell_of_crashes()
     signals.leave_now = _leave_now
+    telemetry.forbid()  # child processes inherit it
     try:
         status = run(sys.argv[1:])
         sys.stdout.flush()
@@ -274,8 +274,7 @@ def run(arguments: list[str]) -> int:
     except (KeyboardInterrupt, typer.Abort):
         return errors.INTERRUPTED
     except Exception as error:
-        is_full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
-        if isinstance(error, OSError) and (is_full or isinstance(error, terminal.OutputLost)):
+        if isinstance(error, OSError) and (files.is_full(error) or isinstance(error, terminal.OutputLost)):
             return _tell_of_full_disk(error, style)
         terminal.bug(error, style)
         return errors.MmcliError.status
@@ -283,9 +282,10 @@ def run(arguments: list[str]) -> int:
 
 def _tell_of_full_disk(error: OSError, style: terminal.Style) -> int:
     """A result that cannot be written is lost; the status says so."""
-    is_full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    is_full = files.is_full(error)
     hint = "free some space on that disk" if is_full else "the result goes to stdout: redirect it, `> FILE`"
-    lost = errors.ResourceError(f"cannot write: {error.strerror}", hint=hint)
+    where = f" `{error.filename}`" if isinstance(error.filename, str) else ""
+    lost = errors.ResourceError(f"cannot write{where}: {error.strerror}", hint=hint)
     terminal.error(lost, style)
     return lost.status
 

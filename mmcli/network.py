@@ -29,7 +29,7 @@ class TooSlow(Exception):
     """The time was up."""
 
 
-class Stopped(NetworkError):
+class DownloadStopped(NetworkError):
     """Somebody asked for an end."""
 
 
@@ -93,7 +93,7 @@ def within(
     try:
         while not done.wait(min(LOOK_UP, max(deadline - time.monotonic(), 0.0))):
             if stop is not None and stop.is_set():
-                raise Stopped(f"{what} was stopped")
+                raise DownloadStopped(f"{what} was stopped")
             if time.monotonic() >= deadline:
                 raise TooSlow
     finally:

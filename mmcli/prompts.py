@@ -36,7 +36,7 @@ _WORDS = {str: "a text", int: "a whole number", bool: "true or false", dict: "a 
 
 
 @dataclass(frozen=True)
-class Prompt:
+class SavedPrompt:
     """What is kept under a name; None: nobody said."""
 
     name: str
@@ -130,12 +130,12 @@ def missing(name: str) -> InputError:
     return InputError(f"there is no prompt `{name}`", hint=hint or "--save NAME saves one")
 
 
-def load(name: str) -> Prompt:
+def load(name: str) -> SavedPrompt:
     """The prompt of that name; InputError where there is none, UsageError where its file is not valid."""
     return parse(name, text(name))
 
 
-def parse(name: str, content: str) -> Prompt:
+def parse(name: str, content: str) -> SavedPrompt:
     """A prompt from its file's content; UsageError, with the line, where it is not valid."""
     shown, edit = f"`{file(name)}`", f"fix it: `mmcli prompts edit {name}`"
     values: dict[str, Any] = {}
@@ -147,7 +147,7 @@ def parse(name: str, content: str) -> Prompt:
             raise UsageError(f"{place} sets `{key}`, which takes {_WORDS.get(kinds[0], 'a number')}", hint=edit)
         values[key.replace("-", "_")] = value
     variables = {key: str(value) for key, value in values.pop("variables", {}).items()}
-    found = Prompt(name, **values, variables=variables)
+    found = SavedPrompt(name, **values, variables=variables)
     if not (found.prompt or found.system or "").strip():
         raise UsageError(f"{shown} holds neither a prompt nor a system prompt", hint=edit)
     if not 0 <= (found.temperature or 0) <= 5 or (found.max_tokens is not None and found.max_tokens < 1):
@@ -155,7 +155,7 @@ def parse(name: str, content: str) -> Prompt:
     return found
 
 
-def save(prompt: Prompt) -> Path:
+def save(prompt: SavedPrompt) -> Path:
     """Write a prompt's file, in place of one of that name; where it is."""
     place = file(prompt.name)
     try:
@@ -177,7 +177,7 @@ def remove(name: str) -> None:
         raise InputError(f"cannot remove `{file(name)}`: {error.strerror}") from error
 
 
-def written(prompt: Prompt) -> str:
+def written(prompt: SavedPrompt) -> str:
     """A prompt as TOML."""
     import tomlkit
 

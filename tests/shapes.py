@@ -141,9 +141,8 @@ def allocated(path: Path, n_ctx: int, *, n_batch: int = 512, really: bool = Fals
     wanted.n_ctx, wanted.n_batch, wanted.n_ubatch, wanted.n_outputs_max = n_ctx, n_batch, n_batch, 1
     wanted.offload_kqv = wanted.op_offload = False
     lines: list[str] = []
-    bindings.log.listener = lines.append  # the log itself keeps the last lines only
-    context = llama.llama_init_from_model(model, wanted)
-    bindings.log.listener = None
+    with bindings.log.listening(lines.append):  # the log itself keeps the last lines only
+        context = llama.llama_init_from_model(model, wanted)
     text = "\n".join(lines)
     assert context, bindings.log.last_error()
     llama.llama_free(context)
@@ -161,9 +160,8 @@ def encoder(weights: Path, projector: Path) -> tuple[int, int]:
     params = native.mtmd_context_params_default()
     params.use_gpu, params.warmup, params.print_timings = False, True, False
     lines: list[str] = []
-    bindings.log.listener = lines.append
-    handle = native.mtmd_init_from_file(os.fsencode(projector), loaded.handle, params)
-    bindings.log.listener = None
+    with bindings.log.listening(lines.append):
+        handle = native.mtmd_init_from_file(os.fsencode(projector), loaded.handle, params)
     assert handle, bindings.log.last_error()
     native.mtmd_free(handle)
     loaded.close()

@@ -7,17 +7,14 @@ import json
 import re
 import threading
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
 from mmcli import media
-from mmcli.engine import Answer, Message, Piece, Sampling, Seen, Usage
-from mmcli.engine.local.engine import LocalEngine
+from mmcli.engine import Answer, Sampling, Seen, Usage
 from mmcli.errors import InputError
 from mmcli.jobs import caption_styles, result_cache
 from mmcli.jobs import runner as jobs
@@ -29,6 +26,7 @@ from mmcli.outputs.renames import Namer
 from mmcli.outputs.sidecars import Plan
 from tests import pictures
 from tests.conftest import TIMEOUT, draw
+from tests.scripted_engine import ScriptedEngine
 
 
 @pytest.mark.parametrize(
@@ -127,22 +125,6 @@ def test_what_comes_first_leaves_a_channel_first() -> None:
     assert channel.least is None
 
 
-class Asked:
-    """In place of an engine: notes in which order it was asked."""
-
-    def __init__(self) -> None:
-        self.sources: list[str] = []
-
-    def generate_many(
-        self, requests: Iterable[Sequence[Message]], *how: Any, **more: Any
-    ) -> Iterator[tuple[int, Piece]]:
-        for index, messages in enumerate(requests):
-            self.sources.append(Path(messages[0].media[0].receipt.source).name)
-            yield index, Piece("", error=InputError("not today"))
-
-    def stop(self) -> None: ...
-
-
 def test_the_engine_is_asked_about_the_first_picture_first_though_it_takes_long_to_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -159,15 +141,16 @@ def test_the_engine_is_asked_about_the_first_picture_first_though_it_takes_long_
         return loaded
 
     monkeypatch.setattr(media, "load", load)
-    engine = Asked()
+    engine = ScriptedEngine(InputError("not today"))
     with jobs.Run(
         Wanted([str(tmp_path)]),
         jobs.Job("What?", caption_styles.STYLES["short"], Sampling()),
         result_cache.Results(None),
-        lambda: nullcontext(cast(LocalEngine, engine)),
+        lambda: engine,
     ) as run:
         assert [type(outcome.error) for outcome in run] == [InputError] * 3
-    assert engine.sources[0] == "0.png" and sorted(engine.sources) == ["0.png", "1.png", "2.png"]
+    sources = [Path(messages[0].media[0].receipt.source).name for messages in engine.asked]
+    assert sources[0] == "0.png" and sorted(sources) == ["0.png", "1.png", "2.png"]
 
 
 def answer(text: str, number: int) -> Answer:

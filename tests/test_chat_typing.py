@@ -178,7 +178,7 @@ def test_a_bug_leaves_the_terminal_as_it_was(start: Start, tmp_path: Path) -> No
     script.write_text(
         "import sys\n"
         "from mmcli import main\n"
-        "from mmcli.commands import session\n"
+        "from mmcli.chat import session\n"
         "def broken(self, text): raise ZeroDivisionError\n"
         "session.Session.take = broken\n"
         "main.main()\n"

@@ -268,7 +268,7 @@ def test_undo_overwrites_nothing_and_can_be_tried_again(
 def test_a_rename_killed_between_its_two_steps_is_undone(tmp_path: Path) -> None:
     old, new = tmp_path / "old.png", tmp_path / "new.png"
     old.write_bytes(b"x")
-    journal = renames.Journal(tmp_path / "journals")
+    journal = renames.RenameJournal(tmp_path / "journals")
     journal.apply(renames.Move(old, new))
     journal.close()
     os.link(new, old)  # as if the old name had not been taken away

@@ -79,7 +79,7 @@ def test_a_piped_text_that_no_prompt_asks_for_is_a_text(ask: Run, mmcli: Run) ->
 
 def test_what_is_typed_counts_more_than_what_is_saved(mmcli: Run, coder: Path) -> None:
     mmcli("ask", "Write code", "-m", coder, "-x", "--temperature", "0", "--max-tokens", "9", "--save", "code")
-    assert prompts.parse("code", mmcli("prompts", "show", "code").stdout) == prompts.Prompt(
+    assert prompts.parse("code", mmcli("prompts", "show", "code").stdout) == prompts.SavedPrompt(
         "code", "Write code", model=str(coder), temperature=0.0, max_tokens=9, extract=True
     )
     assert mmcli("ask", "-t", "code").stdout == "new = 2\n\tif new: pass\n"
@@ -156,5 +156,5 @@ def test_a_prompt_is_edited_and_checked(mmcli: Run, tmp_path: Path) -> None:
     "text", ['a\\b"c', "tab\tand\x1bescape", "two\nlines\\\n'''and\"\"\"", "ends\n", " \n", "ü 日本"]
 )
 def test_every_text_is_read_as_it_was_written(text: str) -> None:
-    prompt = prompts.Prompt("name", text + "!", system=text + "?", variables={"x": text})
+    prompt = prompts.SavedPrompt("name", text + "!", system=text + "?", variables={"x": text})
     assert prompts.parse("name", prompts.written(prompt)) == prompt

@@ -164,7 +164,7 @@ def test_a_model_by_its_file_is_heard(
     """Qwen's, whose random weights hardly ever come to an end: a minute of sound, so it is stopped by a limit here."""
     code = """
 import sys
-from mmcli.engine import tts
+from mmcli.engine.local import tts
 tts.Talker.__init__.__kwdefaults__["most_seconds"] = 2.0
 from mmcli import main
 sys.exit(main.run(sys.argv[1:]))

@@ -334,8 +334,8 @@ def test_a_seed_draws_one_card_and_another_seed_another(kind: canary.Kind) -> No
         assert first.essential and first.is_right(f"It is {first.expected}.") and not first.is_right("I see nothing.")
 
 
-def question(item: str, expected: str, choices: tuple[str, ...] = (), essential: bool = False) -> canary.Question:
-    return canary.Question(item, "?", expected, choices, essential)
+def question(item: str, expected: str, choices: tuple[str, ...] = (), essential: bool = False) -> canary.CanaryQuestion:
+    return canary.CanaryQuestion(item, "?", expected, choices, essential)
 
 
 @pytest.mark.parametrize(
@@ -350,7 +350,7 @@ def question(item: str, expected: str, choices: tuple[str, ...] = (), essential:
         (question("place", "circle", canary.SHAPES), "a star", canary.MIRRORED),
     ],
 )
-def test_a_wrong_answer_is_explained(asked: canary.Question, answer: str, means: str) -> None:
+def test_a_wrong_answer_is_explained(asked: canary.CanaryQuestion, answer: str, means: str) -> None:
     assert not asked.is_right(answer)
     assert asked.meaning(answer).startswith(means)
 

@@ -20,14 +20,14 @@ import pytest
 from mmcli.engine.local import bindings, builds, devices
 from mmcli.errors import ModelError, NetworkError, ResourceError
 from mmcli.health import compiling, own_build, probe_process, targets, variants
-from mmcli.health.targets import Machine
+from mmcli.health.targets import HostMachine
 from tests.conftest import PICTURES, Run
 
 PACKAGE = bindings.package()
 posix = pytest.mark.skipif(os.name == "nt", reason="shell scripts")
 
 GCC, NEW_GCC, CLANG = (variants.Compiler(*words) for words in (("GNU", 12), ("GNU", 14), ("Clang", 18)))
-LINUX = Machine("Linux", "x86_64", frozenset({"avx2"}), GCC)
+LINUX = HostMachine("Linux", "x86_64", frozenset({"avx2"}), GCC)
 AMX = replace(LINUX, flags=frozenset({"avx2", "amx_tile"}))
 H200 = replace(LINUX, has_nvidia=True, nvidia=(("NVIDIA H200", "9.0"),), nvcc="/usr/bin/nvcc")
 TRIMMED = {"CMAKE_PROJECT_INCLUDE": str(variants.RECIPE)}
@@ -62,12 +62,12 @@ STORES = {"CMAKE_C_FLAGS": "-fno-dse", "CMAKE_CXX_FLAGS": "-fno-dse"}
         ),
         (replace(LINUX, gpu=True, vulkan=True), "Vulkan", NATIVE | TRIMMED | {"GGML_VULKAN": "ON"}),
         (replace(LINUX, vulkan=True), "CPU", NATIVE | TRIMMED),  # headers, and no GPU
-        (Machine("Darwin", "arm64", frozenset(), CLANG), "Metal", NATIVE | {"GGML_METAL": "ON"}),
-        (Machine("Darwin", "x86_64", frozenset(), CLANG), "CPU", NATIVE),
-        (Machine("Windows", "AMD64", frozenset(), None), "CPU", NATIVE),
+        (HostMachine("Darwin", "arm64", frozenset(), CLANG), "Metal", NATIVE | {"GGML_METAL": "ON"}),
+        (HostMachine("Darwin", "x86_64", frozenset(), CLANG), "CPU", NATIVE),
+        (HostMachine("Windows", "AMD64", frozenset(), None), "CPU", NATIVE),
     ],
 )
-def test_the_best_that_this_machine_can_build(machine: Machine, kind: str, defines: dict[str, str]) -> None:
+def test_the_best_that_this_machine_can_build(machine: HostMachine, kind: str, defines: dict[str, str]) -> None:
     target = targets.choose(machine)
     assert (target.kind, dict(target.defines)) == (kind, defines)
 
@@ -82,7 +82,7 @@ def test_the_best_that_this_machine_can_build(machine: Machine, kind: str, defin
         (H200, "CUDA", None),
     ],
 )
-def test_what_a_gpu_lacks_is_said(machine: Machine, kind: str, missing: str | None) -> None:
+def test_what_a_gpu_lacks_is_said(machine: HostMachine, kind: str, missing: str | None) -> None:
     target = targets.choose(machine)
     assert target.kind == kind
     assert (missing or "") in (target.missing or "") and (missing is None) == (target.missing is None)
@@ -231,7 +231,7 @@ def kept(tmp_path: Path, **changed: Any) -> builds.Build:
 
 LOADED = """
 import json
-from mmcli.engine import bindings
+from mmcli.engine.local import bindings
 bindings.native()
 print(json.dumps(sorted({line.split()[-1] for line in open("/proc/self/maps") if "llama" in line or "ggml" in line})))
 """
@@ -263,7 +263,7 @@ def test_a_kept_build_is_loaded_and_answers(
     [
         ({"package": "0.3.35"}, "0.3.35"),
         ({"bindings": (1, 2)}, "bindings"),
-        ({"cpu": builds.Cpu("riscv64")}, "another CPU"),
+        ({"cpu": builds.CpuMark("riscv64")}, "another CPU"),
         ({"cpu": replace(builds.cpu_here(), flags=("avx10", *builds.cpu_here().flags))}, "another CPU"),
     ],
 )
@@ -278,10 +278,10 @@ def test_a_build_that_does_not_fit_is_left_alone_and_told(
 
 
 def test_a_cpu_with_more_runs_what_was_made_for_less() -> None:
-    here = builds.Cpu("x86_64", "", ("avx", "avx2", "fma"))
-    assert builds.Cpu("x86_64", "", ("avx", "fma")).runs_on(here)
-    assert not builds.Cpu("x86_64", "", ("avx", "avx512f")).runs_on(here)
-    assert not builds.Cpu("arm64", "Apple M3").runs_on(builds.Cpu("arm64", "Apple M1"))
+    here = builds.CpuMark("x86_64", "", ("avx", "avx2", "fma"))
+    assert builds.CpuMark("x86_64", "", ("avx", "fma")).runs_on(here)
+    assert not builds.CpuMark("x86_64", "", ("avx", "avx512f")).runs_on(here)
+    assert not builds.CpuMark("arm64", "Apple M3").runs_on(builds.CpuMark("arm64", "Apple M1"))
 
 
 @linux

@@ -13,7 +13,7 @@ import pytest
 from mmcli import engine
 from mmcli.engine import Answer, Message, Sampling
 from mmcli.engine.local import mtmd
-from mmcli.engine.local.batching import bearable
+from mmcli.engine.local.batching import max_parallel
 from mmcli.engine.local.engine import LocalEngine
 from mmcli.engine.local.loaded_model import Options
 from mmcli.errors import InputError, MmcliError, ModelError, ResourceError
@@ -192,20 +192,6 @@ def test_in_short_contexts_one_by_one_and_many_are_the_same(kind: str, tmp_path:
         assert texts(many(loaded, asked, 3, VARIED)) == alone
 
 
-@pytest.mark.parametrize("encoder_threads", [1, 2])
-def test_encoding_beside_the_answers_changes_no_word(tiny: tuple[Path, Path], encoder_threads: int) -> None:
-    asked = conversations(9)
-    with engine.load(*tiny, Options(media_newline=True, threads=2)) as loaded:
-        in_turns = texts(many(loaded, asked, 3, VARIED))
-    how = Options(media_newline=True, threads=2, encoder_threads=encoder_threads)
-    with engine.load(*tiny, how) as loaded:
-        ended = many(loaded, asked, 3, VARIED)
-        assert texts(ended) == in_turns
-        assert loaded.n_encodes == sum(end.usage.n_encodes for end in ended.values() if isinstance(end, Answer)) == 9
-        # a question alone has all threads again; the count goes on
-        assert answer(loaded, *asked[0]).usage.n_encodes == 1 and loaded.n_encodes == 10
-
-
 def test_a_seed_means_the_same_in_company(starter: LocalEngine) -> None:
     how = Sampling(temperature=1.5, top_k=0, top_p=1, min_p=0, seed=5, max_tokens=16)
     asked = conversations(6)
@@ -294,9 +280,9 @@ def test_places_are_used_again_and_again(running: LocalEngine, log: list[str]) -
     assert running._projector is not None
     # the chunks and answers of those who are done are not kept
     gc.collect()
-    from mmcli.engine.local.batching import Request
+    from mmcli.engine.local.batching import BatchRequest
 
-    assert not [thing for thing in gc.get_objects() if isinstance(thing, Request)]
+    assert not [thing for thing in gc.get_objects() if isinstance(thing, BatchRequest)]
 
 
 def test_what_the_prompts_begin_with_is_computed_once(running: LocalEngine) -> None:
@@ -345,14 +331,13 @@ def test_a_full_place_ends_its_answer_only(tiny: tuple[Path, Path]) -> None:
     ],
 )
 def test_memory_and_cores_say_how_many(n_ctx: int, affordable: int, cores: int, gpu: bool, expected: int) -> None:
-    assert bearable(n_ctx, affordable, cores, gpu=gpu) == expected
+    assert max_parallel(n_ctx, affordable, cores, gpu=gpu) == expected
 
 
 def test_fewer_places_than_wished_are_told(tiny: tuple[Path, Path]) -> None:
     notices: list[str] = []
     with engine.load(*tiny, Options(on_notice=notices.append)) as loaded:
         loaded._room.affordable = 600
-        assert loaded.bearable(200) == 1
         assert len(texts(many(loaded, conversations(3), 4, VARIED))) == 3
     assert notices == ["memory has room for 2 answers at once, not for 4"]
 

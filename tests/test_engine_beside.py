@@ -16,7 +16,7 @@ from mmcli.engine.local.loaded_model import Options
 from mmcli.errors import ModelError, ResourceError
 from tests import random_llava
 from tests.conftest import TIMEOUT
-from tests.engines import VARIED, answer, picture, user
+from tests.engines import answer, picture, user
 
 
 @pytest.fixture(scope="module")
@@ -68,14 +68,6 @@ def test_it_says_the_same_as_one_loaded_afterwards(tiny: tuple[Path, Path], load
         assert answer(running, question).text == plain
         assert answer(running, question).text == plain
         assert running.n_encodes == 1
-    assert (loads.beside, loads.after) == (1, 1)
-
-
-def test_other_numbers_of_threads_load_it_anew(tiny: tuple[Path, Path], loads: Loads) -> None:
-    question = user(picture("red"), "what is this?")
-    with engine.load(*tiny, Options(threads=2, encoder_threads=1), first=known(question)) as running:
-        said = [piece.text for _, piece in running.generate_many([[question], [question]], VARIED)]
-    assert any(said)
     assert (loads.beside, loads.after) == (1, 1)
 
 

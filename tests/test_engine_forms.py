@@ -56,5 +56,5 @@ def test_a_vocabulary_without_marks_is_asked_as_llava_was_and_it_is_told() -> No
 
 
 def test_a_models_own_template_comes_first_and_may_be_the_name_of_a_form() -> None:
-    assert forms.choose("{{ messages }}", lambda text: True) == forms.Chosen("{{ messages }}")
+    assert forms.choose("{{ messages }}", lambda text: True) == forms.ChosenTemplate("{{ messages }}")
     assert forms.choose("chatml", lambda text: False).source == forms.CHATML.source

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from mmcli.engine.local.kv_cells import MediaCells, Record, Store, common_prefix, identity, n_pos, n_tokens
+from mmcli.engine.local.kv_cells import MediaCells, PrefixRecord, PrefixStore, common_prefix, identity, n_pos, n_tokens
 
-RECORD = Record((1, 2, MediaCells("ab" * 32, 0, 576, 24), 3), (13,), bytearray(os.urandom(5000)))
+RECORD = PrefixRecord((1, 2, MediaCells("ab" * 32, 0, 576, 24), 3), (13,), bytearray(os.urandom(5000)))
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(tmp_path / "kv", max_bytes=1 << 20)
+def store(tmp_path: Path) -> PrefixStore:
+    return PrefixStore(tmp_path / "kv", max_bytes=1 << 20)
 
 
 def only_file(folder: Path) -> Path:
@@ -21,19 +21,19 @@ def only_file(folder: Path) -> Path:
     return path
 
 
-def test_a_saved_prefix_comes_back_whole(store: Store) -> None:
+def test_a_saved_prefix_comes_back_whole(store: PrefixStore) -> None:
     store.save("k" * 64, RECORD)
     assert store.load("k" * 64) == RECORD
 
 
-def test_nobody_else_may_read_it(store: Store, tmp_path: Path) -> None:
+def test_nobody_else_may_read_it(store: PrefixStore, tmp_path: Path) -> None:
     store.save("k" * 64, RECORD)
     assert only_file(tmp_path).stat().st_mode & 0o777 == 0o600
     assert (tmp_path / "kv").stat().st_mode & 0o777 == 0o700
 
 
 @pytest.mark.parametrize("damage", ["flipped", "cut", "foreign", "empty", "header"])
-def test_a_damaged_or_foreign_file_is_ignored_and_removed(store: Store, tmp_path: Path, damage: str) -> None:
+def test_a_damaged_or_foreign_file_is_ignored_and_removed(store: PrefixStore, tmp_path: Path, damage: str) -> None:
     store.save("k" * 64, RECORD)
     path = only_file(tmp_path)
     data = bytearray(path.read_bytes())
@@ -52,9 +52,9 @@ def test_a_damaged_or_foreign_file_is_ignored_and_removed(store: Store, tmp_path
     assert not path.exists()
 
 
-def test_no_byte_of_a_record_may_change(store: Store, tmp_path: Path) -> None:
+def test_no_byte_of_a_record_may_change(store: PrefixStore, tmp_path: Path) -> None:
     """A wrong cell would fail the question each time, or answer about another picture."""
-    small = Record(RECORD.cells, RECORD.suffix, bytearray(b"state"))
+    small = PrefixRecord(RECORD.cells, RECORD.suffix, bytearray(b"state"))
     store.save("k" * 64, small)
     path = only_file(tmp_path)
     data = path.read_bytes()
@@ -68,14 +68,14 @@ def test_no_byte_of_a_record_may_change(store: Store, tmp_path: Path) -> None:
     assert store.load("k" * 64) == small
 
 
-def test_a_file_under_another_key_is_not_taken(store: Store, tmp_path: Path) -> None:
+def test_a_file_under_another_key_is_not_taken(store: PrefixStore, tmp_path: Path) -> None:
     store.save("k" * 64, RECORD)
     only_file(tmp_path).rename(tmp_path / "kv" / ("x" * 64 + ".kv"))
     assert store.load("x" * 64) is None
 
 
 def test_the_least_recently_used_goes_first(tmp_path: Path) -> None:
-    store = Store(tmp_path / "kv", max_bytes=18_000)  # three records of some 5 kB
+    store = PrefixStore(tmp_path / "kv", max_bytes=18_000)  # three records of some 5 kB
     for i, name in enumerate("abc"):
         store.save(name, RECORD)
         when = time.time() - 100 + i
@@ -86,7 +86,7 @@ def test_the_least_recently_used_goes_first(tmp_path: Path) -> None:
 
 
 def test_what_is_larger_than_the_whole_store_is_not_written(tmp_path: Path) -> None:
-    store = Store(tmp_path / "kv", max_bytes=1000)
+    store = PrefixStore(tmp_path / "kv", max_bytes=1000)
     store.save("k", RECORD)
     assert store.load("k") is None
 
@@ -94,7 +94,7 @@ def test_what_is_larger_than_the_whole_store_is_not_written(tmp_path: Path) -> N
 def test_a_folder_that_cannot_be_written_is_told_by_oserror_and_leaves_nothing(tmp_path: Path) -> None:
     (tmp_path / "kv").write_text("a file, not a folder")
     with pytest.raises(OSError):
-        Store(tmp_path / "kv", 1 << 20).save("k", RECORD)
+        PrefixStore(tmp_path / "kv", 1 << 20).save("k", RECORD)
 
 
 def test_placeholders_of_two_pictures_differ_by_their_media_ids() -> None:

@@ -41,7 +41,8 @@ def test_features_are_read_from_the_first_core(tmp_path: Path, monkeypatch: pyte
 OTHER_CPU = """
 import sys
 from pathlib import Path
-from mmcli.engine import bindings, hardware
+from mmcli.engine import hardware
+from mmcli.engine.local import bindings
 hardware.CPUINFO = Path(sys.argv.pop(1))
 told = bindings.function
 if told("ggml_cpu_has_avx2") is None:  # this build chooses when it runs: as if it had been made for one CPU
@@ -62,7 +63,7 @@ def test_a_build_for_another_cpu_is_told_before_it_crashes(tmp_path: Path, envir
 def test_the_doctor_prints_the_build_for_a_cpu_that_lacks_something(tmp_path: Path) -> None:
     (tmp_path / "cpuinfo").write_text(CPUINFO)
     probe = probe_process.run(
-        [sys.executable, "-c", OTHER_CPU.format(module="engine.probe"), str(tmp_path / "cpuinfo")]
+        [sys.executable, "-c", OTHER_CPU.format(module="engine.local.probe"), str(tmp_path / "cpuinfo")]
     )
     found = native.build(probe)
     assert found.level == "problem" and found.status == 4

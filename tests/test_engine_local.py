@@ -283,10 +283,10 @@ def test_a_state_that_llama_cpp_refuses_is_removed_and_computed_again(tiny: tupl
 
     first = stored(tiny, tmp_path, picture("red"), "What?")
     (path,) = tmp_path.iterdir()
-    store, key = kv_cells.Store(tmp_path, 1 << 30), path.stem
+    store, key = kv_cells.PrefixStore(tmp_path, 1 << 30), path.stem
     record = store.load(key)
     assert record is not None
-    store.save(key, kv_cells.Record(record.cells, record.suffix, bytearray(os.urandom(64))))
+    store.save(key, kv_cells.PrefixRecord(record.cells, record.suffix, bytearray(os.urandom(64))))
     again = stored(tiny, tmp_path, picture("red"), "What?")
     assert again.seen[0].origin == "encoded" and again.text == first.text
 
@@ -299,13 +299,13 @@ def test_a_record_that_fails_is_removed_and_computed_again(tiny: tuple[Path, Pat
 
     first = stored(tiny, tmp_path, picture("red"), "What?")
     (path,) = tmp_path.iterdir()
-    store, key = kv_cells.Store(tmp_path, 1 << 30), path.stem
+    store, key = kv_cells.PrefixStore(tmp_path, 1 << 30), path.stem
     record = store.load(key)
     assert record is not None
     *text, medium = record.cells
     assert isinstance(medium, kv_cells.MediaCells)
     wrong = (*text, replace(medium, n_pos=medium.n_pos - 3))
-    store.save(key, kv_cells.Record(wrong, record.suffix, record.state))
+    store.save(key, kv_cells.PrefixRecord(wrong, record.suffix, record.state))
     damaged = path.read_bytes()
     again = stored(tiny, tmp_path, picture("red"), "What?")
     assert again.seen[0].origin == "encoded" and again.text == first.text

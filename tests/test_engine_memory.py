@@ -20,7 +20,8 @@ LOAD = """
 import json, sys
 from contextlib import closing
 from pathlib import Path
-from mmcli.engine import bindings, hardware, mtmd
+from mmcli.engine import hardware
+from mmcli.engine.local import bindings, mtmd
 from mmcli.engine.local.context import Context, Sampler
 
 path, repack, release = Path(sys.argv[1]), sys.argv[2] == "True", sys.argv[3] == "True"

@@ -12,7 +12,7 @@ from mmcli.engine import Message, Sampling
 from mmcli.engine.local.engine import LocalEngine
 from mmcli.engine.local.loaded_model import Options
 from mmcli.engine.local.prompt_memo import PromptMemo
-from mmcli.engine.local.template import Prompt, Run
+from mmcli.engine.local.template import Prompt, TextRun
 from mmcli.errors import ContextFull
 from tests import random_llava
 from tests.engines import GREEDY, STARTER, VARIED, answer, picture, said, user
@@ -146,7 +146,7 @@ def test_a_context_without_room_for_an_answer_is_told_with_numbers(tiny: tuple[P
 
 
 def prompt(text: str, *more: str) -> Prompt:
-    return Prompt(tuple((Run(part),) for part in (text, *more)))
+    return Prompt(tuple((TextRun(part),) for part in (text, *more)))
 
 
 @pytest.fixture
@@ -177,7 +177,7 @@ def test_an_answer_is_found_again_whatever_white_space_is_around_it(
         assert found is None
     else:
         assert found is not None
-        assert (found.cells, found.rest) == ((1, 2, 3), ((Run(rest),),))
+        assert (found.cells, found.rest) == ((1, 2, 3), ((TextRun(rest),),))
 
 
 def test_other_media_are_another_talk(book: PromptMemo) -> None:
@@ -186,5 +186,5 @@ def test_other_media_are_another_talk(book: PromptMemo) -> None:
     found = book.look_up(again, ["x", "y"])
     assert found is not None
     assert found.n_media == 1
-    assert found.rest == ((Run("<e>U: "),), (Run(" b"),))
+    assert found.rest == ((TextRun("<e>U: "),), (TextRun(" b"),))
     assert book.look_up(again, ["y", "x"]) is None

@@ -5,7 +5,7 @@ import pytest
 
 from mmcli.engine import Message
 from mmcli.engine.local.prompts import FOLDED, Prompts
-from mmcli.engine.local.template import CHATML, VICUNA, Prompt, Run, Template, Unfit
+from mmcli.engine.local.template import CHATML, VICUNA, Prompt, Template, TextRun, Unfit
 from mmcli.errors import ModelError
 from mmcli.media.types import Image, Receipt, Text
 
@@ -29,7 +29,7 @@ def user(*parts: str | Text | Image) -> Message:
 
 def test_without_a_template_llava_gets_vicuna_and_a_stop_string() -> None:
     prompt = Template(None, bos="<s>", eos="</s>", media_newline=True).render([user(PICTURE, "What?")])
-    assert prompt.segments == ((Run("USER: "),), (Run("\nWhat?\nASSISTANT:"),))
+    assert prompt.segments == ((TextRun("USER: "),), (TextRun("\nWhat?\nASSISTANT:"),))
     assert prompt.stop == ("USER:",)
 
 

@@ -249,7 +249,7 @@ chosen = pytest.mark.skipif(not tags(), reason="llama.cpp was built in another w
 
 LOADED = """
 import json, re
-from mmcli.engine import bindings
+from mmcli.engine.local import bindings
 bindings.native()
 found = re.findall(r"libggml-cpu-(\\w+)\\.so", open("/proc/self/maps").read())
 print(json.dumps(sorted(set(found))))

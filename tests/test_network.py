@@ -234,7 +234,7 @@ def test_what_is_stopped_ends_though_it_waits_for_bytes() -> None:
     stop = threading.Event()
     with proxies.trickling() as address:
         threading.Timer(0.3, stop.set).start()
-        with pytest.raises(network.Stopped):
+        with pytest.raises(network.DownloadStopped):
             web.fetch(f"{address}/a.png", stop=stop)
         for _ in range(200):  # the thread that read ends, too: its socket is shut
             if not any(thread.name == "transfer" for thread in threading.enumerate()):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from mmcli.chat.echo_guard import Mouth
-from mmcli.chat.voice_session import INTERRUPTS, Manner, VoiceSession
+from mmcli.chat.echo_guard import EchoGuard
+from mmcli.chat.voice_front import INTERRUPTS, Manner, VoiceFront
 from mmcli.runtime.speech_output import Voice
 
 SAID = "There are 3 shapes in this picture."
@@ -27,20 +27,22 @@ class Silent(Voice):
         return SAID if now - seconds < ENDED else ""
 
 
-class Loading:
-    n_stopped = 0
+class Session:
+    """As much of one as a front needs while an answer is awaited."""
 
-    def stop(self) -> None:
+    n_stopped = 0
+    pending = ""
+
+    def stop_answer(self) -> None:
         self.n_stopped += 1
 
 
-def session(speaks: bool) -> VoiceSession:
-    """A session that is answering, without a model: as it is between a question and the first word."""
-    made = object.__new__(VoiceSession)
-    made.manner, made._mouth = Manner(), Mouth(Silent(speaks), False, lambda error: None)
-    made._is_answering, made._was_barged = True, False
-    made._loading = Loading()  # type: ignore[assignment]
-    return made
+def answering(speaks: bool) -> tuple[VoiceFront, Session]:
+    """A talk held by voice, between a question and the first word of its answer."""
+    front, session = VoiceFront(Manner(), Silent(speaks)), Session()
+    front.join(session)  # type: ignore[arg-type]
+    front._is_answering = True
+    return front, session
 
 
 @pytest.mark.parametrize(
@@ -54,11 +56,11 @@ def session(speaks: bool) -> VoiceSession:
     ],
 )
 def test_an_answer_that_is_not_heard_yet_is_interrupted_by_a_person_only(speaks: bool, words: str, stops: bool) -> None:
-    talking = session(speaks)
-    talking.hearing(INTERRUPTS, words)
-    assert (talking._was_barged, talking._loading.n_stopped) == (stops, int(stops))  # type: ignore[attr-defined]
-    talking.hearing(INTERRUPTS, "and is there a cross")
-    assert talking._loading.n_stopped == 1, "once"  # type: ignore[attr-defined]
+    front, session = answering(speaks)
+    front.on_speech(INTERRUPTS, words)
+    assert (front.interrupted(), session.n_stopped) == (stops, int(stops))
+    front.on_speech(INTERRUPTS, "and is there a cross")
+    assert session.n_stopped == 1, "once"
 
 
 @pytest.mark.parametrize(
@@ -80,5 +82,5 @@ def test_an_answer_that_is_not_heard_yet_is_interrupted_by_a_person_only(speaks:
 )
 def test_a_question_behind_an_echo_is_a_turn(heard: str, after: float, taken: str) -> None:
     """Where words come slowly, both are heard as one."""
-    mouth = Mouth(Silent(True), False, lambda error: None)
+    mouth = EchoGuard(Silent(True), False, lambda error: None)
     assert mouth.others(heard, ENDED - 2, ENDED + after) == taken

@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
-from mmcli.engine.messages import Answer, Engine, FinishReason, Message, OnProgress, Part, Piece, Sampling
+from mmcli.engine.messages import Answer, FinishReason, Message, OnProgress, Part, Piece, Sampling
+from mmcli.engine.protocol import Engine
 from mmcli.errors import ContextFull, UsageError
 from mmcli.media.types import Text
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 ROOM_FOR_ANSWER = 256  # tokens that a question leaves free, or an eighth of a small context
 
 
-class Recorder(Protocol):
+class TalkRecorder(Protocol):
     """Writes a talk down while it happens; never fails."""
 
     def question(
@@ -77,7 +78,7 @@ class Conversation:
         self,
         system: str | None = None,
         *,
-        recorder: Recorder | None = None,
+        recorder: TalkRecorder | None = None,
         on_notice: Callable[[str], None] = _nothing,
     ) -> None:
         self.system = system

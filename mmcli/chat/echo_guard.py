@@ -1,4 +1,4 @@
-"""What says the answers in a talk, and keeps the ears from taking it for a person. Knows no prompts and no models.
+"""Says the answers of a talk, and keeps the microphone from taking their echo for a person.
 
 A microphone hears the loudspeaker. So while something is said, the ears want to be surer that somebody speaks, and what
 they bring is compared with what was being said: an echo is no turn.
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from mmcli.errors import MmcliError, UsageError
 from mmcli.speech import echo
-from mmcli.speech.listener import CALM, Ears
+from mmcli.speech.listener import CALM, Listener
 
 if TYPE_CHECKING:
     from mmcli.engine import Piece
@@ -27,12 +27,12 @@ TAIL = 0.4  # seconds for which a room, and the way from loudspeaker to micropho
 BEFORE = 0.7  # seconds that room and devices may take: what ended earlier cannot be heard any more
 
 
-class Mouth:
+class EchoGuard:
     """A voice between two answers. `on_end` is told when all is said, with the error where that went wrong."""
 
     def __init__(self, voice: Voice, half_duplex: bool, on_end: Callable[[MmcliError | None], None]) -> None:
         self._voice, self._half_duplex, self._on_end = voice, half_duplex, on_end
-        self.ears: Ears | None = None
+        self.listener: Listener | None = None
         self._rest: threading.Thread | None = None  # says what is left of an answer that is written
         self._is_new = threading.Event()  # another answer is about to begin
         self._is_off = False  # /speak off
@@ -128,9 +128,9 @@ class Mouth:
     def _protect(self, wanted: bool) -> None:
         """Let the ears be deaf, or doubtful."""
         self._is_active = wanted
-        if self.ears is None:
+        if self.listener is None:
             return
         if self._half_duplex:
-            self.ears.mute(wanted)
+            self.listener.mute(wanted)
         else:
-            self.ears.set_threshold(SURE if wanted else CALM)
+            self.listener.set_threshold(SURE if wanted else CALM)

@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING
 from mmcli.errors import ContextFull, MmcliError
 
 if TYPE_CHECKING:
-    from mmcli.engine import Message, OnProgress, Sampling
-    from mmcli.engine.local.engine import LocalEngine
+    from mmcli.engine import Engine, Message, OnProgress, Sampling
     from mmcli.runtime.model_loader import Loading
 
 
@@ -50,7 +49,7 @@ class Preparing:
         if wanted.has_media:
             threading.Thread(target=self._run, args=(wanted, sampling), name="preparing", daemon=True).start()
 
-    def warm(self, engine: LocalEngine) -> None:
+    def warm(self, engine: Engine) -> None:
         """Load what a medium will need, while it is decoded itself."""
 
         def load() -> None:

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import base64
 import functools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from mmcli import chat, errors, media, models, signals, terminal
 from mmcli.chat import resume, slash_commands
@@ -22,8 +22,8 @@ from mmcli.media.sources import AUDIO_SUFFIXES, IMAGE_SUFFIXES
 from mmcli.runtime import model_loader, transcription
 
 if TYPE_CHECKING:
-    from mmcli.engine import Message, Part, Piece, Sampling
-    from mmcli.engine.local.engine import LocalEngine
+    from mmcli.chat.front import Front
+    from mmcli.engine import Engine, Message, Part, Sampling
     from mmcli.history import Recorder, Talk
     from mmcli.media import Audio, Medium, Source, Text
     from mmcli.models import Model, SpeechModel
@@ -36,15 +36,14 @@ FEW = 3  # media that get a note each when they are staged
 class Session:
     """What a chat is made of; the commands of slash_commands.py work on it."""
 
-    KIND: ClassVar[str] = "chat"  # the command, and what the history calls the talk
-
     def __init__(
         self,
         model: Model,
         machine: model_loader.Machine,
-        wishes: Mapping[str, Any],
+        choice: model_loader.Choice,
         style: Style,
         recorder: Recorder,
+        front: Front,
         *,
         max_megapixels: float = 100.0,
         damaged_ok: bool = False,
@@ -53,7 +52,7 @@ class Session:
     ) -> None:
         self.model, self.style, self.yes = model, style, yes
         self.screen = terminal.Screen(style)
-        self.recorder = recorder
+        self.recorder, self.front = recorder, front
         self.talk = chat.Conversation(recorder=recorder, on_notice=self.note)
         self.talk.as_heard = self._as_heard
         self._speech_model = speech_model  # writes sounds down for a model that cannot hear; None: the default
@@ -62,17 +61,15 @@ class Session:
         self.saved: Path | None = None  # where /save wrote this talk
         self._n_saved = 0  # turns that were in it
         self.is_over = False
-        self.own_keys: Sequence[tuple[str, str]] = ()  # beside those of every chat, for /help
-        self.own_commands: Mapping[str, slash_commands.Slash] = {}  # the same for what is typed after a slash
         self._may_end = False  # Ctrl-C was pressed at an empty prompt: the next one ends the chat
-        self._machine, self._wishes, self._max_megapixels = machine, wishes, max_megapixels
+        self._machine, self._choice, self._max_megapixels = machine, choice, max_megapixels
         self._damaged_ok = damaged_ok
         self._loading = self._new_loading()
         self._preparing = Preparing(self._refresh)
         self._mmproj: Path | None = None  # that was chosen by its path
         self._keyboard: terminal.Keyboard | None = None
-        self._heard_by: str | None = None  # the speech model that wrote the present question down
         self._status = 0
+        front.join(self)
 
     def __enter__(self) -> Self:
         if not self.style.debug:  # two threads' debug lines would mix
@@ -98,7 +95,7 @@ class Session:
             dropped=self._dropped,
             paste_picture=self._paste_picture,
         )
-        with signals.clean_end(), self._open(hooks, typed) as keyboard:
+        with signals.clean_end(), self.front.open(hooks, typed) as keyboard:
             self._keyboard = keyboard
             if self.is_person:
                 self._greet()
@@ -111,7 +108,7 @@ class Session:
             self._prepare()
             try:
                 default, self.pending = self.pending, ""
-                text = keyboard.send(first) if first else self._next(keyboard, default)
+                text = keyboard.send(first) if first else self.front.next(keyboard, default)
             except EOFError:
                 break
             except KeyboardInterrupt:
@@ -126,7 +123,7 @@ class Session:
                 else:
                     self.take(text)
             except (MmcliError, KeyboardInterrupt) as error:
-                if not self._outlives(error):
+                if not (self.is_person or self.front.outlives(error)):
                     raise
                 keyboard.hold()  # a question typed ahead may have meant what did not happen
                 if isinstance(error, MmcliError):
@@ -145,18 +142,6 @@ class Session:
         )
         return False
 
-    def _open(self, hooks: terminal.Hooks, typed: Path | None) -> terminal.Keyboard:
-        """Where messages come from."""
-        return terminal.open_keyboard(hooks, typed)
-
-    def _next(self, keyboard: terminal.Keyboard, default: str) -> str:
-        """The next message."""
-        return keyboard.read(default)
-
-    def _outlives(self, error: BaseException) -> bool:
-        """Whether an error only costs what led to it, since somebody is there to fix it."""
-        return self.is_person
-
     @property
     def is_person(self) -> bool:
         """Whether somebody reads along."""
@@ -164,10 +149,12 @@ class Session:
 
     def take(self, text: str) -> None:
         """Do what one message asks for."""
+        if self.front.take(text):
+            return
         bare = text.strip().lower()
         if self.is_person and bare in slash_commands.BARE:  # as other programs want it; a model has no use for them
             text = f"/{bare}"
-        line = chat.read(text, slash_commands.NAMES | self.own_commands.keys())
+        line = chat.read(text, slash_commands.NAMES | self.front.commands.keys())
         if isinstance(line, chat.Command):
             slash_commands.run(self, line.name, line.argument)
         elif isinstance(line, chat.Attach):
@@ -183,7 +170,14 @@ class Session:
 
     def ask(self, words: str, sampling: Sampling | None = None) -> None:
         """One question and its answer. The first Ctrl-C ends the answer; what was said stays in the talk."""
-        sampling = sampling or self.sampling
+        with self.front.answering():
+            self._ask(words, sampling or self.sampling)
+
+    def stop_answer(self) -> None:
+        """End the answer that is being written after its current step; from any thread."""
+        self._loading.stop()
+
+    def _ask(self, words: str, sampling: Sampling) -> None:
         engine = self.engine()
         self.pending = words  # until there is an answer
         with terminal.progress(self.style) as progress:
@@ -191,9 +185,9 @@ class Session:
             with signals.two_steps(self._loading.stop):
                 self._preparing.settle(progress)
                 pieces = self.talk.ask(
-                    engine, words, sampling, progress, n_ctx_limit=engine.n_ctx_limit, heard_by=self._heard_by
+                    engine, words, sampling, progress, n_ctx_limit=engine.n_ctx_limit, heard_by=self.front.heard_by
                 )
-                answer = terminal.answer(self._passed_on(pieces), self.style, progress, tell_media=False)
+                answer = terminal.answer(self.front.passed_on(pieces), self.style, progress, tell_media=False)
         self.pending = words if answer.finish_reason == "interrupted" and not answer.text else ""
         terminal.receipts(answer, self.style)
         if answer.finish_reason == "interrupted":
@@ -201,12 +195,10 @@ class Session:
         else:
             self._status = model_loader.status(answer) or self._status
 
-    def _passed_on(self, pieces: Iterator[Piece]) -> Iterator[Piece]:
-        """An answer on its way to the screen."""
-        return pieces
-
     def _interrupted(self) -> None:
-        """Ctrl-C ended an answer."""
+        """Ctrl-C ended an answer, or somebody spoke."""
+        if self.front.interrupted():
+            return
         self._status = errors.INTERRUPTED
         self.is_over = not self.is_person
         if self._keyboard is not None:
@@ -321,7 +313,7 @@ class Session:
         self.talk.clear()
         self.saved = None
         name, mmproj = resume.reference(self.model, self._mmproj)
-        self.recorder.begin(self.KIND, name, self.talk.system, mmproj=mmproj)
+        self.recorder.begin(self.front.kind, name, self.talk.system, mmproj=mmproj)
 
     def take_up(self, kept: Talk | None, setup: resume.Setup | None = None) -> None:
         """Go on with a talk of the history, or begin one; an error, and nothing is changed, where a medium is gone."""
@@ -334,7 +326,7 @@ class Session:
         self.talk.turns += past.turns
         self.talk.n_left_out = past.n_left_out
         self.talk.staged += past.unanswered
-        resume.begin(self.recorder, self.KIND, kept, self.model, setup, n_unanswered=past.n_unanswered)
+        resume.begin(self.recorder, self.front.kind, kept, self.model, setup, n_unanswered=past.n_unanswered)
 
     def restore(self, document: Any) -> None:
         """Go on with a talk that was saved as JSON; an error, and nothing is changed, where a medium is gone."""
@@ -364,9 +356,9 @@ class Session:
 
     @property
     def sampling(self) -> Sampling:
-        return model_loader.sampling(self.model, **self._wishes)
+        return model_loader.sampling(self.model, self._choice)
 
-    def engine(self) -> LocalEngine:
+    def engine(self) -> Engine:
         """The model, loaded; waited for where it is still on its way."""
         with terminal.progress(self.style) as progress, signals.two_steps(self._loading.stop):
             self._loading.on_progress = progress
@@ -419,10 +411,11 @@ class Session:
                 slash_commands.show_last(self)
             n_said = len(self.talk.media) - len(self.talk.staged)
             self._tell_staged(n_said + 1, self.talk.staged, together=False)
+        self.front.greet()
 
     def _part(self) -> None:
         if self.is_person and self.recorder.talk and self.talk.turns:
-            self.note(f"`mmcli {self.KIND} -c {self.recorder.talk}` continues this conversation")
+            self.note(f"`mmcli {self.front.kind} -c {self.recorder.talk}` continues this conversation")
 
     def _facts(self) -> list[str]:
         """The status line."""
@@ -431,8 +424,9 @@ class Session:
         staged = ", ".join(map(slash_commands.named, self.talk.staged))
         ready = ", ready" if self._preparing.is_ready else ""
         if self._preparing.is_too_much and len(self.talk.turns) == self.talk.n_left_out:
-            return ["the staged files do not fit the context: /drop N, or /drop all", self.model.name, used]
-        return [self.model.name, used, f"staged: {staged}{ready}" if staged else ""]
+            full = "the staged files do not fit the context: /drop N, or /drop all"
+            return [*self.front.facts(), full, self.model.name, used]
+        return [*self.front.facts(), self.model.name, used, f"staged: {staged}{ready}" if staged else ""]
 
     def _refresh(self) -> None:
         """The status line tells something else now; from any thread."""

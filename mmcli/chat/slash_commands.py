@@ -334,7 +334,7 @@ def _help(session: Session, argument: str) -> None:
     terminal.pairs([(_usage(name, command), command.about) for name, command in table.items()])
     if session.is_person:
         terminal.aside("")
-        terminal.pairs([*KEYS, *session.own_keys])
+        terminal.pairs([*KEYS, *session.front.keys])
 
 
 def _quit(session: Session, argument: str) -> None:
@@ -404,7 +404,7 @@ def words(session: Session) -> chat.Words:
 
 def _table(session: Session) -> Mapping[str, Slash]:
     """The commands of this session."""
-    return {**TABLE, **session.own_commands}
+    return {**TABLE, **session.front.commands}
 
 
 def _known(session: Session, name: str) -> str:

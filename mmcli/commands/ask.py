@@ -11,6 +11,15 @@ from mmcli.commands import options as opt
 from mmcli.commands import origins
 from mmcli.commands import speech_options as speech_opt
 from mmcli.commands.filling import with_variables
+from mmcli.commands.option_groups import (
+    AnswerOptions,
+    InputOptions,
+    MachineOptions,
+    ModelOptions,
+    OutputOptions,
+    SpeakOptions,
+    TalkOptions,
+)
 from mmcli.commands.optional_value import is_id, with_optional_id
 from mmcli.errors import OutputError, UsageError
 
@@ -18,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from mmcli.media import Medium, Source
-    from mmcli.prompts import Prompt
+    from mmcli.prompts import SavedPrompt
     from mmcli.terminal import Style
 
 
@@ -44,45 +53,22 @@ def ask(
             show_default=False,
         ),
     ] = "",
-    attach: opt.AttachOpt = None,
-    recursive: opt.RecursiveOpt = False,
-    damaged_ok: opt.DamagedOkOpt = False,
+    *,
+    input_options: InputOptions,
     show: Annotated[bool, typer.Option("--show", help="Draw the pictures in the terminal first.")] = False,
-    model: opt.ModelOpt = None,
-    mmproj: opt.MmprojOpt = None,
-    template: opt.TemplateOpt = None,
+    model_options: ModelOptions,
     speech_model: speech_opt.WriterOpt = None,
     yes: opt.YesOpt = False,
-    system: opt.SystemOpt = None,
-    temperature: opt.TemperatureOpt = None,
-    max_tokens: opt.MaxTokensOpt = 1024,
-    seed: opt.SeedOpt = None,
-    stop: opt.StopOpt = None,
-    think: opt.ThinkOpt = False,
-    loop_guard: opt.LoopGuardOpt = True,
+    answer_options: AnswerOptions,
     use: opt.UseOpt = None,
     param: opt.ParamOpt = None,
     save: opt.SaveOpt = None,
-    continue_: opt.ContinueOpt = None,
-    history: opt.HistoryOpt = True,
-    keep_media: opt.KeepMediaOpt = False,
-    speak: speech_opt.SpeakOpt = False,
-    voice_model: speech_opt.VoiceModelOpt = None,
-    voice: speech_opt.VoiceOpt = None,
-    output_device: speech_opt.OutputDeviceOpt = None,
-    detail: opt.DetailOpt = opt.Detail.auto,
-    ctx_size: opt.CtxSizeOpt = None,
-    threads: opt.ThreadsOpt = None,
-    gpu_layers: opt.GpuLayersOpt = None,
-    cache: opt.CacheOpt = True,
-    cache_size: opt.CacheSizeOpt = 2.0,
-    max_megapixels: opt.MegapixelsOpt = 100.0,
+    talk_options: TalkOptions,
+    speak_options: SpeakOptions,
+    machine_options: MachineOptions,
     extract: opt.ExtractOpt = False,
     json: opt.JsonOpt = False,
-    quiet: opt.QuietOpt = False,
-    verbose: opt.VerboseOpt = False,
-    debug: opt.DebugOpt = False,
-    markdown: opt.MarkdownOpt = opt.MarkdownMode.auto,
+    output_options: OutputOptions,
 ) -> int | None:
     """Ask a question about pictures, sounds or text files.
 
@@ -95,39 +81,37 @@ def ask(
     from mmcli.commands import filling, prompting
     from mmcli.runtime import model_fetch, model_loader, speech_output, transcription
 
-    style = terminal.Style(json=json, quiet=quiet, verbose=verbose, debug=debug, markdown=markdown.value)
+    style, attached = output_options.style(json=json), input_options.attach or []
     # find the talk and the model, load the media: what is cheap and can fail comes first
     given = filling.values(param or ())
     prompt = prompting.chosen(use, given, save)
     words = [*(media or ()), question]
     if save is not None:
         files, question = _sorted(ctx, words)
-        prompting.save(ctx, save, [*files, *(attach or ())], question, given, style)
+        prompting.save(ctx, save, [*files, *attached], question, given, style)
         return None
-    files, question, data = _asked(ctx, words, attach or [], style, prompt, is_new=continue_ is None)
-    _check(question, continue_)
+    files, question, data = _asked(ctx, words, attached, style, prompt, is_new=talk_options.continue_ is None)
+    _check(question, talk_options.continue_)
     if prompt is not None:
         question, prompt_system = prompt.filled(question, given)
-        temperature = prompting.typed_or(ctx, "temperature", temperature, prompt.temperature)
-        max_tokens = prompting.typed_or(ctx, "max_tokens", max_tokens, prompt.max_tokens)
+        answer_options = prompting.answer(ctx, prompt, answer_options)
         extract = extract or prompt.extract
-    wish = speech_opt.wishes(ctx, speak, voice_model, voice, output_device, json=json)
-    talk = resume.talk(continue_)
-    setup = resume.setup(origins.typed(ctx), talk, model, mmproj, system)
+    wish = speak_options.wishes(ctx, json=json)
+    talk = resume.talk(talk_options.continue_)
+    setup = resume.setup(origins.typed(ctx), talk, model_options.model, model_options.mmproj, answer_options.system)
     if prompt is not None:
         setup = prompting.setup(ctx, prompt, prompt_system, setup)
-    form = model_loader.template(template)
+    machine, max_megapixels = machine_options.machine(model_options.template), machine_options.max_megapixels
     screen = terminal.Screen(style)
     found = model_fetch.find(setup.model, setup.mmproj, yes=yes, reporter=screen)
-    machine = model_loader.Machine(ctx_size, threads, gpu_layers, detail.value, cache, cache_size, form)
-    sources = _sources([*files, *(attach or ())], recursive, data, style)
-    recorder = resume.recorder(history, keep_media, screen)
+    sources = _sources([*files, *attached], input_options.recursive, data, style)
+    recorder = resume.recorder(talk_options.history, talk_options.keep_media, screen)
     with (
         recorder,
         model_loader.ahead(found, machine, screen, has_media=_has_picture(sources)) as begun,
         speech_output.opened(wish, machine, yes=yes, reporter=screen) as aloud,
     ):
-        inputs = _inputs(sources, max_megapixels, damaged_ok, recorder.collect)
+        inputs = _inputs(sources, max_megapixels, input_options.damaged_ok, recorder.collect)
         past = resume.past(talk, max_megapixels, screen)
         messages = [*past.messages, engine.Message("user", parts([*past.unanswered, *inputs], question))]
         if setup.system:
@@ -144,18 +128,10 @@ def ask(
         # a model that hears gets the sound itself, any other what is said in it
         messages = transcription.as_heard(messages, writer, chosen.name, screen)
         if begun is not None:
-            begun.asks(messages, think=think)
+            begun.asks(messages, think=answer_options.think)
             recorder.open()
         # run and show
-        sampling = model_loader.sampling(
-            chosen,
-            temperature=temperature,
-            max_tokens=max_tokens,
-            seed=seed,
-            stop=tuple(stop or ()),
-            think=think,
-            loop_guard=loop_guard,
-        )
+        sampling = model_loader.sampling(chosen, answer_options.choice())
         with (
             signals.clean_end(),
             terminal.unechoed(),  # stray keys would stand in the answer; the shell gets them
@@ -187,7 +163,7 @@ def _asked(
     words: Sequence[str],
     attached: Sequence[str],
     style: Style,
-    prompt: Prompt | None,
+    prompt: SavedPrompt | None,
     *,
     is_new: bool,
 ) -> tuple[list[str], str, bytes | None]:

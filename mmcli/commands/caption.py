@@ -286,11 +286,11 @@ def caption(
         dry_run=dry_run,
         retry_cut=retry_cut,
     )
-    sampling = dict(temperature=temperature, max_tokens=max_tokens, seed=seed or 0, loop_guard=loop_guard)
+    choice = model_loader.Choice(temperature, max_tokens, seed or 0, loop_guard=loop_guard)
     # run, write and show
     return captioning.run(
         wanted,
-        asking.job(chosen, machine, sampling),
+        asking.job(chosen, machine, choice),
         chosen,
         machine,
         writing,

@@ -6,9 +6,9 @@ import os
 import sys
 import threading
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mmcli import errors
 from mmcli.errors import BatchError, InputError, MmcliError, UsageError
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from mmcli.models import Model
     from mmcli.outputs.caption_outputs import After
     from mmcli.outputs.embedding import Embedding
-    from mmcli.runtime.model_loader import Machine
+    from mmcli.runtime.model_loader import Choice, Machine
     from mmcli.terminal import Captions, Style
     from mmcli.terminal.caption_view import Form
 
@@ -147,7 +147,7 @@ class Asking:
     retry_cut: bool = False
     words: Vocabulary | None = None  # the only tags there may be
 
-    def job(self, model: Model, machine: Machine, given: dict[str, Any]) -> jobs.Job:
+    def job(self, model: Model, machine: Machine, choice: Choice) -> jobs.Job:
         from mmcli.runtime import model_loader
 
         style = caption_styles.STYLES[self.style]
@@ -156,11 +156,11 @@ class Asking:
         if self.prompt is not None and not self.prompt.strip():
             raise UsageError("--prompt is empty", hint="leave it out for the style's own prompt")
         room = ROOM_FOR_CUT if self.retry_cut else 1  # the same limit would cut them again
-        given["max_tokens"] = given["max_tokens"] or room * style.max_tokens
+        choice = replace(choice, max_tokens=choice.max_tokens or room * style.max_tokens)
         return jobs.Job(
             caption_styles.question(style, prompt=self.prompt, language=self.language),
             style,
-            model_loader.sampling(model, **given),
+            model_loader.sampling(model, choice),
             system=self.system,
             facts=self.facts,
             max_megapixels=self.max_megapixels,
@@ -206,8 +206,6 @@ def run(
     keep: bool,
 ) -> int:
     """Caption everything that is wanted; the exit status. Raises what ended it, or BatchError where some failed."""
-    from dataclasses import replace
-
     from mmcli import config, signals, terminal
     from mmcli.jobs.result_cache import Results
     from mmcli.outputs import renames
@@ -222,7 +220,7 @@ def run(
         close.callback(results.close)
         progress = close.enter_context(terminal.progress(replace(style, json=False)))
         is_journalled = (writing.apply or writing.embed) and not job.dry_run
-        journal = renames.Journal(journals()) if is_journalled else None
+        journal = renames.RenameJournal(journals()) if is_journalled else None
         if journal is not None:
             close.callback(journal.close)
         after = After(

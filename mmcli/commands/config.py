@@ -247,11 +247,8 @@ def _write(document: Any) -> None:
     file = Path(os.path.realpath(files.config_file()))
     if file.exists() and not file.is_file():
         raise UsageError(f"cannot write `{file}`: it is not a regular file", hint="MMCLI_CONFIG names the file")
-    try:
-        writing.make_folder(file.parent)
-        writing.write(file, tomlkit.dumps(document).encode())
-    except MmcliError as error:
-        raise UsageError(error.message, hint=error.hint) from error
+    writing.make_folder(file.parent)
+    writing.write(file, tomlkit.dumps(document).encode())
 
 
 def _check_again(ctx: typer.Context) -> None:

@@ -46,7 +46,7 @@ LimitOpt = Annotated[int, typer.Option("-n", "--limit", min=0, help="Show the la
 AllTurnsOpt = Annotated[bool, typer.Option("--all", help="Include what /undo took back.")]
 
 
-class Format(StrEnum):
+class HistoryFormat(StrEnum):
     md = "md"
     json = "json"
 
@@ -138,7 +138,7 @@ def search(
 
 def export(
     talks: IdsArg = None,
-    form: Annotated[Format, typer.Option("-f", "--format", help="Markdown or JSON.")] = Format.md,
+    form: Annotated[HistoryFormat, typer.Option("-f", "--format", help="Markdown or JSON.")] = HistoryFormat.md,
     everything: AllTurnsOpt = False,
 ) -> int | None:
     """Print conversations as Markdown or JSON. All of them, if you name none.
@@ -155,13 +155,13 @@ def export(
         for i, name in enumerate(names):
             found = store.load(name, damaged=True)
             damaged += [_damaged(found)] if found.damage else []
-            if form == Format.json:
+            if form == HistoryFormat.json:
                 documents.append(terminal.talk_json(found, everything=everything))
                 continue
             if i:
                 terminal.line("")
             terminal.talk_markdown(found, everything=everything)
-    if form == Format.json:
+    if form == HistoryFormat.json:
         terminal.data(documents)
     if damaged and len(names) == 1:
         raise damaged[0]

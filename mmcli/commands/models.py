@@ -13,8 +13,8 @@ from mmcli.errors import ModelError, UsageError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from mmcli.engine.forms import Chosen
-    from mmcli.models import Entry, Fit, Model, Record, Room, SpeechEntry, SpeechModel, Wanted, WantedSpeech
+    from mmcli.engine.forms import ChosenTemplate
+    from mmcli.models import Entry, Fit, Model, PinnedFile, Room, SpeechEntry, SpeechModel, WantedModel, WantedSpeech
     from mmcli.terminal import Style
 
 COLUMNS = ("name", "here", "size_gb", "needs_gb", "fits", "abilities", "licence", "about")  # of a pipe
@@ -301,7 +301,7 @@ def show(
     return None
 
 
-def _recorded(record: Record, is_same: bool | None) -> dict[str, Any]:
+def _recorded(record: PinnedFile, is_same: bool | None) -> dict[str, Any]:
     """One file as it was when it came, for programs."""
     facts = ("file", "bytes", "sha256", "commit", "revision", "fetched")
     return {fact: getattr(record, fact) for fact in facts} | {"unchanged": is_same}
@@ -372,7 +372,7 @@ def _of_speech(found: SpeechModel | WantedSpeech) -> dict[str, Any]:
     return facts | {"repo": found.repo, "revision": found.revision}
 
 
-def _facts(found: Model | Wanted, entry: Entry | None, chosen: Chosen | None) -> dict[str, Any]:
+def _facts(found: Model | WantedModel, entry: Entry | None, chosen: ChosenTemplate | None) -> dict[str, Any]:
     """In the order people ask for them; what is not known is None."""
     from mmcli import models as known
     from mmcli.models import adopted, speech
@@ -407,7 +407,7 @@ def _facts(found: Model | Wanted, entry: Entry | None, chosen: Chosen | None) ->
     return facts
 
 
-def _of_files(model: Model, chosen: Chosen | None) -> dict[str, Any]:
+def _of_files(model: Model, chosen: ChosenTemplate | None) -> dict[str, Any]:
     """What the GGUF files say about themselves."""
     from mmcli.models import gguf
     from mmcli.models.model import projector_type
@@ -433,7 +433,7 @@ def _of_files(model: Model, chosen: Chosen | None) -> dict[str, Any]:
     return facts | _template(model, header.text("tokenizer.chat_template"), chosen)
 
 
-def _template(model: Model, own: str, chosen: Chosen | None) -> dict[str, Any]:
+def _template(model: Model, own: str, chosen: ChosenTemplate | None) -> dict[str, Any]:
     """What the model is asked with: its own template, or a form and why."""
     from mmcli.engine import forms
     from mmcli.models import gguf

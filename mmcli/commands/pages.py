@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from enum import Enum
 
 
-class Mark(Enum):
+class HelpMark(Enum):
     """Where help shows an option. Stands beside `typer.Option(…)` in an annotation; the last one counts."""
 
     RARE = "rare"  # with --help-all only
     COMMON = "common"  # in --help too; takes RARE back for one command
 
 
-RARE, COMMON = Mark.RARE, Mark.COMMON
+RARE, COMMON = HelpMark.RARE, HelpMark.COMMON
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Page:
     examples: tuple[str, ...] = ()
     arguments: tuple[Argument, ...] = ()
     options: tuple[Option, ...] = ()
-    commands: tuple[Entry, ...] = ()
+    commands: tuple[CommandEntry, ...] = ()
 
     @property
     def usage(self) -> str:
@@ -75,7 +75,7 @@ class Page:
 
 
 @dataclass(frozen=True)
-class Entry:
+class CommandEntry:
     """A command in the list of its group."""
 
     name: str

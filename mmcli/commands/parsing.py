@@ -13,7 +13,7 @@ from typer.core import TyperArgument, TyperCommand, TyperGroup, TyperOption
 from typer.main import get_command
 
 from mmcli.commands import line, names, origins, pages, spelling
-from mmcli.commands.pages import Mark, Page
+from mmcli.commands.pages import HelpMark, Page
 from mmcli.errors import MmcliError, UsageError
 
 build: Callable[[typer.Typer], Any] = get_command
@@ -60,7 +60,7 @@ def _help_options() -> list[Any]:
     ]
 
 
-class Command(TyperCommand):
+class DocumentedCommand(TyperCommand):
     """A command with our help, which takes its options' old names too; its errors say where a bad value came from.
 
     Its function may have a `rewrite` that changes the arguments before they are parsed.
@@ -84,7 +84,7 @@ class Command(TyperCommand):
             raise
 
 
-class Group(TyperGroup):
+class DocumentedGroup(TyperGroup):
     """A command with commands below it."""
 
     aliases: ClassVar[Mapping[str, str]] = {}
@@ -104,7 +104,7 @@ class Group(TyperGroup):
         return name, self.commands[name], args[1:]
 
 
-class Top(Group):
+class Top(DocumentedGroup):
     """mmcli itself."""
 
     aliases = names.ALIASES
@@ -188,7 +188,7 @@ def page(command: Any, path: str) -> Page:
         examples=examples,
         arguments=tuple(_argument(param) for param in params if isinstance(param, TyperArgument)),
         options=tuple(
-            _option(param, marks.get(param.name or "") is Mark.RARE)
+            _option(param, marks.get(param.name or "") is HelpMark.RARE)
             for param in params
             if isinstance(param, TyperOption) and not param.hidden
         ),
@@ -203,20 +203,20 @@ def every_page(root: Any) -> Iterator[Page]:
         yield page(command, f"mmcli {path}")
 
 
-def _entries(command: Any) -> Iterator[pages.Entry]:
+def _entries(command: Any) -> Iterator[pages.CommandEntry]:
     for name, below in getattr(command, "commands", {}).items():
         if not below.hidden:
-            yield pages.Entry(name, pages.described(below.help or "")[0], below.rich_help_panel or "")
+            yield pages.CommandEntry(name, pages.described(below.help or "")[0], below.rich_help_panel or "")
 
 
-def _marks(command: Any) -> dict[str, Mark]:
+def _marks(command: Any) -> dict[str, HelpMark]:
     """The marks that stand beside the options in the annotations of the command's function."""
     if command.callback is None:
         return {}
     found = {}
     for name, parameter in inspect.signature(command.callback, eval_str=True).parameters.items():
         for item in getattr(parameter.annotation, "__metadata__", ()):
-            if isinstance(item, Mark):
+            if isinstance(item, HelpMark):
                 found[name] = item
     return found
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from mmcli import prompts
 from mmcli.commands import origins
@@ -15,13 +15,12 @@ if TYPE_CHECKING:
     import typer
 
     from mmcli.chat.resume import Setup
-    from mmcli.prompts import Prompt
+    from mmcli.commands.option_groups import AnswerOptions
+    from mmcli.prompts import SavedPrompt
     from mmcli.terminal import Style
 
-T = TypeVar("T")
 
-
-def chosen(name: str | None, given: Mapping[str, str], save: str | None) -> Prompt | None:
+def chosen(name: str | None, given: Mapping[str, str], save: str | None) -> SavedPrompt | None:
     """The prompt that -t names; UsageError for options that make no sense together."""
     if name is not None and save is not None:
         raise UsageError("-t uses a prompt and --save saves one", hint="give one of them")
@@ -30,7 +29,7 @@ def chosen(name: str | None, given: Mapping[str, str], save: str | None) -> Prom
     return None if name is None else prompts.load(name)
 
 
-def needs_input(prompt: Prompt, line: Line, files: Sequence[str]) -> UsageError:
+def needs_input(prompt: SavedPrompt, line: Line, files: Sequence[str]) -> UsageError:
     """The error where a prompt has a place for a text, and there is none."""
     return UsageError(
         f"the prompt `{prompt.name}` needs a text, its $input: give one, or pipe one in",
@@ -38,12 +37,16 @@ def needs_input(prompt: Prompt, line: Line, files: Sequence[str]) -> UsageError:
     )
 
 
-def typed_or(ctx: typer.Context, name: str, value: T, kept: T | None) -> T:
-    """An option's value if it was typed, else the saved prompt's, else what the settings say."""
-    return value if kept is None or origins.is_typed(ctx, name) else kept
+def answer(ctx: typer.Context, prompt: SavedPrompt, options: AnswerOptions) -> AnswerOptions:
+    """The options with the saved prompt's temperature and length where these were not typed."""
+    if prompt.temperature is not None and not origins.is_typed(ctx, "temperature"):
+        options = replace(options, temperature=prompt.temperature)
+    if prompt.max_tokens is not None and not origins.is_typed(ctx, "max_tokens"):
+        options = replace(options, max_tokens=prompt.max_tokens)
+    return options
 
 
-def setup(ctx: typer.Context, prompt: Prompt | None, system: str | None, before: Setup) -> Setup:
+def setup(ctx: typer.Context, prompt: SavedPrompt | None, system: str | None, before: Setup) -> Setup:
     """Who answers, and under which system prompt: what is typed counts most, then the saved prompt."""
     if prompt is None:
         return before
@@ -71,7 +74,7 @@ def save(
         for option in ("system", "model", "temperature", "max_tokens", "extract")
         if origins.is_typed(ctx, option)
     }
-    kept = prompts.Prompt(name, question or None, variables=dict(given), **options)
+    kept = prompts.SavedPrompt(name, question or None, variables=dict(given), **options)
     if not (question or kept.system or "").strip():
         raise UsageError("there is nothing to save", hint="mmcli ask 'Translate: $input' --save NAME, or --system")
     for variable in given:

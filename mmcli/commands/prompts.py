@@ -11,7 +11,7 @@ from mmcli.commands.completion import prompt_names
 from mmcli.errors import UsageError
 
 if TYPE_CHECKING:
-    from mmcli.prompts import Prompt
+    from mmcli.prompts import SavedPrompt
 
 NameArg = Annotated[
     str,
@@ -136,7 +136,7 @@ def path() -> int | None:
     return None
 
 
-def _about(prompt: Prompt) -> str:
+def _about(prompt: SavedPrompt) -> str:
     """A prompt on one line."""
     words = [prompt.prompt or "", f"(system: {prompt.system})" if prompt.system else ""]
     return " ".join(" ".join(filter(None, words)).split())

@@ -38,7 +38,7 @@ ENOUGH = 0.5  # of the best hit's weight: what matches less is not shown
 
 
 @dataclass(frozen=True)
-class Found:
+class HelpMatch:
     """One thing the words are said of."""
 
     weight: float
@@ -50,20 +50,20 @@ class Library:
     """All that can be searched."""
 
     def __init__(self, pages: Sequence[Page], in_chats: Sequence[Topic] = ()) -> None:
-        self._entries: list[tuple[Found, dict[str, int]]] = []
+        self._entries: list[tuple[HelpMatch, dict[str, int]]] = []
         for topics, weight in ((TOPICS, ABOUT), (in_chats, NAME)):
             for topic in topics:
                 texts = (topic.words, weight), (topic.about, ABOUT), (topic.command, MORE)
-                self._entries.append((Found(0, topic), _weighed(*texts)))
+                self._entries.append((HelpMatch(0, topic), _weighed(*texts)))
         for page in pages:
             texts = (page.path.removeprefix("mmcli"), NAME), (page.about, ABOUT), (page.more, MORE)
-            self._entries.append((Found(0, page), _weighed(*texts)))
+            self._entries.append((HelpMatch(0, page), _weighed(*texts)))
         for option, where in _merged(pages):
             texts = (" ".join([*option.names, *option.off]), NAME), (option.about, ABOUT), (option.value, ABOUT)
             rest = " ".join([option.more, option.variable, option.variable.replace("_", " "), option.default])
-            self._entries.append((Found(0, option, where), _weighed(*texts, (rest, MORE))))
+            self._entries.append((HelpMatch(0, option, where), _weighed(*texts, (rest, MORE))))
 
-    def find(self, query: str) -> list[Found]:
+    def find(self, query: str) -> list[HelpMatch]:
         """What all words of the query are said of, or else some of them; the likeliest first, of each kind the best."""
         wanted = [word for word in _words(query) if word not in STOP_WORDS] or _words(query)
         for at_least in dict.fromkeys((len(wanted), max(1, len(wanted) - 1), 1)):

@@ -90,7 +90,7 @@ def known(root: Any) -> dict[str, Setting]:
     return found
 
 
-def load(root: Any) -> files.Chosen:
+def load(root: Any) -> files.FileSettings:
     """What config.toml sets, checked; UsageError with the line where it is wrong."""
     every = known(root)
     lists = {name: setting.takes_list for name, setting in every.items()}

@@ -57,7 +57,7 @@ def transcribe(
         list[str] | None,
         typer.Argument(
             metavar="[MEDIA...]",
-            help="Sound or video files; - reads stdin. Also folders and URLs. A part of one: talk.mp3#t=80,100 (seconds).",
+            help="Sound or video files; - reads stdin. Also folders and URLs. A part of one: talk.mp3#t=80,100.",
             show_default=False,
         ),
     ] = None,

@@ -269,12 +269,13 @@ class File:
             return
         text = self._format.end(transcript)
         file = self._rewrite(text) if self._n_written else self._write(text)
-        os.fsync(file.fileno())
-        if transcript.ending == "stop":
-            file.close()  # Windows renames no open file
-            self._file = None
-            os.replace(self._growing, self._path)
-        else:
+        with files.naming(self._path):
+            os.fsync(file.fileno())
+            if transcript.ending == "stop":
+                file.close()  # Windows renames no open file
+                self._file = None
+                os.replace(self._growing, self._path)
+        if transcript.ending != "stop":
             self.kept = self._growing
 
     def summary(self) -> str:
@@ -292,29 +293,29 @@ class File:
     def _write(self, text: str) -> TextIO:
         """The first text takes the place of what an earlier run left."""
         file = self._open()
-        if not self._has_begun:
-            file.truncate(0)
-            file.write(self._opening)
-            self._has_begun = True
-        file.write(text)
-        file.flush()
+        with files.naming(self._path):
+            if not self._has_begun:
+                file.truncate(0)
+                file.write(self._opening)
+                self._has_begun = True
+            file.write(text)
+            file.flush()
         return file
 
     def _rewrite(self, text: str) -> TextIO:
         """All of the file anew; it only grows, so that there is no moment at which less stands in it."""
         file, data = self._open(), text.encode(errors="backslashreplace")
-        file.seek(0)
-        file.buffer.write(data)
-        file.buffer.flush()
-        file.truncate(len(data))
+        with files.naming(self._path):
+            file.seek(0)
+            file.buffer.write(data)
+            file.buffer.flush()
+            file.truncate(len(data))
         return file
 
     def _open(self) -> TextIO:
         if self._file is None:
-            try:
+            with files.naming(self._growing):
                 descriptor = os.open(self._growing, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666)
-            except OSError as error:
-                raise InputError(f"`{self._growing}` cannot be written: {error.strerror}") from error
             file = open(descriptor, "r+", encoding="utf-8", newline="\n", errors="backslashreplace")
             _lock(file, self._path)
             self._file = file

@@ -11,12 +11,20 @@ from mmcli.commands import options as opt
 from mmcli.commands import origins
 from mmcli.commands import speech_options as speech_opt
 from mmcli.commands.completion import speech_model_names
+from mmcli.commands.option_groups import (
+    AnswerOptions,
+    InputOptions,
+    MachineOptions,
+    ModelOptions,
+    OutputOptions,
+    TalkOptions,
+)
 from mmcli.commands.optional_value import with_optional_id
 from mmcli.commands.pages import COMMON, RARE
 from mmcli.errors import UsageError
 
 if TYPE_CHECKING:
-    from mmcli.models import Model, SpeechModel, Wanted
+    from mmcli.models import Model, SpeechModel, WantedModel
     from mmcli.runtime.reporter import Reporter
 
 VOICE = "Voice"
@@ -32,9 +40,8 @@ class TalkMode(StrEnum):
 def voice(
     ctx: typer.Context,
     media: opt.TalkMediaArg = None,
-    attach: opt.AttachOpt = None,
-    recursive: opt.RecursiveOpt = False,
-    damaged_ok: opt.DamagedOkOpt = False,
+    *,
+    input_options: InputOptions,
     talk_mode: Annotated[
         TalkMode,
         typer.Option(
@@ -97,31 +104,12 @@ def voice(
     ] = None,
     speech_device: speech_opt.SpeechDeviceOpt = speech_opt.SpeechDevice.auto,
     compute_type: speech_opt.ComputeTypeOpt = speech_opt.ComputeType.auto,
-    model: opt.ModelOpt = None,
-    mmproj: opt.MmprojOpt = None,
-    template: opt.TemplateOpt = None,
+    model_options: ModelOptions,
     yes: opt.YesOpt = False,
-    system: opt.SystemOpt = None,
-    temperature: opt.TemperatureOpt = None,
-    max_tokens: opt.MaxTokensOpt = 1024,
-    seed: opt.SeedOpt = None,
-    stop: opt.StopOpt = None,
-    think: opt.ThinkOpt = False,
-    loop_guard: opt.LoopGuardOpt = True,
-    continue_: opt.ContinueOpt = None,
-    history: opt.HistoryOpt = True,
-    keep_media: opt.KeepMediaOpt = False,
-    detail: opt.DetailOpt = opt.Detail.auto,
-    ctx_size: opt.CtxSizeOpt = None,
-    threads: opt.ThreadsOpt = None,
-    gpu_layers: opt.GpuLayersOpt = None,
-    cache: opt.CacheOpt = True,
-    cache_size: opt.CacheSizeOpt = 2.0,
-    max_megapixels: opt.MegapixelsOpt = 100.0,
-    quiet: opt.QuietOpt = False,
-    verbose: opt.VerboseOpt = False,
-    debug: opt.DebugOpt = False,
-    markdown: opt.MarkdownOpt = opt.MarkdownMode.auto,
+    answer_options: AnswerOptions,
+    talk_options: TalkOptions,
+    machine_options: MachineOptions,
+    output_options: OutputOptions,
 ) -> int | None:
     """Have a conversation by voice. Speak, and it answers; typing works at any time.
 
@@ -133,59 +121,52 @@ def voice(
     """
     from mmcli import terminal
     from mmcli.chat import resume
-    from mmcli.chat.voice_session import Manner, VoiceSession
-    from mmcli.runtime import model_fetch, model_loader, speech_output, transcription
+    from mmcli.chat.session import Session
+    from mmcli.chat.voice_front import Manner, VoiceFront
+    from mmcli.runtime import model_fetch, speech_output, transcription
     from mmcli.speech import devices
     from mmcli.speech.transcriber import Listening
 
-    style = terminal.Style(quiet=quiet, verbose=verbose, debug=debug, markdown=markdown.value)
+    style = output_options.style()
     if talk_mode is TalkMode.hold and not terminal.tells_key_up():
         raise UsageError(
             "--talk hold needs a terminal that reports when a key is released, and this one does not",
             hint="--talk toggle: Space starts and ends your turn; kitty, Ghostty, WezTerm and foot can do hold",
         )
     wish = speech_opt.wishes(ctx, speak, voice_model, voice, output_device, json=False)
-    talk = resume.talk(continue_)
-    setup = resume.setup(origins.typed(ctx), talk, model, mmproj, system)
-    form = model_loader.template(template)
+    talk = resume.talk(talk_options.continue_)
+    setup = resume.setup(origins.typed(ctx), talk, model_options.model, model_options.mmproj, answer_options.system)
+    machine = machine_options.machine(model_options.template)
     screen = terminal.Screen(style)
     found = model_fetch.find(setup.model, setup.mmproj, yes=yes, reporter=screen)
     with terminal.no_chatter(style):
         microphone = devices.choose(input_device, "input")
         chosen = model_fetch.here(found, yes=yes, reporter=screen)
         speech = listener(speech_model, found, yes=yes, reporter=screen)
-        machine = model_loader.Machine(ctx_size, threads, gpu_layers, detail.value, cache, cache_size, form)
-        wishes = {
-            "temperature": temperature,
-            "max_tokens": max_tokens,
-            "seed": seed,
-            "stop": tuple(stop or ()),
-            "think": think,
-            "loop_guard": loop_guard,
-        }
-        manner = Manner(talk_mode.value, barge_in, half_duplex)
-        recorder = resume.recorder(history, keep_media, screen)
-        limits = {
-            "max_megapixels": max_megapixels,
-            "damaged_ok": damaged_ok,
-            "yes": yes,
-            "speech_model": speech,
-        }
-        with (
-            recorder,
-            speech_output.opened(wish, machine, yes=yes, reporter=screen) as aloud,
-            VoiceSession(chosen, machine, wishes, style, recorder, manner=manner, aloud=aloud, **limits) as session,
-        ):
-            session.take_up(talk, setup)
-            session.attach([*(media or ()), *(attach or ())], recursive=recursive)
-            listening = Listening(language=transcription.code(spoken_language), hotwords=hotwords)
-            with session.hearing_with(
-                microphone, speech, listening, transcription.Machine(speech_device.value, compute_type.value, threads)
-            ):
-                return session.run(typed=resume.typed_lines() if history else None)
+        recorder = resume.recorder(talk_options.history, talk_options.keep_media, screen)
+        with recorder, speech_output.opened(wish, machine, yes=yes, reporter=screen) as aloud:
+            front = VoiceFront(Manner(talk_mode.value, barge_in, half_duplex), aloud)
+            with Session(
+                chosen,
+                machine,
+                answer_options.choice(),
+                style,
+                recorder,
+                front,
+                max_megapixels=machine_options.max_megapixels,
+                damaged_ok=input_options.damaged_ok,
+                yes=yes,
+                speech_model=speech,
+            ) as session:
+                session.take_up(talk, setup)
+                session.attach([*(media or ()), *(input_options.attach or ())], recursive=input_options.recursive)
+                listening = Listening(language=transcription.code(spoken_language), hotwords=hotwords)
+                hearing = transcription.Machine(speech_device.value, compute_type.value, machine.threads)
+                with front.hearing_with(microphone, speech, listening, hearing):
+                    return session.run(typed=resume.typed_lines() if talk_options.history else None)
 
 
-def listener(name: str | None, model: Model | Wanted, *, yes: bool, reporter: Reporter) -> SpeechModel:
+def listener(name: str | None, model: Model | WantedModel, *, yes: bool, reporter: Reporter) -> SpeechModel:
     """The speech model: the one that was named, or this machine's; the starter's own where nothing else is here."""
     from mmcli import models
     from mmcli.models import speech

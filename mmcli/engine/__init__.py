@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from mmcli.engine.messages import (
     Answer,
-    Engine,
     FinishReason,
     First,
     Message,
@@ -14,9 +13,11 @@ from mmcli.engine.messages import (
     Part,
     Piece,
     Sampling,
+    Scores,
     Seen,
     Usage,
 )
+from mmcli.engine.protocol import Engine
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,6 +35,7 @@ __all__ = [
     "Part",
     "Piece",
     "Sampling",
+    "Scores",
     "Seen",
     "Usage",
     "load",

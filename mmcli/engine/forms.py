@@ -13,7 +13,7 @@ from typing import NamedTuple
 EOS = "\0"  # in the data below: the text of the model's own end token
 
 
-class Turn(NamedTuple):
+class Around(NamedTuple):
     """What stands before and behind the words of one turn."""
 
     before: str
@@ -24,11 +24,11 @@ class Form(NamedTuple):
     """One form. A vocabulary that has every one of `marks` as a token of its own is of this form."""
 
     name: str
-    user: Turn
-    assistant: Turn
+    user: Around
+    assistant: Around
     ask: str  # what asks for the next answer
-    system: Turn | None = None  # None: there is no place for a system prompt
-    user_after_system: Turn | None = None  # where the system prompt stands inside of the first question's turn
+    system: Around | None = None  # None: there is no place for a system prompt
+    user_after_system: Around | None = None  # where the system prompt stands inside of the first question's turn
     marks: tuple[str, ...] = ()  # none: only its name chooses it
     stop: tuple[str, ...] = ()  # texts that end an answer, where the vocabulary has no token that does
     start: str = ""  # before the first turn
@@ -50,7 +50,7 @@ class Form(NamedTuple):
         )
 
 
-def _jinja(turn: Turn) -> str:
+def _jinja(turn: Around) -> str:
     return f"{_literal(turn.before)}{{{{ message['content'] }}}}{_literal(turn.behind)}"
 
 
@@ -61,12 +61,14 @@ def _literal(text: str) -> str:
 
 def _alike(name: str, before: str, between: str, behind: str, *marks: str, assistant: str = "assistant") -> Form:
     """A form that writes all turns in one way, each with the name of its role."""
-    system, user, said = (Turn(f"{before}{role}{between}", behind) for role in ("system", "user", assistant))
+    system, user, said = (Around(f"{before}{role}{between}", behind) for role in ("system", "user", assistant))
     stop = (behind.strip(),) if EOS not in behind and behind.strip() else ()
     return Form(name, user, said, said.before, system, marks=marks, stop=stop)
 
 
-def _marked(name: str, user: Turn, assistant: Turn, *marks: str, system: Turn | None, ask: str | None = None) -> Form:
+def _marked(
+    name: str, user: Around, assistant: Around, *marks: str, system: Around | None, ask: str | None = None
+) -> Form:
     """A form with words of its own for each role."""
     return Form(name, user, assistant, assistant.before if ask is None else ask, system, marks=marks)
 
@@ -77,8 +79,8 @@ _ALL = (
     _alike("gemma4", "<|turn>", "\n", "<turn|>\n", "<|turn>", "<turn|>", assistant="model"),
     Form(
         "gemma",
-        Turn("<start_of_turn>user\n", "<end_of_turn>\n"),
-        Turn("<start_of_turn>model\n", "<end_of_turn>\n"),
+        Around("<start_of_turn>user\n", "<end_of_turn>\n"),
+        Around("<start_of_turn>model\n", "<end_of_turn>\n"),
         "<start_of_turn>model\n",
         marks=("<start_of_turn>", "<end_of_turn>"),
         stop=("<end_of_turn>",),
@@ -86,64 +88,64 @@ _ALL = (
     _alike("phi4", "<|im_start|>", "<|im_sep|>", "<|im_end|>", "<|im_start|>", "<|im_sep|>", "<|im_end|>"),
     Form(
         "smolvlm",
-        Turn("User: ", "<end_of_utterance>\n"),
-        Turn("Assistant: ", "<end_of_utterance>\n"),
+        Around("User: ", "<end_of_utterance>\n"),
+        Around("Assistant: ", "<end_of_utterance>\n"),
         "Assistant:",
-        Turn("System: ", "<end_of_utterance>\n"),
+        Around("System: ", "<end_of_utterance>\n"),
         marks=("<end_of_utterance>",),
         stop=("<end_of_utterance>",),
         start="<|im_start|>",
     ),
     _marked(
         "kimi-k2",
-        Turn("<|im_user|>user<|im_middle|>", "<|im_end|>"),
-        Turn("<|im_assistant|>assistant<|im_middle|>", "<|im_end|>"),
+        Around("<|im_user|>user<|im_middle|>", "<|im_end|>"),
+        Around("<|im_assistant|>assistant<|im_middle|>", "<|im_end|>"),
         *("<|im_user|>", "<|im_assistant|>", "<|im_middle|>"),
-        system=Turn("<|im_system|>system<|im_middle|>", "<|im_end|>"),
+        system=Around("<|im_system|>system<|im_middle|>", "<|im_end|>"),
     ),
     _alike("chatml", "<|im_start|>", "\n", "<|im_end|>\n", "<|im_start|>", "<|im_end|>"),
     _alike("llama4", "<|header_start|>", "<|header_end|>\n\n", "<|eot|>", "<|header_start|>", "<|header_end|>"),
     _alike("llama3", "<|start_header_id|>", "<|end_header_id|>\n\n", "<|eot_id|>", "<|start_header_id|>", "<|eot_id|>"),
     _marked(
         "mistral-v7-tekken",
-        Turn("[INST]", "[/INST]"),
-        Turn("", EOS),
+        Around("[INST]", "[/INST]"),
+        Around("", EOS),
         *("[SYSTEM_PROMPT]", "[/SYSTEM_PROMPT]", "[INST]", "[/INST]"),
-        system=Turn("[SYSTEM_PROMPT]", "[/SYSTEM_PROMPT]"),
+        system=Around("[SYSTEM_PROMPT]", "[/SYSTEM_PROMPT]"),
     ),
-    _marked("mistral-v3-tekken", Turn("[INST]", "[/INST]"), Turn("", EOS), "[INST]", "<SPECIAL_999>", system=None),
-    _marked("mistral-v3", Turn("[INST] ", "[/INST]"), Turn(" ", EOS), "[INST]", "[/INST]", system=None, ask=""),
+    _marked("mistral-v3-tekken", Around("[INST]", "[/INST]"), Around("", EOS), "[INST]", "<SPECIAL_999>", system=None),
+    _marked("mistral-v3", Around("[INST] ", "[/INST]"), Around(" ", EOS), "[INST]", "[/INST]", system=None, ask=""),
     _marked(
         "command-r",
-        Turn("<|START_OF_TURN_TOKEN|><|USER_TOKEN|>", "<|END_OF_TURN_TOKEN|>"),
-        Turn("<|START_OF_TURN_TOKEN|><|CHATBOT_TOKEN|>", "<|END_OF_TURN_TOKEN|>"),
+        Around("<|START_OF_TURN_TOKEN|><|USER_TOKEN|>", "<|END_OF_TURN_TOKEN|>"),
+        Around("<|START_OF_TURN_TOKEN|><|CHATBOT_TOKEN|>", "<|END_OF_TURN_TOKEN|>"),
         *("<|START_OF_TURN_TOKEN|>", "<|USER_TOKEN|>", "<|CHATBOT_TOKEN|>"),
-        system=Turn("<|START_OF_TURN_TOKEN|><|SYSTEM_TOKEN|>", "<|END_OF_TURN_TOKEN|>"),
+        system=Around("<|START_OF_TURN_TOKEN|><|SYSTEM_TOKEN|>", "<|END_OF_TURN_TOKEN|>"),
     ),
     _marked(
         "deepseek3",
-        Turn("<｜User｜>"),
-        Turn("<｜Assistant｜>", _DEEPSEEK_END),
+        Around("<｜User｜>"),
+        Around("<｜Assistant｜>", _DEEPSEEK_END),
         *("<｜User｜>", "<｜Assistant｜>"),
-        system=Turn("", "\n\n"),
+        system=Around("", "\n\n"),
     ),
     _alike(
         "granite", "<|start_of_role|>", "<|end_of_role|>", "<|end_of_text|>\n", "<|start_of_role|>", "<|end_of_role|>"
     ),
     Form(
         "gpt-oss",
-        Turn("<|start|>user<|message|>", "<|end|>"),
-        Turn("<|start|>assistant<|channel|>final<|message|>", "<|end|>"),
+        Around("<|start|>user<|message|>", "<|end|>"),
+        Around("<|start|>assistant<|channel|>final<|message|>", "<|end|>"),
         "<|start|>assistant",
-        Turn("<|start|>system<|message|>", "<|end|>"),
+        Around("<|start|>system<|message|>", "<|end|>"),
         marks=("<|start|>", "<|channel|>", "<|message|>"),
     ),
     Form(
         "chatglm4",
-        Turn("<|user|>\n"),
-        Turn("<|assistant|>\n"),
+        Around("<|user|>\n"),
+        Around("<|assistant|>\n"),
         "<|assistant|>\n",
-        Turn("<|system|>\n"),
+        Around("<|system|>\n"),
         marks=("[gMASK]", "<sop>", "<|user|>", "<|assistant|>"),
         start="[gMASK]<sop>",
     ),
@@ -151,34 +153,34 @@ _ALL = (
     _alike("zephyr", "<|", "|>\n", f"{EOS}\n", "<|user|>", "<|assistant|>"),
     _marked(
         "exaone4",
-        Turn("[|user|]", "\n"),
-        Turn("[|assistant|]", "[|endofturn|]\n"),
+        Around("[|user|]", "\n"),
+        Around("[|assistant|]", "[|endofturn|]\n"),
         *("[|user|]", "[|assistant|]", "[|endofturn|]"),
-        system=Turn("[|system|]", "[|endofturn|]\n"),
+        system=Around("[|system|]", "[|endofturn|]\n"),
     ),
     _marked(
         "openchat",
-        Turn("GPT4 Correct User: ", "<|end_of_turn|>"),
-        Turn("GPT4 Correct Assistant: ", "<|end_of_turn|>"),
+        Around("GPT4 Correct User: ", "<|end_of_turn|>"),
+        Around("GPT4 Correct Assistant: ", "<|end_of_turn|>"),
         "<|end_of_turn|>",
-        system=Turn("", "<|end_of_turn|>"),
+        system=Around("", "<|end_of_turn|>"),
         ask="GPT4 Correct Assistant:",
     ),
     Form(
         "llama2",
-        Turn("[INST] ", " [/INST]"),
-        Turn("", EOS),
+        Around("[INST] ", " [/INST]"),
+        Around("", EOS),
         "",
-        Turn("[INST] <<SYS>>\n", "\n<</SYS>>\n\n"),
-        user_after_system=Turn("", " [/INST]"),
+        Around("[INST] <<SYS>>\n", "\n<</SYS>>\n\n"),
+        user_after_system=Around("", " [/INST]"),
     ),
-    Form("moondream", Turn("\n\nQuestion: "), Turn("\n\nAnswer: "), "\n\nAnswer:", stop=("\n\nQuestion:",)),
+    Form("moondream", Around("\n\nQuestion: "), Around("\n\nAnswer: "), "\n\nAnswer:", stop=("\n\nQuestion:",)),
     Form(  # LLaVA 1.5 was trained on this form (Vicuna v1.1): github.com/haotian-liu/LLaVA, conversation.py
         "vicuna",
-        Turn("USER: ", "\n"),
-        Turn("ASSISTANT: ", f"{EOS}\n"),
+        Around("USER: ", "\n"),
+        Around("ASSISTANT: ", f"{EOS}\n"),
         "ASSISTANT:",
-        Turn("", "\n\n"),
+        Around("", "\n\n"),
         stop=("USER:",),
     ),
 )
@@ -193,7 +195,7 @@ _RAW = (
 )
 
 
-class Chosen(NamedTuple):
+class ChosenTemplate(NamedTuple):
     """The template that a model is asked with."""
 
     source: str
@@ -202,19 +204,19 @@ class Chosen(NamedTuple):
     why: str = ""  # a form was taken, where nobody chose it
 
 
-def named(name: str) -> Chosen | None:
+def named(name: str) -> ChosenTemplate | None:
     """The template that `--template NAME` means; None where no form has this name."""
     if name == NONE:
-        return Chosen(_RAW, name=NONE)
+        return ChosenTemplate(_RAW, name=NONE)
     form = FORMS.get(name)
-    return None if form is None else Chosen(form.source, form.stop, name)
+    return None if form is None else ChosenTemplate(form.source, form.stop, name)
 
 
-def choose(own: str | None, is_token: Callable[[str], bool]) -> Chosen:
+def choose(own: str | None, is_token: Callable[[str], bool]) -> ChosenTemplate:
     """The template of a model that carries `own`, or none; `is_token` tells whether its vocabulary has such a token."""
     if own is not None and own.strip():
-        return named(own.strip()) or Chosen(own)  # some old files name a form instead
+        return named(own.strip()) or ChosenTemplate(own)  # some old files name a form instead
     for form in _ALL:
         if form.marks and all(map(is_token, form.marks)):
-            return Chosen(form.source, form.stop, form.name, f"its vocabulary has `{form.marks[0]}`")
-    return Chosen(VICUNA.source, VICUNA.stop, VICUNA.name, "its vocabulary has the marks of no other form")
+            return ChosenTemplate(form.source, form.stop, form.name, f"its vocabulary has `{form.marks[0]}`")
+    return ChosenTemplate(VICUNA.source, VICUNA.stop, VICUNA.name, "its vocabulary has the marks of no other form")

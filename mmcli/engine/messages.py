@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Literal, Protocol, TypeAlias
+from typing import Literal, TypeAlias
 
 from mmcli.errors import MmcliError
 from mmcli.media.types import Audio, Image, Receipt, Text
@@ -110,13 +111,28 @@ class Answer:
     seen: tuple[Seen, ...]
     usage: Usage
     model: str
-    weights: str  # identity of the weights file, hex
+    weights: str | None  # identity of the weights file, hex; None where an engine elsewhere does not tell
     projector: str | None  # identity of the projector file, hex
     device: str
     n_ctx: int
     n_past: int  # tokens of n_ctx that are filled
     seed: int
     stopped_by: str = ""  # the stop text that ended it, if one did
+
+
+@dataclass(frozen=True)
+class Scores:
+    """How likely a model is to answer with each of some choices, and the proof of what it was shown."""
+
+    log_probs: tuple[float, ...]  # natural logarithm of the probability that the answer begins so, by choice
+    n_tokens: tuple[int, ...]  # of each choice, at least
+    seen: tuple[Seen, ...]
+    usage: Usage
+
+    @property
+    def mass(self) -> float:
+        """The probability of all choices together: near 0 where the model would say something else."""
+        return sum(map(math.exp, self.log_probs))
 
 
 @dataclass(frozen=True)
@@ -131,26 +147,3 @@ class Piece:
     kind: PieceKind = "answer"
     answer: Answer | None = None
     error: MmcliError | None = None
-
-
-class Engine(Protocol):
-    """Anything that answers a conversation: the local engine now, a remote one later."""
-
-    def generate(
-        self,
-        messages: Sequence[Message],
-        sampling: Sampling | None = None,
-        on_progress: OnProgress | None = None,
-        *,
-        least: int = 1,
-    ) -> Iterator[Piece]: ...
-
-    def generate_many(
-        self,
-        requests: Iterable[Sequence[Message]],
-        sampling: Sampling = ...,
-        *,
-        parallel: int | None = None,
-        expected: int | None = None,
-        on_progress: OnProgress | None = None,
-    ) -> Iterator[tuple[int, Piece]]: ...

@@ -40,7 +40,7 @@ STALE = "it answers without looking, or about a picture it was shown before: ple
 
 
 @dataclass(frozen=True)
-class Question:
+class CanaryQuestion:
     """One thing to ask about a card, and the only right answer."""
 
     item: str  # "digits", "edge", "arrow" …
@@ -86,7 +86,7 @@ class Card:
 
     picture: bytes
     empty: bytes
-    questions: tuple[Question, ...]
+    questions: tuple[CanaryQuestion, ...]
 
     def blind(self) -> Card:
         """The same questions about the picture of nothing."""
@@ -109,7 +109,7 @@ def _png(canvas: Pillow.Image) -> bytes:
     return buffer.getvalue()
 
 
-def _text(canvas: Pillow.Image, chance: random.Random) -> tuple[Question, ...]:
+def _text(canvas: Pillow.Image, chance: random.Random) -> tuple[CanaryQuestion, ...]:
     """Four digits, a stripe along the left edge, an arrow below."""
     from PIL import ImageDraw, ImageFont
 
@@ -124,15 +124,15 @@ def _text(canvas: Pillow.Image, chance: random.Random) -> tuple[Question, ...]:
         arrow = [(-y, x) for x, y in arrow]  # a quarter clockwise: y points down
     pen.polygon([(middle + x, 380 + y) for x, y in arrow], fill=INK)
     return (
-        Question("digits", "What number is printed on this card? Answer with the digits only.", number),
-        Question(
+        CanaryQuestion("digits", "What number is printed on this card? Answer with the digits only.", number),
+        CanaryQuestion(
             "edge",
             "What color is the thick stripe along the left edge of this card? Answer with one word.",
             edge,
             tuple(COLOURS),
             essential=False,
         ),
-        Question(
+        CanaryQuestion(
             "arrow",
             "In which direction does the arrow point: up, right, down or left? Answer with one word.",
             turn,
@@ -142,7 +142,7 @@ def _text(canvas: Pillow.Image, chance: random.Random) -> tuple[Question, ...]:
     )
 
 
-def _shapes(canvas: Pillow.Image, chance: random.Random) -> tuple[Question, ...]:
+def _shapes(canvas: Pillow.Image, chance: random.Random) -> tuple[CanaryQuestion, ...]:
     """Two shapes of different colours, side by side."""
     from PIL import ImageDraw
 
@@ -152,9 +152,9 @@ def _shapes(canvas: Pillow.Image, chance: random.Random) -> tuple[Question, ...]
     for shape, colour, x in ((left, colours[0], SIDE // 4), (right, colours[1], SIDE * 3 // 4)):
         _shape(pen, shape, x, SIDE // 2, SIDE // 7, COLOURS[colour])
     return (
-        Question("left shape", f"What color is the {left}?", colours[0], tuple(COLOURS)),
-        Question("right shape", f"What color is the {right}?", colours[1], tuple(COLOURS)),
-        Question("place", "Which shape is on the left?", left, SHAPES, essential=False),
+        CanaryQuestion("left shape", f"What color is the {left}?", colours[0], tuple(COLOURS)),
+        CanaryQuestion("right shape", f"What color is the {right}?", colours[1], tuple(COLOURS)),
+        CanaryQuestion("place", "Which shape is on the left?", left, SHAPES, essential=False),
     )
 
 

@@ -15,21 +15,20 @@ from typing import TYPE_CHECKING
 
 from mmcli import engine, media
 from mmcli.engine import hardware
-from mmcli.engine.local.engine import LocalEngine
 from mmcli.engine.local.loaded_model import Options
 from mmcli.engine.local.probe import tell
 from mmcli.errors import MmcliError
 from mmcli.health import canary
 
 if TYPE_CHECKING:
-    from mmcli.health.canary import Card, Kind, Question
+    from mmcli.health.canary import CanaryQuestion, Card, Kind
 
 BLIND = "blind"
 MAX_TOKENS = 128
 
 
 @dataclass(frozen=True)
-class Request:
+class CanaryRequest:
     """Which model, how to run it, and which card to show."""
 
     weights: str
@@ -55,7 +54,7 @@ class Item:
 
 
 def main() -> None:
-    request = Request(**json.loads(sys.argv[1]))
+    request = CanaryRequest(**json.loads(sys.argv[1]))
     options = Options(threads=request.threads, gpu_layers=request.gpu_layers, media_newline=request.media_newline)
     try:
         with engine.load(
@@ -71,7 +70,7 @@ def main() -> None:
         tell({"error": error.message, "hint": error.hint, "status": error.status})
 
 
-def look(ready: LocalEngine, card: Card, on_progress: engine.OnProgress | None = None) -> Iterator[Item]:
+def look(ready: engine.Engine, card: Card, on_progress: engine.OnProgress | None = None) -> Iterator[Item]:
     """Ask all questions about the card, and the first one about a picture of nothing."""
     for question in card.questions:
         answer = _ask(ready, card.picture, question, on_progress)
@@ -83,12 +82,12 @@ def look(ready: LocalEngine, card: Card, on_progress: engine.OnProgress | None =
     yield _item(BLIND, first, answer, not guessed, canary.STALE if guessed else None)
 
 
-def _item(name: str, question: Question, answer: str, passed: bool, meaning: str | None) -> Item:
+def _item(name: str, question: CanaryQuestion, answer: str, passed: bool, meaning: str | None) -> Item:
     essential = question.essential or name == BLIND
     return Item(name, question.text, question.expected, answer, passed, essential, meaning)
 
 
-def _ask(ready: LocalEngine, picture: bytes, question: Question, on_progress: engine.OnProgress | None) -> str:
+def _ask(ready: engine.Engine, picture: bytes, question: CanaryQuestion, on_progress: engine.OnProgress | None) -> str:
     (source,) = media.find(["-"], stdin=picture)
     image = media.load(source)
     assert isinstance(image, media.Image)

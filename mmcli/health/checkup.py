@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from mmcli import __version__, models
 from mmcli.errors import MmcliError, ModelError
 from mmcli.health import data_files, environment, native, own_build, probe_process, sounds
-from mmcli.health.canary_process import BLIND, Request
+from mmcli.health.canary_process import BLIND, CanaryRequest
 from mmcli.health.findings import Finding
 from mmcli.models import gguf
 from mmcli.models.sizes import GB
@@ -164,7 +164,8 @@ def _show_card(
     name = gguf.read(model.weights).text("general.name")
     kind: Kind = "shapes" if name == STARTER_NAME else "text"
     projector = str(model.projector.absolute()) if model.projector else None
-    request = Request(str(model.weights.absolute()), projector, kind, seed, model.media_newline, threads, gpu_layers)
+    weights, newline = str(model.weights.absolute()), model.media_newline
+    request = CanaryRequest(weights, projector, kind, seed, newline, threads, gpu_layers)
 
     def listen(fact: dict[str, Any]) -> None:
         if on_progress is not None and "progress" in fact:

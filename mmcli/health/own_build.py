@@ -133,7 +133,7 @@ def words(libraries: Path) -> probe_process.Ended:
     """What the starter says with the build in this folder."""
     starter = models.find("starter")
     assert isinstance(starter, models.Model) and starter.projector is not None
-    return _try(libraries, trial.Request(str(starter.weights), str(starter.projector)))
+    return _try(libraries, trial.TrialRequest(str(starter.weights), str(starter.projector)))
 
 
 def compare(new: Path, old: Path, folder: Path) -> tuple[float | None, dict[str, Any]]:
@@ -142,7 +142,7 @@ def compare(new: Path, old: Path, folder: Path) -> tuple[float | None, dict[str,
     workload.write(model)
     ratios, seconds = [], []
     for _ in range(ROUNDS):
-        took = [_try(place, trial.Request(workload=str(model))).merged().get("seconds") for place in (old, new)]
+        took = [_try(place, trial.TrialRequest(workload=str(model))).merged().get("seconds") for place in (old, new)]
         if took[1] is None:
             raise ModelError("the new build works, but stops while it is measured: it is not kept", hint=_report())
         if took[0] is None:
@@ -152,7 +152,7 @@ def compare(new: Path, old: Path, folder: Path) -> tuple[float | None, dict[str,
     return statistics.median(ratios), {"rounds": seconds}
 
 
-def _try(libraries: Path, request: trial.Request) -> probe_process.Ended:
+def _try(libraries: Path, request: trial.TrialRequest) -> probe_process.Ended:
     environment = dict.fromkeys(bindings.FOLDERS, str(libraries))
     command = probe_process.program("mmcli.health.trial", json.dumps(asdict(request)))
     return probe_process.run(command, seconds=SECONDS, environment=environment)

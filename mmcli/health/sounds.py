@@ -51,7 +51,7 @@ def voice(name: str | None = None) -> Finding:
 
     try:
         found = models.find_speaker(name) if name != "system" else None
-        if isinstance(found, models.Wanted):
+        if isinstance(found, models.WantedModel):
             raise ModelError(
                 f"`{found.name}` is not on this machine yet", hint=f"`mmcli pull {found.name}` downloads it"
             )

@@ -30,7 +30,7 @@ class Target:
 
 
 @dataclass(frozen=True)
-class Machine:
+class HostMachine:
     """What decides: found once, so that the decision can be tried for machines that are not at hand."""
 
     system: str  # "Linux", "Darwin", "Windows"
@@ -44,7 +44,7 @@ class Machine:
     vulkan: bool = False  # Vulkan's headers, and the compiler of its shaders
 
 
-def choose(machine: Machine) -> Target:
+def choose(machine: HostMachine) -> Target:
     """The best there is: Metal on Apple's own chips, CUDA where its compiler is, else Vulkan, else this very CPU."""
     if machine.system == "Darwin" and machine.processor == "arm64":
         return Target("Metal", "this Mac's GPU (Metal)", _native(machine) | {"GGML_METAL": "ON"})
@@ -61,7 +61,7 @@ def choose(machine: Machine) -> Target:
     return Target("CPU", "exactly this CPU", _native(machine), missing)
 
 
-def _cuda(machine: Machine, nvcc: str) -> Target:
+def _cuda(machine: HostMachine, nvcc: str) -> Target:
     capabilities = sorted({capability for _, capability in machine.nvidia}, key=lambda text: text.split("."))
     names = ", ".join(sorted({name for name, _ in machine.nvidia})) or "NVIDIA GPU"
     defines = _native(machine) | {
@@ -73,7 +73,7 @@ def _cuda(machine: Machine, nvcc: str) -> Target:
     return Target("CUDA", f"the {names} (CUDA{told})", defines)
 
 
-def _native(machine: Machine) -> dict[str, str]:
+def _native(machine: HostMachine) -> dict[str, str]:
     """For exactly this CPU; and on Linux, only what is loaded."""
     defines = {"GGML_NATIVE": "ON"}
     compiler = machine.compiler
@@ -84,10 +84,10 @@ def _native(machine: Machine) -> dict[str, str]:
     return defines
 
 
-def here() -> Machine:
+def here() -> HostMachine:
     """This machine, as far as its system tells."""
     nvidia = tuple(_nvidia())
-    return Machine(
+    return HostMachine(
         platform.system(),
         platform.machine(),
         variants.cpu_flags(),

@@ -27,7 +27,7 @@ CARDS = (0, 1)  # seeds: the starter reads both
 
 
 @dataclass(frozen=True)
-class Request:
+class TrialRequest:
     """What to do: let the starter talk, or measure the workload; None leaves one out."""
 
     weights: str | None = None
@@ -36,7 +36,7 @@ class Request:
 
 
 def main() -> None:
-    request = Request(**json.loads(sys.argv[1]))
+    request = TrialRequest(**json.loads(sys.argv[1]))
     try:
         if request.weights is not None and request.projector is not None:
             _talk(Path(request.weights), Path(request.projector))

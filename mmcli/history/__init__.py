@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from mmcli.history.records import Hit, Shown, Summary, Talk, Turn
+from mmcli.history.records import Hit, KeptTurn, Shown, Summary, Talk
 
 if TYPE_CHECKING:
     from mmcli.history.recorder import Recorder
     from mmcli.history.store import Store
 
-__all__ = ["Hit", "Recorder", "Shown", "Store", "Summary", "Talk", "Turn"]
+__all__ = ["Hit", "Recorder", "Shown", "Store", "Summary", "Talk", "KeptTurn"]
 
 
 def __getattr__(name: str) -> Any:

@@ -29,7 +29,7 @@ class Shown:
 
 
 @dataclass(frozen=True)
-class Turn:
+class KeptTurn:
     """One question and what came of it."""
 
     number: int  # its key in the file; grows with time
@@ -58,12 +58,12 @@ class Talk:
     system: str | None
     started: float
     changed: float
-    turns: tuple[Turn, ...]  # in order; those taken back are among them
+    turns: tuple[KeptTurn, ...]  # in order; those taken back are among them
     n_left_out: int = 0  # of the oldest answered turns: the context was full, and the model got their words no more
     damage: tuple[str, ...] = ()  # what of it cannot be read, a clause each; the rest is as it was
 
     @property
-    def live(self) -> tuple[Turn, ...]:
+    def live(self) -> tuple[KeptTurn, ...]:
         """The turns that were not taken back."""
         return tuple(turn for turn in self.turns if not turn.is_taken_back)
 

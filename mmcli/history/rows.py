@@ -13,7 +13,7 @@ from typing import Any
 
 from mmcli import schema
 from mmcli.engine.messages import FinishReason
-from mmcli.history.records import Hit, Shown, Summary, Talk, Turn, unpack_answer, unpack_receipt
+from mmcli.history.records import Hit, KeptTurn, Shown, Summary, Talk, unpack_answer, unpack_receipt
 from mmcli.media.types import Receipt
 
 LAST_MOMENT = 253_402_300_799.0  # seconds since 1970: the end of the year 9999, the last that Python's dates know
@@ -105,7 +105,7 @@ def hit(row: Sequence[Any]) -> Hit:
     )
 
 
-def _turn(reader: Reader, where: str, row: Sequence[Any], media: Sequence[Sequence[Any]]) -> Turn:
+def _turn(reader: Reader, where: str, row: Sequence[Any], media: Sequence[Sequence[Any]]) -> KeptTurn:
     number, asked, model, system, question, said, reasoning, reason, error, facts, sampling, taken, heard_by = row
     said, reasoning = reader.text(said, where, "answer"), reader.text(reasoning, where, "reasoning")
     if reason not in typing.get_args(FinishReason):
@@ -120,7 +120,7 @@ def _turn(reader: Reader, where: str, row: Sequence[Any], media: Sequence[Sequen
         how = schema.parse(sampling) if sampling else None
     except schema.Unreadable:
         reader.note(where, "sampling")
-    return Turn(
+    return KeptTurn(
         number=number,
         asked=reader.time(asked, where),
         model=reader.text(model, where, "model"),

@@ -30,7 +30,7 @@ from mmcli.jobs.ordered_channel import Channel
 from mmcli.jobs.result_cache import Results, is_cut, key
 
 if TYPE_CHECKING:
-    from mmcli.engine.local.engine import LocalEngine
+    from mmcli.engine import Engine
 
 # Of the sampling, what every key has always held; see schema.named.
 KEYED = tuple("temperature max_tokens seed top_p top_k min_p repeat_penalty stop think loop_guard".split())
@@ -134,7 +134,7 @@ class Run:
         wanted: Wanted,
         job: Job,
         results: Results,
-        open_engine: Callable[[], AbstractContextManager[LocalEngine]],
+        open_engine: Callable[[], AbstractContextManager[Engine]],
     ) -> None:
         self._job, self._results, self._open_engine = job, results, open_engine
         self._setup, self._base = job.key, job.base
@@ -151,7 +151,7 @@ class Run:
         self._readers_left = READERS
         self.pace_before = results.seconds(self._setup)
         self._failure: BaseException | None = None  # what ended the run before its time
-        self._engine: LocalEngine | None = None
+        self._engine: Engine | None = None
         self._threads: list[threading.Thread] = []
         self.stopped = threading.Event()
         self.computed = 0  # captions the engine made
@@ -337,7 +337,7 @@ class Run:
         self._engine = None
         self._done.put(_End())
 
-    def _answer_all(self, engine: LocalEngine) -> None:
+    def _answer_all(self, engine: Engine) -> None:
         asked: dict[int, _Asked] = {}  # by the place in which the engine was asked
 
         def requests() -> Iterator[Sequence[Message]]:

@@ -20,8 +20,8 @@ from mmcli.models.fetching import Download, fetch, fetch_speech, plan
 from mmcli.models.hub import free_disk
 from mmcli.models.memory import Fit, Needs, Room, judge
 from mmcli.models.model import Model, beside, open_files
-from mmcli.models.pinned_hashes import Record
-from mmcli.models.references import Wanted, WantedSpeech, files_of
+from mmcli.models.pinned_hashes import PinnedFile
+from mmcli.models.references import WantedModel, WantedSpeech, files_of
 from mmcli.models.speech import SpeechEntry, SpeechModel
 
 if TYPE_CHECKING:
@@ -33,11 +33,11 @@ __all__ = [
     "Entry",
     "Fit",
     "Model",
-    "Record",
+    "PinnedFile",
     "Room",
     "SpeechEntry",
     "SpeechModel",
-    "Wanted",
+    "WantedModel",
     "WantedSpeech",
     "adopt",
     "default",
@@ -60,7 +60,7 @@ REFERENCE = re.compile(r"([A-Za-z0-9][\w.-]*/[\w.-]+)(?::([\w.-]+))?")
 REPOSITORY = catalogue.REPO
 
 
-def find(name: str, mmproj: Path | None = None) -> Model | Wanted:
+def find(name: str, mmproj: Path | None = None) -> Model | WantedModel:
     """The model called `name`: in the catalogue, `org/repo[:QUANT]` on the Hub, or a GGUF file. Makes no connection."""
     name = addresses.repository(name)
     path = Path(os.path.expanduser(name))  # Path.expanduser fails for a user who does not exist
@@ -71,7 +71,7 @@ def find(name: str, mmproj: Path | None = None) -> Model | Wanted:
     if known := named(name):
         return _known(known[0], known[1], mmproj) if isinstance(known[1], Entry) else _adopted(known[1], mmproj)
     if reference := REFERENCE.fullmatch(name):
-        wanted = Wanted(name, reference[1], choice=reference[2], mmproj=mmproj)
+        wanted = WantedModel(name, reference[1], choice=reference[2], mmproj=mmproj)
         return _cached(wanted) or wanted
     if known_speech := speech.match(name):
         raise ModelError(
@@ -118,14 +118,14 @@ def find_speech(name: str | None = None) -> SpeechModel | WantedSpeech:
     raise ModelError(f"there is no speech model named `{name}`", hint=hint)
 
 
-def find_speaker(name: str | None = None, *, has_voice: bool = False) -> Model | Wanted | None:
+def find_speaker(name: str | None = None, *, has_voice: bool = False) -> Model | WantedModel | None:
     """The model called `name`, which must speak; without a name the first of the catalogue's that is here, or None.
 
     `has_voice`: there is a reference voice, so one that needs it can be taken too. Makes no connection.
     """
     if name is not None:
         found = find(name)
-        if isinstance(found, Model) and not found.speaks or isinstance(found, Wanted) and not found.may_speak:
+        if isinstance(found, Model) and not found.speaks or isinstance(found, WantedModel) and not found.may_speak:
             raise ModelError(f"`{name}` cannot speak", hint="`mmcli models` shows which models can")
         return found
     for known, entry in catalogue.load().items():
@@ -134,7 +134,7 @@ def find_speaker(name: str | None = None, *, has_voice: bool = False) -> Model |
     return None
 
 
-def find_any(name: str) -> Model | Wanted | SpeechModel | WantedSpeech:
+def find_any(name: str) -> Model | WantedModel | SpeechModel | WantedSpeech:
     """The model called `name`, of either kind. Makes no connection."""
     name = addresses.repository(name)
     if not named(name) and speech.folder_of(name):
@@ -142,12 +142,12 @@ def find_any(name: str) -> Model | Wanted | SpeechModel | WantedSpeech:
     if not Path(name).suffix.lower() == ".gguf" and not named(name) and speech.match(name):
         return find_speech(name)
     found = find(name)
-    if isinstance(found, Wanted) and found.entry is None and found.choice is None:
+    if isinstance(found, WantedModel) and found.entry is None and found.choice is None:
         return _cached_speech(WantedSpeech(name, found.repo)) or found
     return found
 
 
-def fits(found: Model | Wanted, room: Room) -> Fit | None:
+def fits(found: Model | WantedModel, room: Room) -> Fit | None:
     """Whether a model fits, by its headers where its files are here, else by the catalogue; no connection is made.
 
     None where nothing is known.
@@ -184,7 +184,7 @@ def _needs_of_entry(entry: Entry) -> Needs | None:
     return told or guess
 
 
-def records(found: Model | Wanted | SpeechModel | WantedSpeech, name: str) -> list[tuple[Record, bool | None]]:
+def records(found: Model | WantedModel | SpeechModel | WantedSpeech, name: str) -> list[tuple[PinnedFile, bool | None]]:
     """What was recorded of a model's files when they came from the Hub, and whether those that are here are the same.
 
     None of a file that is not here. `name` is what the person called the model.
@@ -209,7 +209,7 @@ def records(found: Model | Wanted | SpeechModel | WantedSpeech, name: str) -> li
     return [(record, _is_same(record)) for record in known if not names or record.file in names]
 
 
-def _is_same(record: Record) -> bool | None:
+def _is_same(record: PinnedFile) -> bool | None:
     """Whether the file in the Hub's cache is the one that was recorded, as far as its size and its blob's name tell."""
     path = cache.find(record.repo, record.revision, record.file)
     if path is None:
@@ -282,13 +282,13 @@ def _cached_speech(wanted: WantedSpeech) -> SpeechModel | None:
     return SpeechModel(wanted.name, place) if speech.is_one(names) else None
 
 
-def _known(name: str, entry: Entry, mmproj: Path | None) -> Model | Wanted:
+def _known(name: str, entry: Entry, mmproj: Path | None) -> Model | WantedModel:
     if entry.builtin:
         folder = Path(__file__).parent / "starter"
         projector = folder / entry.projector.file if entry.projector else None
         return open_files(name, folder / entry.weights.file, mmproj or projector, entry.advice, entry.context)
     assert entry.repo is not None, f"{name} has neither files nor a repository"
-    wanted = Wanted(name, entry.repo, entry.revision or "main", entry=entry, mmproj=mmproj)
+    wanted = WantedModel(name, entry.repo, entry.revision or "main", entry=entry, mmproj=mmproj)
     return _cached(wanted) or _stand_in(name, mmproj) or wanted
 
 
@@ -317,7 +317,7 @@ def _adopted(found: Adopted, mmproj: Path | None) -> Model:
     return open_files(found.name, found.weights, mmproj or found.projector, advice, advised)
 
 
-def _cached(wanted: Wanted) -> Model | None:
+def _cached(wanted: WantedModel) -> Model | None:
     """The model, if all its files are in the Hub's cache."""
     if wanted.entry is not None:
         files = _cached_files(wanted.entry, weights_only=wanted.mmproj is not None)

@@ -49,7 +49,7 @@ OLLAMA_LAYERS = {f"application/vnd.ollama.image.{kind}": kind for kind in ("mode
 
 
 @dataclass(frozen=True)
-class Group:
+class FileGroup:
     """Files among which a pair may be: one repository's, or the two that a manifest names."""
 
     place: str
@@ -100,7 +100,7 @@ def places() -> list[tuple[str, Path]]:
 def search(known: dict[str, Adopted], is_here: Callable[[str], bool], on_progress: OnProgress | None = None) -> Found:
     """Look into every place. `known` keep their names; what `is_here` of the catalogue already is not listed again."""
     found = Found()
-    groups: list[Group] = []
+    groups: list[FileGroup] = []
     for place, root in places():
         if root.is_dir():
             found.looked.append((place, root))
@@ -148,7 +148,7 @@ class _Headers:
         return self._known[path]
 
 
-def _pairs_of(group: Group, headers: _Headers, found: Found) -> Iterator[tuple[Path, Path]]:
+def _pairs_of(group: FileGroup, headers: _Headers, found: Found) -> Iterator[tuple[Path, Path]]:
     """The weights of a group, each with its projector."""
     read = {path: header for path in group.files if (header := headers.of(path)) is not None}
     # Of a model in several parts only the first tells its architecture, and llama.cpp finds the others by itself.
@@ -177,7 +177,7 @@ def _fit(weights: gguf.Header, projector: gguf.Header) -> bool:
 # 1 · what each tool has
 
 
-def _of_hub(root: Path) -> list[Group]:
+def _of_hub(root: Path) -> list[FileGroup]:
     """One group for each revision of each repository."""
     groups = []
     for repo in _folders(root):
@@ -188,12 +188,12 @@ def _of_hub(root: Path) -> list[Group]:
     return groups
 
 
-def _of_llama_cpp(root: Path) -> list[Group]:
+def _of_llama_cpp(root: Path) -> list[FileGroup]:
     """One flat folder: names tell what belongs together."""
     return _group(LLAMA_CPP, _walk(root, depth=0), "")
 
 
-def _of_lm_studio(root: Path) -> list[Group]:
+def _of_lm_studio(root: Path) -> list[FileGroup]:
     """One group for each folder that holds files."""
     by_folder: dict[Path, list[Path]] = {}
     for path in _walk(root):
@@ -201,7 +201,7 @@ def _of_lm_studio(root: Path) -> list[Group]:
     return [group for folder, files in by_folder.items() for group in _group(LM_STUDIO, files, folder.name)]
 
 
-def _of_ollama(root: Path) -> list[Group]:
+def _of_ollama(root: Path) -> list[FileGroup]:
     """One group for each manifest: its layers are the files."""
     groups = []
     for manifest in _walk(root / "manifests", suffix=""):
@@ -216,7 +216,7 @@ def _of_ollama(root: Path) -> list[Group]:
                 files[kind] = blob
         if "model" in files:
             tag = "" if manifest.name == "latest" else f"-{manifest.name}"
-            groups.append(Group(OLLAMA, tuple(files.values()), f"{manifest.parent.name}{tag}", is_pair=True))
+            groups.append(FileGroup(OLLAMA, tuple(files.values()), f"{manifest.parent.name}{tag}", is_pair=True))
     return groups
 
 
@@ -228,7 +228,7 @@ def _blob(root: Path, digest: object) -> Path | None:
     return next((path for path in paths if _is_file(path)), None)
 
 
-_GROUPS: dict[str, Callable[[Path], list[Group]]] = {
+_GROUPS: dict[str, Callable[[Path], list[FileGroup]]] = {
     HUB: _of_hub,
     LLAMA_CPP: _of_llama_cpp,
     LM_STUDIO: _of_lm_studio,
@@ -236,8 +236,8 @@ _GROUPS: dict[str, Callable[[Path], list[Group]]] = {
 }
 
 
-def _group(place: str, files: list[Path], name: str) -> list[Group]:
-    return [Group(place, tuple(files), name)] if files else []
+def _group(place: str, files: list[Path], name: str) -> list[FileGroup]:
+    return [FileGroup(place, tuple(files), name)] if files else []
 
 
 # 2 · files and folders of strangers
@@ -311,7 +311,7 @@ def _entry_of(weights: Path, projector: Path) -> str | None:
     return None
 
 
-def _name(group: Group, weights: Path) -> str:
+def _name(group: FileGroup, weights: Path) -> str:
     """What to call a model: the tool's own name for it, or its file's."""
     if group.is_pair:
         return group.name

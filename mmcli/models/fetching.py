@@ -15,7 +15,7 @@ from mmcli.models import gguf, hub, memory, pairing, pinned_hashes, speech
 from mmcli.models.catalogue import File
 from mmcli.models.memory import Needs
 from mmcli.models.model import Model
-from mmcli.models.references import Wanted, WantedSpeech, files_of
+from mmcli.models.references import WantedModel, WantedSpeech, files_of
 from mmcli.models.speech import SpeechModel
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ OnNotice: TypeAlias = Callable[[str], None]
 class Download:
     """What fetching a model means: its files as the Hub describes them, and what of them is missing."""
 
-    wanted: Wanted | WantedSpeech
+    wanted: WantedModel | WantedSpeech
     files: tuple[Remote, ...]  # weights, in all their parts, then the projector; or all files of a speech model
     n_missing: int  # bytes
     licence: str | None
@@ -42,7 +42,7 @@ class Download:
         return sum(file.bytes for file in self.files)
 
 
-def plan(wanted: Wanted | WantedSpeech, *, accept_changed: bool = False) -> Download:
+def plan(wanted: WantedModel | WantedSpeech, *, accept_changed: bool = False) -> Download:
     """Ask the Hub what fetching the model means; a repository may turn out to hold a speech model.
 
     NetworkError where a file is not what was recorded when it first came, unless that is to be accepted.
@@ -51,14 +51,14 @@ def plan(wanted: Wanted | WantedSpeech, *, accept_changed: bool = False) -> Down
     if isinstance(wanted, WantedSpeech) and wanted.entry is not None:
         pins = {file.file: file for file in wanted.entry.files}
         names, revision, licence = tuple(pins), wanted.revision, wanted.entry.licence
-    elif isinstance(wanted, Wanted) and wanted.entry is not None:
+    elif isinstance(wanted, WantedModel) and wanted.entry is not None:
         entry = wanted.entry
         pins = {file.file: file for file in files_of(entry, weights_only=wanted.mmproj is not None)}
         names, revision, licence = tuple(pins), wanted.revision, entry.licence
     else:
         listing = hub.listing(wanted.repo, wanted.revision)
         pins, licence, revision = {}, listing.licence or "", wanted.revision
-        if isinstance(wanted, Wanted) and not speech.is_one(listing.files):
+        if isinstance(wanted, WantedModel) and not speech.is_one(listing.files):
             chosen = pairing.choose(wanted.repo, listing.files, wanted.choice, projector=wanted.mmproj is None)
             names = (*pairing.parts(chosen[0]), *((chosen[1],) if chosen[1] else ()))
         else:
@@ -76,7 +76,7 @@ def plan(wanted: Wanted | WantedSpeech, *, accept_changed: bool = False) -> Down
     notes, changed = _compare(wanted.name, [file for file in files if file.file in unpinned], accept_changed)
     missing = sum(hub.missing_bytes(file) for file in files)
     hub.check_disk(missing)
-    needs = _needs(wanted, files) if isinstance(wanted, Wanted) else None
+    needs = _needs(wanted, files) if isinstance(wanted, WantedModel) else None
     return Download(wanted, files, missing, licence or None, needs, unpinned, changed, notes)
 
 
@@ -98,7 +98,7 @@ def _compare(name: str, files: list[Remote], accept: bool) -> tuple[tuple[str, .
 
 def fetch(download: Download, on_progress: OnProgress | None = None, on_notice: OnNotice | None = None) -> Model:
     """Bring all files of a model here, verified; `on_progress("download FILE", done, total)` counts bytes."""
-    assert isinstance(download.wanted, Wanted), "a speech model is fetched by fetch_speech"
+    assert isinstance(download.wanted, WantedModel), "a speech model is fetched by fetch_speech"
     paths = _bring(download, on_progress, on_notice)
     n_parts = len(pairing.parts(download.files[0].file))
     return download.wanted.opened(paths[0], paths[n_parts] if len(paths) > n_parts else None)
@@ -123,7 +123,7 @@ def _bring(download: Download, on_progress: OnProgress | None, on_notice: OnNoti
     return paths
 
 
-def _needs(wanted: Wanted, files: tuple[Remote, ...]) -> Needs | None:
+def _needs(wanted: WantedModel, files: tuple[Remote, ...]) -> Needs | None:
     """What a model on the Hub takes in memory: by its headers where parts of a file can be read, else guessed."""
     n_parts = len(pairing.parts(files[0].file))
     advised = wanted.entry.context if wanted.entry else None

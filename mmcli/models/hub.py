@@ -64,7 +64,7 @@ class Remote:
 
 
 @dataclass(frozen=True)
-class Listing:
+class RepoListing:
     """What a repository holds."""
 
     commit: str
@@ -75,18 +75,18 @@ class Listing:
 # 1 · what the Hub has
 
 
-def listing(repo: str, revision: str = "main") -> Listing:
+def listing(repo: str, revision: str = "main") -> RepoListing:
     """The names of a repository's files."""
     hub = _hub()
 
-    def ask() -> Listing:
+    def ask() -> RepoListing:
         api, token = hub.HfApi(), hub_errors.token(hub)
         info = _in_time(lambda: api.model_info(repo, revision=revision, timeout=_timeout(), token=token))
         names = tuple(sibling.rfilename for sibling in info.siblings or ())
         card: Any = info.card_data or {}
         licence = card.get("license_name") or card.get("license")
         assert info.sha, f"{repo} has no commit"
-        return Listing(info.sha, names, licence if isinstance(licence, str) else None)
+        return RepoListing(info.sha, names, licence if isinstance(licence, str) else None)
 
     return _patiently(ask, repo)
 

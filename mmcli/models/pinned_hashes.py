@@ -33,7 +33,7 @@ BLOCK = 1 << 20  # bytes
 
 
 @dataclass(frozen=True)
-class Record:
+class PinnedFile:
     """One file as it was when it first came."""
 
     repo: str
@@ -50,7 +50,7 @@ class Record:
         return self.repo, self.revision, self.file
 
 
-Records = dict[tuple[str, str, str], Record]
+Records = dict[tuple[str, str, str], PinnedFile]
 
 
 def file() -> Path:
@@ -66,7 +66,7 @@ def load() -> Records:
         return {}
 
 
-def find(repo: str, revision: str, name: str) -> Record | None:
+def find(repo: str, revision: str, name: str) -> PinnedFile | None:
     return load().get((repo, revision, name))
 
 
@@ -127,7 +127,7 @@ def keep(remote: Remote, path: Path, *, replace: bool = False) -> None:
         return
     sha256 = remote.sha256 or _sha256(path)
     day = datetime.date.today().isoformat()
-    fresh = Record(
+    fresh = PinnedFile(
         remote.repo, remote.revision, remote.file, remote.bytes, sha256, remote.etag, remote.commit, fetched=day
     )
 
@@ -216,12 +216,12 @@ def _parse(data: bytes) -> Records:
     return {record.key: record for record in map(_row, rows)}
 
 
-_KINDS = {name: int if name == "bytes" else str for name in Record.__dataclass_fields__}
+_KINDS = {name: int if name == "bytes" else str for name in PinnedFile.__dataclass_fields__}
 
 
-def _row(row: Any) -> Record:
+def _row(row: Any) -> PinnedFile:
     if not isinstance(row, dict) or any(type(row.get(name)) is not kind for name, kind in _KINDS.items()):
         raise ValueError("an entry in it is incomplete")
     if not SHA256.fullmatch(row["sha256"]) or row["bytes"] < 0:
         raise ValueError("a file in it has no SHA-256 or size")
-    return Record(**{name: row[name] for name in _KINDS})
+    return PinnedFile(**{name: row[name] for name in _KINDS})

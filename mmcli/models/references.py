@@ -13,7 +13,7 @@ from mmcli.models.speech import SpeechEntry
 
 
 @dataclass(frozen=True)
-class Wanted:
+class WantedModel:
     """A model on the Hub that is not, or not whole, on this machine."""
 
     name: str  # as it is called on the command line

@@ -21,7 +21,7 @@ from mmcli.models.speech import SpeechEntry
 
 
 @dataclass(frozen=True)
-class Target:
+class RemovedModel:
     """What of one model would be removed."""
 
     name: str
@@ -36,7 +36,7 @@ class Target:
 class Removal:
     """What removing models means: files of the Hub's cache, and names of other tools' models to forget."""
 
-    targets: tuple[Target, ...]
+    targets: tuple[RemovedModel, ...]
     forgotten: tuple[Adopted, ...]
     n_bytes: int  # really freed: what other revisions need stays
     _strategies: tuple[Any, ...] = ()  # huggingface_hub's DeleteCacheStrategy, one a repository
@@ -54,7 +54,7 @@ class Partial:
 def plan(names: Sequence[str]) -> Removal:
     """What removing these models means; nothing is removed yet. The errors say which name cannot be, and why."""
     found = [_find(name) for name in dict.fromkeys(names)]
-    targets = _sharing([target for target in found if isinstance(target, Target)])
+    targets = _sharing([target for target in found if isinstance(target, RemovedModel)])
     strategies = [_strategy(snapshot, files) for snapshot, files in _by_snapshot(targets)]
     n_bytes = sum(strategy.expected_freed_size for strategy in strategies)
     forgotten = tuple(target for target in found if isinstance(target, Adopted))
@@ -111,7 +111,7 @@ def remove_partial(partial: Partial) -> bool:
 # 1 · which files a name means
 
 
-def _find(name: str) -> Target | Adopted:
+def _find(name: str) -> RemovedModel | Adopted:
     name = addresses.repository(name)
     path = Path(os.path.expanduser(name))
     match = named(name)
@@ -129,10 +129,10 @@ def _find(name: str) -> Target | Adopted:
     place = cache.snapshot(reference[1], "main")
     if place is None:
         raise _not_here(name)
-    return Target(name, reference[1], "main", place, _chosen(name, reference[1], reference[2], place))
+    return RemovedModel(name, reference[1], "main", place, _chosen(name, reference[1], reference[2], place))
 
 
-def _of_catalogue(name: str, entry: Entry | SpeechEntry | Adopted) -> Target | Adopted:
+def _of_catalogue(name: str, entry: Entry | SpeechEntry | Adopted) -> RemovedModel | Adopted:
     """What is here of a model that has a name: also where a download was interrupted between two files."""
     if isinstance(entry, Adopted):
         return entry
@@ -142,7 +142,7 @@ def _of_catalogue(name: str, entry: Entry | SpeechEntry | Adopted) -> Target | A
     place = cache.snapshot(entry.repo, revision)
     files = [file.file for file in entry.files if place and os.path.lexists(place / file.file)]
     if place and files:
-        return Target(name, entry.repo, revision, place, tuple(files))
+        return RemovedModel(name, entry.repo, revision, place, tuple(files))
     if name in adopted.load():
         return adopted.load()[name]
     raise _not_here(name)
@@ -177,7 +177,7 @@ def _not_known(name: str) -> ModelError:
 # 2 · what must stay
 
 
-def _sharing(targets: list[Target]) -> list[Target]:
+def _sharing(targets: list[RemovedModel]) -> list[RemovedModel]:
     """The targets without the projectors that weights need which stay."""
     out = []
     for target in targets:
@@ -190,7 +190,7 @@ def _sharing(targets: list[Target]) -> list[Target]:
     return out
 
 
-def _by_snapshot(targets: list[Target]) -> Iterator[tuple[Path, set[str]]]:
+def _by_snapshot(targets: list[RemovedModel]) -> Iterator[tuple[Path, set[str]]]:
     for snapshot in dict.fromkeys(target.snapshot for target in targets):
         yield snapshot, {file for target in targets if target.snapshot == snapshot for file in target.files}
 

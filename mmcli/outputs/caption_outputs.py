@@ -40,7 +40,7 @@ class After:
         *,
         rename: bool = False,
         apply: bool = False,
-        journal: renames.Journal | None = None,
+        journal: renames.RenameJournal | None = None,
         embedding: Embedding | None = None,
         dry_run: bool = False,
     ) -> None:
@@ -124,7 +124,7 @@ class After:
             outcome = self._moved(outcome, picture, wanted, self._journal)
         return replace(outcome, renamed=os.path.join(os.path.dirname(outcome.source.name), wanted.name))
 
-    def _moved(self, outcome: Outcome, picture: Path, wanted: Path, journal: renames.Journal) -> Outcome:
+    def _moved(self, outcome: Outcome, picture: Path, wanted: Path, journal: renames.RenameJournal) -> Outcome:
         """The outcome with the new names of its sidecars, once the picture and all that is its own have theirs."""
         moves = renames.moves(picture, wanted, self._results.of_picture(picture))
         for move in moves:

@@ -114,7 +114,7 @@ def _names(folder: Path) -> list[str]:
         raise InputError(f"the folder `{folder}` cannot be listed: {error.strerror}") from error
 
 
-class Journal:
+class RenameJournal:
     """The renames of one run, one JSON line each, in a file of its own that is made with the first."""
 
     def __init__(self, folder: Path) -> None:

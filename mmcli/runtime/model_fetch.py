@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 from mmcli.errors import ModelError
 
 if TYPE_CHECKING:
-    from mmcli.models import Download, Model, SpeechModel, Wanted
+    from mmcli.models import Download, Model, SpeechModel, WantedModel
     from mmcli.runtime.reporter import OnProgress, Reporter
 
 
-def find(name: str | None, mmproj: Path | None, *, yes: bool, reporter: Reporter) -> Model | Wanted:
+def find(name: str | None, mmproj: Path | None, *, yes: bool, reporter: Reporter) -> Model | WantedModel:
     """The model of that name, or this machine's default where nobody chose; no connection is made."""
     from mmcli import models
     from mmcli.runtime import memory_report
@@ -26,13 +26,13 @@ def find(name: str | None, mmproj: Path | None, *, yes: bool, reporter: Reporter
         return named
     chosen = models.default(memory_report.room())
     found = models.find(chosen, mmproj) if mmproj is None else None
-    if found is None or (isinstance(found, models.Wanted) and not (yes or reporter.can_ask())):
+    if found is None or (isinstance(found, models.WantedModel) and not (yes or reporter.can_ask())):
         raise ModelError(
             "no model was chosen",
             hint=f"`mmcli pull {chosen}` downloads one ({size(chosen)}); -m starter is built in; "
             "-m WEIGHTS.gguf takes a file (or set MMCLI_MODEL)",
         )
-    if isinstance(found, models.Wanted):  # before the Hub is asked anything: it may be out of reach
+    if isinstance(found, models.WantedModel):  # before the Hub is asked anything: it may be out of reach
         reporter.notice(
             "no model was chosen. To try mmcli without a download, add -m starter: "
             "it is built in, and knows simple coloured shapes only"
@@ -46,7 +46,7 @@ def find(name: str | None, mmproj: Path | None, *, yes: bool, reporter: Reporter
     return found
 
 
-def tell_projector(found: Model | Wanted, mmproj: Path | None, reporter: Reporter) -> None:
+def tell_projector(found: Model | WantedModel, mmproj: Path | None, reporter: Reporter) -> None:
     """Say which projector was picked up beside a weights file, where nobody named it."""
     from mmcli import models
 
@@ -54,7 +54,7 @@ def tell_projector(found: Model | Wanted, mmproj: Path | None, reporter: Reporte
         reporter.notice(f"with the projector beside it: {found.projector}")
 
 
-def here(found: Model | Wanted, *, yes: bool, reporter: Reporter) -> Model:
+def here(found: Model | WantedModel, *, yes: bool, reporter: Reporter) -> Model:
     """The model with all its files on this machine: fetched, if need be, after the person said yes."""
     from mmcli import models
 

@@ -10,18 +10,17 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import InvalidStateError
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from mmcli import errors
 
 if TYPE_CHECKING:
-    from mmcli.engine import Answer, First, Message, Sampling
-    from mmcli.engine.forms import Chosen
-    from mmcli.engine.local.engine import LocalEngine
+    from mmcli.engine import Answer, Engine, First, Message, Sampling
+    from mmcli.engine.forms import ChosenTemplate
     from mmcli.engine.local.loaded_model import Options
-    from mmcli.models import Model, Wanted
+    from mmcli.models import Model, WantedModel
     from mmcli.runtime.reporter import Reporter
 
 GB = 1_000_000_000
@@ -39,7 +38,19 @@ class Machine:
     detail: Literal["low", "auto", "high"] = "auto"
     cache: bool = True
     cache_size: float = 2.0  # GB
-    template: Chosen | None = None  # instead of the model's own
+    template: ChosenTemplate | None = None  # instead of the model's own
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What somebody chose of the sampling, in engine.Sampling's units; None: nothing."""
+
+    temperature: float | None = None
+    max_tokens: int | None = None
+    seed: int | None = None
+    stop: tuple[str, ...] | None = None
+    think: bool | None = None
+    loop_guard: bool | None = None
 
 
 class Loading:
@@ -55,7 +66,7 @@ class Loading:
         self._first: First | None = None
         self._is_under_way = threading.Event()
         self._stop = threading.Event()
-        self._engine: LocalEngine | None = None
+        self._engine: Engine | None = None
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._load_and_tell, name="loading", daemon=True)
 
@@ -90,11 +101,11 @@ class Loading:
         self.on_progress = on_progress
 
     @property
-    def loaded(self) -> LocalEngine | None:
+    def loaded(self) -> Engine | None:
         """The model, if it is loaded by now."""
         return self._engine
 
-    def engine(self) -> LocalEngine:
+    def engine(self) -> Engine:
         """The loaded model, waited for; its error is raised here."""
         if self._thread.ident is not None:
             self._thread.join()
@@ -172,7 +183,7 @@ class Loading:
 
 @contextmanager
 def ahead(
-    found: Model | Wanted, machine: Machine, reporter: Reporter, *, has_media: bool = False
+    found: Model | WantedModel, machine: Machine, reporter: Reporter, *, has_media: bool = False
 ) -> Iterator[Loading | None]:
     """Begin to load a model that is on this machine while the body reads media; None where that must wait."""
     from mmcli import models
@@ -202,7 +213,7 @@ def load(
     begun: Loading | None = None,
     *,
     also_stop: Callable[[], None] = lambda: None,
-) -> Iterator[LocalEngine]:
+) -> Iterator[Engine]:
     """The model, ready to answer; the first Ctrl-C inside ends its answer (and calls `also_stop`), the second all.
 
     Where another has `begun` to load it, that one frees it.
@@ -236,7 +247,7 @@ def setup(model: Model, machine: Machine) -> str:
     return json.dumps(facts)
 
 
-def template(wanted: str | None) -> Chosen | None:
+def template(wanted: str | None) -> ChosenTemplate | None:
     """What --template means: a form by its name, a Jinja file, or `none`; None for the model's own template.
 
     UsageError where it is none of them, InputError where the file cannot be read.
@@ -268,15 +279,15 @@ def template(wanted: str | None) -> Chosen | None:
         raise errors.InputError(f"--template: cannot read `{wanted}`: {reason}", hint="give a Jinja file") from error
     if not source.strip():
         raise errors.InputError(f"--template: `{wanted}` is empty", hint="`--template none` asks without a template")
-    return forms.Chosen(source, name=wanted)
+    return forms.ChosenTemplate(source, name=wanted)
 
 
-def sampling(model: Model, **given: Any) -> Sampling:
-    """What the person chose (None: nothing), then the advice of the model's makers, then our defaults."""
+def sampling(model: Model, choice: Choice) -> Sampling:
+    """What was chosen, then the advice of the model's makers, then our defaults."""
     from mmcli.engine import Sampling
 
-    chosen = {name: value for name, value in given.items() if value is not None}
-    return Sampling(**{**model.advice.sampling, **chosen})
+    chosen = {field.name: getattr(choice, field.name) for field in fields(choice)}
+    return Sampling(**{**model.advice.sampling, **{name: value for name, value in chosen.items() if value is not None}})
 
 
 def status(answer: Answer) -> int:

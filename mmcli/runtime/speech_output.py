@@ -14,7 +14,7 @@ from mmcli.errors import MmcliError, ModelError, UsageError
 if TYPE_CHECKING:
     from mmcli.engine import Piece
     from mmcli.media import Audio
-    from mmcli.models import Model, Wanted
+    from mmcli.models import Model, WantedModel
     from mmcli.runtime.model_loader import Machine
     from mmcli.runtime.reporter import Reporter
     from mmcli.speech.playback import Aloud
@@ -159,7 +159,7 @@ def choose(wishes: Wishes, machine: Machine, *, yes: bool, reporter: Reporter) -
     from mmcli.speech.speaker import system_voice
 
     has_name = wishes.voice is not None and wishes.recording is None
-    found: Model | Wanted | None = None
+    found: Model | WantedModel | None = None
     if wishes.voice_model not in (None, SYSTEM):
         found = models.find_speaker(wishes.voice_model)
     elif wishes.voice_model is None and not has_name:  # a name can only be a voice of the system's
@@ -174,7 +174,7 @@ def choose(wishes: Wishes, machine: Machine, *, yes: bool, reporter: Reporter) -
     return system_voice(wishes.voice)
 
 
-def _talker(found: Model | Wanted, wishes: Wishes, machine: Machine, *, yes: bool, reporter: Reporter) -> Speaker:
+def _talker(found: Model | WantedModel, wishes: Wishes, machine: Machine, *, yes: bool, reporter: Reporter) -> Speaker:
     """The model, ready to speak, fetched if need be; what can be wrong with the voice is told first."""
     from mmcli import models
     from mmcli.runtime import model_fetch
@@ -187,7 +187,7 @@ def _talker(found: Model | Wanted, wishes: Wishes, machine: Machine, *, yes: boo
         )
     _require_voice(found, wishes)
     voice = _recording(wishes.recording) if wishes.recording else None
-    if isinstance(found, models.Wanted) and not (yes or reporter.can_ask()):
+    if isinstance(found, models.WantedModel) and not (yes or reporter.can_ask()):
         raise ModelError(
             f"`{found.name}` is not on this machine yet",
             hint=f"`mmcli pull {found.name}` or --yes downloads it ({model_fetch.size(found.name)});"
@@ -208,11 +208,11 @@ def _talker(found: Model | Wanted, wishes: Wishes, machine: Machine, *, yes: boo
     )
 
 
-def _require_voice(found: Model | Wanted, wishes: Wishes) -> None:
+def _require_voice(found: Model | WantedModel, wishes: Wishes) -> None:
     """UsageError where the model is next to silent without a recording, and there is none."""
     from mmcli import models
 
-    entry = found.entry if isinstance(found, models.Wanted) else None
+    entry = found.entry if isinstance(found, models.WantedModel) else None
     needs = found.needs_voice if isinstance(found, models.Model) else bool(entry and entry.needs_voice)
     if needs and not wishes.recording:
         raise UsageError(

@@ -13,7 +13,7 @@ from mmcli.errors import InputError, MmcliError, ModelError, UsageError
 if TYPE_CHECKING:
     from mmcli.engine import Message, Part
     from mmcli.media import Audio, Medium, Text
-    from mmcli.models import Model, SpeechModel, Wanted
+    from mmcli.models import Model, SpeechModel, WantedModel
     from mmcli.runtime.reporter import OnProgress, Reporter
     from mmcli.speech.journal import Journal
     from mmcli.speech.transcriber import Heard, Listening, Transcriber
@@ -187,7 +187,7 @@ def _on_clock(segment: Segment, sound: Audio) -> Segment:
     return replace(segment, start=start, end=end, words=words)
 
 
-def writer(model: Model | Wanted, name: str | None, *, yes: bool, reporter: Reporter) -> SpeechModel:
+def writer(model: Model | WantedModel, name: str | None, *, yes: bool, reporter: Reporter) -> SpeechModel:
     """The speech model that writes down sounds for a model that cannot hear; ModelError where there is none."""
     from mmcli import models
     from mmcli.models import speech

@@ -52,18 +52,18 @@ class Owner(Protocol):
     def patience(self, heard: str) -> float:
         """Seconds of silence that make a turn of these words."""
 
-    def hearing(self, speech: float, words: str) -> None:
+    def on_speech(self, speech: float, words: str) -> None:
         """Somebody is speaking, for `speech` seconds by now; the words as far as they are known."""
 
-    def turn(self, spoken: Spoken) -> None: ...
+    def on_turn(self, spoken: Spoken) -> None: ...
 
-    def nothing(self) -> None:
+    def on_no_speech(self) -> None:
         """Something was heard, and it was no words."""
 
-    def shown(self) -> None:
+    def on_update(self) -> None:
         """Level, state or words have changed."""
 
-    def lost(self, error: BaseException, heard: str = "") -> None:
+    def on_error(self, error: BaseException, heard: str = "") -> None:
         """The ears hear no more; `heard` is what was being said."""
 
 
@@ -80,7 +80,7 @@ class _Job:
     error: BaseException | None = None
 
 
-class Ears:
+class Listener:
     """Begin with `start`, end with `stop`. `recording` yields blocks of samples (a Microphone)."""
 
     def __init__(
@@ -182,7 +182,7 @@ class Ears:
         try:
             body()
         except BaseException as error:  # whatever it is, who owns the ears must hear of it
-            self._owner.lost(error)
+            self._owner.on_error(error)
 
     def _hear(self) -> None:
         shown = 0.0
@@ -195,7 +195,7 @@ class Ears:
                 now = time.monotonic()
                 if now - shown >= SHOWN:
                     shown = now
-                    self._owner.shown()
+                    self._owner.on_update()
         except AudioDeviceError as error:
             for utterance in self._utterances.flush():
                 self._take(utterance)
@@ -244,7 +244,7 @@ class Ears:
             self._glanced = until
             self._jobs.put(_Job("glance", heard.so_far, until))
         self._limits.least_silence, self._limits.most_silence = least, most
-        self._owner.hearing(heard.speech, self._words)
+        self._owner.on_speech(heard.speech, self._words)
 
     def _take(self, utterance: Utterance) -> None:
         """Some of a turn is there: all until a silence, or as much as the speech model takes at once."""
@@ -272,7 +272,7 @@ class Ears:
                 self._do(job, texts)
             finally:
                 self._jobs.task_done()
-            self._owner.shown()
+            self._owner.on_update()
 
     def _do(self, job: _Job, texts: list[str]) -> None:
         """One job; `texts` are the parts of the turn that is going on."""
@@ -288,12 +288,12 @@ class Ears:
         elif job.kind == "words":
             texts.append(job.text)
         elif job.error is not None:
-            self._owner.lost(job.error, joined(texts))
+            self._owner.on_error(job.error, joined(texts))
         else:
             text = joined(texts)
             texts.clear()
             self._n_understood, self._words = job.n_parts, ""
             if job.spoken is not None and text:
-                self._owner.turn(replace(job.spoken, text=text, understood=time.monotonic()))
+                self._owner.on_turn(replace(job.spoken, text=text, understood=time.monotonic()))
             elif job.spoken is not None:
-                self._owner.nothing()
+                self._owner.on_no_speech()

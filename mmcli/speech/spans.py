@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mmcli import telemetry
+
 SAMPLE_RATE = 16_000  # Hz, what Whisper expects
 SURE = 0.7  # probability from which on a language counts as another one
 BRIEF = SAMPLE_RATE  # samples: less speech than that says nothing about its language
@@ -30,6 +32,7 @@ class Unit:
 
 def speech(samples: NDArray[np.float32], **options: Any) -> list[Part]:
     """The parts that a voice activity detector takes for speech, with a little of what is around each."""
+    telemetry.forbid_onnxruntime()
     from faster_whisper.vad import VadOptions, get_speech_timestamps
 
     if not len(samples):

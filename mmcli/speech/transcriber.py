@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mmcli import hubenv, languages
+from mmcli import hubenv, languages, telemetry
 from mmcli.errors import ModelError, ResourceError, UsageError
 from mmcli.speech.spans import SAMPLE_RATE, Part, Unit, speech, speech_in_windows, units, windows
 from mmcli.speech.transcript import Segment, Stopped, Word
@@ -110,6 +110,7 @@ class Transcriber:
             )
         # Imported here, for it takes half a second; and its C++ half would write to the terminal.
         hubenv.prepare()  # it imports huggingface_hub
+        telemetry.forbid_onnxruntime()
         import ctranslate2
 
         from mmcli.speech.windows import Windows, WindowsAtOnce

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from mmcli import hubenv
+from mmcli import hubenv, telemetry
 
 WINDOW = 512  # samples, 32 ms at 16,000 Hz: what Silero looks at
 CONTEXT = 64  # samples of the window before that it sees again
@@ -20,6 +20,7 @@ class Detector:
 
     def __init__(self) -> None:
         hubenv.prepare()  # faster_whisper imports huggingface_hub
+        telemetry.forbid_onnxruntime()
         from faster_whisper.vad import get_vad_model
 
         self._session = get_vad_model().session

@@ -7,7 +7,7 @@ from mmcli.terminal.clipboard import copy
 from mmcli.terminal.code import last_block
 from mmcli.terminal.confirmation import can_ask, confirm
 from mmcli.terminal.doctor_view import finding, finding_json
-from mmcli.terminal.help import Row as HelpRow
+from mmcli.terminal.help import HelpRow as HelpRow
 from mmcli.terminal.help import help_found, help_page, help_pages
 from mmcli.terminal.history_view import flat, hit_json, summary_json, talk, talk_json, talk_markdown, when
 from mmcli.terminal.interruptible_prompt import Called, Summoned, TalkKey, open_summoned

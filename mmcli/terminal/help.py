@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Row:
+class HelpRow:
     """One thing to type in a list of such."""
 
     name: str
@@ -242,13 +242,13 @@ def _length(line: Line) -> int:
     return sum(len(text) for text, _ in line)
 
 
-def help_found(examples: Sequence[str], sections: Mapping[str, Sequence[Row]], foot: str) -> None:
+def help_found(examples: Sequence[str], sections: Mapping[str, Sequence[HelpRow]], foot: str) -> None:
     """Print what a search found: commands to copy, and lists of what can be typed, each under its heading."""
     put(found_lines(examples, sections, width(), foot))
 
 
 def found_lines(
-    examples: Sequence[str], sections: Mapping[str, Sequence[Row]], columns: int, foot: str
+    examples: Sequence[str], sections: Mapping[str, Sequence[HelpRow]], columns: int, foot: str
 ) -> Iterator[Line]:
     """The same as lines; empty lists are left out."""
     if examples:
@@ -266,5 +266,5 @@ def found_lines(
     yield from _wrapped(foot, columns)
 
 
-def _spelled(row: Row) -> Line:
+def _spelled(row: HelpRow) -> Line:
     return ((row.name, NAME), (f" {row.value}", VALUE)) if row.value else ((row.name, NAME),)

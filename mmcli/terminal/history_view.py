@@ -13,7 +13,7 @@ from mmcli.terminal import report, streams
 from mmcli.terminal.output import _answer_writer
 
 if TYPE_CHECKING:
-    from mmcli.history import Hit, Shown, Summary, Talk, Turn
+    from mmcli.history import Hit, KeptTurn, Shown, Summary, Talk
     from mmcli.media.types import Receipt
     from mmcli.terminal.style import Style
 
@@ -112,7 +112,7 @@ def hit_json(hit: Hit) -> dict[str, Any]:
     }
 
 
-def _turns(found: Talk, everything: bool) -> tuple[Turn, ...]:
+def _turns(found: Talk, everything: bool) -> tuple[KeptTurn, ...]:
     return found.turns if everything else found.live
 
 
@@ -131,7 +131,7 @@ def _head(found: Talk) -> Iterator[str]:
         yield f"system prompt: {one_line(found.system)}"
 
 
-def _media_lines(turn: Turn) -> Iterator[str]:
+def _media_lines(turn: KeptTurn) -> Iterator[str]:
     """The receipts where there are any; else what is known of the media from before."""
     seen = {_whole_or_part(seen.receipt): seen for seen in turn.answer.seen} if turn.answer else {}
     for shown in turn.shown:
@@ -145,7 +145,7 @@ def _whole_or_part(receipt: Receipt) -> tuple[str, str | None]:
     return receipt.sha256, receipt.locator
 
 
-def _ending(turn: Turn) -> str | None:
+def _ending(turn: KeptTurn) -> str | None:
     if turn.error:
         return f"error: {one_line(turn.error)}"
     return None if turn.finish_reason == "stop" else turn.finish_reason
@@ -165,7 +165,7 @@ def _plain(text: str) -> str:
     return "".join(f"\\{char}" if char in "\\`*_[]<>#" else char for char in text)
 
 
-def _turn_json(turn: Turn) -> dict[str, Any]:
+def _turn_json(turn: KeptTurn) -> dict[str, Any]:
     answer = report.answer_json(turn.answer) if turn.answer else {"answer": turn.said, "finish_reason": "interrupted"}
     return {
         "asked": _iso(turn.asked),

@@ -103,7 +103,7 @@ def _take_mark(open_marks: list[str], mark: str, before: str, after: str) -> Non
 
 
 @dataclass(frozen=True)
-class Run:
+class StyledText:
     """Some text in one style; newlines in it are line breaks that stay."""
 
     text: str
@@ -111,20 +111,20 @@ class Run:
     is_code: bool = False
 
 
-def runs(source: str, parser: MarkdownIt, env: EnvType, base: str = "") -> list[Run]:
+def runs(source: str, parser: MarkdownIt, env: EnvType, base: str = "") -> list[StyledText]:
     """Parse one stretch of a paragraph. A link shows its target: a model must not be able to hide it."""
-    result: list[Run] = []
+    result: list[StyledText] = []
     styles = [base] if base else []
     targets: list[tuple[str, int]] = []
     for token in (parser.parseInline(source, env)[0].children or []) if source else []:
         style = " ".join(styles)
         if token.type in ("softbreak", "hardbreak"):
             # A model's line break is meant (a poem, the lines of a receipt), not a wrapped text file's.
-            result.append(Run("\n"))
+            result.append(StyledText("\n"))
         elif token.type == "code_inline":
-            result.append(Run(clean(token.content, newlines=False), f"{style} cyan".strip(), is_code=True))
+            result.append(StyledText(clean(token.content, newlines=False), f"{style} cyan".strip(), is_code=True))
         elif token.type == "image":
-            result.append(Run(_with_target(clean(token.content), str(token.attrGet("src") or "")), style))
+            result.append(StyledText(_with_target(clean(token.content), str(token.attrGet("src") or "")), style))
         elif token.type == "link_open":
             targets.append((clean(str(token.attrGet("href") or ""), newlines=False), len(result)))
             styles.append("underline")
@@ -132,14 +132,14 @@ def runs(source: str, parser: MarkdownIt, env: EnvType, base: str = "") -> list[
             styles.pop()
             target, start = targets.pop()
             label = "".join(run.text for run in result[start:])
-            result.append(Run(_with_target(label, target)[len(label) :], " ".join(styles)))
+            result.append(StyledText(_with_target(label, target)[len(label) :], " ".join(styles)))
         elif token.type in _INLINE_STYLES:
             styles.append(_INLINE_STYLES[token.type])
         elif token.type.endswith("_close"):
             styles.pop()
         else:
             # Cleaned again: an entity such as &#x202e; only now becomes the character.
-            result.append(Run(re.sub(r"[ \t]+", " ", clean(token.content)), style))
+            result.append(StyledText(re.sub(r"[ \t]+", " ", clean(token.content)), style))
     return result
 
 
@@ -152,9 +152,9 @@ def _with_target(label: str, target: str) -> str:
     return f"{label} ({target})" if label else target
 
 
-def _atoms(parts: list[Run]) -> Iterator[str | list[Run]]:
+def _atoms(parts: list[StyledText]) -> Iterator[str | list[StyledText]]:
     """Split into words (lists of runs without a break inside) and what stands between: "" , spaces or "\\n"."""
-    word: list[Run] = []
+    word: list[StyledText] = []
     for part in parts:
         for i, bit in enumerate(re.split(rf"(\n| +|{_CJK_BREAK})", part.text)):
             if i % 2:
@@ -163,7 +163,7 @@ def _atoms(parts: list[Run]) -> Iterator[str | list[Run]]:
                     word = []
                 yield bit
             elif bit:
-                word.append(Run(bit, part.style, part.is_code))
+                word.append(StyledText(bit, part.style, part.is_code))
     if word:
         yield word
 
@@ -171,7 +171,7 @@ def _atoms(parts: list[Run]) -> Iterator[str | list[Run]]:
 Prefix: TypeAlias = tuple[str, str]  # what the first line and every other line begin with
 
 
-class Lines:
+class WrappedText:
     """Write words as they come, wrapped to the console's width of that moment; the cursor stays after the last."""
 
     def __init__(self, console: Console, prefix: Prefix) -> None:
@@ -182,7 +182,7 @@ class Lines:
         self._indent = 0  # cells of this line's prefix
         self._gap = ""  # spaces that will stand before the next word, if it fits on this line
 
-    def write(self, parts: list[Run]) -> None:
+    def write(self, parts: list[StyledText]) -> None:
         from rich.text import Text
 
         text = Text()
@@ -199,7 +199,7 @@ class Lines:
     def close(self) -> None:
         """End the last line; a block of no words still shows its prefix, the bullet of an empty item."""
         if self._column is not None or not self._n_lines:
-            self.write([Run("\n")])
+            self.write([StyledText("\n")])
 
     def _start_line(self, text: Text) -> int:
         from rich.cells import cell_len
@@ -216,7 +216,7 @@ class Lines:
         text.append("\n")
         self._column, self._gap = None, ""
 
-    def _word(self, text: Text, word: list[Run]) -> None:
+    def _word(self, text: Text, word: list[StyledText]) -> None:
         from rich.cells import cell_len
 
         room = self._console.width
@@ -235,7 +235,7 @@ class Lines:
             self._column -= width
             self._fold(text, word, room)
 
-    def _fold(self, text: Text, word: list[Run], room: int) -> None:
+    def _fold(self, text: Text, word: list[StyledText], room: int) -> None:
         """Append a word that is longer than a line, character by character."""
         from rich.cells import cell_len
 

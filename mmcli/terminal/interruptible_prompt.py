@@ -13,10 +13,10 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Protocol
 
 from mmcli.terminal import key_release, streams
-from mmcli.terminal.keyboard import MORE, Hooks, Keyboard, Lines, Prompt, open_keyboard
+from mmcli.terminal.keyboard import MORE, Hooks, Keyboard, LineReader, TerminalPrompt, open_keyboard
 
 if TYPE_CHECKING:
     from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
@@ -41,8 +41,10 @@ class TalkKey:
     up: bool = False
 
 
-class Summoned(Keyboard):
+class Summoned(Keyboard, Protocol):
     """What `open_summoned` gives: a keyboard with a `call`."""
+
+    def __enter__(self) -> Summoned: ...
 
     def call(self) -> None:
         """Let the present `read`, or the next one, end with Called; from any thread."""
@@ -51,16 +53,16 @@ class Summoned(Keyboard):
 def open_summoned(hooks: Hooks, history: Path | None, key: TalkKey | None, *, goes_on: bool) -> Summoned:
     """As `open_keyboard`. `goes_on`: where lines come from a pipe, its end is not the end of reading."""
 
-    def prompt(hooks: Hooks, history: Path | None) -> Prompt:
+    def prompt(hooks: Hooks, history: Path | None) -> TerminalPrompt:
         return _CalledPrompt(hooks, history, key)
 
-    def lines(prompt: IO[str] | None, is_open: Callable[[str], bool]) -> Lines:
+    def lines(prompt: IO[str] | None, is_open: Callable[[str], bool]) -> LineReader:
         return _CalledLines(prompt, is_open, goes_on=goes_on and prompt is None)
 
     return open_keyboard(hooks, history, prompt=prompt, lines=lines)  # type: ignore[return-value]
 
 
-class _CalledLines(Lines):
+class _CalledLines(LineReader):
     """Lines that a thread reads, so that somebody else may have the word while nothing comes."""
 
     def __init__(self, prompt: IO[str] | None, is_open: Callable[[str], bool], *, goes_on: bool) -> None:
@@ -108,7 +110,7 @@ class _CalledLines(Lines):
         self._came.put(None)
 
 
-class _CalledPrompt(Prompt):
+class _CalledPrompt(TerminalPrompt):
     """prompt_toolkit, ended from another thread."""
 
     def __init__(self, hooks: Hooks, history: Path | None, key: TalkKey | None) -> None:

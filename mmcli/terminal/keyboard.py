@@ -79,14 +79,14 @@ def open_keyboard(
     hooks: Hooks,
     history: Path | None,
     *,
-    prompt: Callable[[Hooks, Path | None], Prompt] | None = None,
-    lines: Callable[[IO[str] | None, Callable[[str], bool]], Lines] | None = None,
+    prompt: Callable[[Hooks, Path | None], TerminalPrompt] | None = None,
+    lines: Callable[[IO[str] | None, Callable[[str], bool]], LineReader] | None = None,
 ) -> Keyboard:
     """The best keyboard there is: prompt_toolkit on a terminal, plain lines elsewhere; `history` is its file.
 
     `prompt` and `lines` make the two, where they are to be able to do more.
     """
-    prompt, lines = prompt or Prompt, lines or Lines
+    prompt, lines = prompt or TerminalPrompt, lines or LineReader
     seen = [stream for stream in (sys.stdout, sys.stderr) if streams.is_terminal(stream)]
     if sys.stdin is None or not streams.is_terminal(sys.stdin) or not seen:
         return lines(None, hooks.is_open)
@@ -95,14 +95,14 @@ def open_keyboard(
     return prompt(hooks, history)
 
 
-class Lines:
+class LineReader:
     """A line is a message, but for those between triple quotes. `prompt`: where a person sees that it is their turn."""
 
     def __init__(self, prompt: IO[str] | None, is_open: Callable[[str], bool]) -> None:
         self._prompt, self._is_open = prompt, is_open
         self.is_person = prompt is not None
 
-    def __enter__(self) -> Lines:
+    def __enter__(self) -> LineReader:
         return self
 
     def __exit__(self, *exc: object) -> None:
@@ -139,7 +139,7 @@ class Lines:
         return line.rstrip("\r\n")
 
 
-class Prompt:
+class TerminalPrompt:
     """A line editor with everything that people's fingers know."""
 
     is_person = True
@@ -174,7 +174,7 @@ class Prompt:
         self._ahead: typeahead.TypeAhead | None = None
         self._is_held = False
 
-    def __enter__(self) -> Prompt:
+    def __enter__(self) -> TerminalPrompt:
         self._ahead = self._close.enter_context(typeahead.kept())
         return self
 

@@ -50,7 +50,7 @@ class MarkdownStream:
         self._n_done = 0  # leaves of _lines that are printed completely
         self._before: tuple[Leaf, int, int] | None = None  # the leaf finished last, its top and end in the whole text
         self._is_begun = False  # something of the leaf after the done ones is printed
-        self._writer: inline.Lines | None = None  # of the open paragraph
+        self._writer: inline.WrappedText | None = None  # of the open paragraph
         self._n_written = 0  # characters of its source that are printed
         self._unwritten = ""  # the rest of it
         self._n_code_lines = 0  # lines of the open code block that are printed
@@ -178,10 +178,10 @@ class MarkdownStream:
         while n := inline.settled(self._unwritten):
             self._write(leaf, n)
 
-    def _write(self, leaf: Leaf, n: int, style: str = "") -> inline.Lines:
+    def _write(self, leaf: Leaf, n: int, style: str = "") -> inline.WrappedText:
         """Print the next `n` characters of the paragraph's source."""
         self._begin(leaf)
-        self._writer = self._writer or inline.Lines(self._console, leaf.prefix)
+        self._writer = self._writer or inline.WrappedText(self._console, leaf.prefix)
         self._writer.write(inline.runs(self._unwritten[:n], self._parser, self._env, style))
         self._n_written += n
         self._unwritten = self._unwritten[n:]

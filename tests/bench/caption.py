@@ -44,7 +44,6 @@ def main() -> None:
     options.add_argument("--pictures", type=int, default=32)
     options.add_argument("--loop", type=int, help="pictures the loop takes, its time scaled up (default: all of them)")
     options.add_argument("--parallel", type=int, help="sequences (default: what mmcli thinks the machine bears)")
-    options.add_argument("--encoder-threads", type=int, help="of mmcli's threads, so many encode beside the answers")
     options.add_argument("--skip", nargs="*", default=(), choices=("loop", "server"), help="leave these out")
     given: argparse.Namespace = options.parse_args()
     print(machine())
@@ -58,7 +57,7 @@ def main() -> None:
 
 
 def _round(subjects: Subjects, pictures: list[Path], given: argparse.Namespace, ratios: Ratios) -> list[str]:
-    more = {"--parallel": given.parallel, "--encoder-threads": given.encoder_threads}
+    more = {"--parallel": given.parallel}
     done = ours(subjects, pictures[0].parent, {name: value for name, value in more.items() if value is not None})
     mine = json.loads(done.out.splitlines()[-1])
     phases = ", ".join(f"{name} {seconds:.1f}" for name, seconds in mine["phases"].items())

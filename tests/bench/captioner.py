@@ -30,13 +30,11 @@ def main() -> None:
     options.add_argument("--tokens", type=int, required=True)
     options.add_argument("--threads", type=int, default=2)
     options.add_argument("--parallel", type=int)
-    options.add_argument("--encoder-threads", type=int, default=Options.encoder_threads)
     options.add_argument("--prompt", default="Describe the picture.")
     given = options.parse_args()
     started = time.perf_counter()
     how = Options(
         threads=given.threads,
-        encoder_threads=given.encoder_threads,
         lasting=True,
         media_newline=True,
         on_notice=print,

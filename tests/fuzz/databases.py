@@ -201,8 +201,8 @@ def _prefix(chance: random.Random, folder: Path) -> Case:
 
     cells = (1, 500, kv_cells.MediaCells("a" * 64, 0, 64, 64), 13)
     record, store, key = (
-        kv_cells.Record(cells, (7, 8), bytearray(b"state" * 500)),
-        kv_cells.Store(folder / "kv", 1 << 30),
+        kv_cells.PrefixRecord(cells, (7, 8), bytearray(b"state" * 500)),
+        kv_cells.PrefixStore(folder / "kv", 1 << 30),
         "b" * 64,
     )
     store.save(key, record)

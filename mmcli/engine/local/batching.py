@@ -16,8 +16,8 @@ from typing import Any, TypeAlias
 from mmcli.engine.local import kv_cells, mtmd
 from mmcli.engine.local.context import Context, Interrupted, Row
 from mmcli.engine.local.decode import TokenStream
-from mmcli.engine.local.kv_cache import N_UBATCH, Room
-from mmcli.engine.local.lookahead import Cores, Lookahead
+from mmcli.engine.local.kv_cache import N_UBATCH, ContextRoom
+from mmcli.engine.local.lookahead import Lookahead
 from mmcli.engine.local.prompt_plan import Plan
 from mmcli.engine.local.template import Prompt
 from mmcli.engine.messages import Answer, Message, OnProgress, Piece, Sampling, Usage
@@ -30,7 +30,7 @@ PATIENCE = 5.0  # seconds: where all places take longer to fill, the first answe
 TOGETHER = 64  # tokens: from here on llama.cpp's attention works in tiles; shorter texts may share a forward pass
 
 
-def bearable(n_ctx: int, affordable: int, cores: int, *, gpu: bool) -> int:
+def max_parallel(n_ctx: int, affordable: int, cores: int, *, gpu: bool) -> int:
     """How many sequences of `n_ctx` tokens to run at once: what memory (`affordable` tokens in all) and cores bear.
 
     On a CPU sixteen rows bring nearly all that sharing the weights can; more cores want more rows to share, and so
@@ -41,7 +41,7 @@ def bearable(n_ctx: int, affordable: int, cores: int, *, gpu: bool) -> int:
 
 
 @dataclass
-class Request:
+class BatchRequest:
     """One conversation, ready to be answered; or the reason why it cannot be."""
 
     index: int
@@ -61,13 +61,13 @@ class Place:
 
     seq: int
     cells: list[kv_cells.Cell] = field(default_factory=list)
-    request: Request | None = None
+    request: BatchRequest | None = None
     voice: TokenStream | None = None
     position: int = 0  # of the next token
     filled: int = 0  # cells taken
 
 
-Conclude: TypeAlias = Callable[[Request, TokenStream, int, int], Answer]
+Conclude: TypeAlias = Callable[[BatchRequest, TokenStream, int, int], Answer]
 
 
 class BatchScheduler:
@@ -77,10 +77,10 @@ class BatchScheduler:
         self,
         weights: mtmd.Weights,
         projector: Callable[[], mtmd.Projector | None],
-        room: Room,
+        room: ContextRoom,
         sampling: Sampling,
         *,
-        cores: Cores,
+        threads: int,
         parallel: int | None,
         expected: int | None,
         interrupted: Callable[[], bool],
@@ -88,15 +88,15 @@ class BatchScheduler:
         report: OnProgress,
     ) -> None:
         self._weights, self._projector, self._room, self._sampling = weights, projector, room, sampling
-        self._cores, self._interrupted = cores, interrupted
+        self._threads, self._interrupted = threads, interrupted
         self._parallel, self._expected = parallel, MOST if expected is None else expected
         self._on_notice, self._report = on_notice, report
         self._context: Context | None = None
         self._places: list[Place] = []
         self._open: int | None = None  # places to fill for now; None: all
         self._begun = False
-        self._next: Request | None = None  # ready, but not in a place yet
-        self._waiting: Callable[[], list[Request]] = list  # those that are ready after it
+        self._next: BatchRequest | None = None  # ready, but not in a place yet
+        self._waiting: Callable[[], list[BatchRequest]] = list  # those that are ready after it
 
     @property
     def _running(self) -> list[Place]:
@@ -105,7 +105,7 @@ class BatchScheduler:
     def run(
         self,
         requests: Iterable[Sequence[Message]],
-        prepare: Callable[[int, Sequence[Message]], Request],
+        prepare: Callable[[int, Sequence[Message]], BatchRequest],
         conclude: Conclude,
     ) -> Iterator[tuple[int, Piece]]:
         """Answer all requests; `conclude(request, voice, n_ctx, n_past)` makes the Answer at the end of each."""
@@ -122,7 +122,7 @@ class BatchScheduler:
                 request.close.close()
             self._close()
 
-    def _answer(self, ahead: Lookahead[Any, Request], conclude: Conclude) -> Iterator[tuple[int, Piece]]:
+    def _answer(self, ahead: Lookahead[Any, BatchRequest], conclude: Conclude) -> Iterator[tuple[int, Piece]]:
         try:
             while not self._interrupted():
                 # 1 give the free places to those who wait
@@ -165,7 +165,7 @@ class BatchScheduler:
         seconds = usage.seconds.get("encode", 0.0) + usage.seconds.get("prefill", 0.0)
         return 1 if seconds * (len(self._places) - 1) > PATIENCE else None
 
-    def _fit(self, request: Request, ahead: Lookahead[Any, Any]) -> bool:
+    def _fit(self, request: BatchRequest, ahead: Lookahead[Any, Any]) -> bool:
         """Whether the places are large enough for a request; they are made, or made larger, when all are free."""
         wanted = self._room.wanted(request.plan.n_tokens, self._sampling.max_tokens)
         n_ubatch = max(N_UBATCH, request.plan.whole(self._projector()))
@@ -179,7 +179,7 @@ class BatchScheduler:
             self._context = None
             old.close()
         device = self._weights.device
-        most = bearable(wanted, self._room.affordable, self._cores.threads, gpu=device != "CPU")
+        most = max_parallel(wanted, self._room.affordable, self._threads, gpu=device != "CPU")
         if self._parallel is not None:
             affordable = max(1, self._room.affordable // wanted)
             if min(self._parallel, self._expected) > affordable:
@@ -190,7 +190,7 @@ class BatchScheduler:
             self._weights,
             n_ctx=wanted,
             n_ubatch=n_ubatch,
-            threads=self._cores.threads,
+            threads=self._threads,
             offload=device != "CPU",
             n_seq=most,
         )
@@ -198,7 +198,7 @@ class BatchScheduler:
         self._places = [Place(seq) for seq in range(most)]
         return True
 
-    def _start(self, request: Request) -> Place:
+    def _start(self, request: BatchRequest) -> Place:
         """Give a request the first free place, and compute its prompt up to the end of its last medium."""
         context, plan = self._context, request.plan
         assert context is not None and request.prompt is not None
@@ -243,15 +243,15 @@ class BatchScheduler:
                 place.cells = []
         return len(place.cells)
 
-    def _prefill(self, context: Context, place: Place, request: Request) -> None:
+    def _prefill(self, context: Context, place: Place, request: BatchRequest) -> None:
         """The next medium, or the next batch of text before one."""
         plan, usage, start = request.plan, request.usage, len(place.cells)
         position, done = kv_cells.n_pos(place.cells), kv_cells.n_tokens(place.cells)
         if start not in plan.chunks:
             tokens = plan.text(start, context.n_batch)
             self._report("prefill", done, plan.n_tokens)
-            with usage.timed("prefill"), self._cores.decoding() as threads:
-                context.use_threads(threads)
+            context.use_threads(self._threads)
+            with usage.timed("prefill"):
                 context.decode_rows([Row(token, position + i, place.seq) for i, token in enumerate(tokens)])
             place.cells += tokens
             return
@@ -261,13 +261,13 @@ class BatchScheduler:
             self._report("encode", done, plan.n_tokens)
             self._encode(projector, request, start)
         self._report("prefill", done, plan.n_tokens)
-        with usage.timed("prefill"), self._cores.decoding() as threads:
-            context.use_threads(threads)
+        context.use_threads(self._threads)
+        with usage.timed("prefill"):
             context.decode_media(projector, plan.chunks[start], request.embeddings[start], position, place.seq)
         del request.embeddings[start]
         place.cells.append(plan.cells[start])
 
-    def _encode(self, projector: mtmd.Projector, request: Request, start: int) -> None:
+    def _encode(self, projector: mtmd.Projector, request: BatchRequest, start: int) -> None:
         """The medium at this cell; with it those that come next, of those who wait too, if the model takes several."""
         wanted = [(request, cell) for cell in sorted(request.plan.chunks) if cell >= start]
         known = {cell for place in self._places for cell in place.cells} | {
@@ -350,9 +350,8 @@ class BatchScheduler:
         # Cut into pieces, its sums would be others than in company. With one thread there is one piece.
         alone = len(rows) == 1 and speakers[0][1].filled > ALONE and self._weights.device == "CPU"
         started = time.perf_counter()
-        with self._cores.decoding() as threads:
-            context.use_threads(1 if alone else threads)
-            context.decode_rows(rows)
+        context.use_threads(1 if alone else self._threads)
+        context.decode_rows(rows)
         share = (time.perf_counter() - started) / len(speakers)
         for _, place in speakers:
             assert place.request is not None

@@ -15,6 +15,7 @@ import re
 import sys
 import threading
 import types
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,35 +29,68 @@ from mmcli.errors import ModelError
 # llama-cpp-python's own variables: where libllama and libmtmd are, if not in the package
 FOLDERS = ("LLAMA_CPP_LIB_PATH", "MTMD_CPP_LIB")
 LOG_LINES = 400  # the last lines of llama.cpp's log are kept to explain a failure
+REASON = re.compile("error|failed", re.IGNORECASE)
 
 
 class Log:
-    """llama.cpp's log: kept for explanations, and handed on line by line when someone listens."""
+    """llama.cpp's log, which is one for the whole process: kept for explanations, handed on to those who listen.
+
+    A line belongs to the thread that called llama.cpp, so that two engines do not explain each other's failures.
+    """
 
     def __init__(self) -> None:
-        self.lines: list[str] = []
-        self.listener: Callable[[str], None] | None = None
-        self._partial = ""
+        self._lines: deque[tuple[int, str]] = deque(maxlen=LOG_LINES)  # thread and line
+        self._partial: dict[int, str] = {}  # what a thread has begun to write
+        self._listeners: list[Callable[[str], None]] = []
         self._lock = threading.RLock()  # one thread may scale or encode a picture while another decodes
 
     def feed(self, text: bytes) -> None:
+        thread = threading.get_ident()
         with self._lock:
-            self._feed(text)
+            *whole, rest = (self._partial.pop(thread, "") + text.decode("utf-8", "replace")).split("\n")
+            if rest:
+                self._partial[thread] = rest
+            for line in whole:
+                self._lines.append((thread, line))
+                for listener in tuple(self._listeners):
+                    listener(line)
 
-    def _feed(self, text: bytes) -> None:
-        self._partial += text.decode("utf-8", "replace")
-        *whole, self._partial = self._partial.split("\n")
-        for line in whole:
-            self.lines.append(line)
-            if self.listener is not None:
-                self.listener(line)
-        del self.lines[:-LOG_LINES]
+    @contextmanager
+    def listening(self, listener: Callable[[str], None]) -> Iterator[None]:
+        """While inside, `listener` gets every line, of any thread."""
+        with self._lock:
+            self._listeners.append(listener)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._listeners.remove(listener)
+
+    @contextmanager
+    def captured(self) -> Iterator[list[str]]:
+        """The lines that calls of this thread write inside."""
+        thread, lines = threading.get_ident(), list[str]()
+
+        def take(line: str) -> None:
+            if threading.get_ident() == thread:
+                lines.append(line)
+
+        with self.listening(take):
+            yield lines
+
+    @property
+    def lines(self) -> list[str]:
+        """The last lines of all threads."""
+        with self._lock:
+            return [line for _, line in self._lines]
 
     def last_error(self) -> str:
-        """The last line that looks like a reason, or an empty string."""
-        reasons = [line for line in self.lines if "error" in line.lower() or "failed" in line.lower()]
-        telling = [line for line in reasons if "failed to load model" not in line]
-        return (telling or reasons or [""])[-1].strip()
+        """The last line that looks like a reason, of this thread if it has one; or an empty string."""
+        with self._lock:
+            reasons = [(thread, line) for thread, line in self._lines if REASON.search(line)]
+        own = [line for thread, line in reasons if thread == threading.get_ident()] or [line for _, line in reasons]
+        telling = [line for line in own if "failed to load model" not in line]
+        return (telling or own or [""])[-1].strip()
 
 
 log = Log()

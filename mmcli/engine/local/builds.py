@@ -27,14 +27,14 @@ INSTRUCTIONS = re.compile(
 
 
 @dataclass(frozen=True)
-class Cpu:
+class CpuMark:
     """What a build must find again: the kind of machine, and every instruction that a compiler may have used."""
 
     machine: str  # "x86_64"
     name: str = ""  # where no flags are told
     flags: tuple[str, ...] = ()
 
-    def runs_on(self, here: Cpu) -> bool:
+    def runs_on(self, here: CpuMark) -> bool:
         return (self.machine, self.name) == (here.machine, here.name) and set(self.flags) <= set(here.flags)
 
 
@@ -45,7 +45,7 @@ class Build:
     folder: str
     package: str  # version of llama-cpp-python
     bindings: tuple[int, ...]  # what bindings() told
-    cpu: Cpu
+    cpu: CpuMark
     kind: str  # "CUDA", "Vulkan", "Metal" or "CPU"
     arguments: tuple[str, ...]  # CMake's
     ratio: float  # of the seconds of the build before it to its own
@@ -80,7 +80,7 @@ def kept() -> Build | None:
             | {
                 "bindings": tuple(told["bindings"]),
                 "arguments": tuple(told["arguments"]),
-                "cpu": Cpu(**cpu | {"flags": tuple(cpu["flags"])}),
+                "cpu": CpuMark(**cpu | {"flags": tuple(cpu["flags"])}),
             }
         )
     except (ValueError, TypeError, KeyError, AttributeError) as error:
@@ -123,10 +123,10 @@ def bindings(package: Path) -> tuple[int, ...]:
     return tuple(path.stat().st_size for path in sorted(package.glob("*_cpp.py")))
 
 
-def cpu_here() -> Cpu:
+def cpu_here() -> CpuMark:
     """This machine's CPU as a build remembers it."""
     flags = _instructions()
-    return Cpu(platform.machine(), "" if flags else _name(), flags)
+    return CpuMark(platform.machine(), "" if flags else _name(), flags)
 
 
 def _instructions() -> tuple[str, ...]:

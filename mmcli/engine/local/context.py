@@ -10,12 +10,16 @@ import math
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mmcli.engine.local.bindings import log, native
 from mmcli.engine.local.cpu_affinity import placement
 from mmcli.engine.local.mtmd import Chunk, Projector, Weights
 from mmcli.errors import ResourceError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 class Interrupted(Exception):
@@ -122,6 +126,14 @@ class Context:
             None,
         )
         self._check(status)
+
+    def log_probs(self) -> NDArray[np.float64]:
+        """Logarithms of the probabilities of the token after the last forward pass: (n_vocab,)."""
+        import numpy as np
+
+        logits = np.ctypeslib.as_array(self._llama.llama_get_logits_ith(self.handle, -1), (self.n_vocab,))
+        shifted = logits.astype(np.float64) - float(logits.max())
+        return np.asarray(shifted - np.log(np.exp(shifted).sum()))
 
     def synchronize(self) -> None:
         """Wait until what was decoded is computed: a GPU may still be at it when `decode` returns."""

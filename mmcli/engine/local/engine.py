@@ -9,15 +9,15 @@ from functools import partial
 from pathlib import Path
 
 from mmcli.engine.local import kv_cells, mtmd, prompt_plan
-from mmcli.engine.local.batching import BatchScheduler, Request, bearable
+from mmcli.engine.local.batching import BatchRequest, BatchScheduler
 from mmcli.engine.local.cpu_affinity import placement
 from mmcli.engine.local.decode import TokenStream, decode
 from mmcli.engine.local.kv_cache import Cache
 from mmcli.engine.local.loaded_model import Loaded, Options
-from mmcli.engine.local.lookahead import Cores
 from mmcli.engine.local.prompt_memo import Beginning, PromptMemo
+from mmcli.engine.local.scoring import log_sum, scores
 from mmcli.engine.local.template import Prompt
-from mmcli.engine.messages import Answer, First, Message, OnProgress, Origin, Piece, Sampling, Usage
+from mmcli.engine.messages import Answer, First, Message, OnProgress, Origin, Piece, Sampling, Scores, Usage
 from mmcli.errors import MmcliError, ResourceError
 from mmcli.media.types import Audio, Image
 
@@ -149,6 +149,39 @@ class LocalEngine:
         self._prepared.clear()
         yield Piece("", answer=told)
 
+    def score(
+        self, messages: Sequence[Message], choices: Sequence[str], on_progress: OnProgress | None = None
+    ) -> Scores:
+        """How likely the answer to the last message is to begin with each of `choices`; the prompt is computed once.
+
+        KeyboardInterrupt after `stop`; ContextFull where prompt and choices have no room.
+        """
+        usage = Usage(seconds={"load": self._load_seconds})
+        self._load_seconds = 0.0  # told once
+        encoded = self.n_encodes
+        media = [medium for message in messages for medium in message.media]
+        with ExitStack() as close:
+            close.enter_context(placement.computing())
+            prompt = self._model.prompts.render(messages, think=False)
+            # The first word may be a token with a space before it, which is not shown: both are the same answer.
+            spoken = [[*map(self._weights.tokenize, (choice, f" {choice.lstrip()}"))] for choice in choices]
+            longest = max((len(tokens) for forms in spoken for tokens in forms), default=0)
+            current = self._begun(prompt, media, usage, close, longest, longest)
+            usage.prompt_tokens, usage.reused_tokens = current.n_tokens, self._cache.n_tokens
+            self._explain(prompt, current)
+            report = on_progress or _unreported
+            ready = self._cache.prefill(current, self._projector, usage, report, self._stop.is_set)
+            usage.n_encodes = self.n_encodes - encoded
+            flat = [tokens for forms in spoken for tokens in forms]
+            scored = scores(self._cache, flat, usage, self._stop.is_set) if ready else None
+            self._stop.clear()
+        seen = tuple(prompt_plan.seen(current, messages, self._weights, self._prepared))
+        self._prepared.clear()
+        if scored is None:
+            raise KeyboardInterrupt
+        log_probs = tuple(map(log_sum, scored[::2], scored[1::2]))
+        return Scores(log_probs, tuple(min(map(len, forms)) for forms in spoken), seen, usage)
+
     def prepare(
         self,
         messages: Sequence[Message],
@@ -181,7 +214,7 @@ class LocalEngine:
 
     def warm(self) -> None:
         """Load the projector now, not with the first medium. In any thread, while nobody else uses this engine."""
-        self._model.ready_projector((), Usage(), self._threads)
+        self._model.ready_projector((), Usage())
 
     def _begun(
         self,
@@ -228,18 +261,17 @@ class LocalEngine:
 
         `requests` is taken from in a thread of its own, never more of it than there are free places for and one ahead;
         it may block. The last Piece of each request carries its Answer, or the `error` why there is none: that ends no
-        other. `parallel` answers are written at once, by default as many as `bearable` says; all their places are made
-        at the start, but no more than requests are `expected`: how many will come at most, where that is known. After
-        `stop` the answers that were begun end as `interrupted`, and requests that were not begun get no Piece.
+        other. `parallel` answers are written at once, by default as many as `max_parallel` says; all their places are
+        made at the start, but no more than requests are `expected`: how many will come at most, where that is known.
+        After `stop` the answers that were begun end as `interrupted`, and requests that were not begun get no Piece.
         """
         sampling = sampling or Sampling()
-        cores = Cores(self._threads, min(self._options.encoder_threads, self._threads))
         many = BatchScheduler(
             self._weights,
             lambda: self._projector,
             self._room,
             sampling,
-            cores=cores,
+            threads=self._threads,
             parallel=parallel,
             expected=expected,
             interrupted=self._stop.is_set,
@@ -247,30 +279,20 @@ class LocalEngine:
             report=on_progress or _unreported,
         )
 
-        def conclude(request: Request, voice: TokenStream, n_ctx: int, n_past: int) -> Answer:
+        def conclude(request: BatchRequest, voice: TokenStream, n_ctx: int, n_past: int) -> Answer:
             return self._answer(request.messages, request.plan, voice, request.usage, n_ctx, n_past)
 
         with placement.computing():
-            yield from many.run(requests, partial(self._prepare, sampling, cores), conclude)
+            yield from many.run(requests, partial(self._prepare, sampling), conclude)
         self._stop.clear()
 
-    def bearable(self, n_tokens: int) -> int:
-        """How many conversations of `n_tokens` each, prompt and answer, this machine bears at once (batching.py)."""
-        gpu = self._weights.device != "CPU"
-        return bearable(self._room.wanted(n_tokens, 0), self._room.affordable, self._threads, gpu=gpu)
-
-    def _prepare(self, sampling: Sampling, cores: Cores, index: int, messages: Sequence[Message]) -> Request:
+    def _prepare(self, sampling: Sampling, index: int, messages: Sequence[Message]) -> BatchRequest:
         """A request as chunks and cells; what is wrong with it is kept in it."""
-        request = Request(index, messages, seed=_seed(sampling))
+        request = BatchRequest(index, messages, seed=_seed(sampling))
         media = [medium for message in messages for medium in message.media]
         try:
             request.prompt = self._model.prompts.render(messages, think=sampling.think)
-            request.plan = self._tokenize(request.prompt, media, None, request.usage, request.close, cores.encoder)
-            if cores.encoder and self._projector is not None:
-                for place, chunk in request.plan.chunks.items():
-                    with cores.encoding(), request.usage.timed("encode"):
-                        request.embeddings[place] = self._projector.encode_apart(chunk)
-                    request.usage.n_encodes += 1
+            request.plan = self._tokenize(request.prompt, media, None, request.usage, request.close)
         except MmcliError as error:
             request.error = error.released()
         else:
@@ -309,7 +331,6 @@ class LocalEngine:
         key: str | None,
         usage: Usage,
         close: ExitStack,
-        threads: int = 0,
         beginning: Beginning | None = None,
     ) -> prompt_plan.Plan:
         """The prompt as cells; of what `beginning` knows, nothing is tokenized and no picture looked at again."""
@@ -320,7 +341,7 @@ class LocalEngine:
             with usage.timed("tokenize"):
                 rest = prompt_plan.from_text(prompt, self._weights, is_start=not beginning)
         else:
-            projector = self._model.ready_projector(media, usage, threads or self._threads)
+            projector = self._model.ready_projector(media, usage)
             with usage.timed("tokenize"):
                 chunks = projector.tokenize(prompt.segments, media)
                 close.callback(chunks.close)

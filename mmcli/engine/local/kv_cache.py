@@ -25,7 +25,7 @@ EMBEDDINGS_BYTES = 256 << 20  # of media that were encoded: a 7B model's picture
 
 
 @dataclass
-class Room:
+class ContextRoom:
     """How large a context may become."""
 
     n_ctx: int | None  # what the person asked for; None: as the prompt needs
@@ -62,10 +62,10 @@ class Cache:
     def __init__(
         self,
         weights: mtmd.Weights,
-        room: Room,
+        room: ContextRoom,
         *,
         threads: int,
-        store: kv_cells.Store | None,
+        store: kv_cells.PrefixStore | None,
         worth_saving: float,
         encoded: Callable[[], list[Encoded]],
         on_notice: Callable[[str], None],
@@ -89,10 +89,15 @@ class Cache:
         return self._context
 
     @property
+    def can_forget(self) -> bool:
+        """Whether `forget_behind` works for this model."""
+        return self._weights.can_forget
+
+    @property
     def n_tokens(self) -> int:
         return kv_cells.n_tokens(self.cells)
 
-    def load(self, key: str) -> kv_cells.Record | None:
+    def load(self, key: str) -> kv_cells.PrefixRecord | None:
         """A stored prefix, if a store is kept, has it, and memory does not hold something better."""
         if self._store is None or self.cells:
             return None
@@ -125,7 +130,7 @@ class Cache:
         if state is not None and not self._context.restore(state):
             self._clear()
 
-    def reuse(self, plan: Plan, record: kv_cells.Record | None) -> bool:
+    def reuse(self, plan: Plan, record: kv_cells.PrefixRecord | None) -> bool:
         """Keep what the plan begins with, from memory or from `record`; False where llama.cpp refused the record."""
         # The last token is always computed: its logits are where the answer starts.
         same = min(kv_cells.common_prefix(self.cells, plan.cells), len(plan.cells) - 1)
@@ -236,7 +241,7 @@ class Cache:
     def _save(self, plan: Plan) -> None:
         if self._store is None or plan.key is None:
             return
-        record = kv_cells.Record(tuple(plan.cells[: plan.after_media]), plan.suffix, self.context.state())
+        record = kv_cells.PrefixRecord(tuple(plan.cells[: plan.after_media]), plan.suffix, self.context.state())
         try:
             self._store.save(plan.key, record)
         except OSError as error:
@@ -255,6 +260,14 @@ class Cache:
         """Drop the cells behind so many, where the model lets them go."""
         if n_cells < len(self.cells) and self.context.forget_from(kv_cells.n_pos(self.cells[:n_cells])):
             del self.cells[n_cells:]
+
+    def put_back(self, state: bytearray, n_cells: int) -> None:
+        """Hold what the first `n_cells` cells held when `state` was taken of them: for models that refuse to forget."""
+        cells = self.cells[:n_cells]
+        self._clear()
+        if not self.context.restore(state):
+            raise ResourceError("llama.cpp refused the state that it gave", hint="please report this with the model")
+        self.cells = cells
 
     def _clear(self) -> None:
         self.context.clear()

@@ -69,7 +69,7 @@ def identity(*paths: Path) -> str:
 
 
 @dataclass(frozen=True)
-class Record:
+class PrefixRecord:
     """A saved prefix: everything up to and including the last medium."""
 
     cells: tuple[Cell, ...]
@@ -77,7 +77,7 @@ class Record:
     state: bytearray  # llama.cpp's own serialisation
 
 
-class Store:
+class PrefixStore:
     """Saved prefixes in one folder: one file each, 0600, written atomically, least recently used removed first."""
 
     def __init__(self, folder: Path, max_bytes: int) -> None:
@@ -96,7 +96,7 @@ class Store:
         """Whether a prefix of this name is there, sound or not."""
         return (self._folder / (key + SUFFIX)).exists()
 
-    def load(self, key: str) -> Record | None:
+    def load(self, key: str) -> PrefixRecord | None:
         """The prefix, or None; a damaged or foreign file is removed. OSError where the disk refuses."""
         path = self._folder / (key + SUFFIX)
         try:
@@ -110,7 +110,7 @@ class Store:
         os.utime(path)
         return record
 
-    def save(self, key: str, record: Record) -> None:
+    def save(self, key: str, record: PrefixRecord) -> None:
         """Write the prefix; raises OSError where the disk refuses (nothing half-written stays)."""
         data = _pack(record, key)
         if len(data) > self._max_bytes:
@@ -145,13 +145,13 @@ class Store:
             total -= file_size
 
 
-def _pack(record: Record, key: str) -> bytes:
+def _pack(record: PrefixRecord, key: str) -> bytes:
     cells = [c if isinstance(c, int) else [c.media_id, c.index, c.n_tokens, c.n_pos] for c in record.cells]
     header = json.dumps({"key": key, "cells": cells, "suffix": record.suffix}).encode()
     return b"".join((MAGIC, struct.pack("<I", len(header)), _digest(header, record.state), header, record.state))
 
 
-def _unpack(data: bytes, key: str) -> Record | None:
+def _unpack(data: bytes, key: str) -> PrefixRecord | None:
     start = len(MAGIC) + 4 + DIGEST
     if len(data) < start or not data.startswith(MAGIC):
         return None
@@ -165,7 +165,7 @@ def _unpack(data: bytes, key: str) -> Record | None:
         suffix, same_key = tuple(told["suffix"]), told["key"] == key
     except (ValueError, KeyError, TypeError):
         return None
-    return Record(cells, suffix, state) if same_key else None
+    return PrefixRecord(cells, suffix, state) if same_key else None
 
 
 def _digest(header: bytes, state: bytearray) -> bytes:

@@ -19,7 +19,7 @@ from typing import Literal
 from mmcli.engine import forms, hardware
 from mmcli.engine.local import bindings, devices, kv_cells, mtmd, prompt_plan
 from mmcli.engine.local.cpu_affinity import placement
-from mmcli.engine.local.kv_cache import WORTH_SAVING, Room
+from mmcli.engine.local.kv_cache import WORTH_SAVING, ContextRoom
 from mmcli.engine.local.projector_loader import Encoded, ProjectorLoader
 from mmcli.engine.local.prompts import Prompts
 from mmcli.engine.local.template import Prompt, Template
@@ -43,7 +43,6 @@ class Options:
 
     n_ctx: int | None = None  # tokens; None: what the prompt needs, up to what model and memory allow
     threads: int | None = None
-    encoder_threads: int = 0  # of those, so many encode beside the answers of generate_many; 0: in turns with them
     gpu_layers: int | None = None  # None: all of them where the build can
     detail: Literal["low", "auto", "high"] = "auto"
     lasting: bool = False  # for hours, perhaps: the machine will be idle now and busy then
@@ -56,7 +55,7 @@ class Options:
     media_newline: bool = False  # the LLaVA family was trained with a newline after each picture
     # Free bytes on the GPUs → how many layers go there, and the context reckoned with; None: all of them.
     part_for_gpu: Callable[[int], tuple[int, int] | None] | None = None
-    template: forms.Chosen | None = None  # what it is asked with; None: its own, or by its vocabulary
+    template: forms.ChosenTemplate | None = None  # what it is asked with; None: its own, or by its vocabulary
     template_kwargs: dict[str, object] = field(default_factory=dict)
     stop: threading.Event = field(default_factory=threading.Event)  # set from anywhere: end what is running
     on_notice: Callable[[str], None] = _silent
@@ -84,7 +83,7 @@ class Loaded:
         parts = (weights, *options.other_parts)
         self.identity = (kv_cells.identity(*parts), kv_cells.identity(projector) if projector else None)
         self._pair = hashlib.sha256(repr(self.identity).encode()).hexdigest()[:12]
-        self.store = kv_cells.Store(options.cache, options.cache_bytes) if options.cache else None
+        self.store = kv_cells.PrefixStore(options.cache, options.cache_bytes) if options.cache else None
         self.projector: mtmd.Projector | None = None
         self._beside: ProjectorLoader | None = None
         self._close = ExitStack()
@@ -104,7 +103,7 @@ class Loaded:
                 first,
                 is_sure=is_sure,
                 needs=self._needs_projector,
-                load=partial(self._load_projector, threads=self.threads),
+                load=self._load_projector,
                 encode=self._encode_beside,
             )
             self._close.callback(self._beside.close)
@@ -120,7 +119,7 @@ class Loaded:
         affordable = self._affordable(free_gpu if on_gpu else free, files, mapped=not on_gpu)
         if part and part[0]:  # the cells of these layers must fit there too
             affordable = min(affordable, part[1])
-        self.room = Room(options.n_ctx, self.weights.n_ctx_train, affordable)
+        self.room = ContextRoom(options.n_ctx, self.weights.n_ctx_train, affordable)
         self.seconds = time.perf_counter() - started  # that loading took
 
     def close(self) -> None:
@@ -135,11 +134,11 @@ class Loaded:
         """The name on disk of everything up to the last medium: whatever could change its KV cells is in it."""
         weights, projector = self.identity
         engine = (weights, str(projector), bindings.version(), device, "f16", self._options.detail)
-        return (
-            f"{self._pair}-{kv_cells.Store.key(engine, prompt.segments[: len(media)], [medium.id for medium in media])}"
+        return f"{self._pair}-" + kv_cells.PrefixStore.key(
+            engine, prompt.segments[: len(media)], [medium.id for medium in media]
         )
 
-    def ready_projector(self, media: Sequence[Image | Audio], usage: Usage, threads: int) -> mtmd.Projector:
+    def ready_projector(self, media: Sequence[Image | Audio], usage: Usage) -> mtmd.Projector:
         """The projector, loaded when the first medium needs it, and able to take these media."""
         if self._path is None:
             raise ModelError(
@@ -149,12 +148,9 @@ class Loaded:
         if self.projector is None and self._beside is not None:
             with usage.timed("load"):
                 self.projector = self._beside.take()
-        if self.projector is None or self.projector.threads != threads:
-            encoded = self.n_encodes
-            self._close_projector()
+        if self.projector is None:
             with usage.timed("load"):
-                self.projector = self._load_projector(self.weights, threads)
-            self.projector.n_encodes = encoded
+                self.projector = self._load_projector(self.weights)
         self._check(self.projector, media)
         return self.projector
 
@@ -168,11 +164,13 @@ class Loaded:
             if isinstance(medium, Audio) and medium.sample_rate != projector.sample_rate:
                 raise ModelError(f"`{self._name}` hears at {projector.sample_rate} Hz, not at {medium.sample_rate}")
 
-    def _load_projector(self, weights: mtmd.Weights, threads: int) -> mtmd.Projector:
+    def _load_projector(self, weights: mtmd.Weights) -> mtmd.Projector:
         assert self._path is not None
         low, high = DETAIL[self._options.detail]
         on_gpu = weights.device != "CPU"
-        return mtmd.Projector(self._path, weights, threads=threads, use_gpu=on_gpu, min_tokens=low, max_tokens=high)
+        return mtmd.Projector(
+            self._path, weights, threads=self.threads, use_gpu=on_gpu, min_tokens=low, max_tokens=high
+        )
 
     def encoded(self) -> list[Encoded]:
         """What of the media asked about first was encoded while the weights were loading: waited for, and told once."""
@@ -230,7 +228,8 @@ class Loaded:
             return not self._options.stop.is_set()
 
         report(0, 100)
-        bindings.log.listener = self._options.on_debug
+        if self._options.on_debug is not None:
+            self._close.enter_context(bindings.log.listening(self._options.on_debug))
         layers = mtmd.ALL_LAYERS if gpu_layers is None else gpu_layers
         n_bytes = sum(path.stat().st_size for path in parts)
         is_large, fits = n_bytes > free // LARGE, n_bytes + SPARE_MEMORY <= free

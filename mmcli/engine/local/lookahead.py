@@ -8,49 +8,10 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from typing import Generic, TypeVar
 
 LOOK_UP = 0.1  # seconds between two looks whether the person wants to stop
-
-
-class Cores:
-    """The threads of one who encodes and one who decodes beside it.
-
-    With fewer than all of them for the encoder, a forward pass takes the others while something is encoded, and all
-    while nothing is. With all for the encoder, both take all, and the kernel shares out the cores.
-    """
-
-    def __init__(self, threads: int, encoder: int) -> None:
-        self.threads, self.encoder = threads, encoder
-        self._changed = threading.Condition()
-        self._encoding = self._all_taken = False
-
-    @contextmanager
-    def decoding(self) -> Iterator[int]:
-        """How many threads a forward pass may take."""
-        with self._changed:
-            shared = self._encoding and self.encoder < self.threads
-            self._all_taken = not shared
-        try:
-            yield self.threads - self.encoder if shared else self.threads
-        finally:
-            with self._changed:
-                self._all_taken = False
-                self._changed.notify_all()
-
-    @contextmanager
-    def encoding(self) -> Iterator[None]:
-        """Wait for the forward pass that has all threads; those after it leave us ours."""
-        with self._changed:
-            self._encoding = True
-            self._changed.wait_for(lambda: not self._all_taken or self.encoder >= self.threads)
-        try:
-            yield
-        finally:
-            with self._changed:
-                self._encoding = False
 
 
 Request = TypeVar("Request")

@@ -65,15 +65,15 @@ class Weights:
 
         callback = llama.llama_progress_callback(report)
         params.progress_callback = callback
-        first_line = len(log.lines)
-        self.handle = llama.llama_model_load_from_file(os.fsencode(path), params)
+        with log.captured() as lines:
+            self.handle = llama.llama_model_load_from_file(os.fsencode(path), params)
         if not self.handle:
             raise ModelError(
                 f"cannot load the weights `{path}`: {log.last_error() or 'llama.cpp gave no reason'}",
                 hint="download the file again if it is cut short; or update llama-cpp-python if the model is newer",
             )
-        self.device = _device(log.lines[first_line:], gpu_layers)
-        self.repacked = _repacked(log.lines[first_line:])
+        self.device = _device(lines, gpu_layers)
+        self.repacked = _repacked(lines)
         self.vocab = llama.llama_model_get_vocab(self.handle)
         self.n_ctx_train: int = llama.llama_model_n_ctx_train(self.handle)
         self.add_bos: bool = llama.llama_vocab_get_add_bos(self.vocab)
@@ -88,6 +88,15 @@ class Weights:
 
     def close(self) -> None:
         native()[0].llama_model_free(self.handle)
+
+    @property
+    def can_forget(self) -> bool:
+        """Whether the end of a sequence can be taken out of its cache again; recurrent states and windows cannot."""
+        llama, _ = native()
+        keeps_all = llama.llama_model_n_swa(self.handle) == 0
+        return keeps_all and not (
+            llama.llama_model_is_recurrent(self.handle) or llama.llama_model_is_hybrid(self.handle)
+        )
 
     def meta(self, key: str) -> str | None:
         """One string of the GGUF's metadata; None where it is missing."""

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from mmcli.engine.local import kv_cells
-from mmcli.engine.local.template import Prompt, Run, Segment
+from mmcli.engine.local.template import Prompt, Segment, TextRun
 
 MAX_KNOWN = 32  # texts: a prompt, or a prompt with its answer
 
@@ -99,7 +99,7 @@ def _after(begin: Segment, whole: Segment) -> Segment | None:
     run = whole[n]
     if run.special != last.special or not run.text.startswith(last.text):
         return None
-    return (Run(run.text[len(last.text) :], run.special), *whole[n + 1 :])
+    return (TextRun(run.text[len(last.text) :], run.special), *whole[n + 1 :])
 
 
 def _skip(segment: Segment, answer: str) -> Segment | None:
@@ -111,4 +111,4 @@ def _skip(segment: Segment, answer: str) -> Segment | None:
     text = text[len(body) :]
     if answer[-1:].isspace():
         text = text.lstrip()
-    return (Run(text), *segment[1:]) if text else None
+    return (TextRun(text), *segment[1:]) if text else None

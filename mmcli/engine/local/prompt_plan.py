@@ -89,7 +89,7 @@ def from_text(prompt: Prompt, weights: mtmd.Weights, *, is_start: bool = True) -
     return Plan([*(weights.begin if is_start else ()), *weights.tokenize_runs(prompt.segments[0])])
 
 
-def from_record(record: kv_cells.Record, prompt: Prompt, weights: mtmd.Weights, key: str) -> Plan:
+def from_record(record: kv_cells.PrefixRecord, prompt: Prompt, weights: mtmd.Weights, key: str) -> Plan:
     """The stored prefix and the text after it: neither projector nor pixels are needed."""
     tail = weights.tokenize_runs(prompt.segments[-1])
     return Plan([*record.cells, *record.suffix, *tail], {}, len(record.cells), record.suffix, key)

@@ -33,14 +33,14 @@ REPR = tuple(f"{quote}text{quote}:{space}{quote}" for quote in "'\"" for space i
 Shape: TypeAlias = Literal["text", "parts"]  # what `content` is: a text, or a list with a part of type text
 
 
-class Run(NamedTuple):
+class TextRun(NamedTuple):
     """A stretch of text; in what a person gave, special tokens are plain words (`special` is False)."""
 
     text: str
     special: bool = True
 
 
-Segment: TypeAlias = tuple[Run, ...]
+Segment: TypeAlias = tuple[TextRun, ...]
 
 
 @dataclass(frozen=True)
@@ -194,7 +194,7 @@ class Template:
             words = begin.text.lstrip()
             if words.startswith(self._bos):  # the tokenizer adds it
                 words = words[len(self._bos) :]
-                segments[0] = [Run(words), *rest] if words else rest
+                segments[0] = [TextRun(words), *rest] if words else rest
         return tuple(map(tuple, segments))
 
 
@@ -277,22 +277,22 @@ class _Draft:
         parts = [part.partition(">") for part in text.split(self._medium)[1:]]
         return [(number, behind) for number, _, behind in parts if number.isdecimal()]
 
-    def runs(self, segment: str) -> list[Run]:
+    def runs(self, segment: str) -> list[TextRun]:
         """A segment with the texts in their markers' places; those with control tokens are plain words."""
         begin, *rest = segment.split(self._open)
-        found = [Run(begin)]
+        found = [TextRun(begin)]
         for part in rest:
             number, closed, behind = part.partition(self._close)
             i = int(number) if closed and number.isdecimal() else len(self._texts)
             if i >= len(self._texts):
                 raise _LeftOut(f"{self._template} cuts a text in two that must stay whole", hint=OTHER)
-            found += [Run(self._texts[i][1], i not in self._controlled), Run(behind)]
-        runs: list[Run] = []
+            found += [TextRun(self._texts[i][1], i not in self._controlled), TextRun(behind)]
+        runs: list[TextRun] = []
         for run in found:
             if self._close in run.text:
                 raise _LeftOut(f"{self._template} cuts a text in two that must stay whole", hint=OTHER)
             if runs and runs[-1].special == run.special:
-                run = Run(runs.pop().text + run.text, run.special)
+                run = TextRun(runs.pop().text + run.text, run.special)
             if run.text:
                 runs.append(run)
         return runs

@@ -1,0 +1,160 @@
+"""Options that belong together, as dataclasses: what the commands that hold a conversation have in common.
+
+A command takes a group as one parameter; Typer sees its fields as options of the command, in their order. `flattened`
+and `collected` are the two ways between, and main.py's `_running` is the one place that goes them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, get_type_hints
+
+from mmcli.commands import options as opt
+from mmcli.commands import speech_options as speech_opt
+
+if TYPE_CHECKING:
+    import typer
+
+    from mmcli.runtime.model_loader import Choice, Machine
+    from mmcli.runtime.speech_output import Wishes
+    from mmcli.terminal import Style
+
+
+class Group:
+    """A dataclass of options: each field's annotation is an option's, its default the option's default."""
+
+
+@dataclass(frozen=True)
+class InputOptions(Group):
+    """Which files it is about, beside those that are named first."""
+
+    attach: opt.AttachOpt = None
+    recursive: opt.RecursiveOpt = False
+    damaged_ok: opt.DamagedOkOpt = False
+
+
+@dataclass(frozen=True)
+class ModelOptions(Group):
+    """Which model answers."""
+
+    model: opt.ModelOpt = None
+    mmproj: opt.MmprojOpt = None
+    template: opt.TemplateOpt = None
+
+
+@dataclass(frozen=True)
+class AnswerOptions(Group):
+    """How it answers."""
+
+    system: opt.SystemOpt = None
+    temperature: opt.TemperatureOpt = None
+    max_tokens: opt.MaxTokensOpt = 1024
+    seed: opt.SeedOpt = None
+    stop: opt.StopOpt = None
+    think: opt.ThinkOpt = False
+    loop_guard: opt.LoopGuardOpt = True
+
+    def choice(self) -> Choice:
+        """What was chosen of the sampling; the model's own advice counts for the rest."""
+        from mmcli.runtime.model_loader import Choice
+
+        stop = tuple(self.stop or ())
+        return Choice(self.temperature, self.max_tokens, self.seed, stop, self.think, self.loop_guard)
+
+
+@dataclass(frozen=True)
+class TalkOptions(Group):
+    """Which conversation goes on, and what is kept of it."""
+
+    continue_: opt.ContinueOpt = None
+    history: opt.HistoryOpt = True
+    keep_media: opt.KeepMediaOpt = False
+
+
+@dataclass(frozen=True)
+class SpeakOptions(Group):
+    """How answers are read aloud."""
+
+    speak: speech_opt.SpeakOpt = False
+    voice_model: speech_opt.VoiceModelOpt = None
+    voice: speech_opt.VoiceOpt = None
+    output_device: speech_opt.OutputDeviceOpt = None
+
+    def wishes(self, ctx: typer.Context, *, json: bool = False) -> Wishes:
+        """The options as wishes; see speech_options.wishes."""
+        return speech_opt.wishes(ctx, self.speak, self.voice_model, self.voice, self.output_device, json=json)
+
+
+@dataclass(frozen=True)
+class MachineOptions(Group):
+    """How this machine is used."""
+
+    detail: opt.DetailOpt = opt.Detail.auto
+    ctx_size: opt.CtxSizeOpt = None
+    threads: opt.ThreadsOpt = None
+    gpu_layers: opt.GpuLayersOpt = None
+    cache: opt.CacheOpt = True
+    cache_size: opt.CacheSizeOpt = 2.0
+    max_megapixels: opt.MegapixelsOpt = 100.0
+
+    def machine(self, template: str | None) -> Machine:
+        """The options as the engine's; `template` as --template takes it, with its errors."""
+        from mmcli.runtime import model_loader
+
+        form = model_loader.template(template)
+        return model_loader.Machine(
+            self.ctx_size, self.threads, self.gpu_layers, self.detail.value, self.cache, self.cache_size, form
+        )
+
+
+@dataclass(frozen=True)
+class OutputOptions(Group):
+    """How things are shown."""
+
+    quiet: opt.QuietOpt = False
+    verbose: opt.VerboseOpt = False
+    debug: opt.DebugOpt = False
+    markdown: opt.MarkdownOpt = opt.MarkdownMode.auto
+
+    def style(self, *, json: bool = False) -> Style:
+        """The options as a style."""
+        from mmcli.terminal import Style
+
+        return Style(json, self.quiet, self.verbose, self.debug, self.markdown.value)
+
+
+def flattened(function: Callable[..., Any]) -> list[inspect.Parameter]:
+    """A command's parameters with the fields of its groups in place of the groups."""
+    return [parameter for _, parameter in _parameters(function)]
+
+
+def collected(function: Callable[..., Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of a command of the values of its flattened parameters."""
+    arguments: dict[str, Any] = {}
+    groups: dict[str, dict[str, Any]] = {}
+    kinds: dict[str, type[Group]] = {}
+    for owner, parameter in _parameters(function):
+        if owner is None:
+            arguments[parameter.name] = values[parameter.name]
+        else:
+            name, kinds[name] = owner
+            groups.setdefault(name, {})[parameter.name] = values[parameter.name]
+    return arguments | {name: kinds[name](**fields) for name, fields in groups.items()}
+
+
+def _parameters(function: Callable[..., Any]) -> Iterator[tuple[tuple[str, type[Group]] | None, inspect.Parameter]]:
+    """Each flattened parameter, with the group that it belongs to, by its name and its class."""
+    for parameter in inspect.signature(function, eval_str=True).parameters.values():
+        kind = parameter.annotation
+        if not (isinstance(kind, type) and issubclass(kind, Group)):
+            yield None, parameter
+            continue
+        hints = get_type_hints(kind, include_extras=True)
+        for field in dataclasses.fields(kind):  # type: ignore[arg-type]
+            yield (
+                (parameter.name, kind),
+                inspect.Parameter(field.name, parameter.kind, default=field.default, annotation=hints[field.name]),
+            )
