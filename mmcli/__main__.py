@@ -1,4 +1,4 @@
-"""`mmcli` and `python -m mmcli`: the way in. Knows nothing but that Ctrl-C may come before the program is there."""
+"""Runs `mmcli` and `python -m mmcli`. Handles a Ctrl-C that comes before the program is imported."""
 
 import signal
 

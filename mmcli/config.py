@@ -11,7 +11,7 @@ from typing import Any
 from mmcli import tomlfile
 from mmcli.errors import UsageError
 
-EDIT = "fix it: `mmcli config edit`"
+EDIT = "fix it with `mmcli config edit`"
 
 
 def config_file() -> Path:
@@ -69,11 +69,13 @@ def load(
         name = key.replace("-", "_")
         name = (renamed or {}).get(name, name)
 
-        def wrong(what: str, key: str = key, hint: str | None = EDIT) -> UsageError:
-            return UsageError(f"line {tomlfile.line_of(text, key)} of `{path}` sets `{key}`{what}", hint=hint)
+        place = f"line {tomlfile.line_of(text, key)} of `{path}`"
+
+        def wrong(what: str, key: str = key, place: str = place, hint: str | None = EDIT) -> UsageError:
+            return UsageError(f"{place} sets `{key}`{what}", hint=hint)
 
         if name not in known:
-            raise wrong(", which is not a setting", hint=closest(key, known))
+            raise UsageError(f"{place} sets the unknown setting `{key}`", hint=closest(key, known))
         if name in chosen.values:
             raise wrong(f" a second time: `{chosen.keys[name]}` is the same setting", hint="take one of them out")
         if isinstance(value, list | dict) and not (known[name] and isinstance(value, list)):
@@ -102,7 +104,7 @@ def place(key: str) -> str:
 
 
 def closest(key: str, names: Iterable[str]) -> str:
-    """A hint for a name that is no setting."""
+    """A hint for a name that is not a setting."""
     import difflib
 
     known = sorted(names)

@@ -1,4 +1,4 @@
-"""The ways mmcli can fail, and the exit status of each. Knows nothing of terminals: main.py turns these into words.
+"""The errors that mmcli reports, and the exit status of each. main.py prints them.
 
     MmcliError                 1  never raised itself
     ├── UsageError             2  the command line contradicts itself or names a bad value
@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 
 class MmcliError(Exception):
-    """A message to the person: one sentence naming the value in backticks, and what to do next.
+    """A message to the user: one sentence naming the value in backticks, and what to do next.
 
     `code` is the stable word that `--json` prints; `status` the process's exit status.
     """

@@ -1,4 +1,4 @@
-"""The Hub's variables as huggingface_hub can take them: it reads them when it is imported, and fails or talks there.
+"""Repairs the Hub's variables before huggingface_hub is imported, which reads them then, and may fail on them.
 
 Knows variables; imports nothing of the Hub. `prepare` comes before any import of huggingface_hub, by whatever library.
 """

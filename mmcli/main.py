@@ -53,7 +53,7 @@ app = typer.Typer(
 
 
 class _ClosedPipe(Exception):
-    """Whoever read our output has gone. Not an OSError: Typer would turn that into status 1 itself."""
+    """The reader of our output has gone. Not an OSError: Typer would turn that into status 1 itself."""
 
 
 def _running(function: Callable[..., int | None]) -> Callable[..., int]:
@@ -202,7 +202,7 @@ def _leave_now(status: int) -> None:
 
 
 def _give_up(style: terminal.Style, error: errors.MmcliError) -> None:
-    """llama.cpp is about to abort, in whatever thread: tell why as any other error is told, and end before it does."""
+    """llama.cpp is about to abort, in whatever thread: report why, like any other error, and end before it does."""
     terminal.abandon()
     with contextlib.suppress(OSError, ValueError):  # what was said so far
         sys.stdout.flush()
@@ -212,7 +212,7 @@ def _give_up(style: terminal.Style, error: errors.MmcliError) -> None:
 
 
 def _watch_threads(style: terminal.Style) -> list[int]:
-    """From now on, an error that ends a thread is told in a sentence like any other; the list gets its status."""
+    """From now on, an error that ends a thread is reported in a sentence like any other; the list gets its status."""
     lost: list[int] = []
 
     def tell(args: threading.ExceptHookArgs) -> None:
@@ -291,7 +291,7 @@ def _tell_of_full_disk(error: OSError, style: terminal.Style) -> int:
 
 
 def commands() -> dict[str, Any]:
-    """Every command by what a person types: `ask`, `history`, `history show`."""
+    """Every command by what a user types: `ask`, `history`, `history show`."""
     return parsing.commands(parsing.build(app))
 
 

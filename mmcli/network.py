@@ -1,4 +1,4 @@
-"""Connections: one deadline for all of an answer, and every way to fail in a person's words.
+"""Opens connections with one deadline for the whole response, and translates every failure into a sentence.
 
 Knows sockets, TLS, proxies and the environment's variables for them; knows neither the Hub nor media.
 """
@@ -45,7 +45,7 @@ class Connections:
         self._is_cut = False
 
     def trace(self, event: str, info: dict[str, Any]) -> None:
-        """What httpx tells of its steps: `connection.connect_tcp.complete` has the stream that was opened."""
+        """What httpx says of its steps: `connection.connect_tcp.complete` has the stream that was opened."""
         stream = info.get("return_value")
         if not hasattr(stream, "get_extra_info"):
             return
@@ -172,7 +172,7 @@ def proxy_for(address: str) -> str | None:
 def reason(error: BaseException, address: str = "") -> str:
     """One clause for any failure of a connection. Libraries' own words may quote passwords, so none is passed on.
 
-    `address` tells whether a proxy is between: then it is what cannot be reached.
+    `address` says whether a proxy is between: then it is what cannot be reached.
     """
     found = _causes(error)
     proxy = proxy_for(address) if address else None

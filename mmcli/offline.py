@@ -1,8 +1,8 @@
-"""Keeping this process off the network: `--offline`. Knows sockets; knows nothing of who wanted one, or why.
+"""Blocks every connection of this process for `--offline`. Knows sockets; not who wanted one, or why.
 
 Every connection that Python makes is seen by the interpreter's own audit events, whatever library asks for it. What is
 not for this machine itself is refused before a packet leaves, name lookups included, with a NetworkError that goes
-through every library to the person. There is no way back: a hook cannot be removed.
+through every library to the user. There is no way back: a hook cannot be removed.
 """
 
 from __future__ import annotations
@@ -114,7 +114,7 @@ def _check_address(family: int, address: Any) -> None:
 
 
 def _check_host(host: Any) -> None:
-    """A name is looked up on the network, but for this machine's own; an address is not, and a connection will tell."""
+    """A name is looked up on the network, but for this machine's own; an address is not, and a connection will say."""
     name = _text(host)
     if name and not _is_address(name) and not _is_here(name):
         raise _no(name)

@@ -1,4 +1,4 @@
-"""Prompts that a person saved under a name: TOML files in the config folder, with variables to fill in. Prints nothing.
+"""Reads and writes saved prompts: TOML files in the config folder, with variables to fill in. Prints nothing.
 
     prompt = "Translate into $language: $input"
     system = "You are a careful translator."
@@ -137,12 +137,12 @@ def load(name: str) -> SavedPrompt:
 
 def parse(name: str, content: str) -> SavedPrompt:
     """A prompt from its file's content; UsageError, with the line, where it is not valid."""
-    shown, edit = f"`{file(name)}`", f"fix it: `mmcli prompts edit {name}`"
+    shown, edit = f"`{file(name)}`", f"fix it with `mmcli prompts edit {name}`"
     values: dict[str, Any] = {}
     for key, value in tomlfile.parse(content, shown, hint=edit).items():
         place, kinds = f"line {tomlfile.line_of(content, key)} of {shown}", _KINDS.get(key.replace("-", "_"))
         if kinds is None:
-            raise UsageError(f"{place} sets `{key}`, which a prompt does not have", hint=f"it has: {', '.join(_KINDS)}")
+            raise UsageError(f"{place} sets the unknown key `{key}`", hint=f"it has: {', '.join(_KINDS)}")
         if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
             raise UsageError(f"{place} sets `{key}`, which takes {_WORDS.get(kinds[0], 'a number')}", hint=edit)
         values[key.replace("-", "_")] = value

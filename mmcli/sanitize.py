@@ -1,4 +1,4 @@
-"""Take out of any text what could command a terminal. Knows escape sequences; knows nothing of colours or streams.
+"""Removes from any text what could command a terminal. Knows escape sequences; not colours or streams.
 
 A terminal obeys what it is shown: a clipboard write, a hidden link, a line drawn over another. So text from a
 model, a file name or a model file passes through here before it is shown, whether or not it came in pieces.

@@ -23,7 +23,7 @@ class Unreadable(ValueError):
 
 
 def text(raw: bytes) -> str | bytes:
-    """A database's text; its bytes where they are no text. For sqlite3's `text_factory`, which would raise."""
+    """A database's text; its bytes where they are not text. For sqlite3's `text_factory`, which would raise."""
     try:
         return raw.decode()
     except UnicodeDecodeError:

@@ -1,4 +1,4 @@
-"""Ctrl-C in two steps: the first ends the answer, the second the program; and a `kill` that leaves the terminal clean.
+"""Handles Ctrl-C in two steps, first the answer, then the program; and `kill`, which restores the terminal.
 
 Knows signals; knows no engine and no terminal.
 

@@ -1,4 +1,4 @@
-"""Which known name somebody meant who typed one that is none: for commands, options and what is typed after a slash."""
+"""Finds the known name nearest to an unknown one: for commands, options and slash commands."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ def read(path: Path) -> str:
 
     FileNotFoundError where there is none; UsageError where it is a pipe or a device, too large, or not UTF-8.
     """
-    # A pipe would block in open(), and a device may never end: both are told by the open file itself.
+    # A pipe would block in open(), and a device may never end: both are detected by the open file itself.
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     try:
         with open(os.open(path, flags), "rb") as file:

@@ -1,4 +1,7 @@
-"""The tables of models in README.md and docs/models.md, made from models.toml: `python -m tests.tables` writes them."""
+"""The generated tables of the documentation: `python -m tests.tables` writes them all.
+
+Here are those of models in README.md and docs/models.md, made from models.toml; tests/option_tables.py has the options.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mmcli.models import Entry, catalogue, memory
+from tests import option_tables
 
 ROOT = Path(__file__).parents[1]
 FEW = ("smolvlm-500m", "qwen3-vl-2b", "qwen3-vl-4b", "gemma-4-e4b", "glm-ocr")  # the README's
@@ -44,3 +48,5 @@ def row(name: str, entry: Entry, columns: Sequence[str]) -> str:
 if __name__ == "__main__":
     for page in TABLES:
         page.write_text(rewritten(page), "utf-8")
+    for page, made in option_tables.PAGES.items():
+        page.write_text(made(), "utf-8")

@@ -26,8 +26,9 @@ class Terminal:
         columns: int = 80,
         rows: int = 30,
         command: tuple[str, ...] = (sys.executable, "-m", "mmcli"),
+        emulator: type[pyte.HistoryScreen] = pyte.HistoryScreen,
     ) -> None:
-        self.screen = pyte.HistoryScreen(columns, rows, history=10_000, ratio=0.1)
+        self.screen = emulator(columns, rows, history=10_000, ratio=0.1)
         self._stream = pyte.ByteStream(self.screen)
         self.raw = b""
         self.child: Any = pexpect.spawn(

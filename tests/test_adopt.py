@@ -334,7 +334,7 @@ def test_broken_and_hostile_files_are_passed_over_with_a_count(
         manifest.write_text(text)
     done = adopt()
     assert [line.split("\t")[0] for line in done.stdout.splitlines()] == ["good-q4-0"]
-    assert "passed over: 4 that cannot be read" in done.stderr
+    assert "skipped: 4 that cannot be read" in done.stderr
     assert "\x1b" not in done.stdout + done.stderr
 
 

@@ -333,7 +333,7 @@ def test_an_empty_pipe_is_told(mmcli: Run, two: Path) -> None:
     for files in ((), (two.name,)):
         done = mmcli("ask", *files, "What is in this picture?", "-m", "starter", stdin=b"")
         assert done.status == 0
-        assert "note: nothing came through the pipe, going on without it" in done.stderr
+        assert "note: nothing came through the pipe, continuing without it" in done.stderr
 
 
 def test_a_question_of_many_words_without_quotation_marks_is_told_so(mmcli: Run, two: Path) -> None:

@@ -429,7 +429,7 @@ def test_a_full_disk_is_told(two: Path, environment: dict[str, str]) -> None:
 def test_the_manual_explains_every_field_of_a_record(caption: Caption, two: Path, tmp_path: Path) -> None:
     text = (PICTURES.parents[1] / "docs" / "captioning.md").read_text("utf-8")
     done = caption("two.png", "--jsonl", "--sidecar", "txt")
-    known = (PICTURES.parents[1] / "docs" / "asking.md").read_text("utf-8")
+    known = (PICTURES.parents[1] / "docs" / "reference.md").read_text("utf-8")
     for key in (*records(done)[0], "path_base64", "renamed_base64", "error", "kept", "planned", "facts"):
         assert re.search(rf"`[^`]*\b{key}[`.]", text + known), key
 

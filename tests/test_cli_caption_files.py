@@ -88,7 +88,7 @@ def test_a_second_run_touches_no_sidecar(caption: Caption, two: Path, tmp_path: 
     assert {path.name: (path.stat().st_ino, path.read_bytes()) for path in tmp_path.glob("two.*")} == before
     # what a shell's * names the second time is no error either
     done = caption(*sorted(path.name for path in tmp_path.glob("two.*")), *kinds)
-    assert (done.status, done.stderr) == (0, "note: 3 left as they are; -v tells why\n")
+    assert (done.status, done.stderr) == (0, "note: 3 left as they are; -v shows why\n")
 
 
 def test_new_words_of_ours_replace_old_ones(caption: Caption, two: Path, tmp_path: Path) -> None:

@@ -87,7 +87,7 @@ def test_a_run_ends_with_one_note_on_a_terminal(environment: dict[str, str], two
     assert again == "3 captions (1 new, 2 known) in N s; 1 sidecar written, 2 unchanged"
     (two.parent / "two.txt").write_text("mine")
     third = note(Terminal(line, environment, two.parent, columns=200))
-    assert third == "1 caption (known) in N s; 0 sidecars written, 1 unchanged; 1 left as it is; -v tells why"
+    assert third == "1 caption (known) in N s; 0 sidecars written, 1 unchanged; 1 left as it is; -v shows why"
 
 
 def test_a_pipe_and_quiet_get_no_such_note(caption: Run, environment: dict[str, str], two: Path, one: Path) -> None:

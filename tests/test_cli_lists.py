@@ -212,7 +212,7 @@ def test_the_list_of_models_fits_and_says_what_each_is_for(screen: Screen, colum
     assert table.index("not here yet, for speech") > first
     marked = [line.split()[0] for line in models if line.split()[1] == "*"]
     assert len(marked) == 2  # one that answers, one that writes down speech
-    assert f"`mmcli pull {marked[0]}` fetches it" in " ".join(" ".join(lines).split())
+    assert f"`mmcli pull {marked[0]}` downloads it" in " ".join(" ".join(lines).split())
 
 
 def test_the_marked_model_is_the_one_that_is_used(mmcli: Run, home: Path) -> None:
@@ -275,3 +275,10 @@ def test_the_first_page_answers_what_a_newcomer_looks_for(screen: Screen, column
     for command in ("models", "config", "transcribe", "chat", "history", "ask"):
         assert f"  {command} " in "\n".join(lines)
     assert "mmcli help" in text
+
+
+def test_json_has_the_license_under_both_spellings(mmcli: Run) -> None:
+    for arguments in (("models", "--json"), ("show", "starter", "--json"), ("show", "whisper-small", "--json")):
+        told = mmcli(*arguments).json
+        for facts in told if isinstance(told, list) else [told]:
+            assert facts["license"] == facts["licence"]

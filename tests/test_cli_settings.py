@@ -85,10 +85,10 @@ def test_mmcli_config_names_another_file(mmcli: Run, two: Path, tmp_path: Path) 
 @pytest.mark.parametrize(
     ("text", "line", "error", "hint"),
     [
-        ("modle = 'starter'", 1, "`modle`, which is not a setting", "`model`"),
-        ("zzz = 1", 1, "`zzz`, which is not a setting", "max_tokens"),
-        ("question = 'What?'", 1, "`question`, which is not a setting", "model"),  # an argument is no setting
-        ("# mine\n\n[ask]\nmodel = 'starter'", 3, "`ask`, which is not a setting", "model"),
+        ("modle = 'starter'", 1, "unknown setting `modle`", "`model`"),
+        ("zzz = 1", 1, "unknown setting `zzz`", "max_tokens"),
+        ("question = 'What?'", 1, "unknown setting `question`", "model"),  # an argument is no setting
+        ("# mine\n\n[ask]\nmodel = 'starter'", 3, "unknown setting `ask`", "model"),
         ("max_tokens = 'many'", 1, "`max_tokens` to an invalid value: `many` is not a number", "config edit"),
         ("max_tokens = 2.5", 1, "`max_tokens` to an invalid value: `2.5` is not a whole number", "config edit"),
         ("seed = true", 1, "`seed` to an invalid value: `true` is not a number", "config edit"),
@@ -157,7 +157,7 @@ def test_a_file_that_is_no_text_is_told(mmcli: Run, config: Path) -> None:
         (f"seed = {'9' * 4000}", "line 1 of `CONFIG` sets `seed` to an invalid value: the number is too large"),
         (f"seed = 0x{'f' * 9000}", "line 1 of `CONFIG` sets `seed` to an invalid value: the number is too large"),
         (f"temperature = -{'9' * 400}", "sets `temperature` to an invalid value: the number is too large"),
-        ("#\n" * 8000 + "zzz = 1", "line 8001 of `CONFIG` sets `zzz`, which is not a setting"),
+        ("#\n" * 8000 + "zzz = 1", "line 8001 of `CONFIG` sets the unknown setting `zzz`"),
         ("#" * 1_100_000, "`CONFIG` is larger than 1 MB"),
     ],
     ids=["NUL", "NUL in a path", "NUL in a list", "raw NUL", "brackets", "digits", "int", "hex", "float", "line", "MB"],
@@ -309,7 +309,7 @@ def test_a_setting_is_set_and_the_rest_stays_as_it_is(mmcli: Run, config: Path) 
         (("json", "maybe"), "`maybe` is neither true nor false"),
         (("detail", "best"), "`best` is not one of"),
         (("system", "Be", "brief."), "takes one value, not 2"),
-        (("question", "What?"), "is not a setting"),
+        (("question", "What?"), "unknown setting `question`"),
     ],
 )
 def test_a_bad_value_is_not_set(mmcli: Run, config: Path, words: tuple[str, ...], error: str) -> None:

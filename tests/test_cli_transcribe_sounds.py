@@ -331,11 +331,11 @@ def test_another_way_of_listening_begins_anew(
     running = Running(long.parent, environment, speech_model, "long.wav")
     running.lines(6)
     running.end(signal.SIGINT)
-    assert "going on" not in transcribe("long.wav", "--word-timestamps").stderr
+    assert "continuing at" not in transcribe("long.wav", "--word-timestamps").stderr
     assert len(kept(environment)) == 1
     os.truncate(long, 400_000)
     write(long, samples_of(long), 22_050)
-    assert "going on" not in transcribe("long.wav").stderr
+    assert "continuing at" not in transcribe("long.wav").stderr
 
 
 def samples_of(path: Path) -> NDArray[np.int16]:

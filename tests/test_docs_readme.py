@@ -1,4 +1,4 @@
-"""Every command of README.md and every example of the help, run as printed in a copy of the clone's files."""
+"""Every command of README.md and the tutorial, and every example of the help, run as printed in a copy of the clone."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ from tests.virtual_microphone import VirtualMicrophone, needs_microphone
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
+TUTORIAL = (ROOT / "docs" / "tutorial.md").read_text("utf-8")
 REPO = "tests/Tiny-GGUF"
 LISTENS = re.compile(r"mmcli (voice|transcribe --mic|devices .*--test)")  # until Ctrl-C: they need a microphone
 # What sets up the clone itself or installs it anew takes minutes: .ci/run is the first, docs/install.md has the others.
@@ -58,8 +59,10 @@ def blocks(text: str) -> list[list[Typed]]:
     return found
 
 
-BLOCKS = blocks(README)
-COMMANDS = [typed for block in BLOCKS for typed in block]
+COMMANDS = {
+    name: [typed for block in blocks(text) for typed in block]
+    for name, text in (("README", README), ("tutorial", TUTORIAL))
+}
 PAGES = {page.path: page for page in parsing.every_page(parsing.build(main.app))}
 
 
@@ -131,17 +134,19 @@ def _with_any_figures(line: str) -> str:
     return re.sub(r"\d+(?:\\\.\d+)?", r"[\\d.]+", re.escape(line))
 
 
-def test_the_page_has_commands_with_what_they_print() -> None:
-    assert len(COMMANDS) >= 20
-    assert sum(bool(typed.told) for typed in COMMANDS) >= 5
+@pytest.mark.parametrize("page", COMMANDS)
+def test_the_page_has_commands_with_what_they_print(page: str) -> None:
+    assert len(COMMANDS[page]) >= 20
+    assert sum(bool(typed.told) for typed in COMMANDS[page]) >= 5
     assert is_told(["a 1.5 s", "c"], "a 2 s\nb\nc") and not is_told(["c", "a"], "a\nc")
 
 
 @pytest.mark.skipif(shutil.which("bash") is None, reason="the page is written for bash and its relatives")
-def test_every_command_of_the_readme_works_as_printed(clone: Path, shell: dict[str, str]) -> None:
+@pytest.mark.parametrize("page", COMMANDS)
+def test_every_command_of_the_page_works_as_printed(page: str, clone: Path, shell: dict[str, str]) -> None:
     before = 0
     n_failed = 0
-    for typed in COMMANDS:
+    for typed in COMMANDS[page]:
         if LISTENS.search(typed.command) or typed.command.startswith(BUILDS):
             continue
         status, printed = run(typed.command, clone, shell, before)
@@ -156,7 +161,9 @@ def test_every_command_of_the_readme_works_as_printed(clone: Path, shell: dict[s
 @needs_espeak
 @needs_microphone
 @pytest.mark.parametrize(
-    "command", [typed.command for typed in COMMANDS if LISTENS.search(typed.command)], ids=lambda text: text[6:40]
+    "command",
+    [typed.command for page in COMMANDS.values() for typed in page if LISTENS.search(typed.command)],
+    ids=lambda text: text[6:40],
 )
 def test_what_listens_works_as_printed(
     clone: Path, shell: dict[str, str], microphone: VirtualMicrophone, command: str
@@ -183,8 +190,15 @@ def test_what_listens_works_as_printed(
 
 
 def test_no_command_between_the_lines_is_unknown() -> None:
-    for words in re.findall(r"`mmcli ([a-z]+)[^`]*`", README):
+    for words in re.findall(r"`mmcli ([a-z]+)[^`]*`", README + TUTORIAL):
         assert f"mmcli {words}" in PAGES
+
+
+@pytest.mark.parametrize("page", ("README.md", "CONTRIBUTING.md"))
+def test_the_map_of_the_source_has_every_folder(page: str) -> None:
+    text = (ROOT / page).read_text("utf-8")
+    for folder in (path.parent.name for path in (ROOT / "mmcli").glob("*/__init__.py")):
+        assert re.search(rf"(── |mmcli/){folder}/", text), folder
 
 
 # the examples of the help

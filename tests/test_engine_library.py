@@ -105,7 +105,7 @@ def test_the_working_folder_brings_no_backend(tmp_path: Path, monkeypatch: pytes
     ggml = _package(tmp_path, monkeypatch, Ggml())
     (tmp_path / "libggml-cpu-haswell.so").touch()
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(ModelError, match="without a backend"):
+    with pytest.raises(ModelError, match="has no backend"):
         bindings._load_backends()
     assert ggml.loaded == []
 
@@ -114,7 +114,7 @@ def test_backends_that_do_not_fit_are_an_error(tmp_path: Path, monkeypatch: pyte
     _package(tmp_path, monkeypatch, Ggml(works=False))
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin" / "libggml-cpu-zen4.so").touch()
-    with pytest.raises(ModelError, match="without a backend"):
+    with pytest.raises(ModelError, match="has no backend"):
         bindings._load_backends()
 
 

@@ -57,8 +57,8 @@ def test_an_empty_pipe_a_null_device_and_a_closed_stdin_are_nothing():
         os.close(read_end)
         assert told(process).startswith(
             {
-                (): "note: nothing came through the pipe, going on without it\nNone",
-                ("media",): "note: nothing came through the pipe, going on without it\nNone",
+                (): "note: nothing came through the pipe, continuing without it\nNone",
+                ("media",): "note: nothing came through the pipe, continuing without it\nNone",
                 ("wanted",): "None",
             }[words]
         )
@@ -88,7 +88,7 @@ def test_an_idle_pipe_is_left_alone_after_a_moment_when_media_are_named(kind):
         ours, theirs = socket.socketpair()
         with ours, theirs:
             out = told(start(theirs, "media"))
-    assert out == "note: nothing arrived on stdin, going on without it\nNone"
+    assert out == "note: nothing arrived on stdin, continuing without it\nNone"
 
 
 @pytest.mark.slow

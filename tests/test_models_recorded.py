@@ -203,7 +203,7 @@ def test_show_tells_the_record_and_whether_the_file_is_still_the_same(run: Run, 
     (snapshot / PROJECTOR).symlink_to(blob)
     rows = {row["file"]: row["unchanged"] for row in run("show", REPO, "--json").json["recorded"]}
     assert rows == {WEIGHTS: True, PROJECTOR: False}
-    assert "what is here now is another file" in run("show", REPO).stdout
+    assert "the file here now is a different one" in run("show", REPO).stdout
 
 
 def test_rm_forgets_what_was_recorded(run: Run, hub: Hub, kept: Kept, tmp_path: Path) -> None:

@@ -363,7 +363,7 @@ def test_the_manual_explains_every_option_and_its_variable() -> None:
 
 
 def test_the_manual_explains_every_field_of_the_json(mmcli: Run) -> None:
-    text = (ROOT / "docs" / "asking.md").read_text("utf-8")
+    text = (ROOT / "docs" / "reference.md").read_text("utf-8")
     told = mmcli("ask", ROOT / "docs" / "pictures" / "shapes.png", "How many?", "-m", "starter", "--json").json
     for key in (*told, *told["receipts"][0], *told["usage"], *told["context"], *told["model"]):
         assert re.search(rf"`[^`]*\b{key}[`.]", text), key

@@ -212,15 +212,15 @@ def test_a_microphone_that_goes_away_in_mid_sentence(
 def test_listening_and_speaking_are_switched_by_commands(start: Start, play: Play) -> None:
     voice = start("shapes.png", "--speak", "--voice-model", "system")
     voice.wait("speak, or type")
-    voice.ask("/mute", "not listening; /listen goes on")
+    voice.ask("/mute", "not listening; /listen resumes")
     voice.wait(lambda: status(voice).startswith("not listening"), told="the state")
     play(WHAT).wait()
     assert "> What" not in voice.text
     voice.ask("/listen", "listening to ")
     voice.wait(lambda: status(voice).startswith("listening "), told="the state")
     said_until(voice, play, WHAT, lambda: CAPTION in voice.flat, "the caption")
-    voice.ask("/speak off", "answers are written only")
-    voice.ask("/speak on", "answers are said aloud")
+    voice.ask("/speak off", "answers are only written")
+    voice.ask("/speak on", "answers are read aloud")
     voice.ask("/speak perhaps", "`perhaps` is neither on nor off")
     voice.ask("/help mute", "stop listening")
 

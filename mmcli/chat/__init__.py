@@ -1,4 +1,4 @@
-"""A conversation as a person has it: turns, staged media, undo, going on. Knows no terminal, no keys, no microphone.
+"""A conversation: turns, staged media, undo, slash commands, voice, and continuing it later.
 
 `mmcli chat` and `mmcli voice` are two ways to hold the same `Conversation`. Importing this room is cheap.
 """

@@ -1,4 +1,4 @@
-"""What could stand where the cursor is: commands, paths, names of models, numbers of media. Knows no terminal."""
+"""Completes what is typed in a chat: commands, paths, names of models, numbers of media. Knows no terminal."""
 
 from __future__ import annotations
 

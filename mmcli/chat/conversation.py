@@ -1,4 +1,4 @@
-"""One conversation: what was said, which media are in it, what goes to the model next. The engine only computes it.
+"""Holds one conversation: its turns, its media, and the messages that go to the model next.
 
 Turns are the truth. When the context is full, the oldest are no longer sent, but they stay here, and so do their media.
 """
@@ -69,7 +69,7 @@ def _nothing(text: str) -> None:
 
 
 class Conversation:
-    """What was said and what will be asked. `on_notice` is told in a sentence when turns are left out.
+    """What was said and what will be asked. `on_notice` gets a sentence when turns are left out.
 
     `as_heard` makes what the model gets of the messages: what is said in their sounds, where it cannot hear.
     """
@@ -218,7 +218,7 @@ class Conversation:
             except ContextFull as error:
                 n_sent = len(self.turns) - self.n_left_out
                 if not n_sent:
-                    hint = "/drop N takes a file out; a larger --ctx-size makes room"
+                    hint = "/drop N removes a file; a larger --ctx-size makes room"
                     raise ContextFull(error.message, hint=hint if self.media else error.hint) from error
                 self.n_left_out += max(1, n_sent // 4)  # a quarter at once: what comes next is quick again
         if self.n_left_out > before:

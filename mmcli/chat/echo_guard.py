@@ -1,7 +1,7 @@
-"""Says the answers of a talk, and keeps the microphone from taking their echo for a person.
+"""Speaks answers and suppresses their echo in the microphone. Knows no prompts and no models.
 
 A microphone hears the loudspeaker. So while something is said, the ears want to be surer that somebody speaks, and what
-they bring is compared with what was being said: an echo is no turn.
+they bring is compared with what was being said: an echo is not a turn.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ BEFORE = 0.7  # seconds that room and devices may take: what ended earlier canno
 
 
 class EchoGuard:
-    """A voice between two answers. `on_end` is told when all is said, with the error where that went wrong."""
+    """A voice between two answers. `on_end` is called when all is said, with the error where that went wrong."""
 
     def __init__(self, voice: Voice, half_duplex: bool, on_end: Callable[[MmcliError | None], None]) -> None:
         self._voice, self._half_duplex, self._on_end = voice, half_duplex, on_end
@@ -69,7 +69,7 @@ class EchoGuard:
         yield from self._voice.told(pieces)
 
     def end(self) -> None:
-        """The answer is written: say what is left of it, while others go on; `on_end` is told."""
+        """The answer is written: say what is left of it, while others go on; `on_end` is called."""
         if self.is_wanted:
             self._rest = threading.Thread(target=self._say_rest, name="saying the rest", daemon=True)
             self._rest.start()

@@ -1,7 +1,7 @@
-"""A conversation as a JSON document, and as Markdown to read. Opens no files: media are loaded by who asks for them.
+"""Writes a conversation as JSON or Markdown, and reads the JSON again. Media are loaded by the caller.
 
 The document, version 1: `{"mmcli": "talk", "version": 1, "model", "system", "turns": [{"question", "media", "answer",
-"finish_reason"}], "staged"}`. A medium is told by its source, its absolute path or address, and its media ID; one that
+"finish_reason"}], "staged"}`. A medium is given by its source, its absolute path or address, and its media ID; one that
 lies nowhere (from the clipboard, the screen or a pipe) is in the document itself, as base64.
 """
 

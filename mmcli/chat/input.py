@@ -1,4 +1,4 @@
-"""What a typed line means: a command, files to attach, or a question. Looks whether files exist; opens none.
+"""Parses a typed line: a command, files to attach, or a question. Checks whether files exist; opens none.
 
 Terminals paste a dropped file in their own ways: quoted, with backslashes before spaces, as a file:// URL, or bare.
 """

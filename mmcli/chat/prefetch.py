@@ -1,4 +1,4 @@
-"""The next question's media, computed while it is typed. Knows when the engine is free; knows no keys and no screen.
+"""Computes the next question's media while it is typed, when the engine is free. Knows no keys and no screen.
 
 An engine does one thing at a time. So who wants to answer calls `settle` first, and who wants to free it `leave`.
 """
@@ -53,7 +53,7 @@ class Preparing:
         """Load what a medium will need, while it is decoded itself."""
 
         def load() -> None:
-            with self._busy, contextlib.suppress(MmcliError):  # whoever asks meets it again, and is told
+            with self._busy, contextlib.suppress(MmcliError):  # whoever asks meets it again, and gets the error
                 engine.warm()
 
         threading.Thread(target=load, name="warming", daemon=True).start()
@@ -87,9 +87,9 @@ class Preparing:
                 engine.prepare(wanted.messages, sampling, paused=wanted.paused.is_set, dropped=wanted.dropped.is_set)
                 wanted.is_done = not wanted.paused.is_set()
         except ContextFull:
-            wanted.is_too_much = True  # it is told before anybody asks
+            wanted.is_too_much = True  # it is reported before anybody asks
         except (MmcliError, KeyboardInterrupt):
-            return  # whoever asks meets it again, and is told
+            return  # whoever asks meets it again, and gets the error
         self._on_end()
 
 

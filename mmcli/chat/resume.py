@@ -1,4 +1,4 @@
-"""What commands that talk do the same way about the history: record, and go on with a talk, media included."""
+"""Records a conversation in the history, and continues one, media included. For every command that answers."""
 
 from __future__ import annotations
 

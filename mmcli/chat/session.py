@@ -1,4 +1,4 @@
-"""One `mmcli chat` from its first line to its end: who types, what is asked, which model answers.
+"""Holds one conversation from its first line to its end: commands, questions, answers, another model.
 
 The conversation is mmcli.chat's; the screen and the keys are mmcli.terminal's. Here they meet;
 what is typed after a slash is in slash_commands.py.
@@ -85,7 +85,7 @@ class Session:
     def run(self, typed: Path | None, first: str = "") -> int:
         """Answer until the end of the input, /quit or Ctrl-C at the prompt; the exit status.
 
-        `typed` keeps the lines; `first` is asked before any of them is read. A person is told what went wrong, and
+        `typed` keeps the lines; `first` is asked before any of them is read. A user sees what went wrong, and
         goes on. In a pipe nobody could fix it: there an error ends the chat.
         """
         hooks = terminal.Hooks(
@@ -138,7 +138,7 @@ class Session:
             return True
         self._may_end = True
         self.note(
-            f"{slash_commands.counted(self.talk.staged)} staged: Ctrl-C again ends the chat, /drop all takes them out"
+            f"{slash_commands.counted(self.talk.staged)} staged: Ctrl-C again ends the chat, /drop all removes them"
         )
         return False
 
@@ -212,7 +212,7 @@ class Session:
         self.stage(found, n_named=len(names))
 
     def stage(self, sources: Sequence[Source], *, n_named: int | None = None) -> None:
-        """Stage what the model can take of these sources: all or none. Those of a folder are told in one note.
+        """Stage what the model can take of these sources: all or none. Those of a folder get one note.
 
         `n_named`: how many names they were found by.
         """
@@ -228,7 +228,7 @@ class Session:
         for medium in loaded:
             self.talk.stage(medium)
         is_folder = n_named is not None and len(loaded) > n_named
-        if self.is_person:  # what the command line named is told with the banner
+        if self.is_person:  # what the command line named is shown with the banner
             self._tell_staged(first, loaded, together=is_folder)
         remarks: dict[str, list[Medium]] = {}
         for medium in loaded:
@@ -302,7 +302,7 @@ class Session:
         self.saved, self._n_saved = path.absolute(), len(self.talk.turns)
 
     def may_lose(self) -> bool:
-        """Whether this talk may go: it is in the history or in a file, or the person says so."""
+        """Whether this talk may go: it is in the history or in a file, or the user says so."""
         is_kept = self.recorder.keeps or len(self.talk.turns) <= (self._n_saved if self.saved else 0)
         if is_kept or not self.is_person or not terminal.can_ask(self.style):
             return True
@@ -445,7 +445,7 @@ class Session:
         self._told(lambda: slash_commands.run(self, "paste", ""))
 
     def _told(self, action: Callable[[], None]) -> None:
-        """Do something while a message is typed; what goes wrong is told above the line."""
+        """Do something while a message is typed; what goes wrong is reported above the line."""
         try:
             action()
         except MmcliError as error:

@@ -1,4 +1,4 @@
-"""What can be typed in a chat after a slash: one table, from which /help, completion and docs/chat.md come."""
+"""The slash commands: one table, from which /help, completion and the table in docs/chat.md come."""
 
 from __future__ import annotations
 
@@ -156,7 +156,7 @@ def _numbers(session: Session, argument: str) -> list[int]:
         first, last = int(match[1]), int(match[2] or match[1])
         if last < first:
             raise UsageError(f"`{part}` ends before it begins", hint=f"/drop {last}-{first}")
-        session.talk.find(last)  # told before a long list is made
+        session.talk.find(last)  # reported before a long list is made
         found.update(range(first, last + 1))
     return sorted(found)
 
@@ -173,13 +173,13 @@ def _talk(session: Session, argument: str) -> None:
 def _show(session: Session, argument: str) -> None:
     medium = session.talk.find(_number(session, argument))
     if not isinstance(medium, media.Image):
-        raise UsageError(f"`{medium.receipt.source}` is not a picture: there is nothing to draw")
+        raise UsageError(f"`{medium.receipt.source}` is not a picture, so it cannot be shown")
     if not terminal.picture(medium.pixels, terminal.Style()):
         raise UsageError("there is no terminal to draw on")
 
 
 def _number(session: Session, argument: str) -> int:
-    """The number a person gave; without one, that of the only medium."""
+    """The number a user gave; without one, that of the only medium."""
     if not argument and len(session.talk.media) == 1:
         return 1
     if not argument.isdecimal():
@@ -239,7 +239,7 @@ def _retry(session: Session, argument: str) -> None:
     if wish.temperature <= 0:
         session.note(f"asked again at temperature {RETRY_TEMPERATURE}: at 0 the answer would be the same")
     elif wish.seed is not None:
-        session.note(f"asked again with another seed than {wish.seed}: with it the answer would be the same")
+        session.note(f"asked again with a seed other than {wish.seed}, which would give the same answer")
     session.ask(turn.words, again)
 
 
@@ -349,11 +349,11 @@ TABLE: dict[str, Slash] = {
     "paste": Slash("stage the picture in the clipboard (also Ctrl-V)", _paste),
     "screen": Slash("stage a picture of the screen", _screen),
     "media": Slash("the files of this conversation, numbered", _media),
-    "drop": Slash("take files out of the conversation: 2, 2 3, 4-53 or all", _drop, "N…", "number"),
+    "drop": Slash("remove files from the conversation: 2, 2 3, 4-53 or all", _drop, "N…", "number"),
     "show": Slash("draw a picture in the terminal", _show, "N", "number"),
     "model": Slash("switch to another model, or show which one this is", _model, "[NAME]", "model"),
     "system": Slash("set the system prompt, show it, or remove it (-)", _system, "[TEXT]"),
-    "talk": Slash("print all that was said", _talk),
+    "talk": Slash("print the whole conversation", _talk),
     "undo": Slash("take back the last question and its answer", _undo),
     "retry": Slash("ask the last question again", _retry),
     "edit": Slash("change the last question, and ask it again", _edit, "[TEXT]"),
@@ -368,7 +368,7 @@ ALIASES = {"exit": "quit", "bye": "quit", "?": "help", "image": "attach", "image
 NAMES = frozenset((*TABLE, *ALIASES))
 COSTLY = frozenset(("quit", "clear", "drop", "undo", "load"))  # never suggested: a wrong guess would cost something
 VOICE_ONLY = frozenset(("mute", "listen", "speak"))
-BARE = frozenset(("help", "quit", "exit"))  # a person who types nothing but this means the command
+BARE = frozenset(("help", "quit", "exit"))  # a user who types nothing but this means the command
 KEYS = [
     ("Enter", "sends"),
     ("Alt-Enter", 'a new line; a message between """ and """ has many, and nothing in it is a command'),
@@ -379,8 +379,8 @@ KEYS = [
     ("Ctrl-V", "stages the picture in the clipboard"),
     (
         "Ctrl-C",
-        "ends the answer; at the prompt it clears the line; at an empty prompt it ends the chat, where files are "
-        "staged the second time",
+        "stops the answer; at the prompt it clears the line; at an empty prompt it ends the chat (press it twice if "
+        "files are staged)",
     ),
     ("Ctrl-D", "ends the chat"),
 ]

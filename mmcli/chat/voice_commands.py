@@ -1,4 +1,4 @@
-"""What a spoken sentence asks to look at: the screen, the clipboard, a file. Knows words and names; opens nothing.
+"""Recognises spoken requests to look at the screen, the clipboard or a file. Knows words and names; opens nothing.
 
 The grammar is data, in English. A sentence that matches none of it is a question like any other.
 """

@@ -1,4 +1,4 @@
-"""A conversation held by voice: a microphone beside the keyboard, answers that may be said aloud.
+"""Holds a conversation by voice: a microphone beside the keyboard, answers that may be read aloud.
 
 What is asked, staged, answered and kept is session.py's; what is said comes from speech/listener.py, in threads of its
 own. They meet in one queue: what the listener has to tell waits there until the session asks for the next message, and
@@ -125,10 +125,10 @@ class VoiceFront:
         self._draft = ""  # stood on the line when somebody spoke
         self.keys: Sequence[tuple[str, str]] = () if manner.mode == "auto" else (KEY,)
         self.commands: Mapping[str, slash_commands.Slash] = {
-            "mute": slash_commands.Slash("stop listening; /listen goes on", lambda _, argument: self._listen(False)),
+            "mute": slash_commands.Slash("stop listening; /listen resumes", lambda _, argument: self._listen(False)),
             "listen": slash_commands.Slash("listen again", lambda _, argument: self._listen(True)),
             "speak": slash_commands.Slash(
-                "say answers aloud, or no more", lambda _, argument: self._speak(argument), "on|off"
+                "read answers aloud, or stop doing so", lambda _, argument: self._speak(argument), "on|off"
             ),
         }
 
@@ -232,7 +232,7 @@ class VoiceFront:
         if self._listener is None:
             return
         self._listener.silence(not wanted)
-        self.session.note(f"listening to {self._device}" if wanted else "not listening; /listen goes on")
+        self.session.note(f"listening to {self._device}" if wanted else "not listening; /listen resumes")
 
     def _speak(self, argument: str) -> None:
         """/speak on, /speak off; alone, it changes from one to the other."""
@@ -240,7 +240,7 @@ class VoiceFront:
             raise UsageError(f"`{argument}` is neither on nor off", hint="/speak on, or /speak off")
         wanted = argument.lower() == "on" if argument else not self._guard.is_wanted
         self._guard.turn(wanted)
-        self.session.note("answers are said aloud" if wanted else "answers are written only")
+        self.session.note("answers are read aloud" if wanted else "answers are only written")
 
     # who has the word
 

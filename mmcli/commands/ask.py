@@ -225,7 +225,7 @@ def _sources(arguments: list[str], recursive: bool, data: bytes | None, style: S
 
 
 def _has_picture(sources: Sequence[tuple[Source, bool]]) -> bool:
-    """Whether one is a picture by its name; what the others are, their bytes will tell."""
+    """Whether one is a picture by its name; what the others are, their bytes will say."""
     from mmcli.media.sources import IMAGE_SUFFIXES
 
     return any(source.suffix in IMAGE_SUFFIXES for source, _ in sources)

@@ -1,4 +1,4 @@
-"""Tells the question from the files it is about, in whatever order they were typed. Opens no file, prints nothing."""
+"""Separates the question from the files on the command line, in either order. Opens no file, prints nothing."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def _check_marks(words: Sequence[str], others: Sequence[str], line: Line) -> Non
         return
     few = len(others) < SURELY_A_SENTENCE
     if any(_may_name_file(word) or few and _is_near_a_file(word) for word in others[:-1]):
-        return  # a file that is not there is told as such
+        return  # a file that is not there is reported as such
     first = next(place for place, word in enumerate(words) if word in others)
     end = max(place for place, word in enumerate(words) if word in others) + 1
     end = end if words[end - 1].endswith(_ENDS) else len(words)  # `What is in a.png` goes on with the file
@@ -93,7 +93,7 @@ def _without(words: Sequence[str], taken: Sequence[str]) -> list[str]:
 
 
 def _is_file(word: str) -> bool:
-    """Whether a word before the last one means a file, a folder or an address, as far as can be told."""
+    """Whether a word before the last one means a file, a folder or an address, as far as can be known."""
     return not word or _is_last_file(word, ()) or _try(os.path.exists, word)
 
 

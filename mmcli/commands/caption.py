@@ -148,7 +148,7 @@ def caption(
             "--sidecar-name",
             envvar="MMCLI_SIDECAR_NAME",
             rich_help_panel=WRITING,
-            help="Their names: stem: a.xmp, full: a.jpg.xmp. The default is stem for txt, full for the others.",
+            help="Names of the sidecars. stem: a.xmp, full: a.jpg.xmp. Default: stem for txt, else full.",
         ),
         RARE,
     ] = None,
@@ -180,7 +180,7 @@ def caption(
             "--yes",
             envvar="MMCLI_YES",
             rich_help_panel=WRITING,
-            help="Do not ask before downloading or renaming. --rename wants it typed; a variable does not count there.",
+            help="Do not ask before downloading or renaming. --rename needs it typed; the variable is ignored there.",
         ),
     ] = False,
     dry_run: Annotated[

@@ -1,4 +1,4 @@
-"""How `mmcli caption` puts its parts together: the pictures wanted, the job, the run, and what is said at the end."""
+"""Puts `mmcli caption` together: the inputs, the job, the run, and the summary at the end."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def checked(plan: sidecars.Plan) -> sidecars.Plan:
         if media.has_media_suffix(folder) or folder.suffix[1:].lower() in (*sidecars.NAMING, "jsonl"):
             raise UsageError(
                 f"-o takes a folder, and `{folder}` is named like a file",
-                hint=f"mkdir {folder}, if it is to be a folder",
+                hint=f"mkdir {folder}, if it should be a folder",
             )
     sidecars.check(plan)
     return plan
@@ -348,11 +348,11 @@ def _conclude(
 def _notes(shown: Captions, writing: Writing, style: Style) -> Iterator[str]:
     """What is worth knowing at the end besides what was done."""
     if shown.kept:
-        why = "" if style.verbose or shown.tells_all else "; -v tells why"
+        why = "" if style.verbose or shown.tells_all else "; -v shows why"
         yield f"{shown.kept} left as {'it is' if shown.kept == 1 else 'they are'}{why}"
     if shown.cut:
         cut, them = ("1 caption is", "it") if shown.cut == 1 else (f"{shown.cut} captions are", "them")
-        yield f"{cut} cut off; --retry-cut makes {them} again; raise --max-tokens if needed"
+        yield f"{cut} cut off; --retry-cut redoes {them}; raise --max-tokens if needed"
     if writing.rename and not writing.apply and shown.named:
         yield "nothing was renamed: the same command with --yes does it, without computing anything again"
 

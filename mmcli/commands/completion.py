@@ -142,7 +142,7 @@ def replies_for(root: Any, before: list[str], word: str) -> list[Reply]:
     """The words that begin like `word` after the words `before`; none where a file is expected."""
     try:
         return [(value, about) for value, about in _possible(root, before, word) if value.startswith(word)]
-    except MmcliError:  # a damaged history, say: Tab is no place to tell
+    except MmcliError:  # a damaged history, say: Tab is not the place to tell
         return []
 
 

@@ -152,7 +152,7 @@ def unset(ctx: typer.Context, key: KeyArg) -> int | None:
     document = _document()
     there = _keys(document, _today(key).replace("-", "_"))
     if not there:
-        _setting(ctx, key)  # a slip of the finger is told as such
+        _setting(ctx, key)  # a slip of the finger is reported as such
         terminal.notice(f"`{files.config_file()}` does not set `{key}`", terminal.Style())
         return None
     for name in there:
@@ -204,7 +204,7 @@ def _setting(ctx: typer.Context, key: str) -> Setting:
     if name not in every:
         named = [known for known, setting in every.items() if f"--{today}" in setting.option.opts]
         hint = f"did you mean `{named[0].replace('_', '-')}`?" if len(named) == 1 else files.closest(key, every)
-        raise UsageError(f"`{key}` is not a setting", hint=hint)
+        raise UsageError(f"unknown setting `{key}`", hint=hint)
     return every[name]
 
 
@@ -224,7 +224,7 @@ def _document() -> Any:
 
     file = files.config_file()
     text = (files.read(file) if file.exists() else None) or ""
-    tomlfile.parse(text, f"`{file}`", hint=files.EDIT)  # tells what is wrong better than tomlkit does
+    tomlfile.parse(text, f"`{file}`", hint=files.EDIT)  # says what is wrong better than tomlkit does
     return tomlkit.parse(text)
 
 
@@ -252,7 +252,7 @@ def _write(document: Any) -> None:
 
 
 def _check_again(ctx: typer.Context) -> None:
-    """What else is wrong in the file is told: every other command will refuse it."""
+    """What else is wrong in the file is reported: every other command will refuse it."""
     from mmcli import terminal
 
     try:
@@ -262,7 +262,7 @@ def _check_again(ctx: typer.Context) -> None:
 
 
 def _check_model(name: str, value: str) -> None:
-    """A model that nobody knows is told at once, not by the next question; it may be there by then."""
+    """A model that nobody knows is reported at once, not by the next question; it may be there by then."""
     from mmcli import models, terminal
 
     try:

@@ -54,7 +54,7 @@ RebuildOpt = Annotated[
     typer.Option(
         "--rebuild",
         rich_help_panel=opt.MACHINE,
-        help="Compile llama.cpp for this machine. For its GPU or CPU; it is used if it answers right and faster. "
+        help="Compile llama.cpp for this machine. For its GPU or CPU; it is used if it is correct and faster. "
         "Takes 5 minutes or more.",
     ),
 ]

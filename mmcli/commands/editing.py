@@ -1,4 +1,4 @@
-"""A file opened in a person's own editor, and checked afterwards."""
+"""Opens a file in the user's editor, and checks it afterwards."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`-p NAME VALUE` fills in a variable of a saved prompt: an option with two values, which Typer does not know."""
+"""`-p NAME VALUE`: an option with two values, which Typer lacks. It fills in a variable of a saved prompt."""
 
 from __future__ import annotations
 

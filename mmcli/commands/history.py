@@ -1,4 +1,4 @@
-"""`mmcli history`: the talks that were kept: listed, shown, searched, exported, deleted."""
+"""`mmcli history`: list, show, search, export and delete conversations."""
 
 from __future__ import annotations
 
@@ -170,7 +170,7 @@ def export(
     if damaged:
         raise BatchError(
             f"{len(damaged)} of {len(names)} conversations could not be read completely",
-            hint="all the rest was exported",
+            hint="everything else was exported",
         )
     return None
 
@@ -195,7 +195,7 @@ def delete(
     style = terminal.Style(quiet=quiet)
     if talks or older_than is not None:
         if everything:
-            raise UsageError("--all deletes everything: name no conversations and no --older-than beside it")
+            raise UsageError("--all deletes everything, so it takes no IDs and no --older-than")
     elif not everything:
         raise UsageError(
             "which conversations?", hint="`mmcli history delete 4k2f`, or --older-than 30d, or --all for everything"

@@ -1,4 +1,4 @@
-"""The command line as it was typed, for hints that print it again with its words in the right order. Prints nothing."""
+"""Remembers the command line as it was typed, for hints that repeat it in the right order. Prints nothing."""
 
 from __future__ import annotations
 

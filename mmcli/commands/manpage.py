@@ -27,6 +27,7 @@ FILES = (
     ("MMCLI_CACHE_DIR", "the folder for what can be computed again"),
     ("MMCLI_DATA_DIR", "the folder for conversations"),
     ("MMCLI_PROMPTS_DIR", "the folder for saved prompts"),
+    ("MMCLI_GRAPHICS", "how pictures are drawn in the terminal: kitty, iterm, sixel or blocks"),
     ("HF_HOME, HF_TOKEN, HF_ENDPOINT, HF_HUB_OFFLINE", "as in every program that uses the Hugging Face Hub"),
     ("NO_COLOR", "no colors"),
 )

@@ -1,4 +1,4 @@
-"""`mmcli models` and `mmcli show`: which models there are, and all that is known of one."""
+"""`mmcli models` and `mmcli show`: list models, and show the details of one."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def models(
     some = [row for row in rows if (row["here"] or not here) and all(word in _searched(row) for word in wanted)]
     some.sort(key=lambda row: not row["here"])
     if json:
-        terminal.data(some)
+        terminal.data([_with_license(row) for row in some])
     elif not terminal.is_screen():
         terminal.table(COLUMNS, [[row[column] for column in COLUMNS] for row in some], style)
     elif some:
@@ -90,7 +90,7 @@ def _show_list(rows: list[dict[str, Any]], style: Style) -> None:
     missing = terminal.tables(SHOWN, sections, style, spare=SPARE, prose=ABOUT)
     chosen = [row for row in rows if row["chosen"]]
     if chosen:
-        fetch = "".join(f"; `mmcli pull {row['name']}` fetches it" for row in chosen[:1] if not row["here"])
+        fetch = "".join(f"; `mmcli pull {row['name']}` downloads it" for row in chosen[:1] if not row["here"])
         terminal.notice(f"{MARK} is used when you name no model{fetch}", style)
     if missing:
         named = ", ".join(missing)
@@ -221,7 +221,7 @@ def _adopt(style: Style) -> int:
     if found.alone:
         terminal.notice(f"left out: {len(found.alone)} without their projector, such as {found.alone[0]}", style)
     if found.damaged:
-        terminal.notice(f"passed over: {len(found.damaged)} that cannot be read, such as {found.damaged[0]}", style)
+        terminal.notice(f"skipped: {len(found.damaged)} that cannot be read, such as {found.damaged[0]}", style)
     if rows:
         terminal.notice(f'use them by name: mmcli ask photo.jpg "What is this?" -m {rows[0][0]}', style)
     return 0
@@ -254,7 +254,7 @@ def show(
     template: opt.TemplateOpt = None,
     json: opt.JsonListOpt = False,
 ) -> int | None:
-    """Show everything known about one model. If it is here, also what its files say about themselves.
+    """Show the details of one model. If it is here, also what its files say about themselves.
 
     mmcli show starter
     mmcli show qwen3-vl-4b
@@ -279,7 +279,7 @@ def show(
     facts["recorded"] = [_recorded(*told) for told in known.records(found, name)]
     if json:
         fitted = memory_report.facts(fit) if fit else {"needs": None, "fits": None}
-        terminal.data(facts | fitted | {"template": source})
+        terminal.data(_with_license(facts) | fitted | {"template": source})
         return None
     if fit:
         facts |= {"needs": memory_report.needs(fit), "fits_here": memory_report.verdict(fit)}
@@ -301,6 +301,11 @@ def show(
     return None
 
 
+def _with_license(facts: dict[str, Any]) -> dict[str, Any]:
+    """`license`, as the Hub spells it, beside `licence`, which scripts may read."""
+    return facts | {"license": facts["licence"]} if "licence" in facts else facts
+
+
 def _recorded(record: PinnedFile, is_same: bool | None) -> dict[str, Any]:
     """One file as it was when it came, for programs."""
     facts = ("file", "bytes", "sha256", "commit", "revision", "fetched")
@@ -309,10 +314,10 @@ def _recorded(record: PinnedFile, is_same: bool | None) -> dict[str, Any]:
 
 def _record_words(record: dict[str, Any]) -> str:
     """`a.gguf: 1.20 GB, SHA-256 …, commit 01234567, fetched 2026-11-22`"""
-    now = "; what is here now is another file" if record["unchanged"] is False else ""
+    now = "; the file here now is a different one" if record["unchanged"] is False else ""
     return (
         f"{record['file']}: {record['bytes']} bytes, SHA-256 {record['sha256']}, "
-        f"commit {record['commit'][:8]}, fetched {record['fetched']}{now}"
+        f"commit {record['commit'][:8]}, downloaded {record['fetched']}{now}"
     )
 
 
@@ -441,7 +446,7 @@ def _template(model: Model, own: str, chosen: ChosenTemplate | None) -> dict[str
     if chosen is None:
         has = set() if own.strip() else gguf.read_tokens(model.weights, forms.MARKS)
         chosen = forms.choose(own, has.__contains__)
-        why = chosen.why and f"it carries none, and {chosen.why}"
+        why = chosen.why and f"it has none, and {chosen.why}"
     else:
         why = "--template"
     told = f"{chosen.name} ({why})" if why else chosen.name

@@ -1,4 +1,4 @@
-"""Names that people type and mmcli does not have: aliases, the habits of other tools, slips of the finger."""
+"""Handles unknown commands and options: aliases, habits from other tools, typing errors, and the right hints."""
 
 from __future__ import annotations
 

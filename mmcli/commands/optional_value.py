@@ -1,4 +1,4 @@
-"""`-c` alone, `-c ID`, `-c=ID`, `-cID`, `--continue=ID`: an option whose value may be left out. Knows no history.
+"""`-c` alone, `-c ID`, `-c=ID`, `-cID`, `--continue=ID`: an option whose value is optional. Knows no history.
 
 A word after `-c` is a talk's id only if it can be nothing else: it looks like one, there is no file of that name, and
 enough other words are there (a question, for `ask`). So a question or a medium after a bare `-c` stays what it is.

@@ -34,7 +34,7 @@ class MarkdownMode(StrEnum):
 def _number(value: float | None) -> float | None:
     """A float that is within its range; NaN compares as if it were within any."""
     if value is not None and math.isnan(value):
-        raise typer.BadParameter("nan is not a number")
+        raise typer.BadParameter("NaN is not allowed")
     return value
 
 
@@ -78,7 +78,7 @@ MmprojOpt = Annotated[
         envvar="MMCLI_MMPROJ",
         rich_help_panel=MODEL,
         help="Projector (GGUF) for weights given as a file. A model neither sees nor hears without its projector; "
-        "one that lies beside the weights is found by itself.",
+        "one next to the weights is found automatically.",
     ),
 ]
 TemplateOpt = Annotated[
@@ -141,7 +141,7 @@ MaxTokensOpt = Annotated[
         min=1,
         envvar="MMCLI_MAX_TOKENS",
         rich_help_panel=ANSWER,
-        help="Longest answer, in tokens. A token is about three quarters of an English word.",
+        help="Longest answer, in tokens. Reasoning included; a token is about three quarters of an English word.",
     ),
 ]
 SeedOpt = Annotated[
@@ -212,7 +212,8 @@ DetailOpt = Annotated[
         "--detail",
         envvar="MMCLI_DETAIL",
         rich_help_panel=ANSWER,
-        help="Tokens for each picture. Only where the model leaves a choice.",
+        help="Tokens for each picture. low: at most 256; high: 1024 to 4096; auto: what the model says. "
+        "A model with a fixed number ignores it.",
     ),
     RARE,
 ]
@@ -243,7 +244,7 @@ KeepMediaOpt = Annotated[
         "--keep-media/--no-keep-media",
         envvar="MMCLI_KEEP_MEDIA",
         rich_help_panel=TALK,
-        help="Save copies of the files too. Otherwise only where they are.",
+        help="Save copies of the files too. Otherwise only their paths are saved.",
     ),
     RARE,
 ]
@@ -265,7 +266,7 @@ ParamOpt = Annotated[
         "--param",
         metavar="NAME VALUE",
         rich_help_panel=PROMPT,
-        help="Fill in a variable of it. Can be repeated.",
+        help="Fill in a variable of the saved prompt. Also NAME=VALUE; can be repeated.",
     ),
 ]
 SaveOpt = Annotated[
@@ -307,7 +308,7 @@ ThreadsOpt = Annotated[
         max=512,
         envvar="MMCLI_THREADS",
         rich_help_panel=MACHINE,
-        help="Threads on the CPU.",
+        help="Threads on the CPU. The default respects a container's limits and `taskset`.",
         show_default="physical cores",
     ),
     RARE,
@@ -330,7 +331,7 @@ CacheOpt = Annotated[
         "--cache/--no-cache",
         envvar="MMCLI_CACHE",
         rich_help_panel=MACHINE,
-        help="Keep what was computed of a picture. On disk, for the next question about it.",
+        help="Cache what was computed for a picture. On disk, for the next question about it.",
     ),
     RARE,
 ]
@@ -344,7 +345,7 @@ CacheSizeOpt = Annotated[
         callback=_number,
         envvar="MMCLI_CACHE_SIZE",
         rich_help_panel=MACHINE,
-        help="Most of it to keep.",
+        help="Largest size of that cache.",
     ),
     RARE,
 ]

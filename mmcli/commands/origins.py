@@ -1,4 +1,4 @@
-"""Where a value came from that an error is about: an option, a variable, or config.toml."""
+"""Adds to an error where its value came from: an option, a variable, or config.toml."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def took_keys(keys: dict[str, str]) -> None:
 def add(error: MmcliError, ctx: typer.Context) -> None:
     """Say in the error's sentence what set the option that it is about: a variable, a line of config.toml, an option.
 
-    The options that a person typed are told only where a value is wrong in itself: the others they have in view.
+    The options that a user typed are reported only where a value is wrong in itself: the others they have in view.
     """
     is_value = isinstance(error, UsageError | AudioDeviceError)
     places = []
@@ -91,7 +91,7 @@ def _long(param: Any) -> str:
 
 
 def _variable(name: str) -> str:
-    """A variable as the person set it, be it by its old name."""
+    """A variable as the user set it, be it by its old name."""
     from mmcli.commands import spelling
 
     return spelling.renamed_variables.get(name, name)

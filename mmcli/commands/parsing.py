@@ -56,7 +56,7 @@ def _help_options() -> list[Any]:
     short, long = _helps(is_long=False), _helps(is_long=True)
     return [
         TyperOption(param_decls=["show_help", "-h", "--help"], help="Show this help.", callback=short, **how),
-        TyperOption(param_decls=["show_all", "--help-all"], help="Show all there is.", callback=long, **how),
+        TyperOption(param_decls=["show_all", "--help-all"], help="Show every option.", callback=long, **how),
     ]
 
 
@@ -133,7 +133,7 @@ def _parsed(parse: Callable[[Any, list[str]], list[str]], ctx: Any, args: list[s
 
 
 def commands(root: Any, above: str = "") -> dict[str, Any]:
-    """Every command below `root` by what a person types: `ask`, `history`, `history show`."""
+    """Every command below `root` by what a user types: `ask`, `history`, `history show`."""
     found: dict[str, Any] = {}
     for name, command in getattr(root, "commands", {}).items():
         found |= {above + name: command} | commands(command, f"{above}{name} ")

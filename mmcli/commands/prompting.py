@@ -1,4 +1,4 @@
-"""How `mmcli ask` takes a saved prompt, and saves one. Knows the command line and the prompts; asks nothing."""
+"""Uses and saves prompts for `mmcli ask`. Knows the command line and the prompts; asks nothing."""
 
 from __future__ import annotations
 

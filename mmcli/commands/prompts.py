@@ -1,4 +1,4 @@
-"""`mmcli prompts`: prompts that were saved under a name, listed, shown, edited and removed."""
+"""`mmcli prompts`: list, show, edit and remove saved prompts."""
 
 from __future__ import annotations
 

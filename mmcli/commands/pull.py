@@ -1,4 +1,4 @@
-"""`mmcli pull`: models from the Hugging Face Hub, each with its projector, verified; speech models too."""
+"""`mmcli pull`: download models from the Hugging Face Hub, each with its projector, verified; speech models too."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`mmcli transcribe --mic`: where the recording's words go, and the checks before anything listens."""
+"""`mmcli transcribe --mic`: where the transcript goes, and the checks before recording starts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`mmcli rm`: models off this machine, after saying what goes and how much that frees."""
+"""`mmcli rm`: remove models from this machine, after showing what goes and how much that frees."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A search through the help: commands, options and topics by any word that is said of them. Prints nothing."""
+"""Searches the help: commands, options and topics, by any of their words. Prints nothing."""
 
 from __future__ import annotations
 

@@ -102,7 +102,7 @@ VoiceModelOpt = Annotated[
         envvar="MMCLI_VOICE_MODEL",
         autocompletion=voice_model_names,
         rich_help_panel=ALOUD,
-        help="Who reads: a model that speaks, or `system`. Without it, such a model if one is here, else the system.",
+        help="A model that speaks, or `system`. Without it, such a model if one is here, else the system's voice.",
     ),
     RARE,
 ]

@@ -1,4 +1,4 @@
-"""Old names of options, variables and settings: each works in this release still, and a note tells the new one.
+"""Old names of options, variables and settings: each still works in this release, with a note.
 
 `--language` meant the language of captions in one command and that of sounds in another, `--device` a microphone or a
 GPU. Today a name means one thing. Delete a line here to end an old name.

@@ -1,4 +1,4 @@
-"""What people look for in the help that is no single option: each topic with the words it goes by and what to type."""
+"""Topics of the help that are not single options: each with its search words and the command to type."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ TOPICS = (
     ),
     Topic("subtitle subtitles srt vtt ass film video caption", "write subtitles", "mmcli transcribe film.mkv -f srt"),
     Topic("lyrics lrc karaoke song", "write lyrics with times", "mmcli transcribe song.mp3 -f lrc --highlight-words"),
-    Topic("microphone dictate dictation record listen", "write down what you say", "mmcli transcribe --mic"),
+    Topic("microphone dictate dictation record listen", "transcribe what you say", "mmcli transcribe --mic"),
     Topic(
         "many folder batch thousand photos caption describe", "describe a folder of pictures", "mmcli caption photos -r"
     ),

@@ -1,4 +1,4 @@
-"""`mmcli transcribe`: what is said in sound files, videos, or at the microphone."""
+"""`mmcli transcribe`: turn sound files, videos or the microphone into text."""
 
 from __future__ import annotations
 
@@ -145,7 +145,7 @@ def transcribe(
             max=1000,
             envvar="MMCLI_MAX_LINE_WIDTH",
             rich_help_panel=SUBTITLES,
-            help="Columns of a line. East Asian characters take two.",
+            help="Columns per line. East Asian characters take two.",
         ),
     ] = 42,
     max_line_count: Annotated[
@@ -169,7 +169,7 @@ def transcribe(
             max=1000,
             envvar="MMCLI_MAX_WORDS_PER_LINE",
             rich_help_panel=SUBTITLES,
-            help="Words of a line. In scripts without spaces, a character is a word.",
+            help="Words per line. In scripts without spaces, a character is a word.",
         ),
     ] = None,
     highlight_words: Annotated[

@@ -33,7 +33,7 @@ class Job:
 
 
 def format_of(name: str | None, output: str | None) -> str | None:
-    """The format a person means: by its name, or by the extension of the file it goes to; None where nothing says."""
+    """The format a user means: by its name, or by the extension of the file it goes to; None where nothing says."""
     from mmcli.speech.formats import FORMATS
 
     if name:

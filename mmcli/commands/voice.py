@@ -1,4 +1,4 @@
-"""`mmcli voice`: a chat that listens. Speak, or type; show it pictures; interrupt it."""
+"""`mmcli voice`: a chat by voice, with typing, pictures and interruptions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The forms of conversation that models were trained on, as data: for a GGUF that carries no chat template.
+"""Chat templates of the common model families, as data: for a GGUF that carries none.
 
 The names are those of llama.cpp's `--chat-template`, and so are the words around each turn (llama-chat.cpp and the
 models' own templates). Knows no models: what a vocabulary holds is asked of the caller.
@@ -213,10 +213,10 @@ def named(name: str) -> ChosenTemplate | None:
 
 
 def choose(own: str | None, is_token: Callable[[str], bool]) -> ChosenTemplate:
-    """The template of a model that carries `own`, or none; `is_token` tells whether its vocabulary has such a token."""
+    """The template of a model that carries `own`, or none; `is_token` says whether its vocabulary has such a token."""
     if own is not None and own.strip():
         return named(own.strip()) or ChosenTemplate(own)  # some old files name a form instead
     for form in _ALL:
         if form.marks and all(map(is_token, form.marks)):
             return ChosenTemplate(form.source, form.stop, form.name, f"its vocabulary has `{form.marks[0]}`")
-    return ChosenTemplate(VICUNA.source, VICUNA.stop, VICUNA.name, "its vocabulary has the marks of no other form")
+    return ChosenTemplate(VICUNA.source, VICUNA.stop, VICUNA.name, "its vocabulary matches no other form")

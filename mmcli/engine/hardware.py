@@ -1,4 +1,4 @@
-"""What this machine can give: cores and memory, as a container or an affinity mask leaves them. Knows no models."""
+"""Reports this machine's cores and memory, within a container's or an affinity mask's limits. Knows no models."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ SPINS_ALONE, SPINS_LASTING, SPINS_BESIDE_OTHERS = 2000, 400, 100
 
 
 def calm_threads(*, lasting: bool = False) -> None:
-    """Let OpenMP's threads sleep when they wait long; a person's own settings stay.
+    """Let OpenMP's threads sleep when they wait long; a user's own settings stay.
 
     `lasting`: for work that may go on for hours, beside whatever comes.
 
@@ -98,7 +98,7 @@ def running() -> int:
 
 
 def stat(task: Path) -> list[str]:
-    """What /proc tells of a thread after its name, the state first (proc_pid_stat(5), from field 3 on)."""
+    """What /proc says of a thread after its name, the state first (proc_pid_stat(5), from field 3 on)."""
     return (task / "stat").read_text().rpartition(")")[2].split()
 
 

@@ -1,4 +1,4 @@
-"""Whether mmcli and a model work on this machine, as findings. Knows what usually goes wrong; knows no terminals."""
+"""Checks whether mmcli and a model work on this machine, as findings. Knows no terminals."""
 
 from mmcli.health.checkup import examine, examine_model
 from mmcli.health.findings import Finding, Level, status

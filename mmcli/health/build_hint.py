@@ -1,4 +1,4 @@
-"""What to do about a llama.cpp that does not work, or could be better. Knows environments and installers' commands."""
+"""Hints for a llama.cpp that does not work, or could be faster. Knows environments and installers' commands."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A card that nobody has seen before, questions about it, and what a wrong answer usually means. Knows no engine.
+"""Draws a test card with questions about it, and judges the answers. Knows no engine.
 
 Digits, stripe and arrow are drawn anew each time, so that right answers come from the picture alone. An empty grey
 picture is asked about too: who gives the right answer there did not look. The starter model cannot read; it gets two
@@ -27,15 +27,15 @@ DIGITS = "23456789"  # 0 and 1 look like letters
 TURNS = ("up", "right", "down", "left")  # clockwise
 SHAPES = ("circle", "square", "triangle", "star", "cross")
 
-DAMAGED = "the picture arrives damaged or hardly at all: a broken quantization, or a projector of other weights"
+DAMAGED = "the picture arrives damaged, or hardly at all: a broken quantization, or a projector for other weights"
 UNSEEN = (
-    "the picture does not reach it: take the projector published beside these weights (--mmproj FILE), "
+    "the picture does not reach it: use the projector published with these weights (--mmproj FILE), "
     "then another quantization such as Q8_0, then --gpu-layers 0"
 )
 MIRRORED = "the picture arrives mirrored or upside down: a fault of the projector's conversion, or of this llama.cpp"
 TURNED = "the picture arrives turned: a fault of the projector's conversion, or of this llama.cpp"
-SWAPPED = "red and blue are exchanged: a fault of the projector's conversion"
-WEAK = "small models often fail at this one; it alone means little"
+SWAPPED = "red and blue are swapped: a fault of the projector's conversion"
+WEAK = "small models often fail this one; by itself it means little"
 STALE = "it answers without looking, or about a picture it was shown before: please report this"
 
 

@@ -1,4 +1,4 @@
-"""Show a model a card and tell what it answered, as JSON lines: a program of its own, for a child process.
+"""Shows a model a test card and prints its answers as JSON lines: a child process, since it may crash.
 
 `python -m mmcli.health.canary_process REQUEST`, where REQUEST is the JSON of a `Request`. Knows cards and the engine's
 contract.

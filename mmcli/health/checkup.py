@@ -1,4 +1,4 @@
-"""The examination: each part in its order, one finding after the other. What may crash runs in a child process."""
+"""Runs every check of `mmcli doctor` in order, one finding each. What may crash runs in a child process."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ def _memory(told: dict[str, int]) -> Finding:
     message = f"it took {told['peak'] / GB:.1f} GB at most"
     if told["repacked"]:
         message += (
-            f", with {told['repacked'] / GB:.1f} GB of weights copied into the order this CPU computes fastest in"
+            f", with {told['repacked'] / GB:.1f} GB of weights copied into the layout this CPU computes fastest with"
         )
     return Finding("model memory", "ok", message, facts=told)
 

@@ -1,4 +1,4 @@
-"""Compile llama-cpp-python's llama.cpp with other definitions, into a folder of its own. Knows uv and pip; no models.
+"""Compiles llama-cpp-python's llama.cpp with other definitions, into a folder of its own. Knows uv and pip; no models.
 
 The installer fetches the source from wherever this person's packages come from, with the tools that compile it.
 """

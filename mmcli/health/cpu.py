@@ -1,4 +1,4 @@
-"""What this machine's CPU can do, against what the native build uses of it. Knows flags; runs nothing native."""
+"""Compares this machine's CPU features with those the native build uses. Runs nothing native."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ WORTH = {
 
 @dataclass(frozen=True)
 class Cpu:
-    """This machine's CPU; no flags means that they cannot be told here."""
+    """This machine's CPU; no flags means that they are unknown here."""
 
     name: str
     flags: frozenset[str]
@@ -92,7 +92,7 @@ def unused(cpu: Cpu, build: Iterable[str]) -> list[str]:
 
 def is_risky(build: Iterable[str], compiler: str | None) -> bool:
     """Whether a GCC before 14 compiled AMX code: without -fno-dse it dies at the first quantized matrix
-    (docs/install.md). Some later 12s and 13s are mended, but only the first number is known here.
+    (docs/install.md). Some later 12s and 13s are fixed, but only the first number is known here.
     """
     found = re.fullmatch(r"GCC (\d+)", compiler or "")
     return "AMX_INT8" in build and found is not None and int(found[1]) < 14

@@ -1,4 +1,4 @@
-"""What mmcli keeps in its data folder, and whether it can be read: history, adopted models, records of downloads."""
+"""Checks the files in mmcli's data folder: history, adopted models, records of downloads."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def talks() -> Finding:
                 return Finding("history", "ok", f"`{store.path}` is not there yet", facts=facts)
             n_talks = store.examine()
     except MmcliError as error:
-        # Whoever asks a question is told and answered all the same.
+        # Whoever asks a question is answered all the same, with a warning.
         return Finding("history", "warning", error.message, error.hint or "check the file's owner and permissions")
     message = f"`{facts['file']}` is intact: {n_talks} conversation{'' if n_talks == 1 else 's'}"
     return Finding("history", "ok", message, facts=facts | {"talks": n_talks})

@@ -1,4 +1,4 @@
-"""What mmcli finds around it: memory, disks, caches, config, and what else is called mmcli."""
+"""Checks the surroundings: memory, disks, caches, config, and other programs called mmcli."""
 
 from __future__ import annotations
 

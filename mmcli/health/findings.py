@@ -1,4 +1,4 @@
-"""One thing that was looked at, and what to do about it. Knows nothing of how it was found or is shown."""
+"""A finding: what was checked, how it went, and what to do. Knows nothing of how it is shown."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Load a speech model and let it hear a sentence, told as JSON lines: a program of its own, since it may crash."""
+"""Loads a speech model and transcribes a sentence, as JSON lines: a child process, since it may crash."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which microphones and loudspeakers PortAudio finds, as JSON lines: a program of its own, since drivers crash too."""
+"""Lists PortAudio's microphones and loudspeakers as JSON lines: a child process, since drivers crash too."""
 
 from __future__ import annotations
 

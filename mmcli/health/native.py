@@ -1,4 +1,4 @@
-"""What the child processes told about the native build, as findings. Runs nothing itself."""
+"""Turns what the child processes reported about the native build into findings. Runs nothing itself."""
 
 from __future__ import annotations
 
@@ -57,7 +57,10 @@ def computes(starter: Ended, told: dict[str, Any]) -> Finding:
     if starter.crash is not None:
         why, command = "build it for any CPU", build_hint.command()
         if cpu.is_risky(cpu.used(told["system"]), told.get("compiler")):
-            why, command = "GCC before 14 compiles AMX wrongly unless it is told to keep all stores", build_hint.BETTER
+            why, command = (
+                "GCC before 14 compiles AMX wrongly unless an option makes it keep all stores",
+                build_hint.BETTER,
+            )
         return Finding(
             check,
             "problem",

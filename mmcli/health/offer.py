@@ -1,4 +1,4 @@
-"""What a better build of llama.cpp would bring here, said once to somebody who waits. Builds nothing."""
+"""Offers a better build of llama.cpp, once, before a long run. Builds nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Build llama.cpp for this machine on request, try it, and keep it if it is right and faster: as findings.
+"""Builds llama.cpp for this machine on request, tests it, and keeps it if it is correct and faster: as findings.
 
 What is tried runs in child processes, as it may crash. The installed build is never touched: the engine loads the kept
 one instead (engine/local/builds.py), until `undo`.
@@ -27,7 +27,7 @@ from mmcli.health.findings import Finding
 OnProgress = Callable[[str, int, int], None]
 
 ROUNDS = 3  # of old and new in turns
-FASTER = 1.03  # times: less cannot be told from chance
+FASTER = 1.03  # times: less cannot be distinguished from chance
 SECONDS = 300  # for one trial on a busy machine
 
 

@@ -1,4 +1,4 @@
-"""Run a program that may crash, and read what it told until then. Knows signals and JSON lines; knows no llama.cpp."""
+"""Runs a program that may crash, and reads its output up to then. Knows signals and JSON lines; no llama.cpp."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What mmcli hears, speaks and pastes with: the speech model, the voice, the loudspeaker, the clipboard."""
+"""Checks the speech model, the voice, the loudspeaker and the clipboard."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ def judge(name: str, heard: Ended) -> Finding:
             "speech model", "ok", f"`{name}` loads ({how}); there is no voice here to test it with", facts=facts
         )
     if told["likeness"] < LIKE:
-        message = f"`{name}` ({how}) was told `{told['said']}` and heard `{told['heard']}`"
+        message = f"`{name}` ({how}) was given `{told['said']}` and heard `{told['heard']}`"
         return Finding(
             "speech model", "warning", message, "download it again, or use a larger one: `mmcli models`", facts
         )

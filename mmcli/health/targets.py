@@ -1,4 +1,4 @@
-"""What llama.cpp can be built for here: this machine's GPU, or exactly its CPU. Knows tools and flags only."""
+"""Finds what llama.cpp can be built for here: this machine's GPU, or exactly its CPU. Knows tools and flags only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a build of llama.cpp says, and how fast: a program of its own, for a child process that tells JSON lines.
+"""Measures a build of llama.cpp: its words and its speed, as JSON lines from a child process.
 
 `python -m mmcli.health.trial REQUEST`, where REQUEST is the JSON of a `Request`. The environment says which build it is
 (engine/local/bindings.py: FOLDERS).

@@ -1,4 +1,4 @@
-"""A model to measure a build of llama.cpp with: of a usual shape, and with random weights. Knows GGUF; runs nothing.
+"""Writes a model to measure a build of llama.cpp with: of a usual shape, with random weights. Runs nothing.
 
 The starter model is too small for that: most of its time goes to everything but computing. Speed does not depend on
 what weights have learnt, so these are made here, 80 MB of them.

@@ -1,4 +1,4 @@
-"""Talks, kept in SQLite and found again. Knows questions, receipts and answers; knows no engine and no terminal.
+"""Stores conversations in SQLite, and finds them again. Knows no engine and no terminal.
 
 `Recorder` writes a talk down while it happens and never fails; `Store` finds, shows and deletes what is there.
 Importing this room is cheap: sqlite3 is loaded by the first of them.

@@ -1,4 +1,4 @@
-"""Writes a talk down while it happens. Whatever goes wrong here is told once and costs no answer."""
+"""Writes a conversation down while it happens. A failure here is reported once and costs no answer."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""What the history holds, as data: talks, turns, and what was shown in them. Knows JSON; knows no database.
+"""The history's conversations, turns and media, as data. Knows JSON; knows no database.
 
-Times are seconds since 1970, UTC; NaN where the file no longer tells.
+Times are seconds since 1970, UTC; NaN where the file no longer says.
 """
 
 from __future__ import annotations

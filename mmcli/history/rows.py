@@ -1,4 +1,4 @@
-"""Makes records of the history's rows, also of damaged ones: what can be read of them, and what cannot, in words.
+"""Reads records from the history's rows, damaged ones included, and says what cannot be read.
 
 SQLite takes a value of any type in any column, and a failing disk or another program may have put one there.
 """

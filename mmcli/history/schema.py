@@ -1,4 +1,4 @@
-"""The history's file: opened, made, brought up to date, and its troubles told. Knows SQLite; knows no talks.
+"""Opens, creates and upgrades the history's file, and translates its errors. Knows SQLite; knows no conversations.
 
 docs/history.md explains the tables.
 """

@@ -1,4 +1,4 @@
-"""Words to search for, and texts to search in. Knows how FTS5 sees words; knows no tables."""
+"""Prepares search words, and texts to search in, for FTS5. Knows no tables."""
 
 from __future__ import annotations
 

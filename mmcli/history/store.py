@@ -1,4 +1,4 @@
-"""Talks in one SQLite file: written turn by turn, found again. Knows tables; knows no models, no media decoders.
+"""Stores conversations in one SQLite file, turn by turn, and finds them. Knows no models, no media decoders.
 
 Every method either does all it says or raises an MmcliError and has done nothing. `Recorder` is for those who answer
 and must not fail over it.
@@ -288,7 +288,7 @@ class Store:
         return path if path is not None and path.is_file() else None
 
     def _copy(self, sha256: Any) -> Path | None:
-        """Where a copy would lie; None for what is no hash, in a damaged row."""
+        """Where a copy would lie; None for what is not a hash, in a damaged row."""
         is_hash = isinstance(sha256, str) and re.fullmatch("[0-9a-f]{64}", sha256)
         return self._folder / "media" / sha256 if is_hash else None
 
@@ -364,7 +364,7 @@ def _shown(medium: Medium) -> tuple[object, ...]:
 
 
 def _origin(source: str) -> tuple[str | bytes | None, str | None]:
-    """Where to find a source again: its path (bytes, if it is no text), or its address."""
+    """Where to find a source again: its path (bytes, if it is not text), or its address."""
     if source == "-":
         return None, None
     scheme = source.split("://")[0].lower()
@@ -375,7 +375,7 @@ def _origin(source: str) -> tuple[str | bytes | None, str | None]:
     path = os.path.abspath(os.path.expanduser(source))
     try:
         path.encode()
-    except UnicodeEncodeError:  # a name that is no valid UTF-8
+    except UnicodeEncodeError:  # a name that is not valid UTF-8
         return os.fsencode(path), None
     return path, None
 

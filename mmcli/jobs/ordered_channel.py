@@ -1,4 +1,4 @@
-"""A few places between threads, which can be closed from either end. Knows nothing of what it carries."""
+"""A bounded, closable queue ordered by rank."""
 
 from __future__ import annotations
 

@@ -51,11 +51,11 @@ def read_stdin(
                     hint="use `-` to wait for it, or `< /dev/null` for none",
                 )
             if on_wait is not None:
-                on_wait("nothing arrived on stdin, going on without it")
+                on_wait("nothing arrived on stdin, continuing without it")
             return None
         data = _read(fd, max_bytes)
         if not data and on_wait is not None:  # the command before it may have failed; or a program left a pipe there
-            on_wait("nothing came through the pipe, going on without it")
+            on_wait("nothing came through the pipe, continuing without it")
         return data or None
     return _read(fd, max_bytes)
 

@@ -1,4 +1,4 @@
-"""Which weights a name means, and what they can do. Knows files, the catalogue and the Hub; knows no engine.
+"""Finds which weights a name means, and what they can do. Knows files, the catalogue and the Hub; no engine.
 
 Two kinds of models: those that answer (`find`, `fetch`), and those that write down speech (`find_speech`,
 `fetch_speech`). `plan` serves both; `find_any` is for commands that take either.
@@ -187,7 +187,7 @@ def _needs_of_entry(entry: Entry) -> Needs | None:
 def records(found: Model | WantedModel | SpeechModel | WantedSpeech, name: str) -> list[tuple[PinnedFile, bool | None]]:
     """What was recorded of a model's files when they came from the Hub, and whether those that are here are the same.
 
-    None of a file that is not here. `name` is what the person called the model.
+    None of a file that is not here. `name` is what the user called the model.
     """
     entry: Entry | SpeechEntry | None
     entry = found.entry if isinstance(found, SpeechModel | WantedSpeech) else catalogue.load().get(found.name)
@@ -210,7 +210,7 @@ def records(found: Model | WantedModel | SpeechModel | WantedSpeech, name: str) 
 
 
 def _is_same(record: PinnedFile) -> bool | None:
-    """Whether the file in the Hub's cache is the one that was recorded, as far as its size and its blob's name tell."""
+    """Whether the file in the Hub's cache is the one that was recorded, as far as its size and its blob's name say."""
     path = cache.find(record.repo, record.revision, record.file)
     if path is None:
         return None
@@ -328,7 +328,7 @@ def _cached(wanted: WantedModel) -> Model | None:
     names = [path.relative_to(place).as_posix() for path in place.rglob("*.gguf") if path.exists()]
     try:
         chosen = pairing.choose(wanted.repo, names, wanted.choice, projector=wanted.mmproj is None)
-    except ModelError:  # what is here is not enough, or not clear: the Hub will tell
+    except ModelError:  # what is here is not enough, or not clear: the Hub will say
         return None
     if not all(_here(wanted.repo, wanted.revision, File(file)) for file in chosen if file):
         return None

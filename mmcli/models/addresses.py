@@ -1,4 +1,4 @@
-"""A model named by its page on huggingface.co, as a browser shows it. Knows addresses; makes no connection."""
+"""Parses a model's page on huggingface.co, as a browser shows its address. Makes no connection."""
 
 from __future__ import annotations
 

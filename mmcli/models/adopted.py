@@ -1,4 +1,4 @@
-"""Models of other tools, used where they lie: their names and paths, as `mmcli models --adopt` found them.
+"""Reads and writes the list of other tools' models, as `mmcli models --adopt` found them.
 
 They are kept in adopted.json in mmcli's data folder; nothing is copied or linked. Knows names and paths; looks for
 nothing itself (discovery.py does), and opens no model.

@@ -1,4 +1,4 @@
-"""models.toml as data, the shipped one and the person's own. Knows its schema; knows no files of models, no network."""
+"""Reads models.toml, the shipped one and the user's own. Knows its schema; no files of models, no network."""
 
 from __future__ import annotations
 
@@ -95,12 +95,12 @@ class Entry:
 
 @functools.cache
 def load() -> dict[str, Entry]:
-    """The catalogue by name, in the file's order; the person's own follow, and replace those of the same name."""
+    """The catalogue by name, in the file's order; the user's own follow, and replace those of the same name."""
     return {**_read(shipped_file()), **_read(own_file())}
 
 
 def own_file() -> Path:
-    """Where a person puts models of their own."""
+    """Where a user puts models of their own."""
     return config.config_file().parent / "models.toml"
 
 
@@ -160,7 +160,7 @@ def _read(path: Path) -> dict[str, Entry]:
 
 
 def parse(name: str, table: Any) -> Entry:
-    """One table as an entry; ValueError, in words for a person, where it breaks the schema."""
+    """One table as an entry; ValueError, in words for a user, where it breaks the schema."""
     entry = Entry(**checked(name, table, Entry, check))
     if entry.builtin == bool(entry.repo):
         raise ValueError("needs a `repo`" if not entry.builtin else "is built in and has a `repo`")

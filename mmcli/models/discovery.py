@@ -1,4 +1,4 @@
-"""Looking for pairs of weights and projector that other tools have on this machine. Reads headers only.
+"""Finds pairs of weights and projector that other tools have on this machine. Reads headers only.
 
 Where each tool keeps its models, and under which names:
 
@@ -132,7 +132,7 @@ def search(known: dict[str, Adopted], is_here: Callable[[str], bool], on_progres
 
 
 class _Headers:
-    """Headers by path, each read once; what cannot be read is told to `found` once."""
+    """Headers by path, each read once; what cannot be read is reported to `found` once."""
 
     def __init__(self, found: Found) -> None:
         self._found = found
@@ -189,7 +189,7 @@ def _of_hub(root: Path) -> list[FileGroup]:
 
 
 def _of_llama_cpp(root: Path) -> list[FileGroup]:
-    """One flat folder: names tell what belongs together."""
+    """One flat folder: names say what belongs together."""
     return _group(LLAMA_CPP, _walk(root, depth=0), "")
 
 

@@ -1,4 +1,4 @@
-"""Fetching a model: what it means is planned and told first, then its files come, are verified and recorded.
+"""Downloads a model: plans and shows the download first, then verifies and records its files.
 
 Knows the Hub, the catalogue's pins and the records; asks nobody.
 """
@@ -35,7 +35,7 @@ class Download:
     needs: Needs | None = None  # in memory, once it is here
     unpinned: frozenset[str] = frozenset()  # files of which the catalogue knows no hash: what comes is recorded
     changed: frozenset[str] = frozenset()  # files that are no longer what was recorded, and are accepted so
-    notes: tuple[str, ...] = ()  # what the person should know before a yes
+    notes: tuple[str, ...] = ()  # what the user should know before a yes
 
     @property
     def n_bytes(self) -> int:
@@ -81,7 +81,7 @@ def plan(wanted: WantedModel | WantedSpeech, *, accept_changed: bool = False) ->
 
 
 def _compare(name: str, files: list[Remote], accept: bool) -> tuple[tuple[str, ...], frozenset[str]]:
-    """What there is to tell of these files against their records, and which of them changed and are accepted."""
+    """What there is to report of these files against their records, and which of them changed and are accepted."""
     try:
         notes = [note] if (note := pinned_hashes.set_aside()) else []
     except ResourceError as error:

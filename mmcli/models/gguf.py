@@ -1,4 +1,4 @@
-"""A GGUF file's metadata, read without loading the file. Knows the format; knows no models.
+"""Reads a GGUF file's metadata without loading the file. Knows the format; knows no models.
 
 Source of the format: ggml's docs/gguf.md. Long arrays (vocabularies) are skipped, so that a header of megabytes is
 read in milliseconds.
@@ -185,7 +185,7 @@ class _Reader:
         return data
 
     def _skip(self, size: int) -> None:
-        if size > MAX_SKIP:  # seek refuses some of these, and an OSError would tell of the disk
+        if size > MAX_SKIP:  # seek refuses some of these, and an OSError would blame the disk
             raise ValueError(f"{size} bytes of one value")
         self._file.seek(size, 1)
 

@@ -26,7 +26,7 @@ OnProgress: TypeAlias = Callable[[str, int, int], None]
 T = TypeVar("T")
 
 WAITS = (1.0, 2.0, 4.0, 8.0)  # seconds before each new try; a try that brought bytes starts over
-LONGEST_WAIT = 60.0  # seconds: a Hub that asks for more patience is told to the person instead
+LONGEST_WAIT = 60.0  # seconds: a Hub that asks for more patience is reported to the user instead
 TIMEOUT = 15.0  # seconds without an answer, or without one more byte, where HF_HUB_DOWNLOAD_TIMEOUT says nothing
 TOTAL_SECONDS = 60.0  # for all of an answer that is not a file
 MARGIN = 256 << 20  # bytes a download leaves free on the disk
@@ -365,7 +365,7 @@ def _hub() -> Any:
 
 
 def library() -> Any:
-    """huggingface_hub, told to send no statistics; importing it takes 0.3 s."""
+    """huggingface_hub, set to send no statistics; importing it takes 0.3 s."""
     hubenv.prepare()
     import huggingface_hub.utils
 
@@ -388,7 +388,7 @@ def _patiently(ask: Callable[[], T], repo: str, file: str | None = None) -> T:
         except MmcliError:
             raise
         except _transient() as error:
-            # Who cannot be reached at all will hardly be so in ten seconds: a person without a network need not wait.
+            # Who cannot be reached at all will hardly be so in ten seconds: a user without a network need not wait.
             unreachable = getattr(error, "response", None) is None
             if (unreachable and tries) or not _wait(tries, error):
                 raise hub_errors.explain(error, repo, file) from error

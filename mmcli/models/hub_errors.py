@@ -1,4 +1,4 @@
-"""What the Hub, or the way to it, did wrong, in one sentence with a next step. Knows huggingface_hub's exceptions."""
+"""Translates errors of the Hub and the network into one sentence with a next step."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def token(hub: Any) -> str | bool:
 
 
 def explain(error: Exception, repo: str, file: str | None) -> MmcliError:
-    """The sentence a person needs for what huggingface_hub or the network raised."""
+    """The sentence a user needs for what huggingface_hub or the network raised."""
     from huggingface_hub import errors as hub
 
     if isinstance(error, MmcliError):

@@ -1,4 +1,4 @@
-"""What a model takes in memory, part by part, and whether a machine has it. Arithmetic only: asks no machine.
+"""Computes what a model takes in memory, part by part, and whether it fits. Arithmetic only.
 
 How the figures were found. The KV cache is llama.cpp's own arithmetic, layer by layer (llama-kv-cache.cpp,
 llama-memory-recurrent.cpp, llama-hparams.cpp). The compute buffers follow a rule that was measured: llama.cpp was asked

@@ -33,7 +33,7 @@ class Model:
     media_newline: bool  # it was trained with a newline after each picture
     advice: Advice = NO_ADVICE
     n_ctx_advised: int | None = None  # tokens that questions about pictures may need
-    is_by_path: bool = False  # a person named the weights' file; otherwise a name did
+    is_by_path: bool = False  # a user named the weights' file; otherwise a name did
     speaks: bool = False  # says texts, and answers nothing
     needs_voice: bool = False  # a reference voice, without which it is next to silent
 
@@ -92,7 +92,7 @@ def open_files(
     if not other.is_projector:
         raise ModelError(
             f"`{projector}` is not a projector (its architecture is `{other.architecture}`)",
-            hint="the projector's file is published beside the weights, usually with mmproj in its name",
+            hint="the projector is published with the weights, usually with mmproj in its name",
         )
     tensors.check(other)
     if other.speaks:
@@ -184,6 +184,6 @@ def _projector_hint(weights: Path) -> str:
     """Name the projector that lies beside the weights, if one does."""
     found = sorted(path for path in weights.parent.glob("*.gguf") if pairing.is_projector(path.name))
     if not found:
-        return "give the projector published beside the weights with --mmproj FILE"
+        return "give the projector published with the weights: --mmproj FILE"
     close = difflib.get_close_matches(weights.name, [path.name for path in found], n=1, cutoff=0.0)
     return f"perhaps --mmproj {weights.parent / close[0]}"

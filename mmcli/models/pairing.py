@@ -1,4 +1,4 @@
-"""Which weights and which projector belong together, by their names alone. Knows how people name GGUF files."""
+"""Pairs weights with their projector by name. Knows how people name GGUF files."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def is_whole(name: str, names: Iterable[str]) -> bool:
 
 
 def says_which(name: str) -> bool:
-    """Whether a name tells which model it is, and not only its quantization (`ggml-model-q4_k`)."""
+    """Whether a name says which model it is, and not only its quantization (`ggml-model-q4_k`)."""
     return bool(_core(name))
 
 
@@ -128,7 +128,7 @@ def _weights(repo: str, names: list[str], wanted: str | None) -> str:
 
 
 def _called(name: str) -> set[str]:
-    """What a person may call a file: with its folder or without, with `.gguf` and the part's number or without."""
+    """What a user may call a file: with its folder or without, with `.gguf` and the part's number or without."""
     stem = _stem(name).lower()
     return {name.lower(), f"{stem}.gguf", stem, SHARD.sub("", stem)}
 

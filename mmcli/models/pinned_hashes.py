@@ -1,8 +1,8 @@
-"""What came from the Hub without anybody having said beforehand what it must be: a record of each such file.
+"""Records the hash of each downloaded file that the catalogue does not pin, and notices when it changes.
 
 The catalogue pins most files by their SHA-256. For the others (`ORG/REPO`, and entries that leave sizes or hashes out)
 the Hub's own word is taken at the first fetch, and kept here: size, SHA-256 and commit. Whatever is fetched later
-under the same repository, revision and name must be the same, until the person accepts that it changed.
+under the same repository, revision and name must be the same, until the user accepts that it changed.
 
 The records are in fetched.json in mmcli's data folder. Makes no connection.
 """
@@ -82,7 +82,7 @@ def damage() -> str | None:
 
 
 def set_aside() -> str | None:
-    """Give a damaged file another name, so that a new one can begin; the sentence to tell of it, if there was one."""
+    """Give a damaged file another name, so that a new one can begin; the sentence to report, if there was one."""
     if damage() is None:
         return None
     with _lock():

@@ -1,4 +1,4 @@
-"""A model on the Hub that somebody asks for, and its files once they are here. Knows names; makes no connection."""
+"""A model requested from the Hub, and its files once they are here. Knows names; makes no connection."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ class WantedModel:
     name: str  # as it is called on the command line
     repo: str
     revision: str = "main"
-    choice: str | None = None  # quantization or file, where the person chose one
+    choice: str | None = None  # quantization or file, where the user chose one
     entry: Entry | None = None  # what the catalogue knows of it
-    mmproj: Path | None = None  # the person's own projector
+    mmproj: Path | None = None  # the user's own projector
 
     @property
     def hears(self) -> bool:
-        """Whether it may hear: of a model that the catalogue does not know, its files will tell."""
+        """Whether it may hear: of a model that the catalogue does not know, its files will say."""
         return self.entry is None or self.mmproj is not None or self.entry.hears
 
     @property
     def may_speak(self) -> bool:
-        """Whether it may speak: of a model that the catalogue does not know, its files will tell."""
+        """Whether it may speak: of a model that the catalogue does not know, its files will say."""
         return self.entry is None or self.entry.speaks
 
     def require(self, *, sight: bool, hearing: bool) -> None:
@@ -64,5 +64,5 @@ class WantedSpeech:
 
 
 def files_of(entry: Entry, *, weights_only: bool) -> tuple[File, ...]:
-    """The files that are wanted of an entry: not its projector, where the person has one."""
+    """The files that are wanted of an entry: not its projector, where the user has one."""
     return tuple(file for file in entry.files if not (weights_only and file is entry.projector))

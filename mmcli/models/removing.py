@@ -1,7 +1,7 @@
-"""Giving disk space back: models out of the Hub's cache, and what interrupted downloads left there.
+"""Removes models from the Hub's cache, and what interrupted downloads left there.
 
 Only files in the Hub's cache are removed, and through huggingface_hub's own management of it: a blob that another
-revision needs stays. Other tools' models are forgotten, and their files stay; a person's own files are not touched.
+revision needs stays. Other tools' models are forgotten, and their files stay; a user's own files are not touched.
 """
 
 from __future__ import annotations

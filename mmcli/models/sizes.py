@@ -1,4 +1,4 @@
-"""How many bytes, as people read it: in decimal megabytes and gigabytes, as disks and downloads are sold."""
+"""Formats sizes in decimal megabytes and gigabytes, as disks and downloads are sold."""
 
 from __future__ import annotations
 

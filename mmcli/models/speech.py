@@ -66,14 +66,14 @@ class SpeechModel:
 
     @property
     def languages(self) -> str | None:
-        """`many`, or the only one, by its vocabulary; None where that cannot be told."""
+        """`many`, or the only one, by its vocabulary; None where that cannot be decided."""
         n_words = _vocabulary_size(self.folder)
         return None if n_words is None else "many" if n_words >= MULTILINGUAL else "en"
 
 
 @functools.cache
 def load() -> dict[str, SpeechEntry]:
-    """The speech models of the catalogue by name; the person's own follow, and replace those of the same name."""
+    """The speech models of the catalogue by name; the user's own follow, and replace those of the same name."""
     return {**_read(catalogue.shipped_file()), **_read(catalogue.own_file())}
 
 
@@ -153,7 +153,7 @@ def _read(path: Path) -> dict[str, SpeechEntry]:
 
 
 def parse(name: str, table: Any) -> SpeechEntry:
-    """One table as an entry; ValueError, in words for a person, where it breaks the schema."""
+    """One table as an entry; ValueError, in words for a user, where it breaks the schema."""
     values = catalogue.checked(name, table, SpeechEntry, _value)
     if WEIGHTS not in [file.file for file in values["files"]]:
         raise ValueError(f"has `files` without `{WEIGHTS}`")

@@ -1,4 +1,4 @@
-"""Which tensors a projector's file must hold, and which it may: what llama.cpp asks for, by projector type.
+"""Checks which tensors a projector's file holds against what llama.cpp needs, by projector type.
 
 llama.cpp takes the tensors it knows by name. One that is called otherwise is left out without a word, and the model
 answers fluently about a picture it saw through half an encoder; one that is missing crashes it when the first picture

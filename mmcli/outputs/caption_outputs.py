@@ -1,4 +1,4 @@
-"""What happens to a caption once it is there: sidecars, and a new name for its picture. Knows files; prints nothing."""
+"""Writes a finished caption: sidecars, and a new name for its picture. Knows files; prints nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How to make the old bytes of a file of its new ones, in little room where most of them are the same."""
+"""Stores the old bytes of a file as a difference to its new ones, in little space."""
 
 from __future__ import annotations
 

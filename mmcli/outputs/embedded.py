@@ -1,4 +1,4 @@
-"""Tells whether a person has described a picture inside its file: in XMP, IPTC or EXIF. Knows descriptions, no pixels.
+"""Finds out whether a picture already has a description inside: XMP, IPTC or EXIF. Knows no pixels.
 
 What a camera or an editor puts there by itself is no description, nor is what mmcli wrote and somebody copied there.
 """

@@ -1,4 +1,4 @@
-"""Captions put into the picture's own file, as XMP and IPTC, verified before the file is touched. Prints nothing.
+"""Writes captions into the picture's own file, as XMP and IPTC, verified before the file is replaced.
 
 A new file is made beside the old one, decoded and compared: the same pixels, the same facts, the caption as it was
 given. Only then does it take the old one's place, and the journal knows by then how to undo it, byte for byte.
@@ -84,7 +84,7 @@ class Embedding:
         packet, _ = _descriptions(data)
         if self._tags:
             if packet and xmp.has_lost_tags(packet, shown=f"`{picture}`"):
-                return f"somebody took a tag of mmcli's out of `{picture}` (--overwrite puts tags in again)"
+                return f"a tag that mmcli wrote was removed from `{picture}` (--overwrite writes tags again)"
             return None
         if embedded.has_words(data):
             return f"`{picture}` itself holds a description that mmcli did not write (--overwrite replaces it)"
@@ -150,7 +150,7 @@ class Embedding:
         else:
             is_there = packet is not None and xmp.description(packet) == (xmp.plain(caption), True)
         if not is_there:
-            raise InputError("exiftool did not write the caption as it is")
+            raise InputError("exiftool did not write the caption unchanged")
         return after
 
     def _decoded(self, data: bytes) -> media.Image:

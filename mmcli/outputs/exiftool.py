@@ -1,4 +1,4 @@
-"""Puts metadata into a picture's bytes with exiftool, in a folder of its own. Knows exiftool's options; no captions."""
+"""Writes metadata into a picture's bytes with exiftool, in a folder of its own. Knows its options; no captions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pictures named after their captions, and back: proposals, renames with a journal, undo. Knows files; prints nothing.
+"""Renames pictures after their captions, with a journal, and undoes that. Knows files; prints nothing.
 
 No rename overwrites anything, and each is written into the journal, on disk for certain, before it happens.
 """

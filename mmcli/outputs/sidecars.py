@@ -1,4 +1,4 @@
-"""Files that carry a caption beside its picture: where they go, what is in them, whose words may be replaced."""
+"""Plans sidecar files: where they go, what is in them, and which existing ones may be replaced."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""XMP sidecars: a description put into one, beside everything that is in it already. Knows XML; writes no files.
+"""Writes a description into an XMP sidecar, and keeps everything else in it. Knows XML; writes no files.
 
 The description is dc:description in the language x-default, which every photo program shows. Beside it, in a namespace
 of our own, stand the model, the date and a digest of our words: so a reader can tell a machine wrote them, and mmcli

@@ -1,4 +1,4 @@
 """What every front end shares: find, fetch and load a model, transcribe, dictate, speak.
 
-Prints nothing, asks nobody: what a person should know goes to a `Reporter`, which a terminal, a server or a test gives.
+Prints nothing, asks nobody: what a user should know goes to a `Reporter`, which a terminal, a server or a test gives.
 """

@@ -1,4 +1,4 @@
-"""What is said into a microphone, written down utterance by utterance as they end; and how the microphone is opened."""
+"""Transcribes a microphone, utterance by utterance; and opens the microphone."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ class Dictation:
         from mmcli.speech.transcriber import Heard
 
         heard = Heard(language=transcript.language)
-        self.progress(f"writing down {utterance.seconds:.1f} s", 0, 0)
+        self.progress(f"transcribing {utterance.seconds:.1f} s", 0, 0)
         found = []
         for segment in self.transcriber.transcribe(utterance.samples, self.listening, heard):
             found.append(transcription.cleaned(transcription.shifted(segment, utterance.start)))

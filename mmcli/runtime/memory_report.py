@@ -1,4 +1,4 @@
-"""How commands say whether a model fits this machine: what is free is asked here, and told in the same words."""
+"""Reports whether a model fits this machine, in the same words for every command."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ def find(name: str | None, mmproj: Path | None, *, yes: bool, reporter: Reporter
         about = f": {found.entry.about}" if found.entry else ""
         licence = f", licence {found.entry.licence}" if found.entry else ""
         reporter.notice(
-            f"for your own files, `mmcli pull {chosen}` brings what suits this machine best{about}. "
+            f"for your own files, `mmcli pull {chosen}` gets the model that suits this machine best{about}. "
             f"It downloads {size(chosen)} from {found.repo} on the Hugging Face Hub{licence}"
         )
     return found
@@ -55,7 +55,7 @@ def tell_projector(found: Model | WantedModel, mmproj: Path | None, reporter: Re
 
 
 def here(found: Model | WantedModel, *, yes: bool, reporter: Reporter) -> Model:
-    """The model with all its files on this machine: fetched, if need be, after the person said yes."""
+    """The model with all its files on this machine: fetched, if need be, after the user said yes."""
     from mmcli import models
 
     if isinstance(found, models.Model):
@@ -69,7 +69,7 @@ def here(found: Model | WantedModel, *, yes: bool, reporter: Reporter) -> Model:
 
 
 def speech(name: str | None, *, yes: bool, reporter: Reporter) -> SpeechModel:
-    """The speech model of that name (None: the default), fetched, if need be, after the person said yes."""
+    """The speech model of that name (None: the default), fetched, if need be, after the user said yes."""
     from mmcli import models
 
     found = models.find_speech(name)
@@ -103,7 +103,7 @@ def fetch_speech(download: Download, *, yes: bool, reporter: Reporter) -> Speech
 
 @contextlib.contextmanager
 def _fetching(reporter: Reporter) -> Iterator[OnProgress]:
-    """The bars of a download; who interrupts it is told that nothing is lost."""
+    """The bars of a download; who interrupts it learns that nothing is lost."""
 
     try:
         with reporter.progress() as progress:
@@ -114,7 +114,7 @@ def _fetching(reporter: Reporter) -> Iterator[OnProgress]:
 
 
 def _consent(download: Download, *, yes: bool, reporter: Reporter, otherwise: str | None = None) -> None:
-    """ModelError unless the person wants the download."""
+    """ModelError unless the user wants the download."""
 
     for note in download.notes:
         reporter.warning(note)
@@ -127,7 +127,7 @@ def _consent(download: Download, *, yes: bool, reporter: Reporter, otherwise: st
 
 
 def _tell_fit(download: Download, reporter: Reporter) -> bool:
-    """Tell what the model takes in memory and on the disk; False where it is known not to fit the memory."""
+    """Say what the model takes in memory and on the disk; False where it is known not to fit the memory."""
     from mmcli import models
     from mmcli.models import sizes
     from mmcli.runtime import memory_report

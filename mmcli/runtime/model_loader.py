@@ -1,4 +1,4 @@
-"""Loads a model: in a thread while media are read, stopped by Ctrl-C; and the exit status that an answer asks for."""
+"""Loads a model in a thread while media are read, stopped by Ctrl-C; and chooses the exit status of an answer."""
 
 from __future__ import annotations
 
@@ -85,9 +85,9 @@ class Loading:
         self._is_under_way.wait()
 
     def asks(self, messages: Sequence[Message], *, think: bool) -> None:
-        """Tell what will be asked first: what its media need can load beside the weights then. Later, nothing."""
+        """Say what will be asked first: what its media need can load beside the weights then. Later, nothing."""
         if self._first is not None:
-            with contextlib.suppress(InvalidStateError):  # it was told before, or is asked already
+            with contextlib.suppress(InvalidStateError):  # it was reported before, or is asked already
                 self._first.set_result((messages, think))
 
     def stop(self) -> None:

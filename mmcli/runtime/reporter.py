@@ -1,4 +1,4 @@
-"""What runtime/ and jobs/ tell a person by, whoever shows it: terminal.Screen on a terminal, `Silent` for nobody."""
+"""The interface by which runtime/ and jobs/ report to the user: terminal.Screen shows it, `Silent` does not."""
 
 from __future__ import annotations
 

@@ -53,7 +53,7 @@ class Voice:
         self._is_silenced = False
 
     def told(self, pieces: Iterable[Piece]) -> Iterator[Piece]:
-        """The same pieces; what is no reasoning is said meanwhile."""
+        """The same pieces; what is not reasoning is said meanwhile."""
         if self._aloud is None:
             yield from pieces
             return
@@ -175,7 +175,7 @@ def choose(wishes: Wishes, machine: Machine, *, yes: bool, reporter: Reporter) -
 
 
 def _talker(found: Model | WantedModel, wishes: Wishes, machine: Machine, *, yes: bool, reporter: Reporter) -> Speaker:
-    """The model, ready to speak, fetched if need be; what can be wrong with the voice is told first."""
+    """The model, ready to speak, fetched if need be; what can be wrong with the voice is reported first."""
     from mmcli import models
     from mmcli.runtime import model_fetch
     from mmcli.speech.speaker import own_language, reader

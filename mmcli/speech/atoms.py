@@ -1,4 +1,4 @@
-"""The words of a segment as lines may be broken between them, each with its time. Knows scripts; knows no cues.
+"""Splits a segment into the words that lines may be broken between, each with its time. Knows scripts; no cues.
 
 Most scripts are broken at spaces. Chinese, Japanese, Thai, Lao, Khmer, Burmese and Tibetan are not: there, a line may
 end after any character that can stand at an end. What is wider than a line is cut between characters.

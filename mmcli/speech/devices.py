@@ -1,4 +1,4 @@
-"""Which microphones and loudspeakers there are, and which one a person means. Alone starts PortAudio; records nothing.
+"""Lists microphones and loudspeakers, and finds the one that a name means. Alone starts PortAudio; records nothing.
 
 PortAudio, ALSA and JACK write what they like to descriptor 2: callers keep it from the terminal (terminal.no_chatter).
 """

@@ -1,4 +1,4 @@
-"""Whether what was heard is what was being said aloud. Knows words only.
+"""Decides whether what was heard is what was being said aloud. Knows words only.
 
 A microphone hears the loudspeaker. What it brings is a part of what was said, cut anywhere, and with the recogniser's
 errors in it: `read circle` for "red circle". So letters are compared, over that stretch of whole words which fits best.
@@ -28,7 +28,7 @@ def resembles(heard: str, said: str) -> float:
 
 
 def remainder(heard: str, said: str, likeness: float) -> str:
-    """The sentences of `heard` that are no echo of `said`.
+    """The sentences of `heard` that are not an echo of `said`.
 
     An echo keeps the order and comes once: each sentence is looked for behind the one that was found before it, and is
     one where it resembles a part by `likeness` or more. Single words are everybody's, and stay.

@@ -1,4 +1,4 @@
-"""When somebody has finished speaking: how much silence ends a turn, judged by the words. Knows texts; hears nothing.
+"""Decides how much silence ends a turn, by the words said so far. Knows texts; hears nothing.
 
 A fixed silence is wrong for everybody: it cuts off whoever thinks in the middle of a sentence, and makes all others
 wait. The words say which it is.

@@ -1,4 +1,4 @@
-"""Transcripts as txt, srt, vtt, ass, lrc, tsv, md, json and jsonl. Makes strings; knows no files and no terminal.
+"""Writes transcripts as txt, srt, vtt, ass, lrc, tsv, md, json and jsonl. Makes strings; knows no files.
 
 Every format but json is written piece by piece: `begin`, a `segment` for each as it is found, `end`. Subtitles are cut
 into cues meanwhile, of which the last one is held back until the next segment, or the end.

@@ -1,4 +1,4 @@
-"""What was heard of a sound so far, on disk, so that an interrupted run can go on. Knows no models and no formats.
+"""Keeps the progress of a transcription on disk, so that an interrupted run can continue. Knows no models.
 
 A file for each sound and way of listening, a JSON object a line: segments as they are found, and marks, each with all
 that is needed to go on from there. What stands behind the last mark is heard again.

@@ -1,4 +1,4 @@
-"""How loud a recording is, and how much of it is speech. Knows numbers only."""
+"""Measures how loud a recording is, and how much of it is speech. Knows numbers only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A microphone -> turns: what somebody said until it was another's turn. Two threads; knows no words and no terminal.
+"""A microphone -> turns: what the user said until it ended. Two threads; knows no words and no terminal.
 
 One thread hears: it cuts the recording into utterances and decides when a turn is over. The other understands: it runs
 the speech model on what was said so far. In the first pause of a quarter of a second it is asked for the words; they
@@ -104,7 +104,7 @@ class Listener:
         self._known: tuple[float, str] | None = None  # what was said until then, and its words
         self._asked = self._glanced = 0.0  # spoken_until, when the words were last asked for in a pause, or between
         self._glance_seconds = 0.0  # that the last one took
-        self._n_parts = self._n_understood = 0  # utterances that went into turns, and into turns that were told
+        self._n_parts = self._n_understood = 0  # utterances that went into turns, and into turns that were reported
         self._part_seconds = 0.0  # of the turn that is going on
         self._is_over = threading.Event()
         self._threads = [
@@ -167,7 +167,7 @@ class Listener:
         self._is_muted = wanted
 
     def silence(self, wanted: bool) -> None:
-        """Hear nothing until it is asked for again: the person's own wish, whatever `mute` says meanwhile."""
+        """Hear nothing until it is asked for again: the user's own wish, whatever `mute` says meanwhile."""
         if wanted and not self._is_silenced:
             self.drop()
         self._is_silenced = wanted

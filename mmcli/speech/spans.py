@@ -1,4 +1,4 @@
-"""Which parts of a sound hold speech, in which language, and which of them gave no words. Knows no words itself."""
+"""Finds which parts of a sound hold speech, in which language, and which gave no words. Knows no words itself."""
 
 from __future__ import annotations
 

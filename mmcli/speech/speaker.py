@@ -35,7 +35,7 @@ INSTALL = {
 }
 _ESPEAK = ("espeak-ng", "espeak")
 # The beginnings of the Unicode names of letters that a Latin voice can only spell out -> who can read them: the first,
-# or any of the others where that is the person's own language.
+# or any of the others where that is the user's own language.
 SCRIPTS = {
     "HIRAGANA": ("ja",),
     "KATAKANA": ("ja",),
@@ -86,7 +86,7 @@ class Speaker(Protocol):
 
 
 def system_voice(voice: str | None = None, language: str | None = None) -> Speaker:
-    """The system's own speaker. `voice` is a name that it knows; `language` a code, as `de`; None: the person's own.
+    """The system's own speaker. `voice` is a name that it knows; `language` a code, as `de`; None: the user's own.
 
     AudioDeviceError where no program that speaks is installed, UsageError where it does not know the voice.
     """
@@ -180,7 +180,7 @@ class _ByFile:
 
 
 class Say(_ByFile):
-    """macOS's own voices; without a name, the one of the person's settings."""
+    """macOS's own voices; without a name, the one of the user's settings."""
 
     def __init__(self, program: str, voice: str | None) -> None:
         self.name = f"say {voice}" if voice else "say"
@@ -230,7 +230,7 @@ def reader(text: str, language: str) -> str:
 
 
 def own_language() -> str | None:
-    """The code of the language that the person's settings name: `de` of `de_DE.UTF-8`."""
+    """The code of the language that the user's settings name: `de` of `de_DE.UTF-8`."""
     for name in ("LC_ALL", "LC_MESSAGES", "LANG"):
         if value := os.environ.get(name, ""):
             code = value.split(".")[0].split("_")[0].split("@")[0].lower()
@@ -260,7 +260,7 @@ def _running(
     with process:
         try:
             assert process.stdin is not None
-            with contextlib.suppress(OSError):  # it ended before it read: its exit tells more than a broken pipe
+            with contextlib.suppress(OSError):  # it ended before it read: its exit says more than a broken pipe
                 process.stdin.write(told)
                 process.stdin.close()
             yield process

@@ -42,7 +42,7 @@ class Listening:
     word_timestamps: bool = False
     hotwords: str | None = None  # names and terms that may be said
     prompt: str | None = None  # a text that could stand before the first words
-    vad: bool = True  # leave out what is no speech
+    vad: bool = True  # leave out what is not speech
     batch: int = 1  # windows that go through the model at once
     multilingual: bool = False  # the language is heard again in each part of the sound
 
@@ -208,7 +208,7 @@ class Transcriber:
     ) -> Iterator[Segment]:
         """Segments of (n_samples,) mono samples at 16,000 Hz as they are found; `heard` is filled meanwhile.
 
-        What `heard` says is done already is not heard again. `on_progress` is told how many seconds of the sound are
+        What `heard` says is done already is not heard again. `on_progress` gets how many seconds of the sound are
         done. After `stop` is set no further segment comes.
         """
         listening, heard = listening or Listening(), heard or Heard()
@@ -261,7 +261,7 @@ class Transcriber:
         heard: Heard,
         stop: threading.Event | None,
     ) -> Iterator[Segment]:
-        """Hear a part of the sound from the mark on; what is no speech is left out, and put back into the times."""
+        """Hear a part of the sound from the mark on; what is not speech is left out, and put back into the times."""
         sound, done = samples[unit.start : unit.end], heard.mark.done
         at_once = listening.batch > 1
         parts = [(0, len(sound))]

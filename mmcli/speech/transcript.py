@@ -1,4 +1,4 @@
-"""What hearing gives: segments of timed words, and what is known of the whole. Knows no recogniser and no formats."""
+"""Transcripts as data: segments of timed words, and facts about the whole. Knows no recogniser and no formats."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ class Segment:
 class Transcript:
     """All that was heard in one sound, and how; `segments` grow while it is listened to."""
 
-    source: str  # as the person named it
+    source: str  # as the user named it
     model: str
     device: str  # "cpu" | "cuda"
     compute_type: str  # CTranslate2's word
     language: str | None = None  # code; None while nothing was heard
-    language_confidence: float | None = None  # 0 … 1; None where the person said which language it is
+    language_confidence: float | None = None  # 0 … 1; None where the user said which language it is
     translated: bool = False
     sha256: str | None = None  # of the source's bytes, hex; None for a microphone
     start: float = 0.0  # where the sound begins on the file's own clock, in seconds

@@ -48,7 +48,7 @@ class Limits:
     release: float = 0.35  # probability under which it is none any more
     pre_roll: float = 0.3  # seconds kept from before the first window of speech, which comes late to a first syllable
     post_roll: float = 0.2  # seconds kept of the silence after it
-    least_speech: float = 0.1  # seconds: a click is no utterance
+    least_speech: float = 0.1  # seconds: a click is not an utterance
     least_silence: float = 0.6  # seconds
     most_silence: float = 1.5  # seconds
     patience: float = 2.0

@@ -1,4 +1,4 @@
-"""Is this speech? Silero's detector, block by block, its memory carried on. Knows nothing of utterances.
+"""Detects speech: Silero's network, block by block, its memory carried on. Knows nothing of utterances.
 
 faster-whisper ships the network and runs it over a whole recording; here the same network hears the blocks of a
 microphone as they come, with the same result.

@@ -1,4 +1,4 @@
-"""faster-whisper's models, which also tell which part of a sound is done and how sure they were of each segment.
+"""Wraps faster-whisper's models to report which part of a sound is done, and how sure they were of each segment.
 
 Whisper hears a window of up to 30 seconds at a time. Windows do not depend on each other, so that a run may begin where
 another one ended and finds the same words. What is overridden here faster-whisper calls for each window, in this order:
@@ -153,7 +153,7 @@ class _Tokens:
     """The tokens of a window, and how likely each of those that are text was."""
 
     def __init__(self, tokens: Sequence[int], end: int, find: Callable[[list[int]], Sequence[float]]) -> None:
-        """`end`: tokens from there on are no text, but times and the like."""
+        """`end`: tokens from there on are not text, but times and the like."""
         self.text = [token for token in tokens if token < end]
         self.probabilities: Sequence[float] | None = None
         self._end, self._find, self._at = end, find, 0

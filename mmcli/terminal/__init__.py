@@ -1,4 +1,4 @@
-"""What a person sees: the only rooms that print. Knows streams and words; loads Rich only when something is shown."""
+"""Shows everything on the terminal: the only room that prints. Loads Rich only when something is shown."""
 
 from mmcli.sanitize import Cleaner, clean, escaped, one_line
 from mmcli.terminal.caption_view import Captions, caption_record, pair

@@ -171,6 +171,6 @@ _UNDECIDED = re.compile(
 
 
 def is_decided(line: str) -> bool:
-    """True if the beginning of a line already tells what block it belongs to."""
+    """True if the beginning of a line already says what block it belongs to."""
     margin = _MARGIN.match(line)
     return margin is not None and not _UNDECIDED.match(line, margin.end())

@@ -1,4 +1,4 @@
-"""Captions of many pictures on stdout, what went wrong on stderr, and how far it has come. Knows no engine."""
+"""Shows captions of many pictures on stdout, errors and progress on stderr. Knows no engine."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Captions:
 
     @property
     def tells_all(self) -> bool:
-        """Whether what is left as it is has told its reason already."""
+        """Whether what is left as it is has given its reason already."""
         return self._dry_run or self._form in ("json", "jsonl")
 
     def report(self, total: int, pace: tuple[float, int] | None) -> None:
@@ -96,7 +96,7 @@ class Captions:
         output.notice(f"{self.planned} of {self.done} to be captioned{how_long}", self._style)
 
     def is_summed_up(self) -> bool:
-        """Whether the end is told in one sentence: on a terminal, where many captions went by."""
+        """Whether the end is reported in one sentence: on a terminal, where many captions went by."""
         return self.done > 1 and not self._dry_run and streams.is_terminal(sys.stderr)
 
     def sum_up(self, n_written: int, *more: str) -> None:

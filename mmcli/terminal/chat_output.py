@@ -1,4 +1,4 @@
-"""What a conversation tells beside its answers: a banner, lists, facts. All of it on stderr, for a person."""
+"""Shows what a conversation prints beside its answers: a banner, lists, facts. All of it on stderr."""
 
 from __future__ import annotations
 

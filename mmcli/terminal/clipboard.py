@@ -1,4 +1,4 @@
-"""Put a text into the clipboard: by this system's tool, or by asking the terminal itself. Knows no answers."""
+"""Copies a text to the clipboard: by this system's tool, or through the terminal itself. Knows no answers."""
 
 from __future__ import annotations
 

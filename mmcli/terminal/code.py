@@ -1,4 +1,4 @@
-"""The code blocks of an answer. Knows Markdown; prints nothing."""
+"""Extracts the code blocks of an answer. Knows Markdown; prints nothing."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""How rows become lines on a terminal of a given width. Prints nothing: output.py does.
+"""Lays out rows as lines on a terminal of a given width. Prints nothing: output.py does.
 
 A table that is too wide leaves out what matters least, if its command names that, shortens the prose in its last column
-and puts a long name on a line of its own. Any other is told row by row, a fact on each line, so that paths stay whole.
+and puts a long name on a line of its own. Any other is shown row by row, a fact on each line, so that paths stay whole.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 from mmcli.sanitize import one_line
 
-PROSE = 24  # cells: a shorter last column tells nothing, and is left out
+PROSE = 24  # cells: a shorter last column says nothing, and is left out
 GAP = 2
 FIRST = 24  # cells: names up to this length, or a third of the terminal, stand in the table itself
 

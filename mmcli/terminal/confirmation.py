@@ -1,4 +1,4 @@
-"""Asking the person for a yes. Knows terminals; knows nothing of what it asks about."""
+"""Asks the user for a yes. Knows terminals; knows nothing of what it asks about."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def can_ask(style: Style) -> bool:
-    """Whether there is a person to ask: both ends of the conversation are a terminal, and no program reads along."""
+    """Whether there is a user to ask: both ends of the conversation are a terminal, and no program reads along."""
     return not style.json and sys.stdin is not None and all(map(streams.is_terminal, (sys.stdin, sys.stderr)))
 
 

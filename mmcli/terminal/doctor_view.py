@@ -1,4 +1,4 @@
-"""What `mmcli doctor` found, line by line: a word for the level, a sentence, and what to do. Knows no causes."""
+"""Shows the findings of `mmcli doctor`, line by line: a level, a sentence, and what to do. Knows no causes."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Real pictures in a terminal: the protocols of kitty, iTerm2 and sixel. Knows escape codes; scales nothing itself.
 
-Which one a terminal knows is told from its environment alone. Asking it would need an answer from its keyboard, and a
+Which one a terminal knows is read from its environment alone. Asking it would need an answer from its keyboard, and a
 terminal that does not understand the question would show it.
 """
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 Protocol = Literal["kitty", "iterm", "sixel", "blocks"]
 PROTOCOLS: tuple[Protocol, ...] = ("kitty", "iterm", "sixel", "blocks")
 CHUNK = 4096  # characters of base64 in one of kitty's commands
-CELL = (10, 20)  # pixels of a cell, where nobody tells: what most terminals have at their default size
+CELL = (10, 20)  # pixels of a cell, where nothing says: what most terminals have at their default size
 MAX_COLOURS = 256  # of a sixel picture
 
 

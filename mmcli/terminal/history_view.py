@@ -1,4 +1,4 @@
-"""What a talk of the history looks like: on a terminal, as Markdown, as JSON. Knows no database."""
+"""Shows a conversation of the history: on a terminal, as Markdown, as JSON. Knows no database."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def when(seconds: float) -> str:
-    """A moment as a person here reads it: `2026-11-22 04:07`; `?` for NaN."""
+    """A moment as a user here reads it: `2026-11-22 04:07`; `?` for NaN."""
     if math.isnan(seconds):
         return "?"
     return datetime.fromtimestamp(seconds).strftime("%Y-%m-%d %H:%M")
@@ -195,7 +195,7 @@ def _shown_json(shown: Shown) -> dict[str, Any]:
 
 
 def _put(text: str, look: str = "") -> None:
-    """Lines on stdout, plain where that is no terminal."""
+    """Lines on stdout, plain where that is not a terminal."""
     if not streams.is_terminal(sys.stdout):
         streams.write(clean(text) + "\n", sys.stdout)
         return

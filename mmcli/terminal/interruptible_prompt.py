@@ -1,4 +1,4 @@
-"""A keyboard that lets others speak: from any thread, `call` ends the reading. Knows keys and lines, no microphone.
+"""A prompt that another thread can interrupt with `call`. Knows keys and lines, no microphone.
 
 What was typed by then is not lost: it comes with the exception, to stand at the next prompt.
 """
@@ -145,7 +145,7 @@ class _CalledPrompt(TerminalPrompt):
             app.output.write_raw(key_release.END)
             app.output.flush()
             assert self._key is not None
-            self._key.released()  # its release would not be told any more
+            self._key.released()  # its release would not be reported any more
 
     def _end_soon(self) -> None:
         """After what was typed ahead is on the line."""

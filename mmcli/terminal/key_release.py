@@ -1,7 +1,7 @@
-"""Key-up, where a terminal tells it: kitty's keyboard protocol. Knows escape sequences; knows no line editor.
+"""Reports key releases where the terminal can: kitty's keyboard protocol. Knows no line editor.
 
 https://sw.kovidgoyal.net/kitty/keyboard-protocol/ : all keys are asked for as escape codes with their text, since only
-so every key's release is told; what a line editor understands is made of them again.
+so every key's release is reported; what a line editor understands is made of them again.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def _answer(descriptor: int) -> bytes:
 
 
 class Translator:
-    """What comes from the terminal -> what came before there was such a protocol; a released Space is told apart."""
+    """What comes from the terminal -> what came before there was such a protocol; a released Space is distinguished."""
 
     def __init__(self, on_release: Callable[[], None]) -> None:
         self._on_release = on_release

@@ -1,4 +1,4 @@
-"""Reads what a person types, one message at a time. Knows keys and screens; knows no commands, no media, no models.
+"""Reads what the user types, one message at a time. Knows keys and screens; no commands, no media, no models.
 
 On a terminal it is prompt_toolkit: history, search, completion, an editor, many pasted lines as one message. On a dumb
 terminal, and in a pipe, it is a line at a time without a single escape code.
@@ -96,7 +96,7 @@ def open_keyboard(
 
 
 class LineReader:
-    """A line is a message, but for those between triple quotes. `prompt`: where a person sees that it is their turn."""
+    """A line is a message, but for those between triple quotes. `prompt`: where a user sees that it is their turn."""
 
     def __init__(self, prompt: IO[str] | None, is_open: Callable[[str], bool]) -> None:
         self._prompt, self._is_open = prompt, is_open

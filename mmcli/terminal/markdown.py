@@ -1,4 +1,4 @@
-"""Markdown that is written while it comes: words at their final place, nothing ever redrawn.
+"""Renders Markdown while it is written: words at their final place, nothing ever redrawn.
 
 Knows which part of a growing text can't change any more; blocks.py knows the blocks, inline.py the words.
 
@@ -43,7 +43,7 @@ class MarkdownStream:
         self._top = 0  # line where the first block of _lines starts in the whole text
         self._number: int | None = None  # of the list item that _lines starts with
         self._line = ""  # the line that is being written
-        self._goes_on: bool | None = None  # that line goes on in the open paragraph; None: can't be told yet
+        self._goes_on: bool | None = None  # that line goes on in the open paragraph; None: not known yet
         self._open: Leaf | None = None  # that paragraph, as it was when the line was judged
         self._is_in_table = False  # a top-level one, with nothing after it
 
@@ -169,7 +169,7 @@ class MarkdownStream:
 
     def _go_on_writing(self, leaf: Leaf) -> None:
         text, _, last_line = leaf.text.rpartition("\n")
-        if not last_line.startswith("|"):  # else it may be the head of a table: the next line tells
+        if not last_line.startswith("|"):  # else it may be the head of a table: the next line decides
             text = leaf.text
         self._unwritten = text[self._n_written :]
         self._write_settled(leaf)

@@ -1,4 +1,4 @@
-"""The one sink for what mmcli has to say: the answer on stdout, all else on stderr. Knows no models and no media.
+"""Prints everything mmcli has to say: the answer on stdout, all else on stderr. Knows no models and no media.
 
 Nothing here ends the program, and a closed pipe is not hidden: BrokenPipeError goes on to main.py.
 """
@@ -48,7 +48,7 @@ def answer(
 ) -> Answer:
     """Show an answer while it is written; return it whole. What was said before an interruption stays.
 
-    `talk` is the id that the history keeps it under, for --json. `tell_media`: afterwards, tell of which media the
+    `talk` is the id that the history keeps it under, for --json. `tell_media`: afterwards, report of which media the
     model saw something else than the file holds. `extract`: show nothing but the last code block of it.
     """
     reasoning: _Writer = _reasoning_writer(style)
@@ -238,7 +238,7 @@ def _labelled(label: str, text: str, look: str) -> None:
 
 
 def beside(text: str, look: str = "") -> None:
-    """A line of facts on stderr, as --verbose tells them."""
+    """A line of facts on stderr, as --verbose shows them."""
     from rich.text import Text
 
     with out_of_the_way():
@@ -275,10 +275,10 @@ def table(
     spare: Sequence[str] = (),
     shares: Mapping[str, float] | None = None,
 ) -> None:
-    """A listing on stdout: aligned for a person, tab-separated without a head for a pipe, objects for --json.
+    """A listing on stdout: aligned for a user, tab-separated without a head for a pipe, objects for --json.
 
     `spare` names the columns that a narrow terminal goes without, the first one first; the last column, if it is one of
-    them, is prose and may be shortened. Without it, a table that is too wide is told row by row. `shares`: cells of
+    them, is prose and may be shortened. Without it, a table that is too wide is shown row by row. `shares`: cells of
     these columns are cut to such a part of a terminal's width.
     """
     tables(columns, {"": rows}, style, spare=spare, shares=shares)
@@ -319,7 +319,7 @@ def tables(
 
 
 def data(value: Any, stream: TextIO | None = None) -> None:
-    """One JSON document: indented for a person, on one line for a pipe."""
+    """One JSON document: indented for a user, on one line for a pipe."""
     stream = stream or sys.stdout
     indent = 2 if streams.is_terminal(stream) else None
     document = json_safe(without_surrogates(json.dumps(value, ensure_ascii=False, indent=indent)))

@@ -1,4 +1,4 @@
-"""Show pixels in a terminal: by its own protocol where it has one, else as characters. Knows cells; knows no files.
+"""Draws pixels in a terminal: by its own protocol where it has one, else as characters. Knows cells; no files.
 
 Half-blocks work in every terminal with colours, a ramp of characters in all others.
 """

@@ -1,4 +1,4 @@
-"""One line on stderr that says what is going on, and goes away. Knows phases and counts, not what they mean.
+"""Shows one transient line of progress on stderr. Knows phases and counts, not what they mean.
 
 It is drawn by a thread of its own, since one call into the native library may take many seconds. The cursor is
 never hidden and the line never longer than the terminal is wide, so there is nothing to restore but that line.
@@ -33,7 +33,7 @@ LABELS = {
 BAR_WIDTH = 20  # cells
 NARROW, NARROW_BAR_WIDTH = 72, 8  # cells: below that, what the bar says matters more than how it looks
 
-_lock = threading.RLock()  # held by whoever writes to stderr
+_lock = threading.RLock()  # held by the thread that writes to stderr
 _current: Progress | None = None
 
 
@@ -168,7 +168,7 @@ def progress(style: Style) -> Iterator[Progress]:
 
 
 def abandon() -> None:
-    """Erase the line on the way out, from any thread and without waiting for whoever holds the lock."""
+    """Erase the line on the way out, from any thread and without waiting for the thread that holds the lock."""
     if _current is not None:
         _current.erase()
 

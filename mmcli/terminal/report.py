@@ -1,4 +1,4 @@
-"""What an answer's receipts look like, in words and in JSON. Prints nothing: output.py does."""
+"""Formats an answer's receipts, in words and in JSON. Prints nothing: output.py does."""
 
 from __future__ import annotations
 
@@ -124,14 +124,14 @@ def _time(phase: str, seconds: float, n_tokens: int) -> str:
 
 
 def finish_notice(answer: Answer) -> str | None:
-    """What a person must know about how the answer ended, if anything."""
+    """What a user must know about how the answer ended, if anything."""
     if not answer.text.strip() and answer.finish_reason in ("stop", "length"):
         return f"no answer: {_why_empty(answer)}"
     if answer.finish_reason == "length":
         if answer.n_past >= answer.n_ctx:
             return f"the answer is cut off: the context of {answer.n_ctx} tokens is full"
         n_tokens = answer.usage.completion_tokens
-        return f"the answer is cut off after {n_tokens} tokens; a larger --max-tokens lets it go on"
+        return f"the answer is cut off after {n_tokens} tokens; a larger --max-tokens lets it continue"
     if answer.finish_reason == "loop":
         return "the answer was stopped because it kept repeating itself"
     if answer.finish_reason == "interrupted":
@@ -148,11 +148,11 @@ def _why_empty(answer: Answer) -> str:
             return f"the model ended after {n_tokens} tokens that were all reasoning (-v shows them)"
         if is_full:
             return f"the context of {answer.n_ctx} tokens is full, and all of it was reasoning"
-        return f"all {n_tokens} tokens were reasoning; a larger --max-tokens lets it go on to the answer"
+        return f"all {n_tokens} tokens were reasoning; a larger --max-tokens lets it continue to the answer"
     if answer.stopped_by:
         return f"the stop text `{one_line(answer.stopped_by)}` came first"
     if answer.finish_reason == "length":
-        end = f"the context of {answer.n_ctx} tokens is full" if is_full else "a larger --max-tokens lets it go on"
+        end = f"the context of {answer.n_ctx} tokens is full" if is_full else "a larger --max-tokens lets it continue"
         return f"in {n_tokens} tokens the model said nothing that can be shown; {end}"
     if n_tokens:
         return f"the model said nothing that can be shown, in {n_tokens} tokens, and ended"

@@ -1,4 +1,4 @@
-"""The terminal as what runtime/ reports to: notices and warnings on stderr, a progress line, a question with a yes."""
+"""The terminal as a `Reporter`: notices and warnings on stderr, a progress line, a question with a yes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The two streams, as Rich consoles that tell the truth. Knows terminals, colours and encodings; knows no answers.
+"""The two output streams as Rich consoles with their real abilities. Knows colours and encodings; no answers.
 
 Each call looks at sys.stdout and sys.stderr anew, so tests and redirections are seen; Rich reads NO_COLOR,
 FORCE_COLOR, TERM, COLUMNS and LINES itself.
@@ -65,7 +65,7 @@ class _Stdout(_Patient):
         self._is_closed, self._is_lost = is_closed, False
 
     def write(self, data: Any, /) -> int:
-        if self._is_lost:  # it was told; what is still in buffers cannot be told again
+        if self._is_lost:  # it was reported; what is still in buffers cannot be reported again
             return len(data)
         try:
             if self._is_closed:

@@ -1,4 +1,4 @@
-"""How the person wants to be told things. Knows the flags of the command line and nothing else."""
+"""Output preferences from the command line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Words as they are heard: lines on stdout while progress goes on, unsure ones dim; levels; no drivers' chatter.
+"""Shows transcripts as they come: lines on stdout while progress runs, unsure words dim; levels.
 
 Knows terminals; the shape of words is all it knows of speech.
 """
@@ -89,7 +89,7 @@ def heard(transcript: Transcript, kind: str, seconds: float, style: Style, summa
 
 
 def heard_words(text: str) -> None:
-    """A turn that was spoken, where a typed one would stand; for a person."""
+    """A turn that was spoken, where a typed one would stand; for a user."""
     from rich.text import Text
 
     with out_of_the_way():

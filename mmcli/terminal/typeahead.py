@@ -1,4 +1,4 @@
-"""Keeps what is typed while nobody reads: it is not echoed into an answer, and not lost. Knows the terminal's modes.
+"""Keeps what is typed while no prompt is open: not echoed into an answer, and not lost. Knows the terminal's modes.
 
 A terminal's driver echoes what is typed at once, wherever the cursor is. So while mmcli is at work the echo is off. In
 a chat the keys are also collected, for the next prompt; elsewhere they stay where they are, for the shell. Ctrl-C,
@@ -193,7 +193,7 @@ def kept() -> Iterator[TypeAhead | None]:
 
 @contextlib.contextmanager
 def unechoed() -> Iterator[None]:
-    """While inside, what is typed is not shown; it stays for whoever reads next, as a rule the shell."""
+    """While inside, what is typed is not shown; it stays for the next reader, as a rule the shell."""
     is_seen = sys.stdout is not None and streams.is_terminal(sys.stdout)  # else a pager may be at the keys
     with _during(_opened(Silence) if is_seen else None):
         yield

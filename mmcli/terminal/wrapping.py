@@ -1,4 +1,4 @@
-"""Sentences in lines of a terminal's width: broken between words, never inside one. Prints nothing.
+"""Wraps sentences to a terminal's width: between words, never inside one. Prints nothing.
 
 What stands in backticks (a command, a name with spaces) stays together where a line has room for it. A word wider than
 the terminal, such as a path, keeps a line of its own and is left to the terminal, so that it is copied whole.

@@ -363,7 +363,7 @@ class BatchScheduler:
         conclude: Conclude,
         ahead: Lookahead[Any, Any],
     ) -> Iterator[tuple[int, Piece]]:
-        """Everyone's next token, from the rows of the last forward pass; whoever has ended leaves the place."""
+        """Everyone's next token, from the rows of the last forward pass; an answer that has ended leaves its place."""
         context = self._context
         assert context is not None
         for row, place in speakers:

@@ -1,4 +1,4 @@
-"""llama.cpp's libraries: found, fitted to this process, and loaded once. Alone in loading llama_cpp; knows no models.
+"""Finds llama.cpp's libraries, adapts them to this process, and loads them once. The only module that loads llama_cpp.
 
 Here a build fails that cannot work: one that is missing, made for another CPU, or without a backend. llama.cpp's log is
 kept here, and what it says before it aborts is handed on.
@@ -226,7 +226,7 @@ def _load_backends() -> None:
             load(os.fsencode(place))
     if count() == 0:
         raise ModelError(
-            "llama.cpp was built without a backend: there is none beside it",
+            "llama.cpp has no backend: none was installed with it",
             hint="reinstall llama-cpp-python for this machine (see docs/install.md)",
         )
 

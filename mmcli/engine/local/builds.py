@@ -1,4 +1,4 @@
-"""The llama.cpp that `mmcli doctor --rebuild` made for this machine: where it is, and whether it may be loaded here.
+"""Finds the llama.cpp that `mmcli doctor --rebuild` made, and decides whether it may be loaded here.
 
 It lies in the data folder beside a record of what it was made for. It is loaded instead of the one that
 llama-cpp-python brought while that has the same version and bindings, and the CPU is one it runs on.
@@ -19,7 +19,7 @@ from typing import Any
 from mmcli import config, files
 from mmcli.engine import hardware
 
-# Flags of x86 in /proc/cpuinfo that compilers may use; the others tell of kernel and hypervisor, and come and go.
+# Flags of x86 in /proc/cpuinfo that compilers may use; the others are about kernel and hypervisor, and come and go.
 INSTRUCTIONS = re.compile(
     r"(sse|ssse|avx|amx|fma|bmi|sha|xsave|rd(rand|seed|pid)|v?aes|v?pclmul|cl(zero|wb|flush)|movdir|lahf|3dnow)"
     r"|^(abm|adx|cx16|f16c|fsgsbase|gfni|mmx|movbe|popcnt|serialize|tbm|wbnoinvd|xop)"
@@ -31,7 +31,7 @@ class CpuMark:
     """What a build must find again: the kind of machine, and every instruction that a compiler may have used."""
 
     machine: str  # "x86_64"
-    name: str = ""  # where no flags are told
+    name: str = ""  # where no flags are known
     flags: tuple[str, ...] = ()
 
     def runs_on(self, here: CpuMark) -> bool:
@@ -130,7 +130,7 @@ def cpu_here() -> CpuMark:
 
 
 def _instructions() -> tuple[str, ...]:
-    """What Linux tells of the first core, sorted; nothing on other systems."""
+    """What Linux says of the first core, sorted; nothing on other systems."""
     try:
         with open(hardware.CPUINFO, "rb", buffering=0) as file:
             lines = file.read(16_384).decode("utf-8", "replace").splitlines()

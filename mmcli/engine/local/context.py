@@ -141,7 +141,7 @@ class Context:
 
     @contextmanager
     def abort_when(self, wanted: Callable[[], bool]) -> Iterator[None]:
-        """While inside, a forward pass on the CPU asks `wanted` at each node, and raises Interrupted when told to.
+        """While inside, a forward pass on the CPU asks `wanted` at each node, and raises Interrupted when asked to.
 
         For prefills, which take seconds; a step of decoding is short, and too short to be asked that often.
         """

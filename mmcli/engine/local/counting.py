@@ -1,4 +1,4 @@
-"""What a chat template may take: the weight of values, the steps, and what filters and methods cost before they run.
+"""Counts the cost of a chat template: sizes of values, steps, and what filters and methods cost before they run.
 
 The proof that one rendering is bounded has three parts. (1) No value weighs more than `MOST_OF_A_VALUE`, its characters
 and items counted as a tree: whatever could put a larger one together is looked at first. So no step, a comparison or a
@@ -147,7 +147,7 @@ class Meter(threading.local):
             raise TooMuch(f"one of its values takes more than {self.most >> 20} million characters")
         self.left -= n
         if self.left < 0:
-            raise TooMuch("it makes too much text")
+            raise TooMuch("it produces too much text")
 
     def each(self, items: Iterator[Any]) -> Iterator[Any]:
         """The items of a generator, each a step."""

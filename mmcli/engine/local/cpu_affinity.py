@@ -1,4 +1,4 @@
-"""Which CPUs our threads compute on beside busy programs. Linux alone tells and lets us choose; elsewhere: all of them.
+"""Chooses the CPUs for our threads beside busy programs. Linux only; elsewhere all CPUs are used.
 
 The threads of a forward pass wait for each other hundreds of times a token. Where each of them shares its CPU with a
 stranger, the pass moves on only while all happen to run: beside two busy programs on two CPUs it kept a third of its

@@ -1,4 +1,4 @@
-"""Bytes of tokens → pieces a person can read: whole characters, no stop strings, reasoning apart, loops seen.
+"""Bytes of tokens → pieces a user can read: whole characters, no stop strings, reasoning apart, loops seen.
 
 Knows no models and no tokens' meaning; the marks of reasoning are data in thinking.py.
 """
@@ -21,7 +21,7 @@ class Detokenizer:
     """
 
     def __init__(self, stop: Sequence[str] = (), *, open_reasoning: str = "", opened: Opened | None = None) -> None:
-        """`opened`: what the prompt has begun; `open_reasoning`: the same, told by the mark that ends it."""
+        """`opened`: what the prompt has begun; `open_reasoning`: the same, given by the mark that ends it."""
         if open_reasoning:
             known = (family for family in FAMILIES if open_reasoning in family.closing)
             opened = Opened(next(known, Family((), (open_reasoning,))), True)

@@ -1,4 +1,4 @@
-"""What llama.cpp's build can run on, and the devices it finds. Knows the package's files and ggml's list of devices."""
+"""Lists what llama.cpp's build can run on, and the devices it finds. Knows the package's files and ggml's devices."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def libraries() -> list[Path]:
 
 
 def backend(library: Path) -> str:
-    """ "cpu" for libggml-cpu.so; empty for what is no part of ggml."""
+    """ "cpu" for libggml-cpu.so; empty for what is not part of ggml."""
     found = re.match(r"(?:lib)?ggml-([a-z]+)", library.name)
     return found[1] if found else ""
 
@@ -65,7 +65,7 @@ def free_in(found: Sequence[dict[str, Any]]) -> int:
 
 
 def told() -> dict[str, Any]:
-    """Version, commit and devices of the ggml that llama.cpp uses; empty where its library tells nothing."""
+    """Version, commit and devices of the ggml that llama.cpp uses; empty where its library says nothing."""
     bindings.native()
     text, size, pointer = ctypes.c_char_p, ctypes.c_size_t, ctypes.c_void_p
     results: dict[str, Any] = {"dev_count": size, "dev_get": pointer, "dev_name": text, "dev_description": text}

@@ -45,7 +45,7 @@ class LocalEngine:
         on_progress: OnProgress | None = None,
         first: First | None = None,
     ) -> None:
-        """`first`, where it is given, will tell what is asked first: its media's projector loads beside the weights."""
+        """`first`, where it is given, will say what is asked first: its media's projector loads beside the weights."""
         self._options = options or Options()
         self.name = name or weights.stem
         self._stop = self._options.stop
@@ -57,6 +57,7 @@ class LocalEngine:
             threads=self._threads,
             store=self._model.store,
             worth_saving=self._options.worth_saving,
+            head_key=self._model.head_key,
             encoded=self._model.encoded,
             on_notice=self._options.on_notice,
         )
@@ -111,7 +112,7 @@ class LocalEngine:
         """
         sampling = sampling or Sampling()
         usage = Usage(seconds={"load": self._load_seconds})
-        self._load_seconds = 0.0  # told once
+        self._load_seconds = 0.0  # reported once
         encoded = self.n_encodes
         media = [medium for message in messages for medium in message.media]
         with ExitStack() as close:
@@ -157,7 +158,7 @@ class LocalEngine:
         KeyboardInterrupt after `stop`; ContextFull where prompt and choices have no room.
         """
         usage = Usage(seconds={"load": self._load_seconds})
-        self._load_seconds = 0.0  # told once
+        self._load_seconds = 0.0  # reported once
         encoded = self.n_encodes
         media = [medium for message in messages for medium in message.media]
         with ExitStack() as close:

@@ -1,4 +1,4 @@
-"""The KV cache of one conversation: makes room, reuses prefixes from memory and disk, computes what is missing.
+"""The KV cache of one conversation: makes room, reuses prefixes from memory and disk, computes the rest.
 
 Knows cells and llama.cpp's context; knows no messages and no text. What it holds is an optimisation: the
 conversation itself lives with its caller.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +21,8 @@ from mmcli.errors import ContextFull, ResourceError
 
 N_UBATCH = 512  # tokens in one forward pass of a prefill; llama.cpp's own default
 WORTH_SAVING = 0.3  # seconds: a prefix that took less is computed again rather than stored
+HEADS = (4096, 512, 64)  # tokens at the beginning of a text by which it is found again on disk
+LEAST_HEAD = 128  # tokens: less text is computed again rather than stored or restored
 EMBEDDINGS_BYTES = 256 << 20  # of media that were encoded: a 7B model's picture of 576 tokens takes 9 MB
 
 
@@ -28,7 +30,7 @@ EMBEDDINGS_BYTES = 256 << 20  # of media that were encoded: a 7B model's picture
 class ContextRoom:
     """How large a context may become."""
 
-    n_ctx: int | None  # what the person asked for; None: as the prompt needs
+    n_ctx: int | None  # what the user asked for; None: as the prompt needs
     n_ctx_train: int
     affordable: int  # tokens whose KV cells fit into memory
 
@@ -67,13 +69,17 @@ class Cache:
         threads: int,
         store: kv_cells.PrefixStore | None,
         worth_saving: float,
+        head_key: Callable[[Sequence[int]], str],
         encoded: Callable[[], list[Encoded]],
         on_notice: Callable[[str], None],
     ) -> None:
-        """`encoded` tells once, and waits for, what was encoded before there was a cache."""
+        """`encoded` tells once, and waits for, what was encoded before there was a cache.
+
+        `head_key`: the name in the store of a text that begins with these tokens.
+        """
         self._weights, self._room, self._threads = weights, room, threads
         self._store, self._worth_saving, self._on_notice = store, worth_saving, on_notice
-        self._encoded = encoded
+        self._encoded, self._head_key = encoded, head_key
         self._context: Context | None = None
         self._embeddings: OrderedDict[tuple[str, int], tuple[int, Any]] = OrderedDict()  # bytes, of media used last
         self.cells: list[kv_cells.Cell] = []
@@ -141,6 +147,8 @@ class Cache:
                 self._clear()
         plan.reused = len(self.cells)
         if record is None:
+            if not self.cells:
+                self._recall_head(plan)
             return True
         self._clear()
         plan.reused = 0
@@ -150,8 +158,53 @@ class Cache:
                 self._store.remove(plan.key)
             return False
         self.cells = list(record.cells)
-        plan.restored = len(self.cells)
+        plan.restored, plan.restored_from = len(self.cells), plan.key
         return True
+
+    def _recall_head(self, plan: Plan) -> None:
+        """Restore from disk what the prompt begins with as text: a system prompt, a long text, a talk so far."""
+        if self._store is None:
+            return
+        head = plan.head
+        for size in HEADS:
+            if len(head) < max(size, LEAST_HEAD):
+                continue
+            key = self._head_key(head[:size])
+            stored = self._store.cells(key)
+            if stored is None or len(stored) > self.context.n_ctx:
+                continue
+            same = self._batch_end(plan, head, min(kv_cells.common_prefix(stored, plan.cells), len(plan.cells) - 1))
+            # A large file for little of it is not worth reading; some models take all of it or nothing.
+            if same < max(LEAST_HEAD, len(stored) // 4) or (same < len(stored) and not self.can_forget):
+                continue
+            try:
+                record = self._store.load(key)
+            except OSError:
+                record = None
+            if record is None or record.cells != stored:
+                continue
+            if not self.context.restore(record.state):
+                self._clear()
+                self._store.remove(key)
+                continue
+            self.cells = list(record.cells)
+            self.forget_behind(same)
+            plan.restored, plan.restored_from = len(self.cells), key
+            return
+
+    def _batch_end(self, plan: Plan, head: Sequence[int], n_tokens: int) -> int:
+        """The last place up to `n_tokens` where a batch ends that begins with the prompt: the sums go on as they would.
+
+        Whoever goes on elsewhere gets slightly different numbers, and sometimes other words.
+        """
+        if plan.chunks and n_tokens >= len(head):  # a medium follows, and no batch goes across that
+            return len(head)
+        return n_tokens // self.context.n_batch * self.context.n_batch
+
+    def _save_head(self, head: Sequence[int]) -> None:
+        """Keep the text at the prompt's beginning, which is all that the cache holds now."""
+        size = next(size for size in HEADS if len(head) >= size)
+        self._store_record(self._head_key(head[:size]), kv_cells.PrefixRecord(tuple(head), (), self.context.state()))
 
     def prefill(
         self,
@@ -175,12 +228,19 @@ class Cache:
                 for key, n_bytes, embeddings in self._encoded():
                     self._keep(key, n_bytes, embeddings)
         started, unsaved = time.perf_counter(), len(self.cells) < plan.after_media
+        head = plan.head
+        head = head[: self._batch_end(plan, head, min(end, len(plan.cells) - 1))]
+        is_new_head = self._store is not None and len(head) - len(self.cells) >= LEAST_HEAD
         try:
             with self.context.abort_when(interrupted):
                 while len(self.cells) < end:
                     if interrupted() or paused():
                         return False
                     self._step(plan, projector, usage, report)
+                    if is_new_head and len(self.cells) == len(head):
+                        if time.perf_counter() - started >= self._worth_saving:
+                            with usage.timed("save"):
+                                self._save_head(head)
                     if unsaved and len(self.cells) >= plan.after_media:
                         unsaved = False
                         if time.perf_counter() - started >= self._worth_saving:
@@ -192,8 +252,8 @@ class Cache:
             return False
         except BaseException:
             self._clear()  # nobody knows which cells were written
-            if plan.restored and self._store is not None and plan.key is not None:
-                self._store.remove(plan.key)  # whole, but what it says does not fit what it holds
+            if plan.restored and self._store is not None and plan.restored_from is not None:
+                self._store.remove(plan.restored_from)  # whole, but what it says does not fit what it holds
             raise
         return True
 
@@ -239,11 +299,15 @@ class Cache:
         self.cells += tokens
 
     def _save(self, plan: Plan) -> None:
-        if self._store is None or plan.key is None:
+        if plan.key is not None:
+            cells = tuple(plan.cells[: plan.after_media])
+            self._store_record(plan.key, kv_cells.PrefixRecord(cells, plan.suffix, self.context.state()))
+
+    def _store_record(self, key: str, record: kv_cells.PrefixRecord) -> None:
+        if self._store is None:
             return
-        record = kv_cells.PrefixRecord(tuple(plan.cells[: plan.after_media]), plan.suffix, self.context.state())
         try:
-            self._store.save(plan.key, record)
+            self._store.save(key, record)
         except OSError as error:
             self._on_notice(f"cannot keep the KV cache of this prompt on disk: {error.strerror or error}")
 

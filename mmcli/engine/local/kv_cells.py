@@ -1,7 +1,7 @@
 """What a KV cache holds, as data: cells that can be compared, in memory and on disk. Knows no llama.cpp.
 
 A cell is a token id, or one chunk of a medium under its media ID: the placeholder tokens of all media are alike, so
-only the ID tells two pictures apart.
+only the ID distinguishes two pictures.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from mmcli import files
 MAGIC = b"MMCLIKV\x02"
 DIGEST = 16  # bytes
 SUFFIX = ".kv"
+MOST_HEADER = 64 << 20  # bytes: a million cells take less
 
 
 @dataclass(frozen=True)
@@ -95,6 +96,18 @@ class PrefixStore:
     def has(self, key: str) -> bool:
         """Whether a prefix of this name is there, sound or not."""
         return (self._folder / (key + SUFFIX)).exists()
+
+    def cells(self, key: str) -> tuple[Cell, ...] | None:
+        """What a prefix holds, without its state; None where there is none. It proves nothing: `load` does."""
+        try:
+            with open(self._folder / (key + SUFFIX), "rb") as file:
+                start = file.read(len(MAGIC) + 4 + DIGEST)
+                if len(start) < len(MAGIC) + 4 + DIGEST or not start.startswith(MAGIC):
+                    return None
+                told = json.loads(file.read(min(MOST_HEADER, struct.unpack_from("<I", start, len(MAGIC))[0])))
+                return tuple(c if isinstance(c, int) else MediaCells(*c) for c in told["cells"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
 
     def load(self, key: str) -> PrefixRecord | None:
         """The prefix, or None; a damaged or foreign file is removed. OSError where the disk refuses."""

@@ -1,4 +1,4 @@
-"""A chat template, compiled once, and run where its cost is bounded: here, or in a process of its own with limits.
+"""Runs a chat template, compiled once, within limits: in this process, or in one of its own.
 
 sandbox.py runs what it can count. What it cannot is run by `main` in another Python: variables come in as JSON on
 stdin, the text goes out as JSON on stdout. Knows processes; knows no Jinja and no messages.
@@ -32,7 +32,7 @@ class Compiled:
     """One template. Use `compiled` to make it: the same template is compiled only once."""
 
     def __init__(self, source: str) -> None:
-        """Refused where it is no template."""
+        """Refused where it is not a template."""
         if len(source) > MOST_SOURCE:
             raise Refused(f"it is {len(source)} characters long")
         self._source = source
@@ -120,13 +120,13 @@ def main() -> None:
     """The process: limits first, then the template."""
     import signal
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever started it decides
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent process decides
     _limit()
     answer: dict[str, str]
     try:
         request = json.load(sys.stdin)
         text = Program(request["source"], counting=False).run(request["variables"], 0)
-        answer = {"text": text} if len(text) <= request["most"] else {"too_much": "it makes too long a text"}
+        answer = {"text": text} if len(text) <= request["most"] else {"too_much": "it produces too long a text"}
     except TooMuch as error:
         answer = {"too_much": str(error)}
     except Refused as error:

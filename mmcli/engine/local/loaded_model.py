@@ -63,7 +63,7 @@ class Options:
 
 
 class Loaded:
-    """The weights are loaded at once, the projector for the first medium, or beside them where `first` tells of one."""
+    """The weights are loaded at once, the projector for the first medium, or beside them where `first` names one."""
 
     def __init__(
         self,
@@ -138,12 +138,18 @@ class Loaded:
             engine, prompt.segments[: len(media)], [medium.id for medium in media]
         )
 
+    def head_key(self, tokens: Sequence[int]) -> str:
+        """The name on disk of a text that begins with these tokens."""
+        weights, projector = self.identity
+        engine = (weights, str(projector), bindings.version(), self.weights.device, "f16", "head")
+        return f"head-{self._pair}-{kv_cells.PrefixStore.key((*engine, *map(str, tokens)), (), ())}"
+
     def ready_projector(self, media: Sequence[Image | Audio], usage: Usage) -> mtmd.Projector:
         """The projector, loaded when the first medium needs it, and able to take these media."""
         if self._path is None:
             raise ModelError(
                 f"`{self._name}` has no projector, so it can neither see nor hear",
-                hint="give the projector published beside the weights with --mmproj FILE",
+                hint="give the projector published with the weights: --mmproj FILE",
             )
         if self.projector is None and self._beside is not None:
             with usage.timed("load"):
@@ -173,7 +179,7 @@ class Loaded:
         )
 
     def encoded(self) -> list[Encoded]:
-        """What of the media asked about first was encoded while the weights were loading: waited for, and told once."""
+        """What of the media asked about first was encoded while the weights were loading: waited for; returned once."""
         return self._beside.encoded() if self._beside is not None else []
 
     def _encode_beside(
@@ -256,11 +262,11 @@ class Loaded:
         return weights
 
     def _make_prompts(self, weights: mtmd.Weights, on_notice: Callable[[str], None] = _silent) -> Prompts:
-        """What makes prompts for these weights; `on_notice` is told where the template is not their own."""
+        """What makes prompts for these weights; `on_notice` is called where the template is not their own."""
         chosen = self._options.template or forms.choose(weights.chat_template(), weights.is_token)
         if chosen.why:
             on_notice(
-                f"`{self._name}` has no chat template: it is asked in the form `{chosen.name}`, because {chosen.why}"
+                f"`{self._name}` has no chat template: using the form `{chosen.name}`, because {chosen.why}"
                 " (--template chooses another)"
             )
         template = Template(

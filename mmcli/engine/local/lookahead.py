@@ -1,4 +1,4 @@
-"""One thread that makes requests ready while others are answered. Knows neither llama.cpp nor what a request is.
+"""Prepares requests in one thread while others are answered. Knows neither llama.cpp nor what a request is.
 
 Whoever gives the requests may block (a picture is being read), so they are taken here, in a thread of their own: never
 more than were allowed, so that a hundred thousand of them wait where they are.
@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Generic, TypeVar
 
-LOOK_UP = 0.1  # seconds between two looks whether the person wants to stop
+LOOK_UP = 0.1  # seconds between two looks whether the user wants to stop
 
 
 Request = TypeVar("Request")

@@ -210,7 +210,7 @@ class Projector:
         if not self.handle:
             raise ModelError(
                 f"cannot load the projector `{path}`: {log.last_error() or 'llama.cpp gave no reason'}",
-                hint="a projector (mmproj) belongs to its own weights: use the one published beside them",
+                hint="a projector (mmproj) belongs to its own weights: use the one published with them",
             )
         self.sees: bool = mtmd.mtmd_support_vision(self.handle)
         self.hears: bool = mtmd.mtmd_support_audio(self.handle)
@@ -223,7 +223,7 @@ class Projector:
     def tokenize(self, segments: Sequence[Segment], media: Sequence[Image | Audio]) -> Chunks:
         """Turn a prompt, split at its markers, into chunks; `len(segments) == len(media) + 1`. No BOS is added.
 
-        The text is never searched for markers, so nothing a person writes can pass for a medium.
+        The text is never searched for markers, so nothing a user writes can pass for a medium.
         """
         _, mtmd = native()
         assert len(segments) == len(media) + 1

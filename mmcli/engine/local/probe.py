@@ -44,7 +44,7 @@ def main() -> None:
 
 
 def tell(fact: dict[str, Any]) -> None:
-    """One line for whoever started this process, past all buffers that a crash would lose."""
+    """One line for the parent process, past all buffers that a crash would lose."""
     os.write(1, json.dumps(fact).encode() + b"\n")
 
 

@@ -1,4 +1,4 @@
-"""The projector, loaded in a thread of its own while the weights load; what is asked about first, encoded there.
+"""Loads the projector, and encodes the first media, while the weights load.
 
 libmtmd asks the language model only for its vocabulary and its sizes, which llama.cpp reads from the GGUF's header in
 a few hundredths of a second: neither loading nor encoding waits for the weights. The projector keeps pointing at the
@@ -49,7 +49,7 @@ class ProjectorLoader:
         self._thread.start()
 
     def take(self) -> mtmd.Projector | None:
-        """The projector, waited for; whoever takes it closes it. None where it was not needed, or did not load.
+        """The projector, waited for; the caller closes it. None where it was not needed, or did not load.
 
         Until `encoded` returns, it may still be encoding: it can tokenize meanwhile, but not be closed.
         """
@@ -59,7 +59,7 @@ class ProjectorLoader:
         return projector
 
     def encoded(self) -> list[Encoded]:
-        """What was encoded, waited for, and told once."""
+        """What was encoded, waited for; returned once."""
         self._first.cancel()
         self._thread.join()
         encoded, self._encoded = self._encoded, []
@@ -82,6 +82,6 @@ class ProjectorLoader:
                 self._is_loaded.set()
                 self._encoded = self._encode(header, projector, *self._first.result())
         except (CancelledError, MmcliError):
-            pass  # whoever needs it loads or encodes it then, and is told what is wrong with it
+            pass  # whoever needs it loads or encodes it then, and gets the error
         finally:
             self._is_loaded.set()

@@ -1,4 +1,4 @@
-"""What was computed in this talk, as text beside its cells: so that an answer's own tokens are found again.
+"""Remembers prompts and answers as text beside their cells, so that an answer's own tokens are reused.
 
 A talk comes back as text with every question, and text does not always make the tokens that made it: a model may have
 said `hel` and `lo` where its tokenizer would write `hello`. Then all that follows would be computed anew. So the text

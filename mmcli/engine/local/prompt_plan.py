@@ -21,12 +21,18 @@ class Plan:
     after_media: int = 0  # cells up to and including the last medium
     suffix: tuple[int, ...] = ()  # tokens libmtmd puts after the last medium before the text goes on
     key: str | None = None  # the prefix's name in the store
+    restored_from: str | None = None  # the name of what was restored from there
     reused: int = 0  # cells that were in memory already
     restored: int = 0  # cells that came from disk
 
     @property
     def n_tokens(self) -> int:
         return kv_cells.n_tokens(self.cells)
+
+    @property
+    def head(self) -> list[int]:
+        """The tokens before the first medium; where there is none, all of them."""
+        return self.text(0, len(self.cells))
 
     def needs_more_than(self, n_cells: int) -> bool:
         """Whether a medium after the first `n_cells` cells has no chunk to compute it from."""
@@ -51,7 +57,7 @@ class Plan:
             chunks={start + place: chunk for place, chunk in self.chunks.items()},
             after_media=start + self.after_media if self.after_media else max(media, default=-1) + 1,
             suffix=self.suffix,
-            key=self.key if self.after_media else None,  # else what comes after the last medium is not told apart
+            key=self.key if self.after_media else None,  # else what comes after the last medium is not distinguished
         )
 
     def text(self, start: int, most: int) -> list[int]:

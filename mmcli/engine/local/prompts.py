@@ -8,11 +8,11 @@ from dataclasses import replace
 from mmcli.engine.local.template import Prompt, Template, Unfit
 from mmcli.engine.messages import Message
 
-FOLDED = "the model's chat template has no place for a system prompt: it stands before the first question"
+FOLDED = "the model's chat template has no place for a system prompt: it was put before the first question"
 
 
 class Prompts:
-    """A template, asked in the way that loses nothing; `on_notice` is told once where that is not its own way."""
+    """A template, asked in the way that loses nothing; `on_notice` is called once where that is not its own way."""
 
     def __init__(self, template: Template, on_notice: Callable[[str], None]) -> None:
         self._template, self._on_notice = template, on_notice
@@ -22,7 +22,7 @@ class Prompts:
     def render(self, messages: Sequence[Message], *, think: bool = False, ahead: bool = False) -> Prompt:
         """The prompt that asks for the next answer; Unfit where there is none that holds all that was said.
 
-        `ahead`: it will be rendered again when the question is asked, and what is to be told is told then.
+        `ahead`: it will be rendered again when the question is asked, and what is to be reported is reported then.
         """
         folded = _folded(messages)
         if folded is None:

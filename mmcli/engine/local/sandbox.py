@@ -30,7 +30,7 @@ from mmcli.engine.local.counting import Alone, TooMuch, Uncounted, meter
 __all__ = ["Program", "Refused", "TooMuch", "Uncounted"]
 
 MOST_SOURCE = 64 << 10  # characters, which take a second to compile; the longest template known has 17,000
-MOST_WORDS = 300  # characters of a template's own error message that are told
+MOST_WORDS = 300  # characters of a template's own error message that are reported
 OF_JINJA = frozenset(("_loop_vars", "_block_vars", "caller"))  # arguments that Jinja itself gives with a call
 # What a template may be built of; what is not here (blocks, includes) makes it `Uncounted`.
 NODES = (
@@ -90,7 +90,7 @@ class _Plain(ImmutableSandboxedEnvironment):
         self.globals["strftime_now"] = _strftime_now
 
     def _compile(self, source: str, filename: str) -> Any:
-        """Python code; what Python remarks on it (`1[0]`) would be printed, and is nobody's to mend."""
+        """Python code; what Python remarks on it (`1[0]`) would be printed, and is nobody's to fix."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return super()._compile(source, filename)
@@ -186,7 +186,7 @@ class Program:
     """One compiled template."""
 
     def __init__(self, source: str, *, counting: bool = True) -> None:
-        """Refused where it is no template; Uncounted where it can only run in a process with limits."""
+        """Refused where it is not a template; Uncounted where it can only run in a process with limits."""
         if counting and len(source) > MOST_SOURCE:
             raise Uncounted(f"{len(source)} characters")
         environment = _environment(counting)

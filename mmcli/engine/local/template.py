@@ -4,7 +4,7 @@ The prompt comes back as segments: the text between the media. A marker nobody c
 the template runs, so that text which looks like a marker stays text.
 
 What was said must be in the prompt, as what was shown must be. So a conversation is rendered twice. First a marker
-stands for each text, too: that tells for certain where the template puts it, whatever it does to words, or that it
+stands for each text, too: that shows for certain where the template puts it, whatever it does to words, or that it
 leaves it out. Then the words stand there themselves, since templates look at them (they trim, or take reasoning out of
 old answers). The second prompt counts, unless the template refuses these words or cuts something out of what was
 asked: then the words take their markers' places in the first. A text with control tokens in it never passes through
@@ -34,7 +34,7 @@ Shape: TypeAlias = Literal["text", "parts"]  # what `content` is: a text, or a l
 
 
 class TextRun(NamedTuple):
-    """A stretch of text; in what a person gave, special tokens are plain words (`special` is False)."""
+    """A stretch of text; in what a user gave, special tokens are plain words (`special` is False)."""
 
     text: str
     special: bool = True
@@ -305,7 +305,7 @@ class _Draft:
         return bool(self._texts[i][1].strip()) and (every or i in self._controlled)
 
     def _named(self, i: int) -> str:
-        """Which text it is, for a person."""
+        """Which text it is, for a user."""
         message, words = self._texts[i]
         if message.role == "system":
             return "the system prompt"

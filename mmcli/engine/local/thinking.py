@@ -1,4 +1,4 @@
-"""How families of models mark what they think and what they say, as data. Knows no models by name, and no tokens.
+"""The markers of reasoning and answer in each model family, as data. Knows no models by name, and no tokens.
 
 Read in llama.cpp's common/chat.cpp and common/parsers, and in the models' own templates. A `*` in a mark stands for the
 rest of a header, up to HEADER characters.
@@ -51,7 +51,7 @@ FAMILIES = (
         between=("<|close|>message<|sep|>",),
     ),
     _pair("<|think|>", "<|end|>", answer=("<|content|>",), end=("<|end|>",), between=("<|begin|>assistant",)),  # Solar
-    Family(  # gpt-oss (harmony): channels; what goes to a tool is no answer either
+    Family(  # gpt-oss (harmony): channels; what goes to a tool is not an answer either
         opening=("<|channel|>analysis*<|message|>", "<|channel|>commentary*<|message|>"),
         closing=("<|end|>", "<|call|>"),
         answer=("<|channel|>final*<|message|>",),

@@ -1,4 +1,4 @@
-"""Text -> speech, with a model that libmtmd makes sound with (Qwen3-TTS, Pocket TTS). Knows no loudspeakers.
+"""Text -> speech, with a model that libmtmd generates sound with (Qwen3-TTS, Pocket TTS). Knows no loudspeakers.
 
 The backbone is an ordinary language model whose tokens, or hidden states, are frames of sound, 12.5 a second; the
 projector turns them into samples. libmtmd's helper (`mtmd_helper_gen_audio_*`) drives both; here is its loop, as
