@@ -1,4 +1,4 @@
-"""docs/pictures/chat.svg, made from a real chat in a pseudo-terminal: `python -m tests.screenshot` writes it."""
+"""docs/chat.svg, made from a real chat in a pseudo-terminal: `python -m tests.screenshot` writes it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import pyte
 from tests.terminals import Terminal
 
 ROOT = Path(__file__).parents[1]
-CHAT = ROOT / "docs" / "pictures" / "chat.svg"
+CHAT = ROOT / "docs" / "chat.svg"
 SVG = "http://www.w3.org/2000/svg"  # a name, which nothing fetches
 COLUMNS, ROWS = 80, 20
 QUESTIONS = {

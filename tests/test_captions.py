@@ -17,13 +17,15 @@ from mmcli import media
 from mmcli.engine import Answer, Sampling, Seen, Usage
 from mmcli.errors import InputError
 from mmcli.jobs import caption_styles, result_cache
-from mmcli.jobs import runner as jobs
-from mmcli.jobs.inputs import Listing, Wanted, split
+from mmcli.jobs.caption import CaptionTask
+from mmcli.jobs.engine_worker import EngineWorker
+from mmcli.jobs.inputs import InputNames, SpooledInputs, split
 from mmcli.jobs.ordered_channel import Channel
+from mmcli.jobs.runner import Runner
 from mmcli.media import exif
 from mmcli.outputs import renames, xmp
 from mmcli.outputs.renames import Namer
-from mmcli.outputs.sidecars import Plan
+from mmcli.outputs.sidecars import SidecarPlan
 from tests import pictures
 from tests.conftest import TIMEOUT, draw
 from tests.scripted_engine import ScriptedEngine
@@ -80,7 +82,7 @@ def test_a_listing_hands_on_what_it_has_while_the_list_goes_on() -> None:
         assert more.wait(60)
         yield b"second\n"
 
-    listing = Listing(Wanted(names=blocks()))  # type: ignore[arg-type]
+    listing = SpooledInputs(InputNames(names=blocks()))  # type: ignore[arg-type]
     listing.start()
     first = listing.take()
     assert first is not None and (first.index, first.source.name) == (0, "first")
@@ -99,7 +101,7 @@ def test_a_stopped_listing_lets_go_of_whoever_waits() -> None:
         never.wait(60)
         yield b"x\n"
 
-    listing = Listing(Wanted(names=blocks()))  # type: ignore[arg-type]
+    listing = SpooledInputs(InputNames(names=blocks()))  # type: ignore[arg-type]
     listing.start()
     threading.Timer(0.1, listing.stop).start()
     assert listing.take() is None
@@ -142,12 +144,12 @@ def test_the_engine_is_asked_about_the_first_picture_first_though_it_takes_long_
 
     monkeypatch.setattr(media, "load", load)
     engine = ScriptedEngine(InputError("not today"))
-    with jobs.Run(
-        Wanted([str(tmp_path)]),
-        jobs.Job("What?", caption_styles.STYLES["short"], Sampling()),
+    worker = EngineWorker(
+        CaptionTask("What?", caption_styles.STYLES["short"], Sampling()),
         result_cache.Results(None),
         lambda: engine,
-    ) as run:
+    )
+    with Runner(SpooledInputs(InputNames([str(tmp_path)])), worker) as run:
         assert [type(outcome.error) for outcome in run] == [InputError] * 3
     sources = [Path(messages[0].media[0].receipt.source).name for messages in engine.asked]
     assert sources[0] == "0.png" and sorted(sources) == ["0.png", "1.png", "2.png"]
@@ -199,7 +201,7 @@ def test_a_sidecar_is_ours_as_long_as_nobody_changed_it(tmp_path: Path) -> None:
 
 
 def test_a_tree_outside_of_here_is_mirrored_whole(tmp_path: Path) -> None:
-    plan = Plan(("txt",), folder=Path("out"))
+    plan = SidecarPlan(("txt",), folder=Path("out"))
     outside = Path("/elsewhere/p/a.jpg")
     assert plan.place(outside, "txt") == Path("out/elsewhere/p/a.txt")
     assert plan.place(Path("p/../q/a.jpg"), "xmp") == Path("out/q/a.jpg.xmp")
@@ -288,9 +290,9 @@ class Later(Sampling):
 
 
 def test_a_field_that_a_later_version_adds_leaves_what_is_cached() -> None:
-    before = jobs.Job("What?", caption_styles.STYLES["short"], Sampling(), setup="here")
-    later = jobs.Job("What?", caption_styles.STYLES["short"], Later(), setup="here")
-    other = jobs.Job("What?", caption_styles.STYLES["short"], Later(grammar="yes | no"), setup="here")
+    before = CaptionTask("What?", caption_styles.STYLES["short"], Sampling(), setup="here")
+    later = CaptionTask("What?", caption_styles.STYLES["short"], Later(), setup="here")
+    other = CaptionTask("What?", caption_styles.STYLES["short"], Later(grammar="yes | no"), setup="here")
     assert (later.key, later.base) == (before.key, before.base)
     assert other.key != before.key and other.base != before.base
     # As 321237a made it: all of the sampling's fields, in their order.

@@ -12,7 +12,7 @@ from PIL import Image, ImageFile
 
 from mmcli.jobs.result_cache import Results
 from mmcli.outputs import embedded, xmp
-from mmcli.outputs.sidecars import Plan, Sidecars
+from mmcli.outputs.sidecars import SidecarPlan, Sidecars
 from tests import pictures
 from tests.captioning import Caption, lines
 from tests.conftest import draw
@@ -160,10 +160,10 @@ def test_tags_stand_beside_a_description(tmp_path: Path) -> None:
     picture.write_bytes(with_exif(WORDS))
     data = picture.read_bytes()
     results = Results(None)
-    assert Sidecars(Plan(("xmp",)), results).objection(picture, data) is not None
-    assert Sidecars(Plan(("xmp",), tags=True), results).objection(picture, data) is None
-    assert Sidecars(Plan(("txt", "json")), results).objection(picture, data) is None
-    assert Sidecars(Plan(("xmp",), overwrite=True), results).objection(picture, data) is None
+    assert Sidecars(SidecarPlan(("xmp",)), results).objection(picture, data) is not None
+    assert Sidecars(SidecarPlan(("xmp",), tags=True), results).objection(picture, data) is None
+    assert Sidecars(SidecarPlan(("txt", "json")), results).objection(picture, data) is None
+    assert Sidecars(SidecarPlan(("xmp",), overwrite=True), results).objection(picture, data) is None
     results.close()
 
 

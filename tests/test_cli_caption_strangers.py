@@ -25,7 +25,7 @@ from mmcli.errors import InputError, MmcliError
 from mmcli.jobs.inputs import LONGEST, split
 from mmcli.jobs.result_cache import Results
 from mmcli.outputs import xmp
-from mmcli.outputs.sidecars import Plan, Sidecars
+from mmcli.outputs.sidecars import SidecarPlan, Sidecars
 from tests import captioning
 from tests.captioning import Caption, lines
 from tests.conftest import TIMEOUT, Completed, Random, Run, draw
@@ -167,7 +167,7 @@ def test_a_walked_folder_that_becomes_a_link_meanwhile_leads_nowhere(tmp_path: P
     draw(tmp_path / "p" / "sub" / "a.png", "red circle")
     (source,) = media.each(str(tmp_path / "p"), recursive=True)
     assert source.path is not None and source.within == tmp_path / "p"
-    sidecars = Sidecars(Plan(("txt",)), results := Results(None))
+    sidecars = Sidecars(SidecarPlan(("txt",)), results := Results(None))
     assert sidecars.obstacle(source.path, source.within) is None
     (tmp_path / "p" / "sub").rename(tmp_path / "p" / "was")
     (tmp_path / "p" / "sub").symlink_to(tmp_path / "elsewhere")

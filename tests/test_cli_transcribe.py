@@ -293,6 +293,30 @@ def test_a_folder_is_written_down_and_what_fails_does_not_stop_the_rest(transcri
 
 
 @needs_espeak
+def test_errors_stand_between_the_words_where_their_sounds_stand(
+    spoken: Path, environment: dict[str, str], speech_model: Path
+) -> None:
+    """One sound is read ahead, and its error is told all the same only when its turn has come."""
+    bad = spoken.with_name("bad.wav")
+    bad.write_bytes(b"")
+    arguments = [bad.name, spoken.name, bad.name, bad.name, spoken.name, bad.name]
+    done = subprocess.run(
+        [sys.executable, "-m", "mmcli", "transcribe", "-m", speech_model, "--threads", "1", *arguments],
+        cwd=spoken.parent,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=TIMEOUT,
+    )
+    kinds = [line.split()[0] for line in done.stdout.splitlines() if line.startswith(("error:", "==>", "note:"))]
+    assert done.returncode == 7
+    assert kinds == ["error:", "==>", "error:", "error:", "note:", "==>", "error:", "error:"]
+    assert "4 of 6 sounds could not be transcribed" in done.stdout.splitlines()[-1]
+
+
+@needs_espeak
 def test_what_is_there_in_that_format_is_not_done_again(transcribe: Transcribe, folder: Path) -> None:
     (folder / "b.mp3").unlink()
     out = folder.parent / "out"

@@ -17,7 +17,7 @@ import pytest
 from numpy.typing import NDArray
 
 from mmcli.media.types import Audio, Receipt
-from mmcli.runtime import transcription
+from mmcli.speech import transcribing
 from mmcli.speech.transcriber import Heard, Listening
 from mmcli.speech.transcript import Segment
 from tests import random_llava, sounds
@@ -189,7 +189,7 @@ def test_speech_that_gave_no_words_is_told_with_its_time(tmp_path: Path) -> None
     wide = np.interp(np.arange(0, len(sound), rate / 16_000), np.arange(len(sound)), sound[:, 0] / 32_768)
     receipt = Receipt("talk.wav", "audio", "", 1, "wav", seconds=100.0)
     audio = Audio(wide.astype(np.float32), 16_000, "id", receipt, ((0, 60.0),))
-    transcript = transcription.listen(
+    transcript = transcribing.listen(
         Deaf(),  # type: ignore[arg-type]
         audio,
         Listening(),

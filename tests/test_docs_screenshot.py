@@ -1,4 +1,4 @@
-"""docs/pictures/chat.svg shows what a chat shows today, and nothing in it is fetched."""
+"""docs/chat.svg shows what a chat shows today, and nothing in it is fetched."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_the_picture_fetches_nothing_and_runs_nothing() -> None:
 
 def test_the_pages_show_the_picture() -> None:
     for page in ("README.md", "docs/chat.md", "docs/tutorial.md"):
-        assert "pictures/chat.svg" in (screenshot.ROOT / page).read_text("utf-8"), page
+        assert "chat.svg)" in (screenshot.ROOT / page).read_text("utf-8"), page
 
 
 def test_words_come_back_from_the_picture_at_their_columns_and_half_blocks_become_two_colors() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import struct
+import threading
 
 import numpy as np
 import pytest
@@ -113,6 +114,12 @@ def test_a_sound_beyond_the_limit_is_refused():
     for at in (4, 40):
         struct.pack_into("<I", data, at, 0xFFFFFFFF)
     assert "the limit is" in refusal(bytes(data), max_seconds=2.0)
+
+
+def test_a_sound_that_nobody_waits_for_any_more_is_not_decoded_to_its_end():
+    stop = threading.Event()
+    stop.set()
+    assert "interrupted" in refusal(wav(3.0), stop=stop)
 
 
 @pytest.mark.parametrize("data", [b"RIFF\x10\0\0\0WAVE", b"fLaC", b"OggS" + bytes(100), b"ID3" + bytes(100), b"ID3"])

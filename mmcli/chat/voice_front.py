@@ -137,7 +137,7 @@ class VoiceFront:
 
     @contextmanager
     def hearing_with(
-        self, device: Device, speech: SpeechModel, listening: Listening, machine: transcription.Machine
+        self, device: Device, speech: SpeechModel, listening: Listening, machine: transcription.SpeechMachine
     ) -> Iterator[None]:
         """While inside, somebody listens. Loads the speech model; errors come before anything is asked."""
         from mmcli.speech.microphone import Microphone
@@ -170,11 +170,12 @@ class VoiceFront:
 
     def _understand(self, samples: NDArray[np.float32]) -> str:
         """The words in (n_samples,) samples."""
+        from mmcli.speech import transcribing
         from mmcli.speech.transcriber import Heard
 
         assert self._transcriber is not None and self._listening is not None
         heard = Heard(language=self._language)
-        found = [transcription.cleaned(one) for one in self._transcriber.transcribe(samples, self._listening, heard)]
+        found = [transcribing.cleaned(one) for one in self._transcriber.transcribe(samples, self._listening, heard)]
         if (heard.language_confidence or 0.0) >= SURE:
             self._language = heard.language
         text = end_of_turn.joined([segment.text for segment in found])

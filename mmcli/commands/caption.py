@@ -250,7 +250,7 @@ def caption(
     from mmcli import terminal
     from mmcli.commands import captioning
     from mmcli.outputs import exiftool
-    from mmcli.outputs.sidecars import Plan
+    from mmcli.outputs.sidecars import SidecarPlan
     from mmcli.runtime import model_fetch, model_loader
 
     how = terminal.Style(json=json or jsonl, quiet=quiet, verbose=verbose, debug=debug)
@@ -261,8 +261,8 @@ def caption(
     lists = (Path(os.path.expanduser(from_file)),) if from_file and from_file != "-" else ()
     words = captioning.vocabulary(keywords_from, str(style) if style else None)
     is_tags = words is not None or str(style) == "tags"
-    sidecars = captioning.checked(Plan(kinds, output, naming, overwrite, is_tags, lists))
-    writing = captioning.Writing(sidecars, rename, rename and yes and origins.is_typed(called, "yes"), embed)
+    sidecars = captioning.checked(SidecarPlan(kinds, output, naming, overwrite, is_tags, lists))
+    writing = captioning.Writing(sidecars, rename, rename and yes and origins.is_typed(called, "yes"), embed, dry_run)
     captioning.check_parts(media or [], writing)
     if embed:
         exiftool.require()
@@ -283,14 +283,13 @@ def caption(
         facts=facts is not None,
         max_megapixels=max_megapixels,
         parallel=parallel,
-        dry_run=dry_run,
         retry_cut=retry_cut,
     )
     choice = model_loader.Choice(temperature, max_tokens, seed or 0, loop_guard=loop_guard)
     # run, write and show
     return captioning.run(
         wanted,
-        asking.job(chosen, machine, choice),
+        asking.task(chosen, machine, choice),
         chosen,
         machine,
         writing,

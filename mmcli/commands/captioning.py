@@ -8,26 +8,31 @@ import threading
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from mmcli import errors
 from mmcli.errors import BatchError, InputError, MmcliError, UsageError
 from mmcli.jobs import caption_styles
-from mmcli.jobs import runner as jobs
-from mmcli.jobs.inputs import Wanted
+from mmcli.jobs.inputs import InputNames
 from mmcli.outputs import sidecars
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from mmcli.jobs.caption import Caption, CaptionTask
+    from mmcli.jobs.inputs import SpooledInputs
     from mmcli.jobs.result_cache import Results
+    from mmcli.jobs.runner import Runner
+    from mmcli.jobs.task import Asked
     from mmcli.jobs.vocabulary import Vocabulary
     from mmcli.models import Model
-    from mmcli.outputs.caption_outputs import After
+    from mmcli.outputs.caption_outputs import CaptionOutputs
     from mmcli.outputs.embedding import Embedding
     from mmcli.runtime.model_loader import Choice, Machine
     from mmcli.terminal import Captions, Style
     from mmcli.terminal.caption_view import Form
+
+    Captioning: TypeAlias = Runner[Asked, Caption]
 
 RESULTS = "captions.db"
 ROOM_FOR_CUT = 4  # times the style's tokens, where captions that were cut are made again
@@ -36,17 +41,17 @@ ROOM_FOR_CUT = 4  # times the style's tokens, where captions that were cut are m
 # what is wanted
 
 
-def wanted(arguments: list[str], from_file: str | None, *, recursive: bool, null: bool, style: Style) -> Wanted:
+def wanted(arguments: list[str], from_file: str | None, *, recursive: bool, null: bool, style: Style) -> InputNames:
     """The pictures that are named, by arguments, by a list, or on stdin; a picture on stdin is one of them."""
     separator = b"\0" if null else b"\n"
     if from_file is not None and from_file != "-":
         if "-" in arguments:
             raise UsageError("`-` and --from-file cannot be combined", hint="use one of them")
-        return Wanted(arguments, recursive, _blocks(from_file), separator, list_name=from_file)
+        return InputNames(arguments, recursive, _blocks(from_file), separator, list_name=from_file)
     if arguments and "-" not in arguments and from_file is None and not null:
-        return Wanted(arguments, recursive)  # what else is on stdin belongs to somebody else: the loop we run in
+        return InputNames(arguments, recursive)  # what else is on stdin belongs to somebody else: the loop we run in
     picture, names = _piped(style, is_list=null or from_file == "-", wanted="-" in arguments or from_file == "-")
-    return Wanted(arguments, recursive, names, separator, picture)
+    return InputNames(arguments, recursive, names, separator, picture)
 
 
 def _piped(style: Style, *, is_list: bool, wanted: bool) -> tuple[bytes | None, Iterator[bytes] | None]:
@@ -82,7 +87,7 @@ def _blocks(path: str) -> Iterator[bytes]:
     return read()
 
 
-def checked(plan: sidecars.Plan) -> sidecars.Plan:
+def checked(plan: sidecars.SidecarPlan) -> sidecars.SidecarPlan:
     """The plan, if it makes sense and its folder can be written into."""
     if plan.folder is not None and not plan.kinds:
         raise UsageError(
@@ -143,11 +148,11 @@ class Asking:
     facts: bool = False
     max_megapixels: float = 100.0
     parallel: int | None = None
-    dry_run: bool = False
     retry_cut: bool = False
     words: Vocabulary | None = None  # the only tags there may be
 
-    def job(self, model: Model, machine: Machine, choice: Choice) -> jobs.Job:
+    def task(self, model: Model, machine: Machine, choice: Choice) -> CaptionTask:
+        from mmcli.jobs.caption import CaptionTask
         from mmcli.runtime import model_loader
 
         style = caption_styles.STYLES[self.style]
@@ -157,7 +162,7 @@ class Asking:
             raise UsageError("--prompt is empty", hint="leave it out for the style's own prompt")
         room = ROOM_FOR_CUT if self.retry_cut else 1  # the same limit would cut them again
         choice = replace(choice, max_tokens=choice.max_tokens or room * style.max_tokens)
-        return jobs.Job(
+        return CaptionTask(
             caption_styles.question(style, prompt=self.prompt, language=self.language),
             style,
             model_loader.sampling(model, choice),
@@ -166,7 +171,6 @@ class Asking:
             max_megapixels=self.max_megapixels,
             setup=model_loader.setup(model, machine),
             parallel=self.parallel,
-            dry_run=self.dry_run,
             retry_cut=self.retry_cut,
         )
 
@@ -178,13 +182,14 @@ class Asking:
 class Writing:
     """What becomes of captions besides being shown."""
 
-    sidecars: sidecars.Plan = sidecars.Plan()
+    sidecars: sidecars.SidecarPlan = sidecars.SidecarPlan()
     rename: bool = False  # propose names
     apply: bool = False  # and give them
     embed: bool = False  # put captions into the pictures' own files
+    dry_run: bool = False  # say what would be done
 
 
-def form(wanted: Wanted, *, json: bool, jsonl: bool, print0: bool, dry_run: bool) -> Form:
+def form(wanted: InputNames, *, json: bool, jsonl: bool, print0: bool, dry_run: bool) -> Form:
     """How captions are written to stdout; the single picture of a pipe needs no name before it."""
     if json + jsonl + print0 > 1:
         raise UsageError("--json, --jsonl and --print0 cannot be combined", hint="use one of them")
@@ -195,8 +200,8 @@ def form(wanted: Wanted, *, json: bool, jsonl: bool, print0: bool, dry_run: bool
 
 
 def run(
-    wanted: Wanted,
-    job: jobs.Job,
+    wanted: InputNames,
+    task: CaptionTask,
     model: Model,
     machine: Machine,
     writing: Writing,
@@ -207,9 +212,12 @@ def run(
 ) -> int:
     """Caption everything that is wanted; the exit status. Raises what ended it, or BatchError where some failed."""
     from mmcli import config, signals, terminal
+    from mmcli.jobs.engine_worker import EngineWorker
+    from mmcli.jobs.inputs import SpooledInputs
     from mmcli.jobs.result_cache import Results
+    from mmcli.jobs.runner import Runner
     from mmcli.outputs import renames
-    from mmcli.outputs.caption_outputs import After
+    from mmcli.outputs.caption_outputs import CaptionOutputs
     from mmcli.runtime import model_loader
 
     interrupted = threading.Event()
@@ -219,24 +227,25 @@ def run(
         )
         close.callback(results.close)
         progress = close.enter_context(terminal.progress(replace(style, json=False)))
-        is_journalled = (writing.apply or writing.embed) and not job.dry_run
+        is_journalled = (writing.apply or writing.embed) and not writing.dry_run
         journal = renames.RenameJournal(journals()) if is_journalled else None
         if journal is not None:
             close.callback(journal.close)
-        after = After(
+        outputs = CaptionOutputs(
             sidecars.Sidecars(writing.sidecars, results),
             results,
             terminal.caption_record,
             rename=writing.rename,
             apply=writing.apply,
             journal=journal,
-            embedding=_embedding(writing, results, job),
-            dry_run=job.dry_run,
+            embedding=_embedding(writing, results, task),
+            dry_run=writing.dry_run,
         )
-        job = replace(job, obstacle=after.obstacle, objection=after.objection)
         loading = model_loader.Loading(model, machine, terminal.Screen(style), lasting=True)
         loading.on_progress = progress
-        captions = jobs.Run(wanted, job, results, loading.engine)  # loaded for the first picture that needs it
+        listing = SpooledInputs(wanted)
+        worker = EngineWorker(task, results, loading.engine)  # loaded for the first picture that needs it
+        captions = Runner(listing, worker, outputs, dry_run=writing.dry_run)
 
         def end() -> None:
             interrupted.set()
@@ -245,50 +254,60 @@ def run(
 
         close.enter_context(signals.two_steps(end))
         close.enter_context(captions)
-        shown = terminal.Captions(form, style, progress, dry_run=job.dry_run)
+        shown = terminal.Captions(form, style, progress, dry_run=writing.dry_run)
         try:
-            status = _show(captions, after, shown, form, style, single=wanted.names is None)
+            status = _show(captions, listing, outputs, shown, form, style, single=wanted.names is None)
         except MmcliError:
             if shown.done:
                 _tell_how_far(captions, shown, style, keep)
             raise
-    n_written = after.n_written
+    n_written = outputs.n_written
     return _conclude(captions, shown, status, writing, style, n_written, interrupted=interrupted.is_set(), keep=keep)
 
 
-def _embedding(writing: Writing, results: Results, job: jobs.Job) -> Embedding | None:
+def _embedding(writing: Writing, results: Results, task: CaptionTask) -> Embedding | None:
     """What puts captions into files, where that is wanted."""
     if not writing.embed:
         return None
     from mmcli.outputs.embedding import Embedding
 
     plan = writing.sidecars
-    return Embedding(results, tags=plan.tags, overwrite=plan.overwrite, max_megapixels=job.max_megapixels)
+    return Embedding(results, tags=plan.tags, overwrite=plan.overwrite, max_megapixels=task.max_megapixels)
 
 
-def _show(captions: jobs.Run, after: After, shown: Captions, form: Form, style: Style, *, single: bool) -> int:
+def _show(
+    captions: Captioning,
+    listing: SpooledInputs,
+    outputs: CaptionOutputs,
+    shown: Captions,
+    form: Form,
+    style: Style,
+    *,
+    single: bool,
+) -> int:
     """Each outcome written and told; the status. `single`: there may be but one, whose own error is more exact."""
     from mmcli import terminal
 
     status = 0
     try:
-        for outcome in captions:
-            outcome = after(outcome)
+        for computed in captions:
+            written = outputs(computed)
+            outcome = written.outcome
             if outcome.error is not None:
                 source = outcome.source
                 is_list = source.path is None and source.url is None and source.data is None
-                is_only = (single or is_list) and outcome.index == 0 and not captions.listing.has_second()
+                is_only = (single or is_list) and outcome.index == 0 and not listing.has_second()
                 if is_only and form not in ("json", "jsonl"):
                     raise outcome.error
                 status = outcome.error.status if is_only else BatchError.status
-            shown(outcome)
-            total = captions.listing.n if captions.listing.complete else 0
+            shown(written)
+            total = listing.n if listing.complete else 0
             if shown.estimate(total, captions.pace()):
                 _tell_of_a_faster_build(style)
             shown.report(total, captions.pace())
     finally:
         shown.close()
-    for sentence in captions.listing.skipped:
+    for sentence in listing.skipped:
         terminal.notice(sentence, style)
     return status
 
@@ -302,17 +321,17 @@ def _tell_of_a_faster_build(style: Style) -> None:
         terminal.notice(sentence, style)
 
 
-def _tell_how_far(captions: jobs.Run, shown: Captions, style: Style, keep: bool) -> None:
+def _tell_how_far(captions: Captioning, shown: Captions, style: Style, keep: bool) -> None:
     from mmcli import terminal
 
-    of = f" of {captions.listing.n}" if captions.listing.complete else ""
+    of = f" of {captions.inputs.n}" if captions.inputs.complete else ""
     then = "the same command continues from there" if keep else "nothing is cached for the next run (--no-cache)"
     tell = terminal.warning if style.json else terminal.notice  # a note would not be told in JSON
     tell(f"stopped after {shown.done}{of} pictures; {then}", style)
 
 
 def _conclude(
-    captions: jobs.Run,
+    captions: Captioning,
     shown: Captions,
     status: int,
     writing: Writing,
@@ -331,15 +350,13 @@ def _conclude(
     if not shown.done:
         raise InputError("no pictures were named: the list is empty")
     if shown.planned:
-        shown.plan(captions.pace_before)
+        shown.plan(captions.seconds_before)
     notes = _notes(shown, writing, style)
     if shown.is_summed_up():
         shown.sum_up(n_written, *notes)
     else:
         for note in notes:
             terminal.notice(note, style)
-    if status == BatchError.status:
-        raise BatchError(f"{shown.failed} of {shown.done} pictures failed", hint="the same command retries only those")
     if status == BatchError.status:
         raise BatchError(f"{shown.failed} of {shown.done} pictures failed", hint="the same command retries only those")
     return status

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 from mmcli.errors import UsageError
 
 if TYPE_CHECKING:
-    from mmcli.runtime.transcription import Machine
+    from mmcli.runtime.transcription import SpeechMachine
     from mmcli.speech.cues import Layout
     from mmcli.speech.transcriber import Listening
     from mmcli.terminal import Style
 
 
 @dataclass(frozen=True)
-class Wishes:
+class RecordingWishes:
     """What was asked of the recording."""
 
     device: str | None = None
@@ -31,7 +31,7 @@ class Wishes:
 
 
 def dictate(
-    wishes: Wishes, model: str | None, machine: Machine, listening: Listening, *, yes: bool, style: Style
+    wishes: RecordingWishes, model: str | None, machine: SpeechMachine, listening: Listening, *, yes: bool, style: Style
 ) -> int:
     """Write down what is said until Ctrl-C, or until nothing is said for a while."""
     from mmcli import terminal
@@ -55,7 +55,9 @@ def dictate(
     stop = threading.Event()
     layout = wishes.layout
     sink = (
-        transcripts.File(target, wishes.format, layout) if target else transcripts.Stdout(wishes.format, layout=layout)
+        transcripts.TranscriptFile(target, wishes.format, layout)
+        if target
+        else transcripts.Stdout(wishes.format, layout=layout)
     )
     with reporter.no_chatter(), transcription.interruptible(stop, reporter) as progress:
         transcriber = transcription.load(chosen, machine, reporter, progress)

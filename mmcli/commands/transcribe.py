@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 import threading
-import time
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,23 +16,16 @@ from mmcli.commands import options as opt
 from mmcli.commands import origins
 from mmcli.commands import speech_options as speech_opt
 from mmcli.commands.pages import RARE
-from mmcli.errors import BatchError, InputError, UsageError
+from mmcli.errors import BatchError, UsageError
 
 if TYPE_CHECKING:
-    from mmcli.commands.transcripts import File, Job, Stdout
+    from mmcli.commands.transcripts import Destination, Stdout, TranscriptFile
+    from mmcli.jobs.transcribe import Transcribed, TranscribeTask
     from mmcli.media import Source
-    from mmcli.models import SpeechModel
     from mmcli.runtime.reporter import OnProgress
-    from mmcli.runtime.transcription import Machine
     from mmcli.speech.cues import Layout
-    from mmcli.speech.journal import Journal
-    from mmcli.speech.transcriber import Listening, Transcriber
+    from mmcli.speech.transcriber import Transcriber
     from mmcli.terminal import Style
-
-AUDIO = frozenset({"audio"})
-MAX_BYTES = 4 << 30  # of a file: whole films
-MAX_DOWNLOAD_BYTES = 1 << 30
-MAX_SECONDS = 12 * 3600.0  # takes 3 GB of memory
 
 
 class FormatName(StrEnum):
@@ -223,6 +216,7 @@ def transcribe(
     """
     from mmcli import terminal
     from mmcli.commands import transcripts
+    from mmcli.jobs.transcribe import TranscribeTask
     from mmcli.runtime import model_fetch, transcription
     from mmcli.speech.cues import Layout
     from mmcli.speech.formats import FORMATS
@@ -242,7 +236,7 @@ def transcribe(
         batch=speech_batch,
         multilingual=multilingual,
     )
-    machine = transcription.Machine(speech_device.value, compute_type.value, threads)
+    machine = transcription.SpeechMachine(speech_device.value, compute_type.value, threads)
     if until_silence is not None and not mic:
         raise UsageError("--until-silence needs --mic", hint="mmcli transcribe --mic --until-silence 3")
     if mic:
@@ -250,15 +244,21 @@ def transcribe(
             raise UsageError("--mic listens to the microphone, so it takes no files", hint="leave one of them out")
         from mmcli.commands import recording
 
-        wishes = recording.Wishes(
+        wishes = recording.RecordingWishes(
             input_device, until_silence, name, output, overwrite, transcript_format is not None, layout
         )
         return recording.dictate(wishes, speech_model, machine, listening, yes=yes, style=style)
     is_chosen = transcript_format is not None
-    work = _jobs(list(media or ()), recursive, output, name, overwrite, style, is_chosen=is_chosen)
-    missing = [job for job in work if overwrite or job.target is None or not job.target.exists()]
+    work = _destinations(list(media or ()), recursive, output, name, overwrite, style, is_chosen=is_chosen)
+    missing = [one for one in work if overwrite or one.target is None or not one.target.exists()]
     model = model_fetch.speech(speech_model, yes=yes, reporter=terminal.Screen(style)) if missing else None
-    return _Batch(work, missing, model, machine, listening, name, layout, damaged_ok, style).run()
+
+    def open_transcriber(progress: OnProgress) -> Transcriber:
+        assert model is not None, "there is something to do"
+        return transcription.load(model, machine, terminal.Screen(style), progress)
+
+    task = TranscribeTask(listening, damaged_ok)
+    return _run(work, missing, task, open_transcriber, _Showing(name, layout, style))
 
 
 def _require_subtitles(ctx: typer.Context, name: str) -> None:
@@ -273,7 +273,7 @@ def _require_subtitles(ctx: typer.Context, name: str) -> None:
             raise UsageError(f"{option} is for subtitles, and the format is {name}", hint="add -f srt, vtt, ass or lrc")
 
 
-def _jobs(
+def _destinations(
     arguments: list[str],
     recursive: bool,
     output: str | None,
@@ -282,7 +282,7 @@ def _jobs(
     style: Style,
     *,
     is_chosen: bool,
-) -> list[Job]:
+) -> list[Destination]:
     """What there is to transcribe, and where it goes."""
     from mmcli import media, terminal
     from mmcli.commands import transcripts
@@ -307,99 +307,94 @@ def _jobs(
             on_skipped=lambda text: terminal.notice(text, style),
         )
         found += [(argument, source) for source in sources]
-    return transcripts.jobs(found, output, name, overwrite=overwrite, is_chosen=is_chosen)
+    return transcripts.destinations(found, output, name, overwrite=overwrite, is_chosen=is_chosen)
 
 
-@dataclass
-class _Batch:
-    """One sound or many: the model is loaded once, and what fails does not stop the rest."""
+@dataclass(frozen=True)
+class _Showing:
+    """How transcripts are shown or written."""
 
-    work: list[Job]
-    missing: list[Job]  # those of them that are not there yet
-    model: SpeechModel | None  # None: nothing is missing
-    machine: Machine
-    listening: Listening
-    name: str
+    name: str  # of the format
     layout: Layout
-    damaged_ok: bool
     style: Style
-    transcriber: Transcriber | None = None
-    n_failed: int = 0
-    finished: list[Journal] = field(default_factory=list)  # kept until the command is done, for another run of it
 
-    def run(self) -> int:
-        from mmcli import terminal
-        from mmcli.commands.transcripts import File, Stdout
-        from mmcli.runtime import transcription
 
-        several, stop = len(self.work) > 1, threading.Event()
-        stdout = Stdout(self.name, several=several, layout=self.layout)
-        with transcription.interruptible(stop, terminal.Screen(self.style)) as progress:
-            for job in self.missing:
-                sink = stdout if job.target is None else File(job.target, self.name, self.layout)
-                try:
-                    self._one(job, sink, stop, progress)
-                except (InputError, errors.NetworkError, errors.ResourceError) as error:
-                    if stop.is_set():  # Ctrl-C ended a download
-                        break
-                    if not several:
-                        raise
-                    self.n_failed += 1
-                    terminal.error(error, self.style)
-                finally:
-                    sink.close()
-                if stop.is_set():
-                    break
-            if self.work[0].target is None:
-                stdout.finish()
-        return self._ended(stop)
+def _run(
+    work: list[Destination],
+    missing: list[Destination],
+    task: TranscribeTask,
+    open_transcriber: Callable[[OnProgress], Transcriber],
+    showing: _Showing,
+) -> int:
+    """Transcribe those of the sounds that are `missing`: one or many; what fails does not stop the rest."""
+    from mmcli import signals, terminal
+    from mmcli.commands.transcripts import Stdout, TranscriptFile
+    from mmcli.jobs.inputs import ListedInputs
+    from mmcli.jobs.runner import Runner
+    from mmcli.jobs.transcribe import TranscribeWorker
+    from mmcli.runtime import transcription
 
-    def _one(self, job: Job, sink: Stdout | File, stop: threading.Event, progress: OnProgress) -> None:
-        """What is cheap and can fail comes first: the sound is read before the model is loaded."""
-        from mmcli import media, terminal
-        from mmcli.media.clock import in_words
-        from mmcli.runtime import transcription
-
-        progress(f"reading {job.source.name}", 0, 0)
-        sound = media.load(
-            job.source,
-            kinds=AUDIO,
-            max_bytes=MAX_BYTES,
-            max_download_bytes=MAX_DOWNLOAD_BYTES,
-            max_seconds=MAX_SECONDS,
-            damaged_ok=self.damaged_ok,
-            stop=stop,
+    name, layout, style = showing.name, showing.layout, showing.style
+    several, screen, interrupted = len(work) > 1, terminal.Screen(style), threading.Event()
+    stdout = Stdout(name, several=several, layout=layout)
+    sinks = [stdout if one.target is None else TranscriptFile(one.target, name, layout) for one in missing]
+    n_failed, finished = 0, []  # finished journals are kept until the command is done, for another run of it
+    with screen.progress() as progress:
+        worker = TranscribeWorker(
+            task,
+            lambda: open_transcriber(progress),
+            lambda transcriber, sound: transcription.journal(transcriber, sound, task.listening, screen),
+            sinks.__getitem__,
+            on_progress=progress,
+            on_notice=screen.notice,
         )
-        assert isinstance(sound, media.Audio)
-        if self.transcriber is None:
-            assert self.model is not None, "there is something to do"
-            self.transcriber = transcription.load(self.model, self.machine, terminal.Screen(self.style), progress)
-            self.transcriber.check(self.listening)
-        journal = transcription.journal(self.transcriber, sound, self.listening, terminal.Screen(self.style))
-        if journal.segments:
-            at = in_words(sound.time(journal.heard.end))
-            terminal.notice(f"{sound.receipt.source}: continuing at {at}, where an earlier run ended", self.style)
-        started = time.perf_counter()
-        transcript = transcription.listen(self.transcriber, sound, self.listening, sink, stop, progress, journal)
-        if transcript.ending == "stop":
-            self.finished.append(journal)
-        terminal.heard(transcript, sound.receipt.format, time.perf_counter() - started, self.style, sink.summary())
-        if transcript.ending == "interrupted":
-            where = f"; what was heard so far is in {sink.kept}" if sink.kept else ""
-            terminal.notice(f"{transcript.source}: interrupted{where}; the same command continues", self.style)
+        runner = Runner(ListedInputs([one.source for one in missing]), worker)
 
-    def _ended(self, stop: threading.Event) -> int:
-        from mmcli import terminal
+        def end() -> None:
+            interrupted.set()
+            runner.stop()
+            progress("stop", 0, 0)  # one window may take a while: tell that Ctrl-C was heard
 
-        if not stop.is_set():
-            for journal in self.finished:
-                journal.forget()
-        n_there = len(self.work) - len(self.missing)
-        if n_there:
-            text = f"{n_there} of {len(self.work)} already exist as {self.name}; --overwrite replaces them"
-            terminal.notice(text, self.style)
-        if stop.is_set():
-            return errors.INTERRUPTED
-        if self.n_failed:
-            raise BatchError(f"{self.n_failed} of {len(self.missing)} sounds could not be transcribed")
-        return 0
+        with signals.two_steps(end), runner:
+            for outcome in runner:
+                if outcome.result is not None:
+                    _tell(outcome.result, sinks[outcome.index], style)
+                    if outcome.result.transcript.ending == "stop":
+                        finished.append(outcome.result.journal)
+                elif outcome.error is not None and not interrupted.is_set():  # else Ctrl-C ended a download
+                    if not several:
+                        raise outcome.error
+                    n_failed += 1
+                    terminal.error(outcome.error, style)
+                if interrupted.is_set():
+                    break
+        if work[0].target is None:
+            stdout.finish()
+    if not interrupted.is_set():
+        for journal in finished:
+            journal.forget()
+    return _conclude(len(work), len(missing), n_failed, showing, interrupted=interrupted.is_set())
+
+
+def _tell(transcribed: Transcribed, sink: Stdout | TranscriptFile, style: Style) -> None:
+    from mmcli import terminal
+
+    transcript = transcribed.transcript
+    terminal.heard(transcript, transcribed.format, transcribed.seconds, style, sink.summary())
+    if transcript.ending == "interrupted":
+        where = f"; what was heard so far is in {sink.kept}" if sink.kept else ""
+        terminal.notice(f"{transcript.source}: interrupted{where}; the same command continues", style)
+
+
+def _conclude(n: int, n_missing: int, n_failed: int, showing: _Showing, *, interrupted: bool) -> int:
+    """The last words, and the exit status."""
+    from mmcli import terminal
+
+    if n > n_missing:
+        text = f"{n - n_missing} of {n} already exist as {showing.name}; --overwrite replaces them"
+        terminal.notice(text, showing.style)
+    if interrupted:
+        return errors.INTERRUPTED
+    if n_failed:
+        raise BatchError(f"{n_failed} of {n_missing} sounds could not be transcribed")
+    return 0

@@ -25,7 +25,7 @@ GROWTH = 1.2  # how many times as many segments there are when a file that is on
 
 
 @dataclass(frozen=True)
-class Job:
+class Destination:
     """One sound to transcribe, and the file its transcript goes to; None: stdout."""
 
     source: Source
@@ -59,10 +59,10 @@ def check_suffix(output: Path, *, is_chosen: bool) -> None:
     )
 
 
-def jobs(
+def destinations(
     found: Sequence[tuple[str, Source]], named: str | None, name: str, *, overwrite: bool, is_chosen: bool = False
-) -> list[Job]:
-    """A job for each (argument, source); UsageError where what was `named` as output cannot take them.
+) -> list[Destination]:
+    """A destination for each (argument, source); UsageError where what was `named` as output cannot take them.
 
     `name` is the format's; `is_chosen`: by itself, and not by the file's extension.
     """
@@ -75,7 +75,7 @@ def jobs(
             raise UsageError(
                 f"{name} holds one sound, but {len(sources)} were given", hint="-o FOLDER writes a file for each"
             )
-        return [Job(source) for source in sources]
+        return [Destination(source) for source in sources]
     output = Path(os.path.expanduser(named))
     is_folder = output.is_dir() or named.endswith(("/", os.sep))
     if len(sources) == 1 and not is_folder and not (len(found) == 1 and os.path.isdir(found[0][0])):
@@ -84,7 +84,7 @@ def jobs(
             raise UsageError(f"`{output}` already exists", hint="--overwrite replaces it")
         check_suffix(output, is_chosen=is_chosen)
         make(output.parent)
-        return [Job(sources[0], output)]
+        return [Destination(sources[0], output)]
     if output.exists() and not is_folder:
         raise UsageError(
             f"`{output}` is a file, but there are {len(sources)} sounds", hint="-o FOLDER writes a file for each"
@@ -97,7 +97,7 @@ def jobs(
     _spare(sources, targets)
     for folder in dict.fromkeys(target.parent for target in targets):
         make(folder)
-    return [Job(source, target) for source, target in zip(sources, targets, strict=True)]
+    return [Destination(source, target) for source, target in zip(sources, targets, strict=True)]
 
 
 def _targets(found: Sequence[tuple[str, Source]], suffix: str) -> list[Path]:
@@ -231,7 +231,7 @@ class Stdout:
         (terminal.said_json if self._name.startswith("json") else terminal.said)(text)
 
 
-class File:
+class TranscriptFile:
     """One transcript in a file: as NAME.part.EXTENSION while it grows, under its own name when it is whole.
 
     What an interruption leaves, whichever way it comes, is a file that can be read: nothing heard is lost, and the next

@@ -161,7 +161,7 @@ def voice(
                 session.take_up(talk, setup)
                 session.attach([*(media or ()), *(input_options.attach or ())], recursive=input_options.recursive)
                 listening = Listening(language=transcription.code(spoken_language), hotwords=hotwords)
-                hearing = transcription.Machine(speech_device.value, compute_type.value, machine.threads)
+                hearing = transcription.SpeechMachine(speech_device.value, compute_type.value, machine.threads)
                 with front.hearing_with(microphone, speech, listening, hearing):
                     return session.run(typed=resume.typed_lines() if talk_options.history else None)
 

@@ -1,6 +1,7 @@
 """Many inputs, one result each, in the order given, and nothing lost. Prints nothing, knows no command line.
 
-    inputs → reading (a few threads: bytes, cache, pixels) → engine (one thread) → outcomes in the order given
+    inputs → reading (a few threads: bytes, cache, pixels) → computing (one thread) → outcomes in the order given
 
-runner.py is the story; caption_styles.py what is asked of a picture; result_cache.py what is known already.
+runner.py is the story, task.py what a task must say and a worker do; engine_worker.py asks a model and remembers its
+answers (result_cache.py); caption.py is the first task, caption_styles.py what it asks and how it tidies an answer.
 """

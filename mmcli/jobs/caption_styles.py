@@ -21,7 +21,7 @@ _QUOTES = ('""', "''", "“”", "‘’", "«»", "„“", "``", "**")
 
 
 @dataclass(frozen=True)
-class Style:
+class CaptionStyle:
     """One way to describe a picture; `tidy` takes the model's answer, on one line, and gives the caption."""
 
     prompt: str
@@ -64,33 +64,33 @@ def file_name(text: str) -> str:
 
 LONGEST_NAME = 60  # characters: leaves room for numbers and extensions, and fits every file system in any script
 
-STYLES: Mapping[str, Style] = {
-    "short": Style("Describe this picture in one short sentence.", 64, plain),
-    "detailed": Style(
+STYLES: Mapping[str, CaptionStyle] = {
+    "short": CaptionStyle("Describe this picture in one short sentence.", 64, plain),
+    "detailed": CaptionStyle(
         "Describe this picture in detail: what is in it, where, its colors, and any text that can be read.", 400, plain
     ),
-    "alt-text": Style(
+    "alt-text": CaptionStyle(
         "Write a short alt text for this picture, one or two plain sentences, at most 125 characters, without "
         '"picture of".',
         96,
         plain,
     ),
-    "tags": Style(
+    "tags": CaptionStyle(
         "Give 5 to 12 tags for this picture: single words or short terms, separated by commas, and nothing else.",
         96,
         tags,
     ),
-    "filename": Style(
+    "filename": CaptionStyle(
         "Write a short title for this picture, at most six words.",
         24,
         file_name,
     ),
 }
 
-ANY = Style("", 0, plain)  # an answer on one line, whatever was asked
+ANY = CaptionStyle("", 0, plain)  # an answer on one line, whatever was asked
 
 
-def question(style: Style, *, prompt: str | None, language: str | None) -> str:
+def question(style: CaptionStyle, *, prompt: str | None, language: str | None) -> str:
     """What is asked about every picture: the person's own words or the style's, and the language to answer in."""
     asked = (prompt or style.prompt).strip()
     if not language:
@@ -106,6 +106,6 @@ def with_facts(asked: str, facts: Mapping[str, str]) -> str:
     return f"What the file says about this picture (it may be wrong; use it only where it helps):\n{lines}\n\n{asked}"
 
 
-def tidy(style: Style, answer: str) -> str:
+def tidy(style: CaptionStyle, answer: str) -> str:
     """The caption in an answer: tidied, on one line, without control characters."""
     return " ".join(_CONTROLS.sub(" ", style.tidy(answer.strip())).split())

@@ -13,7 +13,7 @@ import threading
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from mmcli import errors, media
 from mmcli.errors import InputError, MmcliError, UsageError
@@ -35,7 +35,7 @@ class Named:
 
 
 @dataclass(frozen=True)
-class Wanted:
+class InputNames:
     """What the person named: arguments, among them `-` for what is piped in, and lists of names as blocks of bytes."""
 
     arguments: Sequence[str] = ()
@@ -46,10 +46,66 @@ class Wanted:
     list_name: str = "-"  # where the names come from
 
 
-class Listing:
+class Inputs(Protocol):
+    """Iterate by `take` for each input once, in order; from any thread, one at a time."""
+
+    @property
+    def n(self) -> int:
+        """How many are known so far."""
+        ...
+
+    @property
+    def complete(self) -> bool:
+        """Whether `n` is all there will be."""
+        ...
+
+    def start(self) -> None: ...
+
+    def has_second(self) -> bool:
+        """Whether there is more than one; waits until that is known."""
+        ...
+
+    def take(self) -> Named | None:
+        """The next one; waits for it, and returns None after the last, or once stopped."""
+        ...
+
+    def stop(self) -> None:
+        """End the iteration, also for whoever is waiting in it."""
+        ...
+
+
+class ListedInputs:
+    """Inputs that are all known from the start."""
+
+    complete = True
+
+    def __init__(self, sources: Sequence[media.Source]) -> None:
+        self._named = [Named(index, source) for index, source in enumerate(sources)]
+        self._waiting = iter(self._named)
+        self._lock = threading.Lock()
+        self._is_stopped = False
+
+    @property
+    def n(self) -> int:
+        return len(self._named)
+
+    def start(self) -> None: ...
+
+    def has_second(self) -> bool:
+        return self.n > 1
+
+    def take(self) -> Named | None:
+        with self._lock:
+            return None if self._is_stopped else next(self._waiting, None)
+
+    def stop(self) -> None:
+        self._is_stopped = True
+
+
+class SpooledInputs:
     """Iterate for each name once, in order; from any thread, one at a time. `n` counts what is known so far."""
 
-    def __init__(self, wanted: Wanted) -> None:
+    def __init__(self, wanted: InputNames) -> None:
         self._wanted = wanted
         self._spool = tempfile.TemporaryFile(prefix="mmcli-names-")
         self._changed = threading.Condition()

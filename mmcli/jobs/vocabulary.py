@@ -10,7 +10,7 @@ from pathlib import Path
 
 from mmcli import files
 from mmcli.errors import InputError
-from mmcli.jobs.caption_styles import Style, tags
+from mmcli.jobs.caption_styles import CaptionStyle, tags
 
 MAX_BYTES = 1 << 20
 LONGEST_TAG = 4  # words; a longer one is a sentence
@@ -23,7 +23,7 @@ class Vocabulary:
 
     words: tuple[str, ...]
 
-    def style(self, style: Style) -> Style:
+    def style(self, style: CaptionStyle) -> CaptionStyle:
         """A style for tags that asks for these words, and takes no other from an answer."""
         prompt = style.prompt
         if len(self.words) <= MOST_ASKED:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import threading
 
 import av
 import numpy as np
@@ -40,13 +41,14 @@ def decode(
     sound_of_video: bool = False,
     damaged_ok: bool = False,
     stretch: Stretch | None = None,
+    stop: threading.Event | None = None,
 ) -> Audio:
     """Decode the first sound in a file to mono at `sample_rate`; `shown` is the name as error messages put it.
 
     Of a `stretch`, only that is decoded and kept; its times are those of the file. InputError where it holds no sound.
 
     A file with moving pictures is an InputError unless `sound_of_video`. So is what is too long, and what is cut short
-    or badly damaged unless `damaged_ok`.
+    or badly damaged unless `damaged_ok`; and what is not decoded yet when `stop` is set.
     """
     notes: list[str] = []
     try:
@@ -61,12 +63,14 @@ def decode(
             if stretch is None and promise is not None and promise.of != "file" and promise.seconds > max_seconds:
                 raise _too_long(shown, promise.seconds, max_seconds)
             track = soundtrack.read(
-                container, stream, _clock(container, container_name, pages, sample_rate), max_seconds, stretch
+                container, stream, _clock(container, container_name, pages, sample_rate), max_seconds, stretch, stop
             )
             file_format = _format(container.format.name, suffix)
             source_rate, n_channels = stream.codec_context.sample_rate, stream.codec_context.channels
     except soundtrack.TooLong as error:
         raise _too_long(shown, max_seconds, max_seconds) from error
+    except soundtrack.Abandoned as error:
+        raise InputError(f"{shown} was not decoded to its end: that was interrupted") from error
     except (av.FFmpegError, IndexError) as error:
         if damage.is_cut_short(data, error):
             raise _cut_short(shown) from error

@@ -81,7 +81,7 @@ def embedded(data: bytes, suffix: str, shown: str) -> Embedded | None:
     )
 
 
-def _of_full_size(found: jpegs.Layout, directories: list[_Tags]) -> str:
+def _of_full_size(found: jpegs.JpegLayout, directories: list[_Tags]) -> str:
     """` of 6000×4000` where the JPEG is much smaller than the picture in the raw file."""
     sizes = [(tags[_WIDTH][0], tags[_HEIGHT][0]) for tags in directories if tags.get(_WIDTH) and tags.get(_HEIGHT)]
     width, height = max(sizes, key=lambda size: size[0] * size[1], default=(0, 0))
@@ -104,7 +104,7 @@ def _format(data: bytes, suffix: str) -> str | None:
     return "camera raw" if reduced else None
 
 
-def _jpegs(data: bytes) -> Iterator[tuple[int, jpegs.Layout]]:
+def _jpegs(data: bytes) -> Iterator[tuple[int, jpegs.JpegLayout]]:
     """Whole JPEGs that a program can show, each with its place; not those inside another one."""
     at = 0
     for _ in range(_MAX_CANDIDATES):

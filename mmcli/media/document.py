@@ -53,7 +53,7 @@ def open(
     The content decides what it is, not the extension. Only the part that the source's locator names is decoded.
     `sample_rate` is the sounds' in Hz. When only "audio" is wanted, a video gives its sound. With `damaged_ok`, what is
     there of a damaged sound is taken. `on_data` is told the source's bytes, the ones that the receipt's SHA-256 is of,
-    before they are decoded. Setting `stop` ends a download.
+    before they are decoded. Setting `stop` ends a download, and the decoding of a sound, with an InputError.
     """
     data = opening.read(source, max_bytes=max_bytes, max_download_bytes=max_download_bytes, stop=stop)
     medium = opening.decode(
@@ -66,6 +66,7 @@ def open(
         max_seconds=max_seconds,
         damaged_ok=damaged_ok,
         on_data=on_data,
+        stop=stop,
     )
     found = medium.receipt.locator
     return Document(medium.receipt, (DocumentPart(None if found is None else locator.parse(found), medium),))

@@ -31,7 +31,7 @@ _COLOURS = (0xE0, 0xEE)  # the segments that say how colours are stored: JFIF's 
 
 
 @dataclass(frozen=True)
-class Layout:
+class JpegLayout:
     """What the markers of a JPEG say."""
 
     width: int
@@ -63,7 +63,7 @@ class Read:
     note: str | None = None
 
 
-def layout(data: bytes, at: int = 0, max_segments: int = _MAX_SEGMENTS) -> Layout | None:
+def layout(data: bytes, at: int = 0, max_segments: int = _MAX_SEGMENTS) -> JpegLayout | None:
     """Walk the segments of a JPEG that begins at `at`; None where there is no frame."""
     frame: tuple[int, int, int, int] | None = None
     end, segments, stray = None, [], 0
@@ -95,7 +95,7 @@ def layout(data: bytes, at: int = 0, max_segments: int = _MAX_SEGMENTS) -> Layou
     if frame is None:
         return None
     coding, bits, height, width = frame
-    return Layout(width, height, coding, bits, end, tuple(segments), stray)
+    return JpegLayout(width, height, coding, bits, end, tuple(segments), stray)
 
 
 def _end_of_scan(data: bytes, start: int) -> int:
@@ -110,7 +110,7 @@ def _end_of_scan(data: bytes, start: int) -> int:
     return len(data)
 
 
-def read(data: bytes, found: Layout, mode: str) -> Read:
+def read(data: bytes, found: JpegLayout, mode: str) -> Read:
     """Decode a JPEG of Pillow's mode "L" or "RGB", or of another one only look for damage; strict in both.
 
     No pixels and no damage: simplejpeg cannot read this kind of JPEG.
@@ -134,7 +134,7 @@ def read(data: bytes, found: Layout, mode: str) -> Read:
 _CUT_SHORT = "cut short: its end is missing"
 
 
-def _only(data: bytes, found: Layout, kept: tuple[int, ...] = ()) -> bytes:
+def _only(data: bytes, found: JpegLayout, kept: tuple[int, ...] = ()) -> bytes:
     """The picture alone, with its end mark: without what other programs wrote into it, but for the segments `kept`.
 
     Neither reader then complains of EXIF, profiles or rubbish in the header, which change no pixel.
@@ -143,7 +143,7 @@ def _only(data: bytes, found: Layout, kept: tuple[int, ...] = ()) -> bytes:
     return b"\xff\xd8" + b"".join(parts) + b"\xff\xd9"
 
 
-def _by_simplejpeg(data: bytes, found: Layout, colours: str) -> Read:
+def _by_simplejpeg(data: bytes, found: JpegLayout, colours: str) -> Read:
     import simplejpeg
 
     if not found.usual:  # lossless JPEG needs colours as they are, and 12 bits another function
@@ -190,7 +190,7 @@ def _left_over(n_bytes: int, marker: int, data: bytes) -> tuple[str | None, str 
     return f"damaged: {n_bytes} bytes of its picture data are left over", None
 
 
-def _ffmpegs_complaint(data: bytes, found: Layout) -> str | None:
+def _ffmpegs_complaint(data: bytes, found: JpegLayout) -> str | None:
     """What FFmpeg's decoder finds wrong with the coded data; None where it finds nothing, or has no say."""
     if not found.usual or found.width * found.height > _MAX_PIXELS or _has_zero_steps(data, found):
         return None
@@ -210,6 +210,6 @@ def _ffmpegs_complaint(data: bytes, found: Layout) -> str | None:
     return None
 
 
-def _has_zero_steps(data: bytes, found: Layout) -> bool:
+def _has_zero_steps(data: bytes, found: JpegLayout) -> bool:
     """Has a quantization table zeros? No encoder should write them, and FFmpeg refuses them; the pixels are there."""
     return any(b"\0" in data[start + 5 : end] for kind, start, end in found.segments if kind == 0xDB)

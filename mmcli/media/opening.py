@@ -38,6 +38,7 @@ def decode(
     max_seconds: float = 3600.0,
     damaged_ok: bool = False,
     on_data: Callable[[bytes], None] | None = None,
+    stop: threading.Event | None = None,
 ) -> Medium:
     """Decode a source's bytes; anything that is not whole, or not one of `kinds`, is an InputError.
 
@@ -77,6 +78,7 @@ def decode(
         sound_of_video="image" not in kinds,
         damaged_ok=damaged_ok,
         stretch=meant.time,
+        stop=stop,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -24,6 +25,10 @@ _TAGS = (b"ID3", b"TAG", b"APETAGEX", b"LYRICSBEGIN")
 
 class TooLong(Exception):
     """There are more than `max_seconds` of sound."""
+
+
+class Abandoned(Exception):
+    """It was not decoded to its end, for nobody waits for it any more."""
 
 
 @dataclass
@@ -103,11 +108,12 @@ def read(
     clock: Clock,
     max_seconds: float,
     stretch: Stretch | None = None,
+    stop: threading.Event | None = None,
 ) -> Track:
     """Decode a track to its end, or to where the container breaks off; what cannot be decoded is left out.
 
     Of a `stretch`, only the frames that lie in it are kept, and nothing is read behind its end. TooLong where there is
-    more than `max_seconds`.
+    more than `max_seconds`; Abandoned once `stop` is set.
     """
     ticks = {each.index: float(each.time_base or 0) for each in container.streams}  # seconds; fractions would take long
     reading = _Reading(clock, Mixer(clock.sample_rate), _fingerprint(container, stream), ticks[stream.index], stretch)
@@ -116,6 +122,8 @@ def read(
         stream.codec_context.options = _CHECKED
     try:
         for packet in container.demux():
+            if stop is not None and stop.is_set():
+                raise Abandoned
             index = packet.stream_index
             if packet.pts is not None:
                 end = (packet.pts + (packet.duration or 0)) * ticks.get(index, 0.0)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from mmcli import files
 from mmcli.errors import InputError
 from mmcli.jobs import caption_styles
+from mmcli.jobs.caption import Caption
 from mmcli.jobs.result_cache import Results
-from mmcli.jobs.runner import Outcome
+from mmcli.jobs.task import Outcome
 from mmcli.media import Source
 from mmcli.outputs import renames
 from mmcli.outputs.embedding import Embedding
@@ -26,8 +27,18 @@ WHOLE = {
 }
 
 
-class After:
-    """Call it with each outcome, in order; an outcome comes back that tells what was done, or what went wrong.
+@dataclass(frozen=True)
+class Written:
+    """An outcome, and which files were made or changed for it; in a dry run, which would be."""
+
+    outcome: Outcome[Caption]
+    sidecars: tuple[str, ...] = ()
+    embedded: bool = False  # the caption was put into the picture's own file
+    renamed: str | None = None  # the name it got, or would get
+
+
+class CaptionOutputs:
+    """Call it with each outcome, in order; what comes back tells what was done, or what went wrong.
 
     ResourceError (a full disk) is raised: what comes after would fail in the same way.
     """
@@ -36,7 +47,7 @@ class After:
         self,
         sidecars: Sidecars,
         results: Results,
-        record: Callable[[Outcome], dict[str, Any]],
+        record: Callable[[Written], dict[str, Any]],
         *,
         rename: bool = False,
         apply: bool = False,
@@ -89,49 +100,50 @@ class After:
         inside = self._embedding.objection(source.path, data)
         return None if self._rename or (self._sidecars.are_wanted and kept is None) else inside
 
-    def __call__(self, outcome: Outcome) -> Outcome:
-        picture, within = outcome.source.path, outcome.source.within
+    def __call__(self, outcome: Outcome[Caption]) -> Written:
+        written, picture, within = Written(outcome), outcome.source.path, outcome.source.within
         if picture is None or outcome.error is not None or outcome.kept is not None:
-            return outcome
+            return written
+        caption = outcome.result
         try:
             if self._dry_run:
-                outcome = replace(outcome, sidecars=self._sidecars.places(picture, within))
-            elif outcome.answer is not None:
-                written = self._sidecars.write(picture, outcome.caption, self._record(outcome), within)
-                outcome = replace(outcome, sidecars=written)
+                written = replace(written, sidecars=self._sidecars.places(picture, within))
+            elif caption is not None:
+                places = self._sidecars.write(picture, caption.text, self._record(written), within)
+                written = replace(written, sidecars=places)
             if self._embedding is not None:
-                outcome = replace(outcome, embedded=self._embed(outcome, picture, within, self._embedding))
-            return self._named(outcome, picture) if self._rename and outcome.answer is not None else outcome
+                written = replace(written, embedded=self._embed(caption, picture, within, self._embedding))
+            return self._named(written, caption, picture) if self._rename and caption is not None else written
         except InputError as error:
-            return replace(outcome, error=error)
+            return replace(written, outcome=replace(outcome, error=error))
 
-    def _embed(self, outcome: Outcome, picture: Path, within: Path | None, embedding: Embedding) -> bool:
+    def _embed(self, caption: Caption | None, picture: Path, within: Path | None, embedding: Embedding) -> bool:
         """Whether the caption is in the picture's file now, and was not before; in a dry run, whether it would be."""
-        if self._dry_run or outcome.answer is None or self._journal is None:
+        if self._dry_run or caption is None or self._journal is None:
             return self._dry_run
         return embedding.write(
             picture,
-            outcome.caption,
-            model=outcome.answer.model,
-            cut=outcome.cut,
+            caption.text,
+            model=caption.answer.model,
+            cut=caption.cut,
             note=self._journal.note,
             within=within,
         )
 
-    def _named(self, outcome: Outcome, picture: Path) -> Outcome:
-        wanted = self._namer.propose(picture, caption_styles.file_name(outcome.caption))
+    def _named(self, written: Written, caption: Caption, picture: Path) -> Written:
+        wanted = self._namer.propose(picture, caption_styles.file_name(caption.text))
         if self._apply and self._journal is not None and wanted != picture:
-            outcome = self._moved(outcome, picture, wanted, self._journal)
-        return replace(outcome, renamed=os.path.join(os.path.dirname(outcome.source.name), wanted.name))
+            written = self._moved(written, picture, wanted, self._journal)
+        return replace(written, renamed=os.path.join(os.path.dirname(written.outcome.source.name), wanted.name))
 
-    def _moved(self, outcome: Outcome, picture: Path, wanted: Path, journal: renames.RenameJournal) -> Outcome:
-        """The outcome with the new names of its sidecars, once the picture and all that is its own have theirs."""
+    def _moved(self, written: Written, picture: Path, wanted: Path, journal: renames.RenameJournal) -> Written:
+        """What was written with the new names of its sidecars, once the picture and all that is its own have theirs."""
         moves = renames.moves(picture, wanted, self._results.of_picture(picture))
         for move in moves:
             journal.apply(move)
             self._results.moved(move.old, move.new)
         new = {os.path.abspath(move.old): move.new for move in moves}
-        return replace(outcome, sidecars=tuple(_renamed(name, new) for name in outcome.sidecars))
+        return replace(written, sidecars=tuple(_renamed(name, new) for name in written.sidecars))
 
 
 def _renamed(name: str, new: dict[str, Path]) -> str:

@@ -27,7 +27,7 @@ MAX_BYTES = 16_000_000  # of a sidecar that is there already
 
 
 @dataclass(frozen=True)
-class Plan:
+class SidecarPlan:
     """Which sidecars a run writes, and where."""
 
     kinds: Sequence[Kind] = ()
@@ -59,7 +59,7 @@ class Sidecars:
     there meanwhile, leads a sidecar out of it (or, with `-o DIR`, out of DIR).
     """
 
-    def __init__(self, plan: Plan, results: Results) -> None:
+    def __init__(self, plan: SidecarPlan, results: Results) -> None:
         self._plan, self._results = plan, results
         self.n_written = 0  # files that were made or changed
         self._described: set[Path] = set()  # pictures on their way that hold a person's description themselves
@@ -221,7 +221,7 @@ def _is_unicode(record: dict[str, Any]) -> bool:
     return True
 
 
-def check(plan: Plan) -> None:
+def check(plan: SidecarPlan) -> None:
     """InputError for an output folder that cannot be one, before anything is computed."""
     folder = plan.folder
     if folder is None:

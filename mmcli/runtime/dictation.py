@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from mmcli.runtime.reporter import OnProgress, Reporter
-    from mmcli.runtime.transcription import Sink
     from mmcli.speech.microphone import Microphone
     from mmcli.speech.transcriber import Listening, Transcriber
+    from mmcli.speech.transcribing import Sink
     from mmcli.speech.transcript import Transcript
     from mmcli.speech.utterances import Utterance, Utterances
 
@@ -63,9 +63,9 @@ class Dictation:
 
     def write(self, microphone: Microphone, utterances: Utterances) -> Transcript:
         """What is said, as it is said; if the microphone goes away, all that came before is written down first."""
-        from mmcli.runtime import transcription
+        from mmcli.speech import transcribing
 
-        transcript = transcription.new(self.transcriber, self.listening, SOURCE)
+        transcript = transcribing.new(self.transcriber, self.listening, SOURCE)
         self.sink.begin(transcript)
         lost: AudioDeviceError | None = None
         try:
@@ -93,14 +93,14 @@ class Dictation:
         self.progress(f"{word} {meter(level(block))}", 0, -1)
 
     def _hear(self, utterance: Utterance, transcript: Transcript) -> None:
-        from mmcli.runtime import transcription
+        from mmcli.speech import transcribing
         from mmcli.speech.transcriber import Heard
 
         heard = Heard(language=transcript.language)
         self.progress(f"transcribing {utterance.seconds:.1f} s", 0, 0)
         found = []
         for segment in self.transcriber.transcribe(utterance.samples, self.listening, heard):
-            found.append(transcription.cleaned(transcription.shifted(segment, utterance.start)))
+            found.append(transcribing.cleaned(transcribing.shifted(segment, utterance.start)))
         transcript.speech_seconds += heard.speech_seconds
         transcript.seconds = utterance.end
         if found and transcript.language is None:

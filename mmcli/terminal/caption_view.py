@@ -13,7 +13,9 @@ from mmcli.terminal import output, report, streams, wrapping
 from mmcli.terminal.progress_line import duration, out_of_the_way
 
 if TYPE_CHECKING:
-    from mmcli.jobs.runner import Outcome
+    from mmcli.errors import MmcliError
+    from mmcli.media import Source
+    from mmcli.outputs.caption_outputs import Written
     from mmcli.terminal.progress_line import Progress
     from mmcli.terminal.style import Style
 
@@ -33,30 +35,30 @@ class Captions:
         self.new = self.known = self.sidecars = self.embedded = 0
         self.done = self.failed = self.kept = self.cut = self.named = self.planned = 0
 
-    def __call__(self, outcome: Outcome) -> None:
+    def __call__(self, written: Written) -> None:
+        outcome, caption = written.outcome, written.outcome.result
         self.done += 1
         self.failed += outcome.error is not None
         self.kept += outcome.kept is not None
-        self.named += outcome.renamed is not None
-        answer = outcome.answer
-        is_open = answer is None and outcome.error is None and outcome.kept is None
+        self.named += written.renamed is not None
+        is_open = caption is None and outcome.error is None and outcome.kept is None
         self.planned += is_open and not outcome.equal
-        self.cut += outcome.cut
-        self.known += answer is not None and outcome.cached
-        self.new += answer is not None and not outcome.cached
-        self.sidecars += len(outcome.sidecars)
-        self.embedded += outcome.embedded
+        self.cut += caption is not None and caption.cut
+        self.known += caption is not None and outcome.cached
+        self.new += caption is not None and not outcome.cached
+        self.sidecars += len(written.sidecars)
+        self.embedded += written.embedded
         if self._form in ("json", "jsonl"):
-            self._record(caption_record(outcome))
+            self._record(caption_record(written))
         elif outcome.error is not None:
-            self._tell(outcome)
+            self._tell(outcome.source, outcome.error)
         elif outcome.kept is not None and not self._dry_run:
             if self._style.verbose:
                 output.notice(f"{escaped(outcome.source.name)} is left as it is: {outcome.kept}", self._style)
         else:
-            self._show(outcome)
-        if answer is not None and not self._dry_run:
-            output.receipts(answer, self._style)
+            self._show(written)
+        if caption is not None and not self._dry_run:
+            output.receipts(caption.answer, self._style)
 
     @property
     def tells_all(self) -> bool:
@@ -117,25 +119,25 @@ class Captions:
         if self._form == "json":
             self._write("]\n" if self._n_records else "[]\n")
 
-    def _show(self, outcome: Outcome) -> None:
+    def _show(self, written: Written) -> None:
         """One caption; a terminal gets two spaces instead of the tab, and lines that end between words."""
-        line = self._line(outcome)
+        line = self._line(written)
         if self._form == "print0" or not streams.is_terminal(sys.stdout):
             self._write(line)
             return
         shown = "\n".join(wrapping.lines(line.rstrip("\n").replace("\t", "  "), streams.out().width, HANGING))
         self._write(shown + "\n")
 
-    def _line(self, outcome: Outcome) -> str:
-        name = outcome.source.name
-        text = clean(outcome.renamed or outcome.caption, newlines=False)
+    def _line(self, written: Written) -> str:
+        name = written.outcome.source.name
+        text = clean(written.renamed or _caption(written), newlines=False)
         if self._dry_run:
-            text = _planned(outcome)
+            text = _planned(written)
         if self._form == "plain":
             return text + "\n"
         if self._form == "print0":
-            return f"{name}\0{outcome.renamed or text}\0"
-        return f"{escaped(name)}\t{escaped(outcome.renamed) if outcome.renamed else text}\n"
+            return f"{name}\0{written.renamed or text}\0"
+        return f"{escaped(name)}\t{escaped(written.renamed) if written.renamed else text}\n"
 
     def _record(self, record: dict[str, Any]) -> None:
         import json
@@ -157,11 +159,10 @@ class Captions:
             else:
                 streams.write(text, sys.stdout)
 
-    def _tell(self, outcome: Outcome) -> None:
-        assert outcome.error is not None
-        message, hint = outcome.error.message, outcome.error.hint
-        name = outcome.source.shown
-        if name not in message and outcome.source.name not in message:
+    def _tell(self, source: Source, error: MmcliError) -> None:
+        message, hint = error.message, error.hint
+        name = source.shown
+        if name not in message and source.name not in message:
             message = f"{name}: {message}"
         output.failure(message, hint if self._style.verbose else None)
 
@@ -175,35 +176,42 @@ def pair(old: str, new: str) -> None:
     streams.write(f"{escaped(old)}\t{escaped(new)}\n", sys.stdout)
 
 
-def caption_record(outcome: Outcome) -> dict[str, Any]:
+def caption_record(written: Written) -> dict[str, Any]:
     """All of one outcome, in the order people ask for it. `path` is text; where the name is not, `path_base64` is."""
+    outcome, caption = written.outcome, written.outcome.result
     record: dict[str, Any] = path_json("path", outcome.source.name)
     if outcome.error is not None:
         error = outcome.error
         return record | {"error": {"code": error.code, "message": error.message, "hint": error.hint}}
     if outcome.kept is not None:
         return record | {"kept": outcome.kept}
-    if outcome.answer is None:
-        return record | {"planned": "equal" if outcome.equal else "caption"} | _files(outcome)
-    told = report.answer_json(outcome.answer)
+    if caption is None:
+        return record | {"planned": "equal" if outcome.equal else "caption"} | _files(written)
+    told = report.answer_json(caption.answer)
     del told["answer"]
-    record |= {"caption": outcome.caption, "cut": outcome.cut, "cached": outcome.cached} | _files(outcome)
-    return record | ({"facts": dict(outcome.facts)} if outcome.facts else {}) | told
+    record |= {"caption": caption.text, "cut": caption.cut, "cached": outcome.cached} | _files(written)
+    return record | ({"facts": dict(caption.facts)} if caption.facts else {}) | told
 
 
-def _planned(outcome: Outcome) -> str:
+def _caption(written: Written) -> str:
+    caption = written.outcome.result
+    return caption.text if caption is not None else ""
+
+
+def _planned(written: Written) -> str:
+    outcome = written.outcome
     if outcome.kept is not None:
         return f"stays as it is: {clean(outcome.kept, newlines=False)}"
     wanted = "gets the caption of an equal picture" if outcome.equal else "will be captioned"
-    words = [f"is known: {clean(outcome.caption, newlines=False)}" if outcome.answer else wanted]
-    words += [f"→ {escaped(place)}" for place in (*outcome.sidecars, *([outcome.renamed] if outcome.renamed else ()))]
-    return " ".join([*words, "→ into its file"] if outcome.embedded else words)
+    words = [f"is known: {clean(_caption(written), newlines=False)}" if outcome.result else wanted]
+    words += [f"→ {escaped(place)}" for place in (*written.sidecars, *([written.renamed] if written.renamed else ()))]
+    return " ".join([*words, "→ into its file"] if written.embedded else words)
 
 
-def _files(outcome: Outcome) -> dict[str, Any]:
-    renamed = path_json("renamed", outcome.renamed) if outcome.renamed else {}
-    embedded = {"embedded": True} if outcome.embedded else {}
-    return ({"sidecars": list(outcome.sidecars)} if outcome.sidecars else {}) | embedded | renamed
+def _files(written: Written) -> dict[str, Any]:
+    renamed = path_json("renamed", written.renamed) if written.renamed else {}
+    embedded = {"embedded": True} if written.embedded else {}
+    return ({"sidecars": list(written.sidecars)} if written.sidecars else {}) | embedded | renamed
 
 
 def path_json(key: str, name: str) -> dict[str, str]:

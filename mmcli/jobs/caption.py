@@ -1,0 +1,99 @@
+"""The caption task: what is asked about a picture, under which key its answer is cached, and the caption made of it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from mmcli import media, schema
+from mmcli.engine import Answer, Message, Sampling
+from mmcli.errors import OutputError
+from mmcli.jobs import caption_styles
+from mmcli.jobs.result_cache import is_cut
+from mmcli.jobs.task import Asked, Kept
+
+# Of the sampling, what every key has always held; see schema.named.
+KEYED = tuple("temperature max_tokens seed top_p top_k min_p repeat_penalty stop think loop_guard".split())
+
+
+@dataclass(frozen=True)
+class Caption:
+    """What a model said of a picture, tidied; and the answer it was made of."""
+
+    text: str
+    answer: Answer
+    facts: Mapping[str, str] = field(default_factory=dict)  # of the file's own, in the prompt
+
+    @property
+    def cut(self) -> bool:
+        """Whether it ends where --max-tokens ended it."""
+        return is_cut(self.answer)
+
+
+@dataclass(frozen=True)
+class CaptionTask:
+    """What to do with each picture; fields in the order people ask for them."""
+
+    question: str  # in the language wanted
+    style: caption_styles.CaptionStyle
+    sampling: Sampling
+    system: str | None = None
+    facts: bool = False  # put what the file says about itself into the prompt
+    max_megapixels: float = 100.0
+    setup: str = ""  # all else that could change a caption: weights, projector, detail …
+    parallel: int | None = None  # answers at once; None: what the engine finds best
+    retry_cut: bool = False  # compute again what --max-tokens cut off
+
+    @property
+    def key(self) -> str:
+        """Everything but picture and facts that could change a caption, in one word."""
+        return self._key(schema.named(self.sampling, KEYED))
+
+    @property
+    def base(self) -> str:
+        """The same without the limit, which changes only those captions that it cuts."""
+        sampling = schema.named(self.sampling, KEYED)
+        del sampling["max_tokens"]
+        return self._key(sampling)
+
+    def _key(self, sampling: dict[str, Any]) -> str:
+        words = [self.setup, self.system, self.question, self.facts, sampling]
+        return hashlib.sha256(json.dumps(words).encode()).hexdigest()
+
+    def ask(self, data: bytes) -> tuple[str, Mapping[str, str]]:
+        facts = _facts(data) if self.facts else {}
+        return caption_styles.with_facts(self.question, facts), facts
+
+    def load(self, source: media.Source, data: bytes) -> media.Image:
+        source = media.Source(source.name, data=data, locator=source.locator)
+        picture = media.load(source, kinds=frozenset({"image"}), max_megapixels=self.max_megapixels)
+        assert isinstance(picture, media.Image)
+        return picture
+
+    def messages(self, picture: media.Image, text: str) -> Sequence[Message]:
+        messages = [Message("user", (picture, text))]
+        return [Message("system", (self.system,)), *messages] if self.system else messages
+
+    def result(self, asked: Asked, answer: Answer) -> Caption | Kept:
+        """The caption; Kept where no tag of the answer is among the keywords that are allowed."""
+        shown = asked.named.source.shown
+        if answer.finish_reason == "loop":
+            raise OutputError(
+                f"{shown}: the model kept repeating itself", hint="try another model, or another --prompt"
+            )
+        if not answer.text.strip():
+            raise OutputError(f"{shown}: the model said nothing", hint="try another --prompt, or more --max-tokens")
+        text = caption_styles.tidy(self.style, answer.text)
+        if not text:
+            said = caption_styles.tidy(caption_styles.ANY, answer.text)
+            return Kept(f"no keyword of the list is in the answer: {said}")
+        return Caption(text, answer, asked.facts)
+
+
+def _facts(data: bytes) -> dict[str, str]:
+    from mmcli.media import exif
+
+    return exif.read(data)
