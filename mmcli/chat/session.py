@@ -9,23 +9,23 @@ from __future__ import annotations
 import base64
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from mmcli import chat, errors, media, models, signals, terminal
+from mmcli import chat, errors, media, signals, terminal
 from mmcli.chat import resume, slash_commands
 from mmcli.chat.prefetch import Preparing
+from mmcli.chat.sounds_in_words import SoundsInWords
 from mmcli.errors import MmcliError
 from mmcli.media import capture
 from mmcli.media.sources import AUDIO_SUFFIXES, IMAGE_SUFFIXES
-from mmcli.runtime import model_loader, transcription
+from mmcli.runtime import model_loader
 
 if TYPE_CHECKING:
     from mmcli.chat.front import Front
-    from mmcli.engine import Engine, Message, Part, Sampling
+    from mmcli.engine import Engine, Sampling
     from mmcli.history import Recorder, Talk
-    from mmcli.media import Audio, Medium, Source, Text
+    from mmcli.media import Medium, Source
     from mmcli.models import Model, SpeechModel
     from mmcli.terminal import Style
 
@@ -54,9 +54,8 @@ class Session:
         self.screen = terminal.Screen(style)
         self.recorder, self.front = recorder, front
         self.talk = chat.Conversation(recorder=recorder, on_notice=self.note)
-        self.talk.as_heard = self._as_heard
-        self._speech_model = speech_model  # writes sounds down for a model that cannot hear; None: the default
-        self._words: dict[tuple[str, str], Text] = {}  # what is said in a sound, by its media ID and its name
+        self._sounds = SoundsInWords(speech_model, self.screen, yes=yes)
+        self.talk.as_heard = lambda messages: self._sounds.as_heard(self.model, messages)
         self.pending = ""  # stands at the next prompt
         self.saved: Path | None = None  # where /save wrote this talk
         self._n_saved = 0  # turns that were in it
@@ -223,7 +222,7 @@ class Session:
         ):
             self._preparing.warm(self._loading.loaded)
         loaded = [self._load_medium(source) for source in sources]
-        self._require(self.model, loaded)
+        self._sounds.require(self.model, loaded)
         first = len(self.talk.media) + 1
         for medium in loaded:
             self.talk.stage(medium)
@@ -261,40 +260,6 @@ class Session:
         collect = functools.partial(self.recorder.collect, always=lies_nowhere)
         return media.load(source, max_megapixels=self._max_megapixels, damaged_ok=self._damaged_ok, on_data=collect)
 
-    # sounds for a model that cannot hear
-
-    def _require(self, model: Model, loaded: Sequence[Medium]) -> None:
-        """ModelError unless the model can take these media; sounds that it cannot hear are written down for it.
-
-        InputError for a sound that is too short for one that hears.
-        """
-        model.require(sight=any(medium.receipt.kind == "image" for medium in loaded), hearing=False)
-        if model.hears:
-            for medium in loaded:
-                transcription.require_length(medium)
-            return
-        sounds = [medium for medium in loaded if isinstance(medium, media.Audio) and _key(medium) not in self._words]
-        if not sounds:
-            return
-        if not isinstance(self._speech_model, models.SpeechModel):
-            self._speech_model = transcription.writer(model, self._speech_model, yes=self.yes, reporter=self.screen)
-        texts = transcription.write_down(sounds, self._speech_model, model.name, self.screen)
-        self._words |= {_key(sound): text for sound, text in zip(sounds, texts, strict=True)}
-
-    def _as_heard(self, messages: list[Message]) -> list[Message]:
-        """The messages as the model gets them: its sounds, or what was written down of them."""
-        if self.model.hears:
-            return messages
-
-        def in_words(part: Part) -> Part:
-            return self._words[_key(part)] if isinstance(part, media.Audio) else part
-
-        return [replace(message, parts=tuple(map(in_words, message.parts))) for message in messages]
-
-    def _can_write_down(self) -> bool:
-        """Whether a speech model was chosen, or is here."""
-        return self._speech_model is not None or isinstance(models.find_speech(), models.SpeechModel)
-
     # which talk it is
 
     def has_saved(self, path: Path) -> None:
@@ -318,7 +283,7 @@ class Session:
     def take_up(self, kept: Talk | None, setup: resume.Setup | None = None) -> None:
         """Go on with a talk of the history, or begin one; an error, and nothing is changed, where a medium is gone."""
         past = resume.past(kept, self._max_megapixels, self.screen)
-        self._require(self.model, [*(medium for turn in past.turns for medium in turn.media), *past.unanswered])
+        self._sounds.require(self.model, [*(medium for turn in past.turns for medium in turn.media), *past.unanswered])
         setup = setup or resume.Setup(None, self._mmproj, kept.system if kept else None)
         self.talk.clear()
         self.saved = None
@@ -331,7 +296,7 @@ class Session:
     def restore(self, document: Any) -> None:
         """Go on with a talk that was saved as JSON; an error, and nothing is changed, where a medium is gone."""
         system, turns, staged = chat.restore(document, self._load_again)
-        self._require(self.model, [*(medium for turn in turns for medium in turn.media), *staged])
+        self._sounds.require(self.model, [*(medium for turn in turns for medium in turn.media), *staged])
         self.talk.system = system
         self.begin()
         self.talk.turns += turns
@@ -370,7 +335,7 @@ class Session:
 
     def change_model(self, model: Model, mmproj: Path | None) -> None:
         """Let another model go on with the talk; ModelError, and the one before stays, where it cannot."""
-        self._require(model, self.talk.media)
+        self._sounds.require(model, self.talk.media)
         before = self.model
         self._load(model)
         try:
@@ -398,7 +363,7 @@ class Session:
 
     def _kinds(self) -> frozenset[str]:
         """What to look for in a folder."""
-        able = {"image": self.model.sees, "audio": self.model.hears or self._can_write_down()}
+        able = {"image": self.model.sees, "audio": self.model.hears or self._sounds.can_write_down}
         return frozenset(kind for kind, can in able.items() if can) or frozenset(able)
 
     # what the screen shows
@@ -453,10 +418,6 @@ class Session:
         except KeyboardInterrupt:  # of the speech model: the line that is being typed stays
             self.note("interrupted")
         self._prepare()
-
-
-def _key(sound: Audio) -> tuple[str, str]:
-    return sound.id, sound.receipt.source
 
 
 def _needs_projector(source: Source, model: Model) -> bool:

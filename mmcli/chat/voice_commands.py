@@ -12,7 +12,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
+from mmcli.chat.input import looks_like_medium
+from mmcli.errors import InputError
+
 Target = Literal["screen", "clipboard", "file"]
+MOST_FILES = 2000  # names in the working folder that "look at FILE" is compared with
 
 # Before a request: politeness. Taken away before anything else is looked at.
 _POLITE = r"(?:(?:please|now|and|so|ok|okay|hey|hello|well|then|can you|could you|would you|let's|let us)[,.]?\s+)*"
@@ -197,3 +201,28 @@ def _rest(text: str) -> str:
     """What was asked beside the request, as a sentence of its own."""
     text = re.sub(r"^(?:[\s,.;:!?]|(?:and|then|please|now|again)\b)+", "", text, flags=re.IGNORECASE).strip()
     return text[:1].upper() + text[1:]
+
+
+def no_such_file(wanted: Look) -> InputError:
+    """Nothing is answered then: it would be about another picture."""
+    others = "type /attach and a part of its path, or ask without `look at`"
+    if len(wanted.close) > 1:
+        choices = ", ".join(f"`{name}`" for name in wanted.close)
+        return InputError(f"`{wanted.name}` may be one of {len(wanted.close)} files: {choices}", hint=others)
+    hint = f"did you mean `{wanted.close[0]}`? else {others}" if wanted.close else others
+    return InputError(f"no file here sounds like `{wanted.name}`, so nothing was asked", hint=hint)
+
+
+def files() -> list[str]:
+    """The pictures and sounds in the working folder."""
+    found: list[str] = []
+    try:
+        with os.scandir() as entries:
+            for entry in entries:
+                if looks_like_medium(entry.name):
+                    found.append(entry.name)
+                if len(found) >= MOST_FILES:
+                    break
+    except OSError:
+        return []
+    return sorted(found)

@@ -7,7 +7,6 @@ own. They meet in one queue: what the listener has to tell waits there until the
 
 from __future__ import annotations
 
-import os
 import queue
 import threading
 import time
@@ -18,31 +17,27 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from mmcli import chat, terminal
-from mmcli.chat import slash_commands
+from mmcli.chat import slash_commands, voice_commands
 from mmcli.chat.echo_guard import EchoGuard
-from mmcli.errors import AudioDeviceError, InputError, MmcliError, UsageError
+from mmcli.chat.recognizer import Recognizer
+from mmcli.errors import AudioDeviceError, MmcliError, UsageError
 from mmcli.media import capture
 from mmcli.runtime import dictation, transcription
 from mmcli.speech import end_of_turn
 from mmcli.speech.listener import Listener, Mode, Spoken
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from mmcli.chat.session import Session
     from mmcli.engine import Piece
     from mmcli.models import SpeechModel
     from mmcli.runtime.speech_output import Voice
     from mmcli.speech.devices import Device
-    from mmcli.speech.transcriber import Listening, Transcriber
+    from mmcli.speech.transcriber import Listening
 
 INTERRUPTS = (
     0.25  # seconds of speech that interrupt an answer: longer than a cough, shorter than a word of two syllables
 )
-SURE = 0.8  # confidence with which a language is heard once and for all
 SHOWN_WORDS = 48  # characters of what is being said, in the status line
-MOST_FILES = 2000  # names in the working folder that "look at FILE" is compared with
 KEY = ("Space", "when nothing is typed: starts and ends your turn")
 GREETINGS: dict[Mode, str] = {
     "auto": ": speak, or type",
@@ -113,9 +108,7 @@ class VoiceFront:
         self._guard = EchoGuard(aloud, manner.half_duplex, lambda error: self._tell(_Said(error)))
         self._listener: Listener | None = None
         self._device = self._heard_with = ""
-        self._transcriber: Transcriber | None = None
-        self._listening: Listening | None = None
-        self._language: str | None = None
+        self._recognizer: Recognizer | None = None
         self._inbox: queue.SimpleQueue[_Told] = queue.SimpleQueue()  # None: no words
         self._times: _Times | None = None  # of the turn that is answered, where it was spoken
         self._is_answering = False
@@ -145,15 +138,15 @@ class VoiceFront:
 
         stop = threading.Event()
         with transcription.interruptible(stop, self.session.screen) as progress:
-            self._transcriber = transcription.load(speech, machine, self.session.screen, progress)
-            self._transcriber.check(listening)
+            transcriber = transcription.load(speech, machine, self.session.screen, progress)
+            transcriber.check(listening)
             if stop.is_set():
                 raise KeyboardInterrupt
-        self._listening, self._heard_with, self._device = listening, speech.name, device.name
-        self._language = listening.language
+        self._recognizer = recognizer = Recognizer(transcriber, listening)
+        self._heard_with, self._device = speech.name, device.name
         with Microphone(device, stop=stop) as microphone:
             recording = dictation.audible(microphone, self._tell)
-            self._listener = Listener(recording, Detector(), self._understand, self, self.manner.mode)
+            self._listener = Listener(recording, Detector(), recognizer, self, self.manner.mode)
             self._guard.listener = self._listener
             self._listener.start()
             try:
@@ -168,23 +161,10 @@ class VoiceFront:
 
     # what the ears tell, from their threads
 
-    def _understand(self, samples: NDArray[np.float32]) -> str:
-        """The words in (n_samples,) samples."""
-        from mmcli.speech import transcribing
-        from mmcli.speech.transcriber import Heard
-
-        assert self._transcriber is not None and self._listening is not None
-        heard = Heard(language=self._language)
-        found = [transcribing.cleaned(one) for one in self._transcriber.transcribe(samples, self._listening, heard)]
-        if (heard.language_confidence or 0.0) >= SURE:
-            self._language = heard.language
-        text = end_of_turn.joined([segment.text for segment in found])
-        sure = min((segment.confidence for segment in found), default=0.0)
-        return "" if end_of_turn.is_invented(text, sure) else text
-
     def patience(self, heard: str) -> float:
         last = self.session.talk.turns[-1].said if self.session.talk.turns else ""
-        return end_of_turn.patience(heard, after_question=end_of_turn.asks(last), language=self._language)
+        language = self._recognizer.language if self._recognizer is not None else None
+        return end_of_turn.patience(heard, after_question=end_of_turn.asks(last), language=language)
 
     def on_speech(self, speech: float, words: str) -> None:
         if not self.manner.barge_in or speech < INTERRUPTS:
@@ -358,7 +338,7 @@ class VoiceFront:
             if is_switch:
                 self._switch()
             return is_switch
-        wanted = chat.look(text, _files() if chat.may_look(text) else (), len(self.session.talk.media))
+        wanted = chat.look(text, voice_commands.files() if chat.may_look(text) else (), len(self.session.talk.media))
         if wanted is not None:
             self._look(wanted)
             text = wanted.words
@@ -369,7 +349,7 @@ class VoiceFront:
     def _look(self, wanted: chat.Look) -> None:
         """Stage what somebody asked to look at, as /screen, /paste and /attach do."""
         if not wanted.is_there:
-            raise _no_such_file(wanted)
+            raise voice_commands.no_such_file(wanted)
         before = len(self.session.talk.staged)
         if wanted.target != "file":
             self.session.stage([capture.screen() if wanted.target == "screen" else capture.clipboard()])
@@ -454,28 +434,3 @@ class VoiceFront:
         self._times = None
         told = [f"{name} {moment - spoken.ended:.2f} s" for name, moment in steps if moment is not None]
         self.session.note(f"after the end of speech: {', '.join(told)}")
-
-
-def _no_such_file(wanted: chat.Look) -> InputError:
-    """Nothing is answered then: it would be about another picture."""
-    others = "type /attach and a part of its path, or ask without `look at`"
-    if len(wanted.close) > 1:
-        choices = ", ".join(f"`{name}`" for name in wanted.close)
-        return InputError(f"`{wanted.name}` may be one of {len(wanted.close)} files: {choices}", hint=others)
-    hint = f"did you mean `{wanted.close[0]}`? else {others}" if wanted.close else others
-    return InputError(f"no file here sounds like `{wanted.name}`, so nothing was asked", hint=hint)
-
-
-def _files() -> list[str]:
-    """The pictures and sounds in the working folder."""
-    found: list[str] = []
-    try:
-        with os.scandir() as entries:
-            for entry in entries:
-                if chat.looks_like_medium(entry.name):
-                    found.append(entry.name)
-                if len(found) >= MOST_FILES:
-                    break
-    except OSError:
-        return []
-    return sorted(found)
