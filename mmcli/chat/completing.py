@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from mmcli.chat.input import fold, is_quoted, unfold
+from mmcli.media.sources import AUDIO_SUFFIXES, IMAGE_SUFFIXES
 
 Wants = Literal["", "paths", "file", "model", "number", "command"]
 MAX_CANDIDATES = 500  # names of a folder
@@ -86,6 +87,7 @@ def _paths(begun: str) -> Iterator[Candidate]:
     """Files and folders whose names begin so; hidden ones only where a dot was typed."""
     folder, name = os.path.split(unfold(begun) if begun else "")
     start = begun[: begun.rfind("/") + 1] if "/" in begun else ""
+    yield from _fragments(begun)
     try:
         with os.scandir(os.path.expanduser(folder) or ".") as entries:
             found = sorted(
@@ -102,3 +104,16 @@ def _paths(begun: str) -> Iterator[Candidate]:
         except OSError:
             end = ""
         yield Candidate(start + fold(entry.name) + end, len(begun), entry.name + end)
+
+
+def _fragments(begun: str) -> Iterator[Candidate]:
+    """`photo.jpg#` goes on with `xywh=`, where there is such a file: a part of it."""
+    document, mark, fragment = begun.rpartition("#")
+    path = os.path.expanduser(unfold(document) if document else "")
+    suffix = os.path.splitext(path)[1].lower()
+    for suffixes, name, about in (
+        (IMAGE_SUFFIXES, "xywh=", "a box: x,y,width,height"),
+        (AUDIO_SUFFIXES, "t=", "a stretch: begin,end in seconds"),
+    ):
+        if mark and suffix in suffixes and name.startswith(fragment) and os.path.isfile(path):
+            yield Candidate(f"{document}#{name}", len(begun), f"#{name}", about)

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from mmcli.media.sources import AUDIO_SUFFIXES, IMAGE_SUFFIXES
+from mmcli.media.sources import AUDIO_SUFFIXES, IMAGE_SUFFIXES, without_part
 
 QUOTES = '"""'  # around a message of several lines
 _WORD = re.compile(
@@ -95,14 +95,15 @@ def files_in(words: str) -> tuple[tuple[str, ...], str]:
         whole = match["path"]
         path = unfold(whole)
         ending = ""
-        if not _exists(path) and whole[-1] in _ENDINGS:
+        if not _is_there(path) and whole[-1] in _ENDINGS:
             bare = path.rstrip(_ENDINGS)
             if _exists(bare) or looks_like_medium(bare):
                 path, ending = bare, path[len(bare) :]
-        if not (os.path.isfile(os.path.expanduser(path)) or _ROOTED.match(path) or looks_like_medium(path)):
+        named = path if _is_there(path) else without_part(path)
+        if not (os.path.isfile(os.path.expanduser(named)) or _ROOTED.match(path) or looks_like_medium(path)):
             return match[0]
         paths.append(path)
-        return os.path.basename(path) + ending
+        return os.path.basename(named) + ending
 
     words = _AT.sub(name, words)
     return tuple(paths), words
@@ -161,6 +162,11 @@ def _files_first(text: str, found: list[tuple[str, int]]) -> Attach:
 
 
 def _exists(path: str) -> bool:
+    """Whether there is such a file or folder, or one that this is a part of."""
+    return _is_there(path) or _is_there(without_part(path))
+
+
+def _is_there(path: str) -> bool:
     if path.startswith("file://"):
         from urllib.parse import unquote, urlsplit
 
@@ -172,5 +178,5 @@ def _exists(path: str) -> bool:
 
 
 def looks_like_medium(path: str) -> bool:
-    """Whether a name ends as those of pictures and sounds do."""
-    return os.path.splitext(path)[1].lower() in IMAGE_SUFFIXES | AUDIO_SUFFIXES
+    """Whether a name ends as those of pictures and sounds do, or names a part of one."""
+    return os.path.splitext(without_part(path))[1].lower() in IMAGE_SUFFIXES | AUDIO_SUFFIXES

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mmcli.chat import Turn
     from mmcli.engine import Message
     from mmcli.history import Recorder, Shown, Store, Talk
-    from mmcli.media import Medium
+    from mmcli.media import Locator, Medium
     from mmcli.models import Model
     from mmcli.runtime.reporter import Reporter
 
@@ -160,7 +160,8 @@ def _again(shown: Shown, talk: Talk, store: Store, max_megapixels: float, report
         trouble = error.message
     if kept is not None:
         reporter.notice(f"{trouble}; continuing with the copy that was kept")
-        return media.load(media.Source(name, data=kept.read_bytes()), max_megapixels=max_megapixels, damaged_ok=True)
+        copy = media.Source(name, data=kept.read_bytes(), locator=_part(shown))
+        return media.load(copy, max_megapixels=max_megapixels, damaged_ok=True)
     raise InputError(
         f"conversation `{talk.id}` is about {media.quoted(name)}, and {trouble}",
         hint="leave out -c to ask about the file as it is now; --keep-media saves copies",
@@ -173,14 +174,22 @@ def _sources(shown: Shown, kept: Path | None) -> list[media.Source]:
 
     from mmcli import media
 
+    name, part = shown.receipt.source, _part(shown)
     if kept is not None and shown.path is None:
-        return [media.Source(shown.receipt.source, data=kept.read_bytes())]
+        return [media.Source(name, data=kept.read_bytes(), locator=part)]
     if shown.url:
-        return [media.Source(shown.receipt.source, url=shown.url)]
+        return [media.Source(name, url=shown.url, locator=part)]
     if shown.path is None:
         return []
     # under the name it had, so that a text's fence is headed by the same words
-    return [replace(source, name=shown.receipt.source) for source in media.find([shown.path])]
+    return [replace(source, name=name, locator=part) for source in media.find([shown.path])]
+
+
+def _part(shown: Shown) -> Locator | None:
+    """The part of the source that was shown; None: all of it."""
+    from mmcli.media import locator
+
+    return None if shown.receipt.locator is None else locator.parse(shown.receipt.locator)
 
 
 def _is_same(medium: Medium, shown: Shown) -> bool:

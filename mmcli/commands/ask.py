@@ -40,7 +40,8 @@ def ask(
         typer.Argument(
             metavar="[MEDIA...]",
             help="Picture, sound or text files; - reads stdin. Also folders and URLs, in the order in which the model "
-            'is to see them. Patterns in quotation marks ("photos/*.jpg") are expanded; what is piped in needs no -.',
+            'is to see them. Patterns in quotation marks ("photos/*.jpg") are expanded; what is piped in needs no -. '
+            "A part of one: photo.jpg#xywh=10,10,200,80 or talk.mp3#t=80,100.",
             show_default=False,
         ),
     ] = None,

@@ -115,6 +115,7 @@ def _is_pattern(word: str) -> bool:
     """`photos/*.jpg`, which a shell has left to us; a question mark alone makes no pattern."""
     import glob
 
+    word = media.without_part(word)
     if not re.search(r"[*\[]", word) or _has_space(word):
         return False
     try:
@@ -134,6 +135,7 @@ def _has_space(word: str) -> bool:
 
 def _may_name_file(word: str) -> bool:
     """Whether a word that names nothing here looks like a path: `notes.txt`, `photos/a`, `*.jpg`."""
+    word = media.without_part(word)
     if word.endswith(_ENDS) and not re.search(r"[*\[]", word):
         return False
     if _has_space(word):

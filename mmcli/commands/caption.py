@@ -40,7 +40,8 @@ def caption(
         list[str] | None,
         typer.Argument(
             metavar="[MEDIA...]",
-            help="Picture files, folders, URLs; or pipe their names in. Also a pattern in quotation marks. "
+            help="Picture files, folders, URLs; or pipe their names in. Also a pattern in quotation marks, and "
+            "a part of a picture: photo.jpg#xywh=10,10,200,80. "
             "Without any, or with -: a picture, or one name a line, on standard input.",
             show_default=False,
         ),
@@ -261,6 +262,8 @@ def caption(
     words = captioning.vocabulary(keywords_from, str(style) if style else None)
     is_tags = words is not None or str(style) == "tags"
     sidecars = captioning.checked(SidecarPlan(kinds, output, naming, overwrite, is_tags, lists))
+    writing = captioning.Writing(sidecars, rename, rename and yes and origins.is_typed(called, "yes"), embed, dry_run)
+    captioning.check_parts(media or [], writing)
     if embed:
         exiftool.require()
     form = model_loader.template(template)
@@ -289,7 +292,7 @@ def caption(
         asking.task(chosen, machine, choice),
         chosen,
         machine,
-        captioning.Writing(sidecars, rename, rename and yes and origins.is_typed(called, "yes"), embed, dry_run),
+        writing,
         captioning.form(wanted, json=json, jsonl=jsonl, print0=print0, dry_run=dry_run),
         how,
         keep=cache,

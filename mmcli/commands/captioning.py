@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
@@ -17,7 +17,7 @@ from mmcli.jobs.inputs import InputNames
 from mmcli.outputs import sidecars
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from mmcli.jobs.caption import Caption, CaptionTask
     from mmcli.jobs.inputs import SpooledInputs
@@ -104,6 +104,23 @@ def checked(plan: sidecars.SidecarPlan) -> sidecars.SidecarPlan:
             )
     sidecars.check(plan)
     return plan
+
+
+def check_parts(arguments: Sequence[str], writing: Writing) -> None:
+    """UsageError where the caption of a part would be written to the whole picture, or a part is malformed."""
+    from mmcli import media
+    from mmcli.outputs.caption_outputs import WHOLE
+
+    done = {"sidecar": bool(writing.sidecars.kinds), "rename": writing.rename, "embed": writing.embed}
+    for argument in arguments:
+        part = None
+        with suppress(InputError):  # told of each picture in its turn
+            part = media.part_of(argument)
+        for option in [name for name, is_wanted in done.items() if is_wanted and part is not None]:
+            raise UsageError(
+                f"{media.quoted(argument)} is a part of a picture: {WHOLE[option]}",
+                hint=f"leave out --{option}, or `#{part}`",
+            )
 
 
 # what is asked

@@ -29,7 +29,7 @@ def chat(
         typer.Argument(
             metavar="[MEDIA...] [QUESTION]",
             help="Files to talk about, and a first question in quotation marks. Picture, sound or text files, also "
-            "folders and URLs.",
+            "folders, URLs and parts of files: photo.jpg#xywh=10,10,200,80.",
             show_default=False,
         ),
     ] = None,

@@ -50,7 +50,7 @@ def transcribe(
         list[str] | None,
         typer.Argument(
             metavar="[MEDIA...]",
-            help="Sound or video files; - reads stdin. Also folders and URLs.",
+            help="Sound or video files; - reads stdin. Also folders and URLs. A part of one: talk.mp3#t=80,100.",
             show_default=False,
         ),
     ] = None,

@@ -101,12 +101,17 @@ def destinations(
 
 
 def _targets(found: Sequence[tuple[str, Source]], suffix: str) -> list[Path]:
-    """A name for each: its own with another extension, in its sub-folder; with its own too where two would be alike."""
+    """A name for each: its own with another extension, in its sub-folder; with its own too where two would be alike.
+
+    That of a part ends with its fragment: `talk#t=80,100.srt` is not the transcript of all of `talk.mp3`.
+    """
     places = [_place(argument, source) for argument, source in found]
-    short = Counter(str(place.with_suffix("")) for place in places)
+    parts = [f"#{source.locator}" if source.locator else "" for _, source in found]
+    short = [f"{place.with_suffix('')}{part}" for place, part in zip(places, parts, strict=True)]
+    alike = Counter(short)
     targets = [
-        place.with_name(f"{place.stem if short[str(place.with_suffix(''))] == 1 else place.name}.{suffix}")
-        for place in places
+        place.with_name(f"{place.stem if alike[name] == 1 else place.name}{part}.{suffix}")
+        for place, part, name in zip(places, parts, short, strict=True)
     ]
     for target, count in Counter(targets).items():
         if count > 1:

@@ -25,7 +25,7 @@ from mmcli.engine.messages import Answer, Sampling
 from mmcli.errors import InputError
 from mmcli.history import rows, schema, search
 from mmcli.history.records import Hit, Summary, Talk, pack_answer, pack_receipt, unpack_receipt
-from mmcli.media.types import Medium, Receipt, Text
+from mmcli.media.types import Medium, Text
 from mmcli.schema import Unreadable
 
 FIRST, REST = "23456789", "23456789abcdefghjkmnpqrstvwxyz"  # no character that is taken for another
@@ -359,13 +359,12 @@ def _shown(medium: Medium) -> tuple[object, ...]:
     receipt = medium.receipt
     media_id = None if isinstance(medium, Text) else medium.id
     text = _storable(medium.text) if isinstance(medium, Text) and receipt.source == "-" else None
-    path, url = _origin(receipt)
+    path, url = _origin(receipt.source if receipt.locator is None else receipt.source.rpartition("#")[0])
     return (receipt.sha256, path, url, media_id, text, pack_receipt(receipt))
 
 
-def _origin(receipt: Receipt) -> tuple[str | bytes | None, str | None]:
-    """Where to find the medium again: its path (bytes, if it is not text), or its address."""
-    source = receipt.source
+def _origin(source: str) -> tuple[str | bytes | None, str | None]:
+    """Where to find a source again: its path (bytes, if it is not text), or its address."""
     if source == "-":
         return None, None
     scheme = source.split("://")[0].lower()

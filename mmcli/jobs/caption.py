@@ -68,7 +68,7 @@ class CaptionTask:
         return caption_styles.with_facts(self.question, facts), facts
 
     def load(self, source: media.Source, data: bytes) -> media.Image:
-        source = media.Source(source.name, data=data)
+        source = media.Source(source.name, data=data, locator=source.locator)
         picture = media.load(source, kinds=frozenset({"image"}), max_megapixels=self.max_megapixels)
         assert isinstance(picture, media.Image)
         return picture

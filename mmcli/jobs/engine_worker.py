@@ -54,7 +54,8 @@ class EngineWorker(Generic[ResultT]):
             name, base = key(self._setup, text, media_id), key(self._base, text, media_id)
             return Asked(named, text, facts, receipt, media_id, name, base, picture)
 
-        if (before := self._results.seen_before(hashlib.sha256(data).hexdigest())) is not None:
+        sha256 = hashlib.sha256(data).hexdigest()
+        if (before := self._results.seen_before(sha256, named.source.locator)) is not None:
             media_id, receipt = before
             item = asked(media_id, replace(receipt, source=named.source.name))
             if (answer := self._answer(item)) is not None:

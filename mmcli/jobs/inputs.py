@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from mmcli import errors, media
-from mmcli.errors import InputError, MmcliError
+from mmcli.errors import InputError, MmcliError, UsageError
+from mmcli.media import locator
 
 _BLOCK = 1 << 16  # bytes per read
 LONGEST = 64_000  # bytes of a name in a list: no file system has longer ones, and hardly an address
@@ -163,10 +164,11 @@ class SpooledInputs:
             return Named(index, media.Source(name), kind(entry["message"], hint=entry["hint"]))
         if name == "-" and "path" not in entry:  # a list may name a file so
             return Named(index, media.Source("-", data=self._wanted.picture))
+        part = locator.parse(entry["locator"]) if entry.get("locator") else None
         if entry.get("url"):
-            return Named(index, media.Source(name, url=entry["url"]))
+            return Named(index, media.Source(name, url=entry["url"], locator=part))
         within = Path(entry["within"]) if entry.get("within") else None
-        return Named(index, media.Source(name, Path(entry["path"]), within=within))
+        return Named(index, media.Source(name, Path(entry["path"]), within=within, locator=part))
 
     # the thread that lists
 
@@ -197,7 +199,7 @@ class SpooledInputs:
             if argument == "-":
                 yield from piped
                 continue
-            refused: list[InputError] = []
+            refused: list[MmcliError] = []
             try:
                 for source in media.each(
                     argument,
@@ -206,7 +208,7 @@ class SpooledInputs:
                     on_skipped=self.skipped.append,
                 ):
                     yield [_entry(source)]
-            except InputError as error:
+            except (InputError, UsageError) as error:
                 refused.append(error)
             if refused:
                 yield [_refused(argument, error) for error in refused]
@@ -219,7 +221,7 @@ class SpooledInputs:
         if self._wanted.names is not None:
             try:
                 for names in split(self._wanted.names, self._wanted.separator):
-                    yield [_entry(media.named(name)) for name in names]
+                    yield [_listed(name) for name in names]
             except InputError as error:
                 yield [_refused(self._wanted.list_name, error)]
 
@@ -271,10 +273,19 @@ def _name(name: bytes, separator: bytes) -> str:
     return text
 
 
+def _listed(name: str) -> dict[str, Any]:
+    """A name of a list, or what is wrong with the part of a file that it names."""
+    try:
+        return _entry(media.named(name))
+    except UsageError as error:
+        return _refused(name, error)
+
+
 def _entry(source: media.Source) -> dict[str, Any]:
+    entry = {"name": source.name} | ({"locator": str(source.locator)} if source.locator else {})
     if source.url is not None:
-        return {"name": source.name, "url": source.url}
-    entry = {"name": source.name, "path": os.fspath(source.path or "")}
+        return entry | {"url": source.url}
+    entry["path"] = os.fspath(source.path or "")
     return entry | ({"within": os.fspath(source.within)} if source.within else {})
 
 

@@ -22,7 +22,7 @@ from typing import Any
 
 from mmcli import files, schema
 from mmcli.engine import Answer, Seen
-from mmcli.media import Receipt
+from mmcli.media import Locator, Receipt
 
 VERSION = 1  # of the tables; another one begins anew
 _MAX_BYTES = 1 << 30
@@ -68,9 +68,9 @@ class Results:
 
     # results
 
-    def seen_before(self, sha256: str) -> tuple[str, Receipt] | None:
-        """The media ID and the receipt of a file with these bytes, if one was decoded before."""
-        row = self._one("SELECT media_id, receipt FROM pictures WHERE sha256 = ?", sha256)
+    def seen_before(self, sha256: str, part: Locator | None = None) -> tuple[str, Receipt] | None:
+        """The media ID and the receipt of a file with these bytes, or of that part of it, if it was decoded before."""
+        row = self._one("SELECT media_id, receipt FROM pictures WHERE sha256 = ?", _decoded(sha256, part))
         with suppress(schema.Unreadable):  # it is decoded again
             if row and isinstance(row[0], str):
                 return row[0], schema.made(Receipt, schema.parse(row[1]))
@@ -131,7 +131,8 @@ class Results:
                 "INSERT OR REPLACE INTO limits VALUES (?, ?, ?)", [(base, limit, name) for limit in limits]
             )
             self._db.execute(
-                "INSERT OR REPLACE INTO pictures VALUES (?, ?, ?)", (seen.receipt.sha256, seen.media_id, receipt)
+                "INSERT OR REPLACE INTO pictures VALUES (?, ?, ?)",
+                (_decoded(seen.receipt.sha256, seen.receipt.locator), seen.media_id, receipt),
             )
             self._make_room()
 
@@ -140,7 +141,7 @@ class Results:
         with self._writing():
             self._db.execute(
                 "INSERT OR REPLACE INTO pictures VALUES (?, ?, ?)",
-                (receipt.sha256, media_id, json.dumps(dataclasses.asdict(receipt))),
+                (_decoded(receipt.sha256, receipt.locator), media_id, json.dumps(dataclasses.asdict(receipt))),
             )
 
     def seconds(self, setup: str) -> float | None:
@@ -232,6 +233,11 @@ class Results:
     def _warn(self, error: Exception) -> None:
         reason = error.strerror if isinstance(error, OSError) else error
         self._on_warning(f"captions are not cached for the next run: {reason} (`{self._path}`)")
+
+
+def _decoded(sha256: str, part: Locator | str | None) -> str:
+    """What decoded pixels are known by: the file's bytes, and the part of the picture if it is not all of it."""
+    return sha256 if part is None else f"{sha256}#{part}"
 
 
 class _Writing:

@@ -3,17 +3,32 @@
 Importing this room is cheap: Pillow, PyAV, numpy and the HTTP client are imported by the first medium that needs them.
 """
 
+from mmcli.media.document import Document, DocumentPart, load, open
+from mmcli.media.locator import Locator
 from mmcli.media.names import quoted
-from mmcli.media.opening import KINDS, load, read
+from mmcli.media.opening import KINDS, read
 from mmcli.media.sniffing import sniff
-from mmcli.media.sources import Source, each, find, has_media_suffix, looks_like_medium, named, nearest_here
+from mmcli.media.sources import (
+    Source,
+    each,
+    find,
+    has_media_suffix,
+    looks_like_medium,
+    named,
+    nearest_here,
+    part_of,
+    without_part,
+)
 from mmcli.media.stdin import Piped, read_stdin
 from mmcli.media.types import Audio, Image, Medium, Receipt, Text
 
 __all__ = [
     "KINDS",
     "Audio",
+    "Document",
+    "DocumentPart",
     "Image",
+    "Locator",
     "Medium",
     "Piped",
     "Receipt",
@@ -26,8 +41,11 @@ __all__ = [
     "looks_like_medium",
     "named",
     "nearest_here",
+    "open",
+    "part_of",
     "quoted",
     "read",
     "read_stdin",
     "sniff",
+    "without_part",
 ]

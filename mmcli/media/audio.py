@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from mmcli.errors import InputError, ResourceError
 from mmcli.media import damage, ogg, promises, soundtrack, wholeness
-from mmcli.media.clock import Clock
+from mmcli.media.clock import Clock, sample_at, shifted, time_of
+from mmcli.media.locator import Locator, Stretch
 from mmcli.media.mixing import FULL_SCALE, resampler, uncancelled
 from mmcli.media.types import Audio, Receipt
 
@@ -39,9 +40,12 @@ def decode(
     max_seconds: float = MAX_SECONDS,
     sound_of_video: bool = False,
     damaged_ok: bool = False,
+    stretch: Stretch | None = None,
     stop: threading.Event | None = None,
 ) -> Audio:
     """Decode the first sound in a file to mono at `sample_rate`; `shown` is the name as error messages put it.
+
+    Of a `stretch`, only that is decoded and kept; its times are those of the file. InputError where it holds no sound.
 
     A file with moving pictures is an InputError unless `sound_of_video`. So is what is too long, and what is cut short
     or badly damaged unless `damaged_ok`; and what is not decoded yet when `stop` is set.
@@ -56,10 +60,10 @@ def decode(
             granules = OPUS_RATE if stream.codec_context.name == "opus" else stream.codec_context.sample_rate
             pages = ogg.pages(data, granules) if container_name == "ogg" else None
             promise = promises.promise(data, container, stream)
-            if promise is not None and promise.of != "file" and promise.seconds > max_seconds:
+            if stretch is None and promise is not None and promise.of != "file" and promise.seconds > max_seconds:
                 raise _too_long(shown, promise.seconds, max_seconds)
             track = soundtrack.read(
-                container, stream, _clock(container, container_name, pages, sample_rate), max_seconds, stop
+                container, stream, _clock(container, container_name, pages, sample_rate), max_seconds, stretch, stop
             )
             file_format = _format(container.format.name, suffix)
             source_rate, n_channels = stream.codec_context.sample_rate, stream.codec_context.channels
@@ -73,9 +77,16 @@ def decode(
         raise InputError(f"{shown} cannot be decoded as sound", hint="does another program play it?") from error
     except MemoryError as error:
         raise ResourceError(f"not enough memory to decode {shown}") from error
-    if not len(track.samples):
+    if not track.clock.anchors:
         raise InputError(f"{shown} holds no sound that could be decoded", hint="does another program play it?")
-    notes += wholeness.check(data, shown, container_name, promise, track, pages, damaged_ok=damaged_ok)
+    if track.is_ended:
+        notes += wholeness.check(data, shown, container_name, promise, track, pages, damaged_ok=damaged_ok)
+    seconds, anchors = track.clock.end, track.clock.anchors
+    if stretch is not None:
+        anchors = _cut(track, stretch, sample_rate, shown, notes)
+        seconds = len(track.samples) / sample_rate
+        if not track.is_ended:
+            notes += wholeness.check_stretch(shown, container_name, track, pages, stretch, damaged_ok=damaged_ok)
     notes += _notes(track, sample_rate, n_channels, source_rate)
     media_id = hashlib.sha256(b"audio %d %d" % (sample_rate, len(track.samples)))
     media_id.update(track.samples.data)
@@ -85,10 +96,35 @@ def decode(
         sha256=hashlib.sha256(data).hexdigest(),
         n_bytes=len(data),
         format=file_format,
-        seconds=track.clock.end,
+        seconds=seconds,
+        locator=None if stretch is None else str(Locator(time=stretch)),
         notes=tuple(notes),
     )
-    return Audio(track.samples, sample_rate, media_id.hexdigest(), receipt, tuple(track.clock.anchors))
+    return Audio(track.samples, sample_rate, media_id.hexdigest(), receipt, tuple(anchors))
+
+
+def _cut(
+    track: soundtrack.Track, stretch: Stretch, sample_rate: int, shown: str, notes: list[str]
+) -> list[tuple[int, float]]:
+    """Leave only the samples of the stretch in the track, and give their anchors; a note says what they are.
+
+    InputError where there are none.
+    """
+    anchors = shifted(track.clock.anchors, track.offset, sample_rate)
+    n = len(track.samples)
+    first = sample_at(anchors, stretch.begin, n, sample_rate)
+    behind = n if stretch.end is None else sample_at(anchors, stretch.end, n, sample_rate)
+    if first >= behind:
+        if track.is_ended and first == n and track.clock.end < stretch.begin + BRIEF:
+            raise InputError(f"{shown}: there is no such part, the sound ends at {track.clock.end:.1f} s")
+        raise InputError(f"{shown}: that part of it holds no sound")
+    track.samples = track.samples[first:behind]
+    last = time_of(anchors, behind, sample_rate)
+    is_short = track.is_ended and stretch.end is not None and stretch.end - last > BRIEF
+    ending = ", where it ends" if stretch.end is None or is_short else ""
+    begin = time_of(anchors, first, sample_rate)
+    notes.append(f"heard from {begin:.1f} s to {last:.1f} s{ending}")
+    return shifted(anchors, first, sample_rate)
 
 
 def _sound(
@@ -167,7 +203,7 @@ def _cut_short(shown: str) -> InputError:
 def _too_long(shown: str, seconds: float, max_seconds: float) -> InputError:
     return InputError(
         f"{shown} lasts at least {seconds / 60:.0f} minutes, the limit is {max_seconds / 60:.0f}",
-        hint="cut it: `ffmpeg -i IN -ss 0 -t 3600 OUT.wav`",
+        hint=f"take a part of it, in seconds: `talk.mp3#t=0,{max_seconds:.0f}`",
     )
 
 

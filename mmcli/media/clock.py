@@ -53,6 +53,11 @@ class Clock:
     def end(self) -> float:
         return self._stamped
 
+    @property
+    def n_samples(self) -> float:
+        """Samples up to the end of the last frame, silence included."""
+        return self._n_samples
+
     def frame(self, stamp: float | None, seconds: float) -> float:
         """The next frame begins at `stamp` (None: right behind the one before); the seconds of silence before it."""
         at = self._placed(stamp)
@@ -103,6 +108,20 @@ def time_of(anchors: Sequence[tuple[int, float]], sample: float, sample_rate: in
     at = max(0, bisect.bisect_right(anchors, sample, key=lambda anchor: anchor[0]) - 1)
     first, seconds = anchors[at]
     return seconds + (sample - first) / sample_rate
+
+
+def shifted(anchors: Sequence[tuple[int, float]], first: int, sample_rate: int) -> list[tuple[int, float]]:
+    """The anchors of what is left where the samples before `first` are cut off."""
+    return [
+        (0, time_of(anchors, first, sample_rate)),
+        *((sample - first, seconds) for sample, seconds in anchors if sample > first),
+    ]
+
+
+def sample_at(anchors: Sequence[tuple[int, float]], seconds: float, n_samples: int, sample_rate: int) -> int:
+    """The first of `n_samples` that lies at or after a time, to the nearest one; `n_samples` where all lie before."""
+    nearest = seconds - 0.5 / sample_rate
+    return bisect.bisect_left(range(n_samples), nearest, key=lambda sample: time_of(anchors, sample, sample_rate))
 
 
 def in_words(seconds: float) -> str:

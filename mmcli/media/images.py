@@ -15,6 +15,7 @@ from PIL import UnidentifiedImageError
 
 from mmcli.errors import InputError, MmcliError, ResourceError
 from mmcli.media import boxes, camera_raw, colour, damage, jpegs, pillow, pngs, tiffs, upright
+from mmcli.media.locator import Locator, Rectangle
 from mmcli.media.sniffing import is_svg
 from mmcli.media.types import Image, Receipt
 
@@ -54,16 +55,16 @@ def decode(
     shown: str,
     suffix: str = "",
     max_megapixels: float = MAX_MEGAPIXELS,
-    max_side: int | None = None,
+    box: Rectangle | None = None,
 ) -> Image:
     """Decode a picture, turn it upright and give it an ID; `shown` is the name as error messages put it.
 
     What is no picture, damaged, cut short or too big is an InputError; a ResourceError where the memory is too small.
-    `max_side` shrinks the longer side to that many pixels.
+    `box` is cut out of the upright picture; an InputError where it lies outside.
     """
     with pillow.warnings_kept() as heard, tiffs.listening() as complaints:
         try:
-            return _decoded(data, name, shown, suffix, max_megapixels, max_side, heard, complaints)
+            return _decoded(data, name, shown, suffix, max_megapixels, box, heard, complaints)
         except MemoryError as error:
             raise _too_large_for_memory(shown) from error
 
@@ -74,7 +75,7 @@ def _decoded(
     shown: str,
     suffix: str,
     max_megapixels: float,
-    max_side: int | None,
+    box: Rectangle | None,
     heard: list[str],
     complaints: tiffs.Complaints,
 ) -> Image:
@@ -88,7 +89,7 @@ def _decoded(
     pixels = _jpeg_pixels(opened) if opened.picture.format in _JPEG else None
     if pixels is None:
         _load(opened, complaints)
-    # 3  colours, upright, size
+    # 3  colours, upright, the box
     orientation = opened.orientation or upright.of(opened.picture, notes)
     if raw is not None:
         orientation = orientation or raw.orientation
@@ -96,7 +97,9 @@ def _decoded(
     rgb = colour.to_rgb(opened.picture, pixels, notes)  # (height, width, 3) uint8, C order
     if opened.orientation is None and orientation is not None:
         rgb = upright.turned(rgb, orientation)
-    rgb = _shrunk(rgb, max_side, notes)
+    cut = None if box is None else _inside(box, rgb, shown, notes)
+    if cut is not None:
+        rgb = _cut(rgb, cut)
     height, width = rgb.shape[:2]
     if max(width, height) > _EXTREME_RATIO * min(width, height):
         notes.append(f"very long and narrow: {width}×{height}")
@@ -113,6 +116,7 @@ def _decoded(
         sent_size=(width, height),
         rotation=upright.NAMES.get(orientation or 1, "none"),
         frames=opened.frames,
+        locator=None if cut is None else str(Locator(box=cut)),
         notes=tuple(dict.fromkeys(notes + heard)),
     )
     return Image(rgb, media_id.hexdigest(), receipt)
@@ -291,11 +295,21 @@ def _count_frames(picture: Pillow.Image, notes: list[str]) -> int | None:
     return n
 
 
-def _shrunk(rgb: NDArray[np.uint8], max_side: int | None, notes: list[str]) -> NDArray[np.uint8]:
-    """Make the longer side `max_side` pixels if it is more."""
+def _inside(box: Rectangle, rgb: NDArray[np.uint8], shown: str, notes: list[str]) -> Rectangle:
+    """The part of the box, in pixels, that lies in the picture (height, width, 3); a note says which."""
     height, width = rgb.shape[:2]
-    if max_side is None or max(width, height) <= max_side:
-        return rgb
-    new = tuple(max(1, round(side * max_side / max(width, height))) for side in (width, height))
-    notes.append(f"shrunk {width}×{height} → {new[0]}×{new[1]}")
-    return np.asarray(Pillow.fromarray(rgb).resize(new, Pillow.Resampling.LANCZOS, reducing_gap=3.0))
+    found = box.within(width, height)
+    if found is None:
+        raise InputError(
+            f"{shown}: the box lies outside the picture, which is {width}×{height}",
+            hint="x and y count from the top left corner of the upright picture",
+        )
+    clipped = f", cut off at its edges ({box} was asked for)" if box.exceeds(width, height) else ""
+    notes.append(f"box {found} of {width}×{height}{clipped}")
+    return found
+
+
+def _cut(rgb: NDArray[np.uint8], box: Rectangle) -> NDArray[np.uint8]:
+    """A copy of those pixels, C order, so that the whole picture can be let go."""
+    left, top = int(box.x), int(box.y)
+    return rgb[top : top + int(box.height), left : left + int(box.width)].copy()

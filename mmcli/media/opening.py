@@ -1,4 +1,4 @@
-"""A source -> a medium: read it once, see what it is, hand it to its decoder. Knows kinds, not formats."""
+"""Reads a source once, sees what it is and hands it to its decoder. Knows kinds of media, not formats."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, BinaryIO
 
 from mmcli.errors import InputError, ResourceError, releasing
+from mmcli.media.locator import Locator
 from mmcli.media.names import quoted
 from mmcli.media.sniffing import A_KIND, HEAD, guess, is_lfs_pointer, is_web_page, sniff
 from mmcli.media.sources import AUDIO_SUFFIXES, IMAGE_SUFFIXES, UNMARKED_FORMATS, Source
@@ -20,38 +21,36 @@ KINDS = frozenset({"image", "audio", "text"})
 MAX_BYTES = 1 << 30  # of a file or stdin
 MAX_DOWNLOAD_BYTES = 64_000_000
 MAX_TEXT_BYTES = 1_000_000
+_PARTS = {"image": "xywh", "audio": "t", "video": "t"}  # what may be named of each kind
+_DIMENSIONS = {"page": "pages to choose from", "t": "time to choose from", "xywh": "box to cut out"}
 _BLOCK = 1 << 20  # bytes read at a time of a file that grows
 
 
 @releasing
-def load(
+def decode(
     source: Source,
+    data: bytes,
     *,
     kinds: frozenset[str] = KINDS,
-    max_bytes: int = MAX_BYTES,
-    max_download_bytes: int = MAX_DOWNLOAD_BYTES,
     max_text_bytes: int = MAX_TEXT_BYTES,
     max_megapixels: float = 100.0,
-    max_side: int | None = None,
     sample_rate: int = 16_000,
     max_seconds: float = 3600.0,
     damaged_ok: bool = False,
     on_data: Callable[[bytes], None] | None = None,
     stop: threading.Event | None = None,
 ) -> Medium:
-    """Read and decode one source; anything that is not whole, or not one of `kinds`, is an InputError.
+    """Decode a source's bytes; anything that is not whole, or not one of `kinds`, is an InputError.
 
-    The content decides what it is, not the extension. `max_side` shrinks pictures (pixels of the longer side),
-    `sample_rate` is the sounds' in Hz. When only "audio" is wanted, a video gives its sound. With `damaged_ok`, what is
-    there of a damaged sound is taken. `on_data` is told the source's bytes, the ones that the receipt's SHA-256 is of,
-    before they are decoded. Setting `stop` ends a download, and the decoding of a sound, with an InputError.
+    The content decides what it is, not the extension. The rest as `media.open` has it.
     """
-    data = read(source, max_bytes=max_bytes, max_download_bytes=max_download_bytes, stop=stop)
     if not data:
         raise InputError(f"{source.shown} is empty: it has 0 bytes")
     kind = _kind(data, source, kinds)
+    _check_part(source, kind)
     if on_data is not None:
         on_data(data)
+    meant = source.locator or Locator()
     if kind == "image":
         from mmcli.media import images
 
@@ -61,7 +60,7 @@ def load(
             shown=source.shown,
             suffix=source.suffix,
             max_megapixels=max_megapixels,
-            max_side=max_side,
+            box=meant.box,
         )
     if kind == "text":
         from mmcli.media import text
@@ -78,8 +77,20 @@ def load(
         max_seconds=max_seconds,
         sound_of_video="image" not in kinds,
         damaged_ok=damaged_ok,
+        stretch=meant.time,
         stop=stop,
     )
+
+
+def _check_part(source: Source, kind: str) -> None:
+    """InputError where a part is named that this kind of medium does not have."""
+    if source.locator is None:
+        return
+    for name in source.locator.names:
+        if name != _PARTS.get(kind):
+            had = _PARTS.get(kind)
+            hint = f"a part of {A_KIND[kind]} is named by `#{had}=`" if had else "leave the fragment out"
+            raise InputError(f"{source.shown} is {A_KIND[kind]}, which has no {_DIMENSIONS[name]}", hint=hint)
 
 
 def _kind(data: bytes, source: Source, kinds: frozenset[str]) -> str:

@@ -13,11 +13,13 @@ from numpy.typing import NDArray
 
 from mmcli.media.clock import Clock
 from mmcli.media.flac import Fingerprint
+from mmcli.media.locator import Stretch
 from mmcli.media.mixing import FULL_SCALE, Mixer
 
 # A checksum that FFmpeg's decoders look at only when asked, and then leave out what is wrong.
 _CHECKED = {"err_detect": "crccheck+explode"}
 _WITH_CHECKSUMS = frozenset("flac wavpack tta ape tak mlp truehd".split())
+EDGES = 1.0  # seconds: what the frames at both ends of a stretch may hold besides
 _TAGS = (b"ID3", b"TAG", b"APETAGEX", b"LYRICSBEGIN")
 
 
@@ -41,6 +43,8 @@ class Track:
     cancelled: float  # seconds in which one channel stands for all
     channels: tuple[int, ...]  # the ones that did, from 0
     is_altered: bool  # other samples were encoded than these
+    offset: int = 0  # samples of the track before the first of these, where only a stretch was wanted
+    is_ended: bool = True  # whether the file was read to its end, not only to that of the stretch
 
 
 @dataclass
@@ -49,6 +53,9 @@ class _Reading:
     mixer: Mixer
     fingerprint: Fingerprint | None
     tick: float  # seconds that the track's time stamps count
+    stretch: Stretch | None = None  # what is wanted of it
+    offset: float = 0.0  # samples that were decoded and not kept
+    is_done: bool = False  # the stretch ended before the file does
     n_packets: int = 0
     n_broken: int = 0
     n_blank: int = 0  # broken packets of nothing but zeros: padding, unless sound follows
@@ -69,10 +76,21 @@ class _Reading:
         stamp = None if frame.pts is None else frame.pts * self.tick
         if self.fingerprint is not None:
             self.fingerprint.feed(frame)
-        silence = self.clock.frame(stamp, frame.samples / frame.sample_rate)
+        seconds = frame.samples / frame.sample_rate
+        silence = self.clock.frame(stamp, seconds)
+        if self.stretch is not None and not self._is_inside(self.stretch, seconds):
+            return
         if silence:
             self.pause(silence)
         self.keep(self.mixer.feed(frame))
+
+    def _is_inside(self, stretch: Stretch, seconds: float) -> bool:
+        """Whether some of the frame of which the clock was just told lies in the stretch."""
+        if self.clock.end <= stretch.begin:
+            self.offset = self.clock.n_samples
+            return False
+        self.is_done = stretch.end is not None and self.clock.end - seconds >= stretch.end
+        return not self.is_done
 
     def broken(self, packet: av.Packet[Any]) -> None:
         data = bytes(packet)
@@ -89,14 +107,17 @@ def read(
     stream: av.AudioStream,
     clock: Clock,
     max_seconds: float,
+    stretch: Stretch | None = None,
     stop: threading.Event | None = None,
 ) -> Track:
     """Decode a track to its end, or to where the container breaks off; what cannot be decoded is left out.
 
-    TooLong where there is more than `max_seconds` of it; Abandoned once `stop` is set.
+    Of a `stretch`, only the frames that lie in it are kept, and nothing is read behind its end. TooLong where there is
+    more than `max_seconds`; Abandoned once `stop` is set.
     """
     ticks = {each.index: float(each.time_base or 0) for each in container.streams}  # seconds; fractions would take long
-    reading = _Reading(clock, Mixer(clock.sample_rate), _fingerprint(container, stream), ticks[stream.index])
+    reading = _Reading(clock, Mixer(clock.sample_rate), _fingerprint(container, stream), ticks[stream.index], stretch)
+    max_samples = (max_seconds + (EDGES if stretch is not None else 0.0)) * clock.sample_rate
     if stream.codec_context.name in _WITH_CHECKSUMS:
         stream.codec_context.options = _CHECKED
     try:
@@ -109,8 +130,10 @@ def read(
                 reading.last = max(reading.last, end - clock.zero)
             if index == stream.index:
                 _decode(packet, reading)
-            if reading.n_samples > max_seconds * clock.sample_rate:
+            if reading.n_samples > max_samples:
                 raise TooLong
+            if reading.is_done:
+                break
     except av.FFmpegError:  # the container itself breaks off
         reading.n_broken += 1
     reading.keep(reading.mixer.flush())
@@ -122,7 +145,9 @@ def read(
         last=max(reading.last, clock.end),
         cancelled=reading.mixer.n_cancelled / clock.sample_rate,
         channels=tuple(sorted(reading.mixer.channels)),
-        is_altered=reading.fingerprint is not None and reading.fingerprint.differs,
+        is_altered=not reading.is_done and reading.fingerprint is not None and reading.fingerprint.differs,
+        offset=round(reading.offset),
+        is_ended=not reading.is_done,
     )
 
 

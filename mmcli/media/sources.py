@@ -9,12 +9,13 @@ import re
 import stat
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import unquote_to_bytes, urlsplit
 
 from mmcli.errors import InputError
-from mmcli.media import folders
+from mmcli.media import folders, locator
+from mmcli.media.locator import Locator
 from mmcli.media.names import natural, quoted
 
 RAW_SUFFIXES = frozenset(  # of cameras; most are a TIFF inside, and only the name tells
@@ -61,6 +62,7 @@ class Source:
     url: str | None = field(default=None, repr=False)  # may hold a password
     data: bytes | None = field(default=None, repr=False)
     within: Path | None = None  # the folder that was named, where walking it found this
+    locator: Locator | None = None  # the part of it that is meant, which ends `name` as a fragment; None: all of it
 
     @property
     def shown(self) -> str:
@@ -68,10 +70,15 @@ class Source:
         return "stdin" if self.name == "-" and self.path is None else quoted(self.name)
 
     @property
+    def document(self) -> str:
+        """The name of the whole, of which this may be a part: without the fragment."""
+        return self.name.rpartition("#")[0] if self.locator is not None else self.name
+
+    @property
     def suffix(self) -> str:
         """The extension in lower case, with its dot; "" if there is none."""
         try:
-            name = urlsplit(self.url).path if self.url is not None else self.name
+            name = urlsplit(self.url).path if self.url is not None else self.document
         except ValueError:  # no address, such as `http://[`: fetching it says so
             name = ""
         return os.path.splitext(name)[1].lower()
@@ -107,7 +114,7 @@ def each(
     reading it tells. `on_error` hears of sub-folders that cannot be listed; without it they are raised. `on_skipped`
     hears at the end what a folder holds besides, in one sentence.
     """
-    path = None if _is_url(argument) or not argument.strip() else _existing(_local(argument))
+    path = None if _is_url(argument) or not argument.strip() else _whole(argument)
     if path is None or not os.path.isdir(path):
         yield from _find_one(argument, recursive, None, kinds, on_skipped)
         return
@@ -121,14 +128,27 @@ def each(
 
 
 def named(name: str) -> Source:
-    """The source of a name as another program wrote it: taken letter by letter, or an address."""
-    return Source(without_password(name), url=name) if _is_url(name) else Source(name, Path(name))
+    """The source of a name as another program wrote it: taken letter by letter, or an address.
+
+    Only a fragment behind the name of a file, such as `#xywh=10,10,200,80`, is not; UsageError where it is malformed.
+    """
+    if _is_url(name):
+        return _address(name)
+    parts = locator.split(name)
+    if parts is None or os.path.lexists(name) or not os.path.lexists(parts[0]):
+        return Source(name, Path(name))
+    return Source(name, Path(parts[0]), locator=locator.parse(parts[1], name))
 
 
 def looks_like_medium(argument: str) -> bool:
     """Does this question seem to be a file, so that the question itself is what's missing? Never used to load it."""
     if _is_url(argument):
         return True
+    document = without_part(argument)
+    return _looks_like_file(argument) or (document != argument and _looks_like_file(document))
+
+
+def _looks_like_file(argument: str) -> bool:
     try:
         if os.path.isfile(os.path.expanduser(argument)):
             return True
@@ -145,7 +165,24 @@ def looks_like_medium(argument: str) -> bool:
 
 def nearest_here(argument: str) -> str | None:
     """The file whose name a mistyped one is likely to mean; None where none is near."""
+    argument = without_part(argument)
     return _near(argument) if argument.strip() and "\0" not in argument else None
+
+
+def part_of(argument: str) -> Locator | None:
+    """The part of a file that an argument names; None where it means something whole. UsageError as `find` raises it.
+
+    InputError where the file cannot be reached.
+    """
+    parts = locator.split(argument)
+    if parts is None or (not _is_url(argument) and (_whole(argument) is not None or _matches(argument))):
+        return None
+    return locator.parse(parts[1], without_password(argument))
+
+
+def without_part(argument: str) -> str:
+    """An argument as far as it names a file: without a fragment of ours, whether or not there is such a file."""
+    return (locator.split(argument) or (argument,))[0]
 
 
 def has_media_suffix(path: Path) -> bool:
@@ -165,19 +202,55 @@ def _find_one(
     if not argument.strip():
         raise InputError("an empty name was given where a file is expected", hint="is a shell variable unset?")
     if _is_url(argument):
-        return [Source(without_password(argument), url=argument)]
-    path = _existing(_local(argument))
+        return [_address(argument)]
+    path = _whole(argument)
     if path is None:
+        if (parts := locator.split(argument)) and not _matches(argument):
+            return _parts_of(argument, *parts)
         if glob.has_magic(argument):
             return _glob(argument)
         raise _not_found(argument)
     if os.path.isdir(path):
         return _folder(argument, path, recursive, kinds, on_skipped)
+    return [_file(argument, path)]
+
+
+def _file(argument: str, path: Path) -> Source:
     try:
         _refuse_special(os.stat(path).st_mode, argument)
     except OSError as error:  # gone meanwhile
         raise _not_found(argument) from error
-    return [Source(argument, path)]
+    return Source(argument, path)
+
+
+def _whole(argument: str) -> Path | None:
+    """The path of a file or folder with that whole name, `#` and all; None where there is none."""
+    if _is_file_address(argument) and locator.split(argument):  # in an address, a `#` never belongs to the name
+        return None
+    return _existing(_local(argument))
+
+
+def _parts_of(argument: str, document: str, fragment: str) -> list[Source]:
+    """The same part of each file that the argument without its fragment leads to."""
+    path = _existing(_local(document))
+    if path is None and not glob.has_magic(document):
+        raise _not_found(argument)
+    meant = locator.parse(fragment, argument)
+    if path is not None and os.path.isdir(path):
+        raise InputError(
+            f"{quoted(document)} is a folder, and `#{meant}` names a part of a file",
+            hint="a pattern in quotation marks names the same part of many files: 'photos/*.jpg#xywh=10,10,200,80'",
+        )
+    if path is None:
+        return [replace(found, name=f"{found.name}#{fragment}", locator=meant) for found in _glob(document)]
+    return [replace(_file(argument, path), locator=meant)]
+
+
+def _address(url: str) -> Source:
+    """An address; a fragment that is none of ours goes with it."""
+    document, fragment = locator.split(url) or (url, None)
+    meant = None if fragment is None else locator.parse(fragment, without_password(url))
+    return Source(without_password(url), url=document, locator=meant)
 
 
 def _from_stdin(stdin: bytes | None) -> Source:
@@ -192,6 +265,10 @@ def _from_stdin(stdin: bytes | None) -> Source:
 def _is_url(argument: str) -> bool:
     match = _URL.match(argument)
     return match is not None and (match["scheme"] or "").lower() in ("http", "https")
+
+
+def _is_file_address(argument: str) -> bool:
+    return argument[:7].lower() == "file://"
 
 
 def without_password(url: str) -> str:
@@ -303,6 +380,11 @@ def _glob(pattern: str) -> list[Source]:
     raise InputError(f"nothing matches {quoted(pattern)}", hint=_other_case(pattern))
 
 
+def _matches(pattern: str) -> bool:
+    """Whether a pattern leads to anything."""
+    return glob.has_magic(pattern) and next(glob.iglob(os.path.expanduser(pattern), recursive=True), None) is not None
+
+
 def _other_case(pattern: str) -> str | None:
     """Cameras write `.JPG`, people type `.jpg`."""
     stem, suffix = os.path.splitext(pattern)
@@ -318,7 +400,10 @@ def _not_found(argument: str) -> InputError:
         return InputError(f"no file named {quoted(argument)}", hint=f"did you mean {quoted(unescaped)}?")
     if address := _as_address(argument):
         return InputError(f"no file named {quoted(argument)}", hint=f"as an address: {address}")
-    near = _near(argument)
+    document, fragment = locator.split(argument) or (argument, None)
+    near = _near(document)
+    if near and fragment is not None:
+        near = f"{near}#{fragment}"
     return InputError(f"no file named {quoted(argument)}", hint=f"did you mean {quoted(near)}?" if near else None)
 
 

@@ -29,6 +29,7 @@ class Receipt:
     seconds: float | None = None  # length of a sound
     heard_as: str | None = None  # of a sound: "sound", or "transcript" where the model got words instead
     heard_by: str | None = None  # the model that heard it
+    locator: str | None = None  # which part of the source it is, such as "xywh=10,10,200,80"; None: all of it
     notes: tuple[str, ...] = ()  # sentences on everything that was changed: "first of 12 frames", "alpha on white"
 
 

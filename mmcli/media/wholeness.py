@@ -5,6 +5,7 @@ from __future__ import annotations
 from mmcli.errors import InputError
 from mmcli.media import promises
 from mmcli.media.clock import JUMP, Gap, in_words
+from mmcli.media.locator import Stretch
 from mmcli.media.ogg import Pages
 from mmcli.media.promises import Promise
 from mmcli.media.soundtrack import Track
@@ -56,6 +57,25 @@ def check(
         seconds = sum(gap.seconds for gap in pauses)
         where = f"at {in_words(pauses[0].start)}" if len(pauses) == 1 else f"in {len(pauses)} places"
         notes.append(f"no sound for {seconds:.1f} s {where}: its time stamps jump")
+    return notes
+
+
+def check_stretch(
+    shown: str, file_format: str, track: Track, pages: Pages | None, stretch: Stretch, *, damaged_ok: bool = False
+) -> list[str]:
+    """The same for a stretch of a sound, of which nothing was read behind it: what is missing inside counts."""
+    notes = []
+    end = track.clock.end if stretch.end is None else min(stretch.end, track.clock.end)
+    lost = 0.0
+    if file_format in _NO_PAUSES or (pages is not None and pages.n_lost):
+        overlaps = (min(gap.start + gap.seconds, end) - max(gap.start, stretch.begin) for gap in track.clock.gaps)
+        lost = sum(overlap for overlap in overlaps if overlap > 0)
+    if lost > MOST_MISSING * (end - stretch.begin) + SLACK:
+        notes += _refused(shown, f"damaged: {lost:.1f} of {end - stretch.begin:.1f} seconds are missing", damaged_ok)
+    elif lost:
+        notes.append(f"damaged: {_short(lost)} of {end - stretch.begin:.1f} seconds are missing")
+    if track.n_broken:
+        notes.append(f"{track.n_broken} damaged packet{'s' * (track.n_broken > 1)} left out")
     return notes
 
 

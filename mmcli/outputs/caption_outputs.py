@@ -19,6 +19,13 @@ from mmcli.outputs import renames
 from mmcli.outputs.embedding import Embedding
 from mmcli.outputs.sidecars import Sidecars
 
+# Why a part of a picture has no sidecar, no new name and no caption in its file.
+WHOLE = {
+    "sidecar": "--sidecar would put its caption beside the whole picture",
+    "rename": "--rename would name the whole picture after it",
+    "embed": "--embed would put its caption into the whole picture's file",
+}
+
 
 @dataclass(frozen=True)
 class Written:
@@ -59,8 +66,20 @@ class CaptionOutputs:
         """Sidecars that were made or changed."""
         return self._sidecars.n_written
 
+    @property
+    def of_whole_pictures(self) -> str | None:
+        """What is done with captions that would be untrue of a picture of which only a part was seen; None: nothing."""
+        if self._sidecars.are_wanted:
+            return WHOLE["sidecar"]
+        return WHOLE["rename"] if self._rename else WHOLE["embed"] if self._embedding is not None else None
+
     def obstacle(self, source: Source) -> str | None:
         """Asked before a picture is read: why there is nothing to do; InputError where nothing can be done."""
+        if source.locator is not None and (reason := self.of_whole_pictures) is not None:
+            raise InputError(
+                f"{source.shown} is a part of a picture: {reason}",
+                hint=f"leave out {reason.split()[0]}, or `#{source.locator}`",
+            )
         if self._rename and source.path is None:
             raise InputError(f"{source.shown} is not a file, so it cannot be renamed", hint="leave out --rename")
         if source.path is not None:

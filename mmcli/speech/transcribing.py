@@ -63,6 +63,8 @@ def listen(
     transcript = new(transcriber, listening, receipt.source)
     transcript.sha256, transcript.seconds, transcript.notes = receipt.sha256, receipt.seconds, receipt.notes
     transcript.start = sound.time(0.0)
+    if receipt.locator is not None:  # of a part, its end on the file's clock
+        transcript.seconds = sound.time(len(sound.samples) / sound.sample_rate)
     n_milliseconds, label = round(1000 * len(sound.samples) / sound.sample_rate), f"listening to {receipt.source}"
     covered: list[tuple[int, int]] = []  # samples
 

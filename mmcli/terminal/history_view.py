@@ -14,6 +14,7 @@ from mmcli.terminal.output import _answer_writer
 
 if TYPE_CHECKING:
     from mmcli.history import Hit, KeptTurn, Shown, Summary, Talk
+    from mmcli.media.types import Receipt
     from mmcli.terminal.style import Style
 
 
@@ -132,12 +133,16 @@ def _head(found: Talk) -> Iterator[str]:
 
 def _media_lines(turn: KeptTurn) -> Iterator[str]:
     """The receipts where there are any; else what is known of the media from before."""
-    seen = {seen.receipt.sha256: seen for seen in turn.answer.seen} if turn.answer else {}
+    seen = {_whole_or_part(seen.receipt): seen for seen in turn.answer.seen} if turn.answer else {}
     for shown in turn.shown:
         receipt = shown.receipt
-        found = seen.get(receipt.sha256)
+        found = seen.get(_whole_or_part(receipt))
         line = report.seen_line(found) if found else f"{one_line(receipt.source)}: {one_line(receipt.format)}"
         yield f"{line} (dropped later)" if shown.is_dropped else line
+
+
+def _whole_or_part(receipt: Receipt) -> tuple[str, str | None]:
+    return receipt.sha256, receipt.locator
 
 
 def _ending(turn: KeptTurn) -> str | None:
@@ -180,6 +185,7 @@ def _shown_json(shown: Shown) -> dict[str, Any]:
         "source": shown.receipt.source,
         "kind": shown.receipt.kind,
         "sha256": shown.receipt.sha256,
+        "locator": shown.receipt.locator,
         "media_id": shown.media_id,
         "path": shown.path,
         "url": shown.url,

@@ -48,6 +48,7 @@ def _seen_json(seen: Seen) -> dict[str, Any]:
         "rotation": receipt.rotation,
         "frames": receipt.frames,
         "seconds": None if receipt.seconds is None else round(receipt.seconds, 3),
+        "locator": receipt.locator,
         "heard_as": receipt.heard_as,
         "heard_by": receipt.heard_by,
         "notes": list(receipt.notes),
