@@ -146,7 +146,7 @@ def test_a_prompt_is_edited_and_checked(mmcli: Run, tmp_path: Path) -> None:
     assert mmcli("ask", "-t", "new", "-m", "starter").status == 0
     done = mmcli("prompts", "edit", "new", env=edit | {"LINE": "promt = 1"})
     assert done.status == 2
-    assert "sets `promt`" in done.stderr
+    assert "sets the unknown key `promt`" in done.stderr
     assert "not valid" in mmcli("prompts").stdout
     assert mmcli("prompts", "edit", "other", env={"EDITOR": "true", "VISUAL": ""}).status == 0  # nothing was written
     assert "other" not in mmcli("prompts").stdout

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import threading
+import time
 from collections.abc import Generator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -208,3 +209,23 @@ def test_a_task_can_be_sent_to_another_process() -> None:
     task = CaptionTask("Tags?", style, Sampling(), system="Be brief.", facts=True, setup="here")
     there = pickle.loads(pickle.dumps(task))
     assert (there.key, there.base, there.style.tidy("Trees, cars")) == (task.key, task.base, "tree")
+
+
+def test_nothing_is_read_before_all_threads_are_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the first input takes may leave no memory for another thread."""
+    worker, start = Squares(), threading.Thread.start
+
+    def refused(thread: threading.Thread) -> None:
+        if thread.name == "computing":
+            time.sleep(0.2)  # the readers had time enough
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", refused)
+    run = Runner(folder(tmp_path, "1", "2"), worker)
+    with pytest.raises(RuntimeError, match="new thread"):
+        run.__enter__()
+    for thread in run._threads:
+        thread.join(TIMEOUT)
+        assert not thread.is_alive()
+    assert worker.seen == []

@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from mmcli import terminal
+from mmcli.speech import level
 from mmcli.speech.transcript import Segment, Transcript
 from mmcli.terminal import Style
 
@@ -61,5 +62,5 @@ def test_notes_are_told_where_they_matter(capsys: pytest.CaptureFixture[str]) ->
 
 @pytest.mark.parametrize(("decibels", "cells"), [(-90.0, 0), (-60.0, 0), (-30.0, 20), (-6.0, 36), (0.0, 40), (3.0, 40)])
 def test_a_meter_is_full_at_full_scale(decibels: float, cells: int) -> None:
-    bar = terminal.meter(decibels)
+    bar = level.meter(decibels)
     assert bar.count("#") == cells and len(bar.split("]")[0]) == 41

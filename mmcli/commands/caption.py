@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mmcli.commands import options as opt
 from mmcli.commands import origins
 from mmcli.commands.completion import languages
+from mmcli.commands.option_groups import Group, ModelOptions
 from mmcli.commands.pages import RARE
 from mmcli.jobs.caption_styles import STYLES
+
+if TYPE_CHECKING:
+    from mmcli.commands import captioning
 
 PICTURES, CAPTION, WRITING = "Pictures", "Caption", "Writing"
 StyleName = StrEnum("StyleName", {name.replace("-", "_"): name for name in STYLES})  # type: ignore[misc]
@@ -34,21 +39,13 @@ class SidecarName(StrEnum):
     full = "full"
 
 
-def caption(
-    called: typer.Context,
-    media: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="[MEDIA...]",
-            help="Picture files, folders, URLs; or pipe their names in. Also a pattern in quotation marks, and "
-            "a part of a picture: photo.jpg#xywh=10,10,200,80. "
-            "Without any, or with -: a picture, or one name a line, on standard input.",
-            show_default=False,
-        ),
-    ] = None,
+@dataclass(frozen=True)
+class PictureOptions(Group):
+    """Which pictures, beside those that are named."""
+
     recursive: Annotated[
         bool, typer.Option("-r", "--recursive", rich_help_panel=PICTURES, help="Include sub-folders.")
-    ] = False,
+    ] = False
     from_file: Annotated[
         str | None,
         typer.Option(
@@ -57,11 +54,17 @@ def caption(
             rich_help_panel=PICTURES,
             help="Read names from a file, one a line; - is stdin.",
         ),
-    ] = None,
+    ] = None
     null: Annotated[
         bool,
         typer.Option("-0", "--null", rich_help_panel=PICTURES, help="Names end with NUL, as from `find -print0`."),
-    ] = False,
+    ] = False
+
+
+@dataclass(frozen=True)
+class CaptionOptions(Group):
+    """What is asked about each."""
+
     style: Annotated[
         StyleName | None,
         typer.Option(
@@ -72,11 +75,11 @@ def caption(
             help="What kind of caption. With --rename, the default is filename.",
             show_default="short",
         ),
-    ] = None,
+    ] = None
     prompt: Annotated[
         str | None,
         typer.Option("--prompt", envvar="MMCLI_PROMPT", rich_help_panel=CAPTION, help="Ask this instead of a style."),
-    ] = None,
+    ] = None
     keywords_from: Annotated[
         Path | None,
         typer.Option(
@@ -85,7 +88,7 @@ def caption(
             rich_help_panel=CAPTION,
             help="Only tags from this list, one a line. Implies --style tags.",
         ),
-    ] = None,
+    ] = None
     answer_language: Annotated[
         str | None,
         typer.Option(
@@ -96,7 +99,7 @@ def caption(
             rich_help_panel=CAPTION,
             help="Language of the captions: de, or German.",
         ),
-    ] = None,
+    ] = None
     facts: Annotated[
         Facts | None,
         typer.Option(
@@ -105,7 +108,7 @@ def caption(
             rich_help_panel=CAPTION,
             help="Tell the model the date, place and camera. From the file's EXIF data.",
         ),
-    ] = None,
+    ] = None
     max_tokens: Annotated[
         int | None,
         typer.Option(
@@ -116,7 +119,7 @@ def caption(
             help="Longest caption, in tokens.",
             show_default="by style",
         ),
-    ] = None,
+    ] = None
     retry_cut: Annotated[
         bool,
         typer.Option(
@@ -125,13 +128,19 @@ def caption(
             help="Redo captions that --max-tokens cut off. With four times the style's tokens.",
         ),
         RARE,
-    ] = False,
+    ] = False
+
+
+@dataclass(frozen=True)
+class WritingOptions(Group):
+    """What becomes of a caption."""
+
     sidecar: Annotated[
         list[SidecarKind] | None,
         typer.Option(
             "--sidecar", rich_help_panel=WRITING, help="Write each caption beside its picture. Can be repeated."
         ),
-    ] = None,
+    ] = None
     output: Annotated[
         Path | None,
         typer.Option(
@@ -141,7 +150,7 @@ def caption(
             rich_help_panel=WRITING,
             help="Folder for the sidecars. In the same tree as the pictures.",
         ),
-    ] = None,
+    ] = None
     sidecar_name: Annotated[
         SidecarName | None,
         typer.Option(
@@ -151,7 +160,7 @@ def caption(
             help="Names of the sidecars. stem: a.xmp, full: a.jpg.xmp. Default: stem for txt, else full.",
         ),
         RARE,
-    ] = None,
+    ] = None
     embed: Annotated[
         bool,
         typer.Option(
@@ -160,11 +169,11 @@ def caption(
             help="Write each caption into its picture. As XMP and IPTC, with exiftool; each file is verified before it "
             "is replaced, and `mmcli undo` takes it back.",
         ),
-    ] = False,
+    ] = False
     overwrite: Annotated[
         bool,
         typer.Option("--overwrite", rich_help_panel=WRITING, help="Also replace text that mmcli did not write."),
-    ] = False,
+    ] = False
     rename: Annotated[
         bool,
         typer.Option(
@@ -172,7 +181,7 @@ def caption(
             rich_help_panel=WRITING,
             help="Propose file names; with --yes, rename. `mmcli undo` takes that back.",
         ),
-    ] = False,
+    ] = False
     yes: Annotated[
         bool,
         typer.Option(
@@ -182,14 +191,17 @@ def caption(
             rich_help_panel=WRITING,
             help="Do not ask before downloading or renaming. --rename needs it typed; the variable is ignored there.",
         ),
-    ] = False,
+    ] = False
     dry_run: Annotated[
         bool, typer.Option("--dry-run", rich_help_panel=WRITING, help="Show what would be done. No model runs.")
-    ] = False,
-    model: opt.ModelOpt = None,
-    mmproj: opt.MmprojOpt = None,
-    template: opt.TemplateOpt = None,
-    system: opt.SystemOpt = None,
+    ] = False
+
+
+@dataclass(frozen=True)
+class SteadyOptions(Group):
+    """How the model answers: the same every time, unless it is told otherwise."""
+
+    system: opt.SystemOpt = None
     temperature: Annotated[
         float,
         typer.Option(
@@ -201,10 +213,16 @@ def caption(
             rich_help_panel=opt.ANSWER,
             help="Randomness, 0 for none. 0 always takes the likeliest word, so that every run says the same.",
         ),
-    ] = 0.0,
-    seed: opt.SeedOpt = None,
-    loop_guard: opt.LoopGuardOpt = True,
-    detail: opt.DetailOpt = opt.Detail.auto,
+    ] = 0.0
+    seed: opt.SeedOpt = None
+    loop_guard: opt.LoopGuardOpt = True
+
+
+@dataclass(frozen=True)
+class BatchOptions(Group):
+    """How this machine is used for many pictures."""
+
+    detail: opt.DetailOpt = opt.Detail.auto
     parallel: Annotated[
         int | None,
         typer.Option(
@@ -217,27 +235,55 @@ def caption(
             show_default="automatic",
         ),
         RARE,
-    ] = None,
-    ctx_size: opt.CtxSizeOpt = None,
-    threads: opt.ThreadsOpt = None,
-    gpu_layers: opt.GpuLayersOpt = None,
-    cache: opt.CacheOpt = True,
-    max_megapixels: opt.MegapixelsOpt = 100.0,
+    ] = None
+    ctx_size: opt.CtxSizeOpt = None
+    threads: opt.ThreadsOpt = None
+    gpu_layers: opt.GpuLayersOpt = None
+    cache: opt.CacheOpt = True
+    max_megapixels: opt.MegapixelsOpt = 100.0
+
+
+@dataclass(frozen=True)
+class ListOptions(Group):
+    """How captions are shown."""
+
     json: Annotated[
         bool,
         typer.Option("--json", envvar="MMCLI_JSON", rich_help_panel=opt.OUTPUT, help="Print one JSON array."),
-    ] = False,
+    ] = False
     jsonl: Annotated[
         bool, typer.Option("--jsonl", rich_help_panel=opt.OUTPUT, help="Print one JSON object a line, as they come.")
-    ] = False,
+    ] = False
     print0: Annotated[
         bool,
         typer.Option("--print0", rich_help_panel=opt.OUTPUT, help="Print path, NUL, caption, NUL."),
         RARE,
-    ] = False,
-    quiet: opt.QuietOpt = False,
-    verbose: opt.VerboseOpt = False,
-    debug: opt.DebugOpt = False,
+    ] = False
+    quiet: opt.QuietOpt = False
+    verbose: opt.VerboseOpt = False
+    debug: opt.DebugOpt = False
+
+
+def caption(
+    called: typer.Context,
+    media: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[MEDIA...]",
+            help="Picture files, folders, URLs; or pipe their names in. Also a pattern in quotation marks, and "
+            "a part of a picture: photo.jpg#xywh=10,10,200,80. "
+            "Without any, or with -: a picture, or one name a line, on standard input.",
+            show_default=False,
+        ),
+    ] = None,
+    *,
+    picture_options: PictureOptions,
+    caption_options: CaptionOptions,
+    writing_options: WritingOptions,
+    model_options: ModelOptions,
+    answer_options: SteadyOptions,
+    machine_options: BatchOptions,
+    output_options: ListOptions,
 ) -> int | None:
     """Describe pictures: one, or a hundred thousand. Run the same command again to continue where it was stopped.
 
@@ -250,42 +296,49 @@ def caption(
     from mmcli import terminal
     from mmcli.commands import captioning
     from mmcli.outputs import exiftool
-    from mmcli.outputs.sidecars import SidecarPlan
     from mmcli.runtime import model_fetch, model_loader
 
-    how = terminal.Style(json=json or jsonl, quiet=quiet, verbose=verbose, debug=debug)
+    pictures, asked, write = picture_options, caption_options, writing_options
+    machine_opts, answer, shown = machine_options, answer_options, output_options
+    how = terminal.Style(json=shown.json or shown.jsonl, quiet=shown.quiet, verbose=shown.verbose, debug=shown.debug)
     # find the pictures and the model
-    wanted = captioning.wanted(media or [], from_file, recursive=recursive, null=null, style=how)
-    kinds = [str(kind) for kind in sidecar or ()]
-    naming = str(sidecar_name) if sidecar_name else None
-    lists = (Path(os.path.expanduser(from_file)),) if from_file and from_file != "-" else ()
-    words = captioning.vocabulary(keywords_from, str(style) if style else None)
-    is_tags = words is not None or str(style) == "tags"
-    sidecars = captioning.checked(SidecarPlan(kinds, output, naming, overwrite, is_tags, lists))
-    writing = captioning.Writing(sidecars, rename, rename and yes and origins.is_typed(called, "yes"), embed, dry_run)
+    wanted = captioning.wanted(
+        media or [], pictures.from_file, recursive=pictures.recursive, null=pictures.null, style=how
+    )
+    style = str(asked.style) if asked.style else None
+    words = captioning.vocabulary(asked.keywords_from, style)
+    is_tags = words is not None or style == "tags"
+    writing = _writing(called, pictures, write, is_tags=is_tags)
     captioning.check_parts(media or [], writing)
-    if embed:
+    if write.embed:
         exiftool.require()
-    form = model_loader.template(template)
+    form = model_loader.template(model_options.template)
     screen = terminal.Screen(how)
-    found = model_fetch.find(model, mmproj, yes=yes, reporter=screen)
+    found = model_fetch.find(model_options.model, model_options.mmproj, yes=write.yes, reporter=screen)
     found.require(sight=True, hearing=False)
-    chosen = model_fetch.here(found, yes=yes, reporter=screen)
+    chosen = model_fetch.here(found, yes=write.yes, reporter=screen)
     chosen.require(sight=True, hearing=False)
     # say what is asked of it
-    machine = model_loader.Machine(ctx_size, threads, gpu_layers, detail.value, cache=False, template=form)
-    asking = captioning.Asking(
-        style=str(style) if style else "tags" if is_tags else "filename" if rename else "short",
-        words=words,
-        prompt=prompt,
-        language=answer_language,
-        system=system,
-        facts=facts is not None,
-        max_megapixels=max_megapixels,
-        parallel=parallel,
-        retry_cut=retry_cut,
+    machine = model_loader.Machine(
+        machine_opts.ctx_size,
+        machine_opts.threads,
+        machine_opts.gpu_layers,
+        machine_opts.detail.value,
+        cache=False,
+        template=form,
     )
-    choice = model_loader.Choice(temperature, max_tokens, seed or 0, loop_guard=loop_guard)
+    asking = captioning.Asking(
+        style=style or ("tags" if is_tags else "filename" if write.rename else "short"),
+        words=words,
+        prompt=asked.prompt,
+        language=asked.answer_language,
+        system=answer.system,
+        facts=asked.facts is not None,
+        max_megapixels=machine_opts.max_megapixels,
+        parallel=machine_opts.parallel,
+        retry_cut=asked.retry_cut,
+    )
+    choice = model_loader.Choice(answer.temperature, asked.max_tokens, answer.seed or 0, loop_guard=answer.loop_guard)
     # run, write and show
     return captioning.run(
         wanted,
@@ -293,7 +346,23 @@ def caption(
         chosen,
         machine,
         writing,
-        captioning.form(wanted, json=json, jsonl=jsonl, print0=print0, dry_run=dry_run),
+        captioning.form(wanted, json=shown.json, jsonl=shown.jsonl, print0=shown.print0, dry_run=write.dry_run),
         how,
-        keep=cache,
+        keep=machine_opts.cache,
     )
+
+
+def _writing(
+    called: typer.Context, pictures: PictureOptions, write: WritingOptions, *, is_tags: bool
+) -> captioning.Writing:
+    """What becomes of the captions; UsageError where the options contradict each other."""
+    from mmcli.commands import captioning
+    from mmcli.outputs.sidecars import SidecarPlan
+
+    kinds = [str(kind) for kind in write.sidecar or ()]
+    naming = str(write.sidecar_name) if write.sidecar_name else None
+    names = pictures.from_file
+    lists = (Path(os.path.expanduser(names)),) if names and names != "-" else ()
+    sidecars = captioning.checked(SidecarPlan(kinds, write.output, naming, write.overwrite, is_tags, lists))
+    apply = write.rename and write.yes and origins.is_typed(called, "yes")
+    return captioning.Writing(sidecars, write.rename, apply, write.embed, write.dry_run)

@@ -54,15 +54,22 @@ class Runner(Generic[ItemT, ResultT]):
         self._turned = threading.Condition()
         self._failure: BaseException | None = None  # what ended the run before its time
         self._threads: list[threading.Thread] = []
+        self._begun = threading.Event()  # all threads are there
         self.stopped = threading.Event()
         self.computed = 0  # results the worker made
         self.seconds = 0.0  # it worked so long by the clock, loading left out
 
     def __enter__(self) -> Runner[ItemT, ResultT]:
-        self.inputs.start()
-        for i in range(self._readers_left):
-            self._start(self._read_on, f"reading-{i}")
-        self._start(self._compute, "computing")
+        try:
+            self.inputs.start()
+            for i in range(self._readers_left):
+                self._start(self._read_on, f"reading-{i}")
+            self._start(self._compute, "computing")
+        except BaseException:
+            self.stop()
+            raise
+        finally:
+            self._begun.set()
         return self
 
     def __exit__(self, *exc: object) -> None:
@@ -119,9 +126,13 @@ class Runner(Generic[ItemT, ResultT]):
         return replace(outcome, equal=is_equal)
 
     def _start(self, target: Callable[[], None], name: str) -> None:
-        thread = threading.Thread(target=target, name=name, daemon=True)
-        self._threads.append(thread)
+        def run() -> None:
+            self._begun.wait()  # what the first one reads may leave no memory for another thread
+            target()
+
+        thread = threading.Thread(target=run, name=name, daemon=True)
         thread.start()
+        self._threads.append(thread)
 
     def _fail(self, error: BaseException) -> None:
         self._failure = self._failure or error
