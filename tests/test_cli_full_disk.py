@@ -24,6 +24,22 @@ def full() -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
 
 
+def run_full(
+    folder: Path, environment: dict[str, str], command: str, typed: str = ""
+) -> subprocess.CompletedProcess[str]:
+    """`mmcli COMMAND` in `folder`, where no file can be written."""
+    return subprocess.run(
+        ["sh", "-c", f"exec {sys.executable} -m mmcli {command}"],
+        cwd=folder,
+        env=environment,
+        preexec_fn=full,
+        input=typed,
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT,
+    )
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="has no RLIMIT_FSIZE")
 @pytest.mark.parametrize(
     ("command", "typed", "path"),
@@ -41,16 +57,7 @@ def test_a_full_disk_is_status_6_and_names_the_path(
     shutil.copy(SOUND, tmp_path / "sound.ogg")
     (tmp_path / "shapes.png").write_bytes((PICTURES / "shapes.png").read_bytes())
     before = {each.name for each in tmp_path.iterdir()}
-    done = subprocess.run(
-        ["sh", "-c", f"exec {sys.executable} -m mmcli {command}"],
-        cwd=tmp_path,
-        env=environment,
-        preexec_fn=full,
-        input=typed,
-        capture_output=True,
-        text=True,
-        timeout=TIMEOUT,
-    )
+    done = run_full(tmp_path, environment, command, typed)
     assert done.returncode == 6, done.stderr
     assert "error: cannot write `" in done.stderr and f"{path}`: File too large" in done.stderr
     assert "hint: free some space on that disk" in done.stderr
@@ -60,16 +67,7 @@ def test_a_full_disk_is_status_6_and_names_the_path(
 @pytest.mark.skipif(sys.platform == "win32", reason="has no RLIMIT_FSIZE")
 def test_no_room_for_temporary_files_is_status_6_too(tmp_path: Path, environment: dict[str, str]) -> None:
     shutil.copy(PICTURES / "shapes.png", tmp_path)
-    done = subprocess.run(
-        [sys.executable, "-m", "mmcli", "caption", "shapes.png", "-m", "starter", "--sidecar", "txt"],
-        cwd=tmp_path,
-        env=environment,
-        preexec_fn=full,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=TIMEOUT,
-    )
+    done = run_full(tmp_path, environment, "caption shapes.png -m starter --sidecar txt")
     assert done.returncode == 6, done.stderr
     assert "bug" not in done.stderr and "hint: free some space on that disk" in done.stderr
     assert not (tmp_path / "shapes.txt").exists()

@@ -121,28 +121,14 @@ class LocalEngine:
             prompt = self._model.prompts.render(messages, think=sampling.think)
             voice = TokenStream(self._weights, prompt, sampling, _seed(sampling), usage)
             close.callback(voice.close)
-            ids = [medium.id for medium in media]
-            report = on_progress or _unreported
-            while True:
-                # 2 tokenize, 3 make room, 4 reuse what is there
-                current = self._begun(prompt, media, usage, close, sampling.max_tokens, least)
-                self._book.add(prompt, ids, current.cells, answer=None)
-                usage.prompt_tokens, usage.reused_tokens = current.n_tokens, self._cache.n_tokens
-                self._explain(prompt, current)
-                # 5 prefill the rest
-                try:
-                    ready = self._cache.prefill(current, self._projector, usage, report, self._stop.is_set)
-                    break
-                except ResourceError:
-                    if not current.restored:
-                        raise
-                    # What was on disk does not fit, and is gone from there now: compute it.
-                    self._book = PromptMemo(self._opens_apart)
+            # 2 tokenize, 3 make room, 4 reuse what is there, 5 prefill the rest
+            current, ready = self._computed(prompt, media, usage, close, sampling.max_tokens, least, on_progress)
             usage.n_encodes = self.n_encodes - encoded
             # 6 decode
             if ready:
                 yield from decode(self._cache, voice, usage, self._stop.is_set)
                 self._cache.forget_behind(len(current.cells) + len(voice.tokens))  # half a character
+                ids = [medium.id for medium in media]
                 self._book.add(prompt, ids, [*current.cells, *voice.tokens], answer=self._text(voice.tokens))
             self._stop.clear()
         n_ctx, n_past = self._cache.context.n_ctx, self._cache.n_tokens
@@ -167,11 +153,7 @@ class LocalEngine:
             # The first word may be a token with a space before it, which is not shown: both are the same answer.
             spoken = [[*map(self._weights.tokenize, (choice, f" {choice.lstrip()}"))] for choice in choices]
             longest = max((len(tokens) for forms in spoken for tokens in forms), default=0)
-            current = self._begun(prompt, media, usage, close, longest, longest)
-            usage.prompt_tokens, usage.reused_tokens = current.n_tokens, self._cache.n_tokens
-            self._explain(prompt, current)
-            report = on_progress or _unreported
-            ready = self._cache.prefill(current, self._projector, usage, report, self._stop.is_set)
+            current, ready = self._computed(prompt, media, usage, close, longest, longest, on_progress)
             usage.n_encodes = self.n_encodes - encoded
             flat = [tokens for forms in spoken for tokens in forms]
             scored = scores(self._cache, flat, usage, self._stop.is_set) if ready else None
@@ -216,6 +198,31 @@ class LocalEngine:
     def warm(self) -> None:
         """Load the projector now, not with the first medium. In any thread, while nobody else uses this engine."""
         self._model.ready_projector((), Usage())
+
+    def _computed(
+        self,
+        prompt: Prompt,
+        media: Sequence[Image | Audio],
+        usage: Usage,
+        close: ExitStack,
+        max_tokens: int,
+        least: int,
+        on_progress: OnProgress | None,
+    ) -> tuple[prompt_plan.Plan, bool]:
+        """The prompt as cells that the cache holds; False beside them where that was interrupted."""
+        while True:
+            current = self._begun(prompt, media, usage, close, max_tokens, least)
+            self._book.add(prompt, [medium.id for medium in media], current.cells, answer=None)
+            usage.prompt_tokens, usage.reused_tokens = current.n_tokens, self._cache.n_tokens
+            self._explain(prompt, current)
+            report = on_progress or _unreported
+            try:
+                return current, self._cache.prefill(current, self._projector, usage, report, self._stop.is_set)
+            except ResourceError:
+                if not current.restored:
+                    raise
+                # What was on disk does not fit, and is gone from there now: compute it.
+                self._book = PromptMemo(self._opens_apart)
 
     def _begun(
         self,

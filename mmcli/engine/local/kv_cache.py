@@ -201,6 +201,14 @@ class Cache:
             return len(head)
         return n_tokens // self.context.n_batch * self.context.n_batch
 
+    def _new_head(self, plan: Plan, end: int) -> list[int]:
+        """The text at the prompt's beginning that is worth keeping once it is computed; empty where there is none."""
+        if self._store is None:
+            return []
+        head = plan.head
+        head = head[: self._batch_end(plan, head, min(end, len(plan.cells) - 1))]
+        return head if len(head) - len(self.cells) >= LEAST_HEAD else []
+
     def _save_head(self, head: Sequence[int]) -> None:
         """Keep the text at the prompt's beginning, which is all that the cache holds now."""
         size = next(size for size in HEADS if len(head) >= size)
@@ -228,16 +236,14 @@ class Cache:
                 for key, n_bytes, embeddings in self._encoded():
                     self._keep(key, n_bytes, embeddings)
         started, unsaved = time.perf_counter(), len(self.cells) < plan.after_media
-        head = plan.head
-        head = head[: self._batch_end(plan, head, min(end, len(plan.cells) - 1))]
-        is_new_head = self._store is not None and len(head) - len(self.cells) >= LEAST_HEAD
+        head = self._new_head(plan, end)
         try:
             with self.context.abort_when(interrupted):
                 while len(self.cells) < end:
                     if interrupted() or paused():
                         return False
                     self._step(plan, projector, usage, report)
-                    if is_new_head and len(self.cells) == len(head):
+                    if head and len(self.cells) == len(head):
                         if time.perf_counter() - started >= self._worth_saving:
                             with usage.timed("save"):
                                 self._save_head(head)

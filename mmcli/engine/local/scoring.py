@@ -44,7 +44,7 @@ def scores(
     with usage.timed("decode"):
         for index in sorted(range(len(choices)), key=lambda index: tuple(choices[index])):
             tokens = choices[index]
-            go_back(_common(taken, tokens[:-1]))
+            go_back(kv_cells.common_prefix(taken, tokens[:-1]))
             for token in tokens[len(taken) : -1]:
                 if interrupted():
                     return None
@@ -61,13 +61,3 @@ def log_sum(one: float, other: float) -> float:
     """The logarithm of the sum of two probabilities, of which the logarithms are given."""
     high, low = max(one, other), min(one, other)
     return high + math.log1p(math.exp(low - high))
-
-
-def _common(one: Sequence[int], other: Sequence[int]) -> int:
-    """How many tokens the two have in common from the beginning on."""
-    same = 0
-    for a, b in zip(one, other, strict=False):
-        if a != b:
-            break
-        same += 1
-    return same
