@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeAlias
@@ -24,7 +24,7 @@ class Receipt:
     """
 
     source: str  # as the person named it: a path, a URL, "-"
-    kind: str  # "image" | "audio" | "text"
+    kind: str  # "image" | "audio" | "text" | "video" | "document"
     sha256: str  # of the source's bytes, hex
     n_bytes: int
     format: str  # "PNG", "HEIF", "wav", "text/markdown" …
@@ -36,6 +36,13 @@ class Receipt:
     heard_as: str | None = None  # of a sound: "sound", or "transcript" where the model got words instead
     heard_by: str | None = None  # the model that heard it
     locator: str | None = None  # which part of the source it is, such as "xywh=10,10,200,80"; None: all of it
+    span: tuple[float, float] | None = None  # of a film: the stretch that its frames stand for, in seconds
+    times: tuple[float, ...] = ()  # of a film's frames, in seconds on its own clock
+    pairs: int | None = None  # that the frames were given in; None: each stands alone
+    sampling: str | None = None  # how the frames were chosen: "uniform", "exact", "scene", "keyframes"
+    hdr: bool | None = None  # whether a film was HDR, and is shown as SDR
+    sound: str | None = None  # what became of a film's: "transcript", "subtitles", "heard", "none" (it has none), "off"
+    spoken: tuple[tuple[float, str], ...] = ()  # what is said in a film, as the model gets it: (second, words)
     notes: tuple[str, ...] = ()  # sentences on everything that was changed: "first of 12 frames", "alpha on white"
 
 
@@ -100,6 +107,7 @@ class Document:
 
     receipt: Receipt
     parts: tuple[DocumentPart, ...]
+    sound: Callable[[], Audio] | None = None  # of a film whose sound is not among the parts yet: opens it
 
     @property
     def content(self) -> tuple[str | Image | Audio | Text | Clip, ...]:
