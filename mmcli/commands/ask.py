@@ -13,6 +13,7 @@ from mmcli.commands import speech_options as speech_opt
 from mmcli.commands.filling import with_variables
 from mmcli.commands.option_groups import (
     AnswerOptions,
+    FilmOptions,
     InputOptions,
     MachineOptions,
     ModelOptions,
@@ -26,7 +27,7 @@ from mmcli.errors import OutputError, UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from mmcli.media import Medium, Source
+    from mmcli.media import Medium, Source, Wanted
     from mmcli.prompts import SavedPrompt
     from mmcli.terminal import Style
 
@@ -55,6 +56,7 @@ def ask(
     ] = "",
     *,
     input_options: InputOptions,
+    film_options: FilmOptions,
     show: Annotated[bool, typer.Option("--show", help="Draw the pictures in the terminal first.")] = False,
     model_options: ModelOptions,
     speech_model: speech_opt.WriterOpt = None,
@@ -79,7 +81,8 @@ def ask(
     from mmcli import engine, signals, terminal
     from mmcli.chat import parts, resume
     from mmcli.commands import filling, prompting
-    from mmcli.runtime import model_fetch, model_loader, speech_output, transcription
+    from mmcli.media import Wanted
+    from mmcli.runtime import films, model_fetch, model_loader, speech_output, transcription
 
     style, attached = output_options.style(json=json), input_options.attach or []
     # find the talk and the model, load the media: what is cheap and can fail comes first
@@ -96,6 +99,7 @@ def ask(
         question, prompt_system = prompt.filled(question, given)
         answer_options = prompting.answer(ctx, prompt, answer_options)
         extract = extract or prompt.extract
+    film = film_options.wanted()
     wish = speak_options.wishes(ctx, json=json)
     talk = resume.talk(talk_options.continue_)
     setup = resume.setup(origins.typed(ctx), talk, model_options.model, model_options.mmproj, answer_options.system)
@@ -111,7 +115,10 @@ def ask(
         model_loader.ahead(found, machine, screen, has_media=_has_picture(sources)) as begun,
         speech_output.opened(wish, machine, yes=yes, reporter=screen) as aloud,
     ):
-        inputs = _inputs(sources, max_megapixels, input_options.damaged_ok, recorder.collect)
+        film = films.fitted(film, found, machine, n_films=_n_films(sources), max_tokens=answer_options.max_tokens)
+        wanted = Wanted(film=film)
+        inputs = _inputs(sources, wanted, max_megapixels, input_options.damaged_ok, recorder.collect)
+        inputs = films.with_sounds(inputs, found, speech_model, film.sound, screen, yes=yes)
         past = resume.past(talk, max_megapixels, screen)
         messages = [*past.messages, engine.Message("user", parts([*past.unanswered, *inputs], question))]
         if setup.system:
@@ -227,19 +234,32 @@ def _sources(arguments: list[str], recursive: bool, data: bytes | None, style: S
 
 def _has_picture(sources: Sequence[tuple[Source, bool]]) -> bool:
     """Whether one is a picture by its name; what the others are, their bytes will say."""
-    from mmcli.media.sources import IMAGE_SUFFIXES
+    from mmcli.media.sources import IMAGE_SUFFIXES, VIDEO_SUFFIXES
 
-    return any(source.suffix in IMAGE_SUFFIXES for source, _ in sources)
+    return any(source.suffix in IMAGE_SUFFIXES | VIDEO_SUFFIXES for source, _ in sources)
+
+
+def _n_films(sources: Sequence[tuple[Source, bool]]) -> int:
+    """How many share the room for frames; what is no film by its name counts where nothing else does."""
+    from mmcli.media.sources import VIDEO_SUFFIXES
+
+    return max(1, sum(source.suffix in VIDEO_SUFFIXES | {".gif", ".apng", ".webp"} for source, _ in sources))
 
 
 def _inputs(
-    sources: Sequence[tuple[Source, bool]], max_megapixels: float, damaged_ok: bool, on_data: Callable[[bytes], None]
+    sources: Sequence[tuple[Source, bool]],
+    wanted: Wanted,
+    max_megapixels: float,
+    damaged_ok: bool,
+    on_data: Callable[[bytes], None],
 ) -> list[Medium]:
     """The media, decoded; what is piped in comes first, or last if it is a text."""
     from mmcli import media
 
     inputs: list[Medium] = []
     for source, piped in sources:
-        medium = media.load(source, max_megapixels=max_megapixels, damaged_ok=damaged_ok, on_data=on_data)
+        medium = media.load(
+            source, wanted=wanted, max_megapixels=max_megapixels, damaged_ok=damaged_ok, on_data=on_data
+        )
         inputs.insert(0 if piped and not isinstance(medium, media.Text) else len(inputs), medium)
     return inputs

@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING, Any, get_type_hints
 
 from mmcli.commands import options as opt
 from mmcli.commands import speech_options as speech_opt
+from mmcli.errors import UsageError
 
 if TYPE_CHECKING:
     import typer
 
+    from mmcli.media.wanted import FilmWanted
     from mmcli.runtime.model_loader import Choice, Machine
     from mmcli.runtime.speech_output import Wishes
     from mmcli.terminal import Style
@@ -34,6 +36,32 @@ class InputOptions(Group):
     attach: opt.AttachOpt = None
     recursive: opt.RecursiveOpt = False
     damaged_ok: opt.DamagedOkOpt = False
+
+
+@dataclass(frozen=True)
+class FilmOptions(Group):
+    """Which moments of films, and what of their sound."""
+
+    frames: opt.FramesOpt = None
+    fps: opt.FpsOpt = None
+    sample: opt.SampleOpt = opt.FilmSampling.uniform
+    exact: opt.ExactOpt = False
+    sound: opt.FilmSoundOpt = opt.FilmSound.auto
+    no_sound: opt.NoSoundOpt = False
+    hear: opt.HearOpt = False
+
+    def wanted(self) -> FilmWanted:
+        """The options as the film room takes them; UsageError where two of them contradict each other."""
+        from mmcli.media.wanted import FilmWanted
+
+        if self.frames is not None and self.fps is not None:
+            raise UsageError("--frames and --fps are two ways to choose frames", hint="leave one of them out")
+        asked = [name for name, is_on in (("--no-sound", self.no_sound), ("--hear", self.hear)) if is_on]
+        asked += [f"--sound {self.sound.value}"] if self.sound is not opt.FilmSound.auto else []
+        if len(asked) > 1:
+            raise UsageError(f"{asked[0]} and {asked[1]} contradict each other", hint="leave one of them out")
+        sound = opt.FilmSound.off if self.no_sound else opt.FilmSound.heard if self.hear else self.sound
+        return FilmWanted(self.frames, self.fps, self.sample.value, self.exact, sound.value)
 
 
 @dataclass(frozen=True)

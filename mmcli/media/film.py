@@ -104,21 +104,21 @@ def with_sound(film: Document, sound: Audio) -> Document:
     return _told(replace(film, parts=tuple(parts), sound=None), "heard", ())
 
 
-def without_sound(film: Document, why: str | None, sound: str = "none") -> Document:
+def without_sound(film: Document, why: str, sound: str = "none") -> Document:
     """The film alone; `why` nothing of its sound is there, as a note."""
-    told = _told(replace(film, sound=None), sound, ())
-    return told if why is None else replace(told, receipt=replace(told.receipt, notes=(*told.receipt.notes, why)))
+    return _told(replace(film, sound=None), sound, (), (why,))
 
 
-def _told(film: Document, sound: str, spoken: tuple[tuple[float, str], ...]) -> Document:
-    """The same with receipts that say what became of its sound."""
+def _told(film: Document, sound: str, spoken: tuple[tuple[float, str], ...], more: tuple[str, ...] = ()) -> Document:
+    """The same with receipts that say what became of its sound; `more` notes."""
+    notes = (*film.receipt.notes, *more)
     parts = tuple(
-        replace(part, medium=replace(part.medium, receipt=replace(part.medium.receipt, sound=sound)))
+        replace(part, medium=replace(part.medium, receipt=replace(part.medium.receipt, sound=sound, notes=notes)))
         if isinstance(part.medium, Clip)
         else part
         for part in film.parts
     )
-    return replace(film, receipt=replace(film.receipt, sound=sound, spoken=spoken), parts=parts)
+    return replace(film, receipt=replace(film.receipt, sound=sound, spoken=spoken, notes=notes), parts=parts)
 
 
 def _pieces(sound: Audio) -> list[tuple[float, DocumentPart]]:

@@ -21,6 +21,7 @@ FORM = "docs/models.md explains the form"
 COMMIT = re.compile(r"[0-9a-f]{40}")
 SHA256 = re.compile(r"[0-9a-f]{64}")
 SPEECH = "speech"  # the table of tables that speech.py reads
+FILM = "film"  # the one that film_habits.py reads
 T = TypeVar("T")
 SAMPLING = ("temperature", "top_p", "top_k", "min_p", "repeat_penalty")
 
@@ -68,6 +69,7 @@ class Entry:
     prompts: tuple[str, ...] = ()
     sampling: Mapping[str, float] = field(default_factory=dict)
     template_kwargs: Mapping[str, object] = field(default_factory=dict)
+    film: str | None = None  # the table of film habits that counts before its projector's header is here
 
     @property
     def files(self) -> tuple[File, ...]:
@@ -156,7 +158,7 @@ def parse_all(path: Path, found: Any, parse_one: Callable[[str, Any], T], prefix
 
 
 def _read(path: Path) -> dict[str, Entry]:
-    return parse_all(path, {name: table for name, table in tables(path).items() if name != SPEECH}, parse)
+    return parse_all(path, {name: table for name, table in tables(path).items() if name not in (SPEECH, FILM)}, parse)
 
 
 def parse(name: str, table: Any) -> Entry:
@@ -198,7 +200,7 @@ def _dotted(name: str, table: Any) -> str | None:
 
 
 _KINDS: dict[str, tuple[type, ...]] = {
-    **dict.fromkeys(("about", "licence", "repo", "revision", "languages"), (str,)),
+    **dict.fromkeys(("about", "licence", "repo", "revision", "languages", "film"), (str,)),
     **dict.fromkeys(("builtin", "sees", "hears", "speaks", "needs_voice", "default"), (bool,)),
     **dict.fromkeys(("parameters", "memory"), (int, float)),
     **dict.fromkeys(("context", "kv_bytes"), (int,)),
