@@ -22,6 +22,8 @@ MAY_NAME = {
         "media/film_frames.py",
         "media/film_subtitles.py",
     },
+    "llguidance": {"engine/grammar.py"},
+    "fastjsonschema": {"extraction/answer_schema.py"},
     "pypdfium2": {"media/pdf.py"},
     "pillow_heif": {"media/pillow.py"},
     "simplejpeg": {"media/jpegs.py"},

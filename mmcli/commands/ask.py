@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -27,6 +28,7 @@ from mmcli.errors import OutputError, UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from mmcli.extraction.answer_schema import AnswerSchema
     from mmcli.media import Medium, Source, Wanted
     from mmcli.prompts import SavedPrompt
     from mmcli.terminal import Style
@@ -69,6 +71,7 @@ def ask(
     speak_options: SpeakOptions,
     machine_options: MachineOptions,
     extract: opt.ExtractOpt = False,
+    schema: opt.SchemaOpt = None,
     json: opt.JsonOpt = False,
     output_options: OutputOptions,
 ) -> int | None:
@@ -89,6 +92,7 @@ def ask(
     given = filling.values(param or ())
     prompt = prompting.chosen(use, given, save)
     words = [*(media or ()), question]
+    shape = _shape(schema, extract=extract or save is not None)
     if save is not None:
         files, question = _sorted(ctx, words)
         prompting.save(ctx, save, [*files, *attached], question, given, style)
@@ -120,7 +124,8 @@ def ask(
         inputs = _inputs(sources, wanted, max_megapixels, input_options.damaged_ok, recorder.collect)
         inputs = films.with_sounds(inputs, found, speech_model, film.sound, screen, yes=yes)
         past = resume.past(talk, max_megapixels, screen)
-        messages = [*past.messages, engine.Message("user", parts([*past.unanswered, *inputs], question))]
+        asked_for = shape.words(question) if shape is not None else question
+        messages = [*past.messages, engine.Message("user", parts([*past.unanswered, *inputs], asked_for))]
         if setup.system:
             messages.insert(0, engine.Message("system", (setup.system,)))
         kinds = resume.kinds(messages)
@@ -139,6 +144,8 @@ def ask(
             recorder.open()
         # run and show
         sampling = model_loader.sampling(chosen, answer_options.choice())
+        if shape is not None:
+            sampling = replace(sampling, schema=shape.text)
         with (
             signals.clean_end(),
             terminal.unechoed(),  # stray keys would stand in the answer; the shell gets them
@@ -148,7 +155,8 @@ def ask(
             resume.begin(recorder, "ask", talk, chosen, setup)
             recorder.question(question, inputs, sampling)
             pieces = aloud.told(recorder.keep(ready.generate(messages, sampling, progress)))
-            answer = terminal.answer(pieces, style, progress, talk=recorder.talk, extract=extract)
+            read = shape.read if shape is not None else None
+            answer = terminal.answer(pieces, style, progress, talk=recorder.talk, extract=extract, read=read)
             terminal.receipts(answer, style)
             speech_output.finish(aloud, screen)
     status = model_loader.status(answer)
@@ -210,6 +218,17 @@ def _sorted(ctx: typer.Context, words: Sequence[str], *, is_optional: bool = Fal
     from mmcli.commands import asked, line
 
     return asked.sort(words, line.of(ctx), is_optional=is_optional)
+
+
+def _shape(schema: str | None, *, extract: bool) -> AnswerSchema | None:
+    """The shape that the answer shall have; UsageError where it cannot be kept to."""
+    if schema is None:
+        return None
+    if extract:
+        raise UsageError("--schema cannot go with --extract and --save")
+    from mmcli.extraction import answer_schema
+
+    return answer_schema.find(schema)
 
 
 def _check(question: str, talk: str | None) -> None:
