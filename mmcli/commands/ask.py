@@ -19,17 +19,19 @@ from mmcli.commands.option_groups import (
     MachineOptions,
     ModelOptions,
     OutputOptions,
+    PageOptions,
     SpeakOptions,
     TalkOptions,
 )
 from mmcli.commands.optional_value import is_id, with_optional_id
-from mmcli.errors import OutputError, UsageError
+from mmcli.errors import ModelError, OutputError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from mmcli.extraction.answer_schema import AnswerSchema
     from mmcli.media import Medium, Source, Wanted
+    from mmcli.models import Model, WantedModel
     from mmcli.prompts import SavedPrompt
     from mmcli.terminal import Style
 
@@ -42,9 +44,9 @@ def ask(
         list[str] | None,
         typer.Argument(
             metavar="[MEDIA...]",
-            help="Picture, sound or text files; - reads stdin. Also folders and URLs, in the order in which the model "
-            'is to see them. Patterns in quotation marks ("photos/*.jpg") are expanded; what is piped in needs no -. '
-            "A part of one: photo.jpg#xywh=10,10,200,80 or talk.mp3#t=80,100.",
+            help="Picture, sound, PDF or text files; - reads stdin. Also folders and URLs, in the order in which the "
+            'model is to see them. Patterns in quotation marks ("photos/*.jpg") are expanded; what is piped in needs '
+            "no -. A part of one: photo.jpg#xywh=10,10,200,80, talk.mp3#t=80,100 or report.pdf#page=3-5.",
             show_default=False,
         ),
     ] = None,
@@ -59,6 +61,7 @@ def ask(
     *,
     input_options: InputOptions,
     film_options: FilmOptions,
+    page_options: PageOptions,
     show: Annotated[bool, typer.Option("--show", help="Draw the pictures in the terminal first.")] = False,
     model_options: ModelOptions,
     speech_model: speech_opt.WriterOpt = None,
@@ -75,13 +78,13 @@ def ask(
     json: opt.JsonOpt = False,
     output_options: OutputOptions,
 ) -> int | None:
-    """Ask a question about pictures, sounds or text files.
+    """Ask a question about pictures, sounds, PDFs or text files.
 
     mmcli ask docs/pictures/shapes.png "What is in this picture?" -m starter
     mmcli ask -c "What color is the star?"
     cat docs/pictures/phone.jpg | mmcli ask "How many shapes?" -m starter
     """
-    from mmcli import engine, signals, terminal
+    from mmcli import documents, engine, signals, terminal
     from mmcli.chat import parts, resume
     from mmcli.commands import filling, prompting
     from mmcli.media import Wanted
@@ -103,13 +106,13 @@ def ask(
         question, prompt_system = prompt.filled(question, given)
         answer_options = prompting.answer(ctx, prompt, answer_options)
         extract = extract or prompt.extract
-    film = film_options.wanted()
     wish = speak_options.wishes(ctx, json=json)
     talk = resume.talk(talk_options.continue_)
     setup = resume.setup(origins.typed(ctx), talk, model_options.model, model_options.mmproj, answer_options.system)
     if prompt is not None:
         setup = prompting.setup(ctx, prompt, prompt_system, setup)
     machine, max_megapixels = machine_options.machine(model_options.template), machine_options.max_megapixels
+    wanted = Wanted(pages=page_options.wanted(machine.detail, style), film=film_options.wanted())
     screen = terminal.Screen(style)
     sources = _sources([*files, *attached], input_options.recursive, data, style)
     found = model_fetch.find(setup.model, setup.mmproj, yes=yes, reporter=screen)
@@ -119,28 +122,34 @@ def ask(
         model_loader.ahead(found, machine, screen, has_media=_has_picture(sources)) as begun,
         speech_output.opened(wish, machine, yes=yes, reporter=screen) as aloud,
     ):
-        film = films.fitted(film, found, machine, n_films=_n_films(sources), max_tokens=answer_options.max_tokens)
-        wanted = Wanted(film=film)
-        inputs = _inputs(sources, wanted, max_megapixels, input_options.damaged_ok, recorder.collect)
-        inputs = films.with_sounds(inputs, found, speech_model, film.sound, screen, yes=yes)
-        past = resume.past(talk, max_megapixels, screen)
+        n_films, max_tokens = _n_films(sources), answer_options.max_tokens
+        wanted = films.fitted(wanted, found, machine, n_films=n_films, max_tokens=max_tokens)
+        inputs = _inputs(sources, max_megapixels, input_options.damaged_ok, recorder.collect, wanted)
+        documents.check_pages(inputs, wanted.pages)
+        inputs = films.with_sounds(inputs, found, speech_model, wanted.film.sound, screen, yes=yes)
+        past = resume.past(talk, max_megapixels, screen, wanted)
         asked_for = shape.words(question) if shape is not None else question
-        messages = [*past.messages, engine.Message("user", parts([*past.unanswered, *inputs], asked_for))]
-        if setup.system:
-            messages.insert(0, engine.Message("system", (setup.system,)))
-        kinds = resume.kinds(messages)
+
+        def asked(media: Sequence[Medium]) -> list[engine.Message]:
+            """The conversation with these media as the new ones."""
+            system = [engine.Message("system", (setup.system,))] if setup.system else []
+            return [*system, *past.messages, engine.Message("user", parts([*past.unanswered, *media], asked_for))]
+
+        messages = asked(documents.opened(inputs))
+        kinds = resume.kinds(messages) | documents.kinds(inputs)
+        _check_sight(found, inputs)
         found.require(sight="image" in kinds, hearing=False)
         is_deaf = "audio" in kinds and not found.hears
         writer = transcription.writer(found, speech_model, yes=yes, reporter=screen) if is_deaf else None
         if show:
-            _show(inputs, style)
+            _show(documents.opened(inputs), style)
         # fetch what is not on this machine
         chosen = model_fetch.here(found, yes=yes, reporter=screen)
         chosen.require(sight="image" in kinds, hearing="audio" in kinds and writer is None)
         # a model that hears gets the sound itself, any other what is said in it
-        messages = transcription.as_heard(messages, writer, chosen.name, screen)
+        heard = transcription.as_heard(messages, writer, chosen.name, screen)
         if begun is not None:
-            begun.asks(messages, think=answer_options.think)
+            begun.asks(heard, think=answer_options.think)
             recorder.open()
         # run and show
         sampling = model_loader.sampling(chosen, answer_options.choice())
@@ -153,10 +162,24 @@ def ask(
             model_loader.load(chosen, machine, screen, progress, begun, also_stop=aloud.stop) as ready,
         ):
             resume.begin(recorder, "ask", talk, chosen, setup)
-            recorder.question(question, inputs, sampling)
-            pieces = aloud.told(recorder.keep(ready.generate(messages, sampling, progress)))
+            fitted = documents.fitted(
+                inputs,
+                question,
+                ready,
+                lambda media: documents.swapped(asked(media), messages, heard),
+                for_answer=documents.room_for_answer(sampling.max_tokens, ready.n_ctx_limit),
+                on_progress=progress,
+            )
+            notes = (*fitted.notes, *documents.notes(fitted.media))
+            for note in notes:
+                screen.notice(note)
+            recorder.question(question, fitted.media, sampling)
+            heard = documents.swapped(asked(fitted.media), messages, heard)
+            pieces = aloud.told(recorder.keep(ready.generate(heard, sampling, progress)))
             read = shape.read if shape is not None else None
-            answer = terminal.answer(pieces, style, progress, talk=recorder.talk, extract=extract, read=read)
+            answer = terminal.answer(
+                pieces, style, progress, talk=recorder.talk, extract=extract, read=read, notes=notes
+            )
             terminal.receipts(answer, style)
             speech_output.finish(aloud, screen)
     status = model_loader.status(answer)
@@ -265,12 +288,25 @@ def _n_films(sources: Sequence[tuple[Source, bool]]) -> int:
     return max(1, sum(source.suffix in VIDEO_SUFFIXES | {".gif", ".apng", ".webp"} for source, _ in sources))
 
 
+def _check_sight(found: Model | WantedModel, inputs: Sequence[Medium]) -> None:
+    """ModelError where the pages of a document would be pictures for a model that cannot see."""
+    from mmcli import documents
+
+    if "image" not in documents.kinds(inputs):
+        return
+    try:
+        found.require(sight=True, hearing=False)
+    except ModelError as error:
+        way_out = "--text only gives it the text of the PDF's pages"
+        raise ModelError(error.message, hint=f"{way_out}; {error.hint}" if error.hint else way_out) from None
+
+
 def _inputs(
     sources: Sequence[tuple[Source, bool]],
-    wanted: Wanted,
     max_megapixels: float,
     damaged_ok: bool,
     on_data: Callable[[bytes], None],
+    wanted: Wanted,
 ) -> list[Medium]:
     """The media, decoded; what is piped in comes first, or last if it is a text."""
     from mmcli import media

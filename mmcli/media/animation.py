@@ -153,6 +153,8 @@ def _evenly(places: list[int], n: int) -> list[int]:
 
 
 def _size(picture: Pillow.Image, wanted: FilmWanted) -> tuple[int, int]:
+    if wanted.size is not None:
+        return wanted.size
     return film_frames.size_of(float(picture.width), float(picture.height), wanted.recipe)
 
 

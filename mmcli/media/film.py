@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,6 +21,13 @@ if TYPE_CHECKING:
 PIECE = 30.0  # seconds of sound that a model that hears gets at a time
 
 
+@dataclass(frozen=True, eq=False)
+class FilmDocument(Document):
+    """A film, opened: a clip for each moment."""
+
+    sound: Callable[[], Audio] | None = None  # opens its sound, where nothing of that is among the parts yet
+
+
 def document(
     film: Film,
     name: str,
@@ -29,7 +36,7 @@ def document(
     stretch: Stretch | None = None,
     spoken: Sequence[tuple[float, str]] = (),
     sound: Callable[[], Audio] | None = None,
-) -> Document:
+) -> FilmDocument:
     """A film as a document, and the sound that is still to be put into words or handed to a model that hears."""
     n_frames = sum(len(moment.frames) for moment in film.moments)
     receipt = Receipt(
@@ -59,7 +66,7 @@ def document(
         locator = Locator(time=Stretch(moment.times[0]))
         parts.append(DocumentPart(locator, _clip(moment, receipt, locator), intro + words if number == 1 else words))
     is_settled = wanted.sound == "off" or wanted.spoken is not None
-    made = Document(receipt, tuple(parts), None if is_settled else sound)
+    made = FilmDocument(receipt, tuple(parts), None if is_settled else sound)
     if not spoken:
         return made
     return with_words(made, spoken, "subtitles" if wanted.spoken is None else wanted.sound)
@@ -73,7 +80,7 @@ def _clip(moment: Moment, film: Receipt, locator: Locator) -> Clip:
     return Clip(frames, moment.times, media_id.hexdigest(), receipt)
 
 
-def with_words(film: Document, spoken: Sequence[tuple[float, str]], sound: str) -> Document:
+def with_words(film: FilmDocument, spoken: Sequence[tuple[float, str]], sound: str) -> FilmDocument:
     """The film with what is said in it, each sentence before the first moment at or after its time.
 
     `spoken`: (second, words), in order; `sound` is what the receipts say of where they came from.
@@ -91,7 +98,7 @@ def with_words(film: Document, spoken: Sequence[tuple[float, str]], sound: str) 
     return _told(replace(film, parts=tuple(parts), sound=None), sound, tuple(spoken))
 
 
-def with_sound(film: Document, sound: Audio) -> Document:
+def with_sound(film: FilmDocument, sound: Audio) -> FilmDocument:
     """The film with its sound for a model that hears: pieces of half a minute before the moments they lead up to."""
     pieces = _pieces(sound)
     parts: list[DocumentPart] = []
@@ -104,12 +111,14 @@ def with_sound(film: Document, sound: Audio) -> Document:
     return _told(replace(film, parts=tuple(parts), sound=None), "heard", ())
 
 
-def without_sound(film: Document, why: str, sound: str = "none") -> Document:
+def without_sound(film: FilmDocument, why: str, sound: str = "none") -> FilmDocument:
     """The film alone; `why` nothing of its sound is there, as a note."""
     return _told(replace(film, sound=None), sound, (), (why,))
 
 
-def _told(film: Document, sound: str, spoken: tuple[tuple[float, str], ...], more: tuple[str, ...] = ()) -> Document:
+def _told(
+    film: FilmDocument, sound: str, spoken: tuple[tuple[float, str], ...], more: tuple[str, ...] = ()
+) -> FilmDocument:
     """The same with receipts that say what became of its sound; `more` notes."""
     notes = (*film.receipt.notes, *more)
     parts = tuple(

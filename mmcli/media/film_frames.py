@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mmcli.media import film_colour
-from mmcli.media.wanted import FilmRecipe
+from mmcli.media.wanted import FilmRecipe, FilmWanted
 
 if TYPE_CHECKING:
     import av
@@ -41,11 +41,13 @@ class Shape:
         return (height, width) if self.turned in (90, 270) else (width, height)
 
 
-def shape(frame: av.VideoFrame, pixel_aspect: float, recipe: FilmRecipe) -> Shape:
+def shape(frame: av.VideoFrame, pixel_aspect: float, wanted: FilmWanted) -> Shape:
     """What is to be made of a frame like this; `pixel_aspect` is a pixel's width by its height."""
-    size = size_of(frame.width * pixel_aspect, float(frame.height), recipe)
+    size = size_of(frame.width * pixel_aspect, float(frame.height), wanted.recipe)
     # PyAV gives the turn counter-clockwise, as av_display_rotation_get does
     turned = round(-frame.rotation / 90) % 4 * 90
+    if wanted.size is not None:
+        size = wanted.size[::-1] if turned in (90, 270) else wanted.size
     return Shape((frame.width, frame.height), turned, size, int(frame.color_trc) in HDR)
 
 

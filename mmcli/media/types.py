@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeAlias
@@ -43,7 +43,20 @@ class Receipt:
     hdr: bool | None = None  # whether a film was HDR, and is shown as SDR
     sound: str | None = None  # what became of a film's: "transcript", "subtitles", "heard", "none" (it has none), "off"
     spoken: tuple[tuple[float, str], ...] = ()  # what is said in a film, as the model gets it: (second, words)
+    page: int | None = None  # of a document, from 1
+    pages: int | None = None  # that the document has
+    label: str | None = None  # the number printed on the page, where it differs
+    text: str | None = None  # of a page: "used", "absent", "ignored", or "hidden" where none of it is seen
+    characters: int | None = None  # of a page's text that the model got
+    hidden_lines: int | None = None  # of a page's text, left out because nobody sees them
     notes: tuple[str, ...] = ()  # sentences on everything that was changed: "first of 12 frames", "alpha on white"
+
+
+def image_id(pixels: NDArray[np.uint8]) -> str:
+    """The media ID of a picture, (height, width, 3) in C order."""
+    digest = hashlib.sha256(b"image %d %d" % (pixels.shape[1], pixels.shape[0]))
+    digest.update(pixels.data)
+    return digest.hexdigest()
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,7 +120,6 @@ class Document:
 
     receipt: Receipt
     parts: tuple[DocumentPart, ...]
-    sound: Callable[[], Audio] | None = None  # of a film whose sound is not among the parts yet: opens it
 
     @property
     def content(self) -> tuple[str | Image | Audio | Text | Clip, ...]:

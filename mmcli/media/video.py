@@ -159,7 +159,7 @@ def _taken(
         reader = FilmReader(container, stream, zero, stop)
     except EOFError as error:
         raise InputError(f"{shown} holds no picture that could be decoded", hint=_HINT) from error
-    shape = film_frames.shape(reader.first.frame, _aspect(stream), wanted.recipe)
+    shape = film_frames.shape(reader.first.frame, _aspect(stream), wanted)
     seconds = _seconds(container, stream, reader)
     notes: list[str] = []
     span = span_of(stretch, seconds, shown)

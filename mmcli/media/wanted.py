@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
+from mmcli.media.locator import PageChoice
+
 FilmSampling: TypeAlias = Literal["uniform", "scene", "keyframes"]
 FilmSound: TypeAlias = Literal["auto", "transcript", "subtitles", "heard", "off"]
+PageText: TypeAlias = Literal["auto", "only", "never"]
+PageDetail: TypeAlias = Literal["low", "auto", "high"]
 
 
 @dataclass(frozen=True)
 class PagesWanted:
     """How the pages of a document are opened."""
+
+    choice: PageChoice | None = None  # which; a source's own locator counts instead
+    text: PageText = "auto"  # beside the picture of a page, alone, or not at all
+    detail: PageDetail = "auto"  # how large the pictures are
+    passwords: tuple[str, ...] = ()  # tried one after the other
+    ask_password: Callable[[str], str | None] | None = None  # of a file; None: nobody can be asked
+    at_once: int | None = None  # a document of more pages is not rendered before it is clear which ones are needed
 
 
 @dataclass(frozen=True)
@@ -43,6 +55,7 @@ class FilmWanted:
     recipe: FilmRecipe = field(default_factory=FilmRecipe)
     room: int | None = None  # tokens that all slots may take together; None: not known
     times: tuple[float, ...] | None = None  # these very frames, as a receipt has them; None: chosen as above
+    size: tuple[int, int] | None = None  # (width, height) of the upright frames; None: as the recipe has it
     spoken: tuple[tuple[float, str], ...] | None = None  # what is said in it, where that is known; None: find it out
 
 

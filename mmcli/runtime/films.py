@@ -13,7 +13,8 @@ from mmcli.errors import InputError, ModelError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from mmcli.media import Audio, Document, FilmWanted, Medium, Receipt
+    from mmcli.media import Audio, FilmWanted, Medium, Receipt, Wanted
+    from mmcli.media.film import FilmDocument
     from mmcli.media.wanted import FilmSound
     from mmcli.models import Model, SpeechModel, WantedModel
     from mmcli.runtime.model_loader import Machine
@@ -28,8 +29,8 @@ MOST_KEPT = 8 << 20  # bytes of one film's words
 
 
 def fitted(
-    wanted: FilmWanted, model: Model | WantedModel, machine: Machine, *, n_films: int = 1, max_tokens: int = 1024
-) -> FilmWanted:
+    wanted: Wanted, model: Model | WantedModel, machine: Machine, *, n_films: int = 1, max_tokens: int = 1024
+) -> Wanted:
     """The same with the model's own way of taking films, and the tokens that there are for each of `n_films`.
 
     Reckoned with the headers of its files, before anything is decoded or loaded.
@@ -44,7 +45,8 @@ def fitted(
     if tokens is not None and machine.detail == "low":
         tokens = min(tokens, 256)
     recipe = FilmRecipe(**{**asdict(habits), "tokens": tokens})
-    return replace(wanted, recipe=recipe, room=_room(model, machine, max_tokens) // max(1, n_films))
+    room = _room(model, machine, max_tokens) // max(1, n_films)
+    return replace(wanted, film=replace(wanted.film, recipe=recipe, room=room))
 
 
 def _room(model: Model | WantedModel, machine: Machine, max_tokens: int) -> int:
@@ -62,14 +64,13 @@ def _room(model: Model | WantedModel, machine: Machine, max_tokens: int) -> int:
     return max(0, min(MOST_ON_CPU, limit - answer - words))
 
 
-def again(receipt: Receipt) -> FilmWanted:
-    """What gives the same frames and words once more as the receipt of a film tells."""
-    from mmcli.media.wanted import FilmRecipe, FilmWanted
-
-    side = max(receipt.sent_size or (768,))
-    recipe = FilmRecipe(side=side, pairs=receipt.pairs is not None)
+def again(receipt: Receipt, wanted: FilmWanted) -> FilmWanted:
+    """What gives the same frames and words once more as the receipt of a film tells; stamped as is `wanted` now."""
+    recipe = replace(wanted.recipe, pairs=receipt.pairs is not None)
     sound = cast("FilmSound", "off" if receipt.sound in (None, "none") else receipt.sound)
-    return FilmWanted(recipe=recipe, times=receipt.times, spoken=receipt.spoken, sound=sound)
+    return replace(
+        wanted, recipe=recipe, times=receipt.times, spoken=receipt.spoken, sound=sound, size=receipt.sent_size
+    )
 
 
 def with_sounds(
@@ -85,25 +86,25 @@ def with_sounds(
 
     `sound` is FilmWanted's. ModelError where the model should hear and cannot.
     """
-    from mmcli.media import Document
+    from mmcli.media.film import FilmDocument
 
     out: list[Medium] = []
     for medium in media:
-        if isinstance(medium, Document) and medium.sound is not None:
+        if isinstance(medium, FilmDocument) and medium.sound is not None:
             medium = _settled(medium, model, speech_model, sound, reporter, yes=yes)
         out.append(medium)
     return out
 
 
 def _settled(
-    film: Document,
+    film: FilmDocument,
     model: Model | WantedModel,
     speech_model: str | SpeechModel | None,
     sound: str,
     reporter: Reporter,
     *,
     yes: bool,
-) -> Document:
+) -> FilmDocument:
     from mmcli.media import film as films
 
     assert film.sound is not None
@@ -154,7 +155,7 @@ def _writer(
     return found if isinstance(found, models.SpeechModel) else None
 
 
-def _words(film: Document, writer: SpeechModel, reporter: Reporter) -> tuple[tuple[float, str], ...]:
+def _words(film: FilmDocument, writer: SpeechModel, reporter: Reporter) -> tuple[tuple[float, str], ...]:
     """(second, words) of each sentence, heard now or by an earlier run; empty where nothing is said."""
     from mmcli import config, files
 
