@@ -123,7 +123,8 @@ def ask(
         speech_output.opened(wish, machine, yes=yes, reporter=screen) as aloud,
     ):
         n_films, max_tokens = _n_films(sources), answer_options.max_tokens
-        wanted = films.fitted(wanted, found, machine, n_films=n_films, max_tokens=max_tokens)
+        if sources or talk is not None:
+            wanted = films.fitted(wanted, found, machine, n_films=n_films, max_tokens=max_tokens)
         inputs = _inputs(sources, max_megapixels, input_options.damaged_ok, recorder.collect, wanted)
         documents.check_pages(inputs, wanted.pages)
         inputs = films.with_sounds(inputs, found, speech_model, wanted.film.sound, screen, yes=yes)

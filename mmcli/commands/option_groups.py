@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast, get_type_hints
 
+from mmcli.commands import film_options as film_opt
 from mmcli.commands import options as opt
 from mmcli.commands import speech_options as speech_opt
 from mmcli.errors import InputError, UsageError
@@ -49,13 +50,13 @@ class InputOptions(Group):
 class FilmOptions(Group):
     """Which moments of films, and what of their sound."""
 
-    frames: opt.FramesOpt = None
-    fps: opt.FpsOpt = None
-    sample: opt.SampleOpt = opt.FilmSampling.uniform
-    exact: opt.ExactOpt = False
-    sound: opt.FilmSoundOpt = opt.FilmSound.auto
-    no_sound: opt.NoSoundOpt = False
-    hear: opt.HearOpt = False
+    frames: film_opt.FramesOpt = None
+    fps: film_opt.FpsOpt = None
+    sample: film_opt.SampleOpt = film_opt.FilmSampling.uniform
+    exact: film_opt.ExactOpt = False
+    sound: film_opt.FilmSoundOpt = film_opt.FilmSound.auto
+    no_sound: film_opt.NoSoundOpt = False
+    hear: film_opt.HearOpt = False
 
     def wanted(self) -> FilmWanted:
         """The options as the film room takes them; UsageError where two of them contradict each other."""
@@ -64,10 +65,10 @@ class FilmOptions(Group):
         if self.frames is not None and self.fps is not None:
             raise UsageError("--frames and --fps are two ways to choose frames", hint="leave one of them out")
         asked = [name for name, is_on in (("--no-sound", self.no_sound), ("--hear", self.hear)) if is_on]
-        asked += [f"--sound {self.sound.value}"] if self.sound is not opt.FilmSound.auto else []
+        asked += [f"--sound {self.sound.value}"] if self.sound is not film_opt.FilmSound.auto else []
         if len(asked) > 1:
             raise UsageError(f"{asked[0]} and {asked[1]} contradict each other", hint="leave one of them out")
-        sound = opt.FilmSound.off if self.no_sound else opt.FilmSound.heard if self.hear else self.sound
+        sound = film_opt.FilmSound.off if self.no_sound else film_opt.FilmSound.heard if self.hear else self.sound
         return FilmWanted(self.frames, self.fps, self.sample.value, self.exact, sound.value)
 
 

@@ -25,20 +25,6 @@ class Detail(StrEnum):
     high = "high"
 
 
-class FilmSampling(StrEnum):
-    uniform = "uniform"
-    scene = "scene"
-    keyframes = "keyframes"
-
-
-class FilmSound(StrEnum):
-    auto = "auto"
-    transcript = "transcript"
-    subtitles = "subtitles"
-    heard = "heard"
-    off = "off"
-
-
 class PageTextMode(StrEnum):
     auto = "auto"
     only = "only"
@@ -58,7 +44,7 @@ def _number(value: float | None) -> float | None:
     return value
 
 
-DOCUMENTS, FILMS = "Documents", "Films"
+DOCUMENTS = "Documents"
 MODEL, ANSWER, PROMPT, TALK = "Model", "Answer", "Saved prompts", "Conversation"
 MACHINE, OUTPUT = "Machine", "Output"
 TalkMediaArg = Annotated[
@@ -79,64 +65,6 @@ RecursiveOpt = Annotated[bool, typer.Option("-r", "--recursive", help="Include s
 DamagedOkOpt = Annotated[
     bool, typer.Option("--damaged-ok", help="Use what is there of a sound that is cut short or damaged."), RARE
 ]
-FramesOpt = Annotated[
-    int | None,
-    typer.Option(
-        "--frames",
-        metavar="N",
-        min=1,
-        max=768,
-        rich_help_panel=FILMS,
-        help="Frames of a film that the model gets. Without it, as many as suit the model and fit.",
-        show_default=False,
-    ),
-]
-FpsOpt = Annotated[
-    float | None,
-    typer.Option(
-        "--fps",
-        metavar="RATE",
-        min=0.001,
-        max=60.0,
-        callback=_number,
-        rich_help_panel=FILMS,
-        help="Frames for each second of a film, instead of a number in all.",
-        show_default=False,
-    ),
-    RARE,
-]
-SampleOpt = Annotated[
-    FilmSampling,
-    typer.Option(
-        "--sample",
-        rich_help_panel=FILMS,
-        help="How a film's frames are chosen. uniform: one of each equal part; scene: one of each scene; keyframes: "
-        "those that the film itself has.",
-    ),
-    RARE,
-]
-ExactOpt = Annotated[
-    bool,
-    typer.Option(
-        "--exact",
-        rich_help_panel=FILMS,
-        help="Take the frame in the middle of each part of a film. Without it, the keyframe next to it, which is "
-        "faster; the true time is told in any case.",
-    ),
-    RARE,
-]
-FilmSoundOpt = Annotated[
-    FilmSound,
-    typer.Option(
-        "--sound",
-        rich_help_panel=FILMS,
-        help="What of a film's sound the model gets. auto: subtitles that are in it, or else a transcript; heard: the "
-        "sound itself, for a model that hears; off: nothing.",
-    ),
-    RARE,
-]
-NoSoundOpt = Annotated[bool, typer.Option("--no-sound", rich_help_panel=FILMS, help="The same as --sound off."), RARE]
-HearOpt = Annotated[bool, typer.Option("--hear", rich_help_panel=FILMS, help="The same as --sound heard."), RARE]
 PagesOpt = Annotated[
     str | None,
     typer.Option(

@@ -26,7 +26,7 @@ BWDIF = "bwdif=mode=send_frame:parity=auto:deint=all"
 
 
 @dataclass(frozen=True)
-class Shape:
+class FrameShape:
     """How a film's frames become pictures."""
 
     stored: tuple[int, int]  # (width, height) in the file
@@ -41,14 +41,14 @@ class Shape:
         return (height, width) if self.turned in (90, 270) else (width, height)
 
 
-def shape(frame: av.VideoFrame, pixel_aspect: float, wanted: FilmWanted) -> Shape:
+def shape(frame: av.VideoFrame, pixel_aspect: float, wanted: FilmWanted) -> FrameShape:
     """What is to be made of a frame like this; `pixel_aspect` is a pixel's width by its height."""
     size = size_of(frame.width * pixel_aspect, float(frame.height), wanted.recipe)
     # PyAV gives the turn counter-clockwise, as av_display_rotation_get does
     turned = round(-frame.rotation / 90) % 4 * 90
     if wanted.size is not None:
         size = wanted.size[::-1] if turned in (90, 270) else wanted.size
-    return Shape((frame.width, frame.height), turned, size, int(frame.color_trc) in HDR)
+    return FrameShape((frame.width, frame.height), turned, size, int(frame.color_trc) in HDR)
 
 
 def size_of(width: float, height: float, recipe: FilmRecipe) -> tuple[int, int]:
@@ -62,7 +62,7 @@ def size_of(width: float, height: float, recipe: FilmRecipe) -> tuple[int, int]:
 class Pictures:
     """Makes pictures of a film's frames, all in one way."""
 
-    def __init__(self, shape: Shape) -> None:
+    def __init__(self, shape: FrameShape) -> None:
         from av.video.reformatter import VideoReformatter
 
         self.shape, self._scaler = shape, VideoReformatter()

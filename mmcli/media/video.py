@@ -257,7 +257,7 @@ def _slots(
 
 
 def _moments(
-    reader: FilmReader, slots: Sequence[tuple[Slot, bool]], wanted: FilmWanted, shape: film_frames.Shape
+    reader: FilmReader, slots: Sequence[tuple[Slot, bool]], wanted: FilmWanted, shape: film_frames.FrameShape
 ) -> tuple[list[Moment], int]:
     """The frames of each slot, and how many slots got the frame before the one that was damaged.
 
@@ -341,7 +341,7 @@ def distinct(moments: Sequence[Moment], notes: list[str]) -> list[Moment]:
     return kept
 
 
-def _notes(reader: FilmReader, shape: film_frames.Shape, stream: av.VideoStream) -> list[str]:
+def _notes(reader: FilmReader, shape: film_frames.FrameShape, stream: av.VideoStream) -> list[str]:
     notes = []
     if shape.is_hdr:
         notes.append("HDR shown as SDR")

@@ -86,14 +86,17 @@ def with_sounds(
 
     `sound` is FilmWanted's. ModelError where the model should hear and cannot.
     """
-    from mmcli.media.film import FilmDocument
 
-    out: list[Medium] = []
-    for medium in media:
-        if isinstance(medium, FilmDocument) and medium.sound is not None:
-            medium = _settled(medium, model, speech_model, sound, reporter, yes=yes)
-        out.append(medium)
-    return out
+    def settled(medium: Medium) -> Medium:
+        if medium.receipt.kind != "video":
+            return medium
+        from mmcli.media.film import FilmDocument
+
+        if not isinstance(medium, FilmDocument) or medium.sound is None:
+            return medium
+        return _settled(medium, model, speech_model, sound, reporter, yes=yes)
+
+    return list(map(settled, media))
 
 
 def _settled(

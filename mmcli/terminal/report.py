@@ -202,7 +202,7 @@ def _is_moment(receipt: Receipt) -> bool:
 def _moments(seen: Sequence[Seen]) -> str:
     """How much of a film was seen, and how more of it is."""
     receipt = seen[0].receipt
-    n = len(seen)
-    span = receipt.span or (0.0, receipt.seconds or 0.0)
-    which = f"{n} moments" if n != 1 else "1 moment"
-    return f"{which} of {clock(span[1] - span[0])} seen (--frames takes more, `#t=12,12.1` a single one)"
+    begin, end = receipt.span or (0.0, receipt.seconds or 0.0)
+    which = f"{len(seen)} moments" if len(seen) != 1 else "1 moment"
+    middle = round((begin + end) / 2)
+    return f"{which} of {clock(end - begin)} seen (--frames N for more, `#t={middle},{middle}.1` for a single one)"
