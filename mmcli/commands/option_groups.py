@@ -46,6 +46,23 @@ class InputOptions(Group):
 
 
 @dataclass(frozen=True)
+class PictureOfPageOptions(Group):
+    """Which pages of documents, for a command that takes them one by one as pictures."""
+
+    pages: opt.PagesOpt = None
+    password_file: opt.PasswordFileOpt = None
+
+    def wanted(self, detail: str) -> PagesWanted:
+        """As PageOptions has it; nobody is asked for a password."""
+        from mmcli import media
+        from mmcli.media import locator
+
+        choice = None if self.pages is None else locator.pages(self.pages)
+        passwords = () if self.password_file is None else _passwords(self.password_file)
+        return media.PagesWanted(choice, "never", cast("PageDetail", detail), passwords)
+
+
+@dataclass(frozen=True)
 class PageOptions(Group):
     """Which pages of documents, and how they are opened."""
 
