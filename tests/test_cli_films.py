@@ -234,3 +234,17 @@ def test_a_long_film_gives_a_moment_of_each_part(two_hours: Path) -> None:
                 assert abs(moment.times[0] - (part + 0.5) * 225) <= 1.0
             elif part % 10 != 9:
                 assert moment.times[0] % 250 == 0, "not a keyframe, though the part has one"
+
+
+# many
+
+
+def test_each_clip_of_a_folder_is_one_caption(mmcli: Run, caption: Run, film: Path, star: Path) -> None:
+    done = caption(".")
+    assert done.status == 0 and done.stdout == "./film.mp4\tI see a red circle.\n./star.mp4\tI see a yellow star.\n"
+    again = caption(".", "--json").json
+    assert [each["cached"] for each in again] == [True, True]
+    (receipt,) = again[1]["receipts"]
+    assert (receipt["kind"], receipt["times"], receipt["n_tokens"]) == ("video", [4.0, 16.0], 128)
+    (other,) = caption("star.mp4", "--frames", "1", "--json").json
+    assert other["cached"] is False and len(other["receipts"][0]["times"]) == 1

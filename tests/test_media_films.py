@@ -335,3 +335,18 @@ def test_damage_in_the_middle_is_refused_or_taken_as_it_is(film, tmp_path):
 def test_a_film_in_memory_is_read_like_one_in_a_file(film):
     piped = media.load(media.Source("-", data=film.read_bytes()), wanted=Wanted(film=FilmWanted(frames=5)))
     assert piped.id == opened(film, frames=5).id and piped.receipt.sha256 == opened(film).receipt.sha256
+
+
+def test_a_large_film_is_mapped_and_not_read(tmp_path, monkeypatch):
+    from mmcli.media import opening
+
+    samples = (np.sin(np.arange(64_000) / 20) * 8000).astype(np.int16)
+    path = films.make(tmp_path / "loud.mkv", sound=samples)
+    plain = media.load(media.Source("loud.mkv", path=path), kinds=frozenset({"audio"}))
+    monkeypatch.setattr(opening, "MAPPED", 1000)
+    data = media.read(media.Source("loud.mkv", path=path), max_bytes=2000)
+    assert not isinstance(data, bytes) and len(data) == path.stat().st_size, "read whole, or refused for its size"
+    mapped = media.load(media.Source("loud.mkv", path=path), kinds=frozenset({"audio"}))
+    assert mapped.id == plain.id and mapped.receipt == plain.receipt
+    found = media.load(media.Source("loud.mkv", data=data), wanted=Wanted(film=FilmWanted(frames=3)))
+    assert found.id == opened(path, frames=3).id

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from mmcli.jobs.runner import Runner
     from mmcli.jobs.task import Asked
     from mmcli.jobs.vocabulary import Vocabulary
+    from mmcli.media import FilmWanted, PagesWanted
     from mmcli.models import Model
     from mmcli.outputs.caption_outputs import CaptionOutputs
     from mmcli.outputs.embedding import Embedding
@@ -41,17 +42,26 @@ ROOM_FOR_CUT = 4  # times the style's tokens, where captions that were cut are m
 # what is wanted
 
 
-def wanted(arguments: list[str], from_file: str | None, *, recursive: bool, null: bool, style: Style) -> InputNames:
+def wanted(
+    arguments: list[str],
+    from_file: str | None,
+    *,
+    recursive: bool,
+    null: bool,
+    style: Style,
+    pages: PagesWanted | None = None,
+) -> InputNames:
     """The pictures that are named, by arguments, by a list, or on stdin; a picture on stdin is one of them."""
     separator = b"\0" if null else b"\n"
     if from_file is not None and from_file != "-":
         if "-" in arguments:
             raise UsageError("`-` and --from-file cannot be combined", hint="use one of them")
-        return InputNames(arguments, recursive, _blocks(from_file), separator, list_name=from_file)
+        return InputNames(arguments, recursive, _blocks(from_file), separator, list_name=from_file, pages=pages)
     if arguments and "-" not in arguments and from_file is None and not null:
-        return InputNames(arguments, recursive)  # what else is on stdin belongs to somebody else: the loop we run in
+        # what else is on stdin belongs to somebody else: the loop we run in
+        return InputNames(arguments, recursive, pages=pages)
     picture, names = _piped(style, is_list=null or from_file == "-", wanted="-" in arguments or from_file == "-")
-    return InputNames(arguments, recursive, names, separator, picture)
+    return InputNames(arguments, recursive, names, separator, picture, pages=pages)
 
 
 def _piped(style: Style, *, is_list: bool, wanted: bool) -> tuple[bytes | None, Iterator[bytes] | None]:
@@ -150,10 +160,13 @@ class Asking:
     parallel: int | None = None
     retry_cut: bool = False
     words: Vocabulary | None = None  # the only tags there may be
+    pages: PagesWanted | None = None
+    film: FilmWanted | None = None
 
     def task(self, model: Model, machine: Machine, choice: Choice) -> CaptionTask:
         from mmcli.jobs.caption import CaptionTask
-        from mmcli.runtime import model_loader
+        from mmcli.media import FilmWanted, PagesWanted, Wanted
+        from mmcli.runtime import films, model_loader
 
         style = caption_styles.STYLES[self.style]
         if self.words is not None:
@@ -162,6 +175,7 @@ class Asking:
             raise UsageError("--prompt is empty", hint="leave it out for the style's own prompt")
         room = ROOM_FOR_CUT if self.retry_cut else 1  # the same limit would cut them again
         choice = replace(choice, max_tokens=choice.max_tokens or room * style.max_tokens)
+        film = Wanted(film=self.film or FilmWanted(sound="off"))
         return CaptionTask(
             caption_styles.question(style, prompt=self.prompt, language=self.language),
             style,
@@ -169,6 +183,8 @@ class Asking:
             system=self.system,
             facts=self.facts,
             max_megapixels=self.max_megapixels,
+            pages=self.pages or PagesWanted(),
+            film=films.fitted(film, model, machine, max_tokens=choice.max_tokens or style.max_tokens).film,
             setup=model_loader.setup(model, machine),
             parallel=self.parallel,
             retry_cut=self.retry_cut,
@@ -195,7 +211,10 @@ def form(wanted: InputNames, *, json: bool, jsonl: bool, print0: bool, dry_run: 
         raise UsageError("--json, --jsonl and --print0 cannot be combined", hint="use one of them")
     if json or jsonl or print0:
         return "json" if json else "jsonl" if jsonl else "print0"
-    alone = wanted.picture is not None and set(wanted.arguments) <= {"-"}
+    from mmcli import media
+
+    is_picture = wanted.picture is not None and media.sniff(wanted.picture) != "pdf"  # which is several
+    alone = is_picture and set(wanted.arguments) <= {"-"}
     return "plain" if alone and not dry_run else "lines"
 
 

@@ -47,29 +47,56 @@ class InputOptions(Group):
 
 
 @dataclass(frozen=True)
-class FilmOptions(Group):
-    """Which moments of films, and what of their sound."""
+class FrameOptions(Group):
+    """Which moments of films."""
 
     frames: film_opt.FramesOpt = None
     fps: film_opt.FpsOpt = None
     sample: film_opt.SampleOpt = film_opt.FilmSampling.uniform
     exact: film_opt.ExactOpt = False
+
+    def wanted(self) -> FilmWanted:
+        """The options as the film room takes them, without sound; UsageError where two contradict each other."""
+        from mmcli.media.wanted import FilmWanted
+
+        if self.frames is not None and self.fps is not None:
+            raise UsageError("--frames and --fps are two ways to choose frames", hint="leave one of them out")
+        return FilmWanted(self.frames, self.fps, self.sample.value, self.exact, "off")
+
+
+@dataclass(frozen=True)
+class FilmOptions(FrameOptions):
+    """Which moments of films, and what of their sound."""
+
     sound: film_opt.FilmSoundOpt = film_opt.FilmSound.auto
     no_sound: film_opt.NoSoundOpt = False
     hear: film_opt.HearOpt = False
 
     def wanted(self) -> FilmWanted:
-        """The options as the film room takes them; UsageError where two of them contradict each other."""
-        from mmcli.media.wanted import FilmWanted
-
-        if self.frames is not None and self.fps is not None:
-            raise UsageError("--frames and --fps are two ways to choose frames", hint="leave one of them out")
+        """The options as the film room takes them; UsageError where two contradict each other."""
         asked = [name for name, is_on in (("--no-sound", self.no_sound), ("--hear", self.hear)) if is_on]
         asked += [f"--sound {self.sound.value}"] if self.sound is not film_opt.FilmSound.auto else []
         if len(asked) > 1:
             raise UsageError(f"{asked[0]} and {asked[1]} contradict each other", hint="leave one of them out")
         sound = film_opt.FilmSound.off if self.no_sound else film_opt.FilmSound.heard if self.hear else self.sound
-        return FilmWanted(self.frames, self.fps, self.sample.value, self.exact, sound.value)
+        return dataclasses.replace(super().wanted(), sound=sound.value)
+
+
+@dataclass(frozen=True)
+class PictureOfPageOptions(Group):
+    """Which pages of documents, for a command that takes them one by one as pictures."""
+
+    pages: opt.PagesOpt = None
+    password_file: opt.PasswordFileOpt = None
+
+    def wanted(self, detail: str) -> PagesWanted:
+        """As PageOptions has it; nobody is asked for a password."""
+        from mmcli import media
+        from mmcli.media import locator
+
+        choice = None if self.pages is None else locator.pages(self.pages)
+        passwords = () if self.password_file is None else _passwords(self.password_file)
+        return media.PagesWanted(choice, "never", cast("PageDetail", detail), passwords)
 
 
 @dataclass(frozen=True)

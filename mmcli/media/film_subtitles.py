@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import os
 import re
 import threading
 from pathlib import Path
@@ -12,6 +10,7 @@ import av
 
 from mmcli.media.audio import OWN_ZERO
 from mmcli.media.soundtrack import Abandoned
+from mmcli.media.video import readable
 
 # Codecs whose subtitles are words; others are pictures (DVD, Blu-ray).
 IN_WORDS = frozenset("mov_text subrip srt ass ssa webvtt text".split())
@@ -25,8 +24,7 @@ def read(
     """(second, words) of the first track of subtitles that is in words, inside a span; empty where there is none."""
     found: list[tuple[float, str]] = []
     try:
-        source = io.BytesIO(content) if isinstance(content, bytes) else os.fspath(content)
-        with av.open(source, mode="r") as container:
+        with av.open(readable(content), mode="r") as container:
             stream = next((each for each in container.streams.subtitles if _is_in_words(each)), None)
             if stream is None or stream.time_base is None:
                 return ()

@@ -109,7 +109,7 @@ def has_pictures(source: Path | bytes, *, if_damaged: bool) -> bool:
 @contextmanager
 def _opened(source: Path | bytes, shown: str) -> Iterator[av.container.InputContainer]:
     try:
-        container = av.open(io.BytesIO(source) if isinstance(source, bytes) else os.fspath(source), mode="r")
+        container = av.open(readable(source), mode="r")
     except FileNotFoundError as error:
         raise InputError(f"no file named {shown}") from error
     except (av.FFmpegError, OSError, ValueError) as error:
@@ -118,9 +118,17 @@ def _opened(source: Path | bytes, shown: str) -> Iterator[av.container.InputCont
         yield container
 
 
+def readable(source: Path | bytes) -> str | io.BytesIO | mmap.mmap:
+    """What FFmpeg reads. A large film in memory is a map of its file, and not copied."""
+    if isinstance(source, mmap.mmap):
+        source.seek(0)
+        return source
+    return os.fspath(source) if isinstance(source, Path) else io.BytesIO(source)
+
+
 def _refuse_cut(source: Path | bytes, shown: str) -> None:
     """InputError where the file is shorter than its own headers say."""
-    if isinstance(source, bytes):
+    if not isinstance(source, Path):
         end, size = _end(source), len(source)
     else:
         with source.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
@@ -359,7 +367,7 @@ def _container_name(names: str, suffix: str) -> str:
 
 def _digest(source: Path | bytes, stop: threading.Event | None) -> tuple[str, int]:
     """SHA-256 and size of the file's bytes, read by parts."""
-    if isinstance(source, bytes):
+    if not isinstance(source, Path):
         return hashlib.sha256(source).hexdigest(), len(source)
     digest, n_bytes = hashlib.sha256(), 0
     with source.open("rb") as file:
