@@ -42,8 +42,8 @@ class ValueOptions(Group):
             "--schema",
             metavar="SCHEMA",
             rich_help_panel=VALUES,
-            help="What to read, in short or as JSON schema. For example 'vendor, date date, total float'; or a file of a "
-            "schema. All values may be null, where a picture does not show them, but those marked with `!`.",
+            help="What to read, in short or as JSON schema. For example 'vendor, date date, total float'; or a file of "
+            "one. All values may be null, where a picture does not show them, but those marked with `!`.",
         ),
     ] = None
     ask: Annotated[
