@@ -175,6 +175,7 @@ def test_every_setting_s_variable_is_named_after_its_option(command: str, param:
             *("from_file", "null", "sidecar", "output", "overwrite", "rename", "dry_run", "jsonl", "print0"),
             *("check", "accept_changed", "adopt", "partial", "consent"),
             *("use", "param", "save", "extract", "keywords_from", "embed", "here"),
+            *("pages", "every_page", "cite"),
             *("rebuild", "undo", "mic", "retry_cut", "until_silence", "test", "seconds", "show", "man"),
         }
 

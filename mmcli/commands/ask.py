@@ -13,11 +13,11 @@ from mmcli.commands import speech_options as speech_opt
 from mmcli.commands.filling import with_variables
 from mmcli.commands.option_groups import (
     AnswerOptions,
+    AskedPageOptions,
     InputOptions,
     MachineOptions,
     ModelOptions,
     OutputOptions,
-    PageOptions,
     SpeakOptions,
     TalkOptions,
 )
@@ -57,7 +57,7 @@ def ask(
     ] = "",
     *,
     input_options: InputOptions,
-    page_options: PageOptions,
+    page_options: AskedPageOptions,
     show: Annotated[bool, typer.Option("--show", help="Draw the pictures in the terminal first.")] = False,
     model_options: ModelOptions,
     speech_model: speech_opt.WriterOpt = None,
@@ -82,6 +82,7 @@ def ask(
     from mmcli import documents, engine, signals, terminal
     from mmcli.chat import parts, resume
     from mmcli.commands import filling, prompting
+    from mmcli.commands.asking_pages import PagesAsked
     from mmcli.media import Wanted
     from mmcli.runtime import model_fetch, model_loader, speech_output, transcription
 
@@ -117,15 +118,15 @@ def ask(
         speech_output.opened(wish, machine, yes=yes, reporter=screen) as aloud,
     ):
         inputs = _inputs(sources, max_megapixels, input_options.damaged_ok, recorder.collect, wanted)
-        documents.check_pages(inputs, wanted.pages)
+        documents.check_pages(inputs, option=page_options.needs_pages)
         past = resume.past(talk, max_megapixels, screen, wanted)
 
-        def asked(media: Sequence[Medium]) -> list[engine.Message]:
-            """The conversation with these media as the new ones."""
+        def asked(media: Sequence[Medium], words: str) -> list[engine.Message]:
+            """The conversation with these media and words as its new ones."""
             system = [engine.Message("system", (setup.system,))] if setup.system else []
-            return [*system, *past.messages, engine.Message("user", parts([*past.unanswered, *media], question))]
+            return [*system, *past.messages, engine.Message("user", parts([*past.unanswered, *media], words))]
 
-        messages = asked(documents.opened(inputs))
+        messages = asked(documents.opened(inputs), question)
         kinds = resume.kinds(messages) | documents.kinds(inputs)
         _check_sight(found, inputs)
         found.require(sight="image" in kinds, hearing=False)
@@ -139,7 +140,8 @@ def ask(
         # a model that hears gets the sound itself, any other what is said in it
         heard = transcription.as_heard(messages, writer, chosen.name, screen)
         if begun is not None:
-            begun.asks(heard, think=answer_options.think)
+            # what asks many at once does not wait for what is encoded ahead
+            begun.asks(heard if not page_options.every_page else asked([], question), think=answer_options.think)
             recorder.open()
         # run and show
         sampling = model_loader.sampling(chosen, answer_options.choice())
@@ -150,21 +152,21 @@ def ask(
             model_loader.load(chosen, machine, screen, progress, begun, also_stop=aloud.stop) as ready,
         ):
             resume.begin(recorder, "ask", talk, chosen, setup)
-            fitted = documents.fitted(
+            pages = PagesAsked(
                 inputs,
                 question,
                 ready,
-                lambda media: documents.swapped(asked(media), messages, heard),
-                for_answer=documents.room_for_answer(sampling.max_tokens, ready.n_ctx_limit),
-                on_progress=progress,
+                lambda media, words: documents.swapped(asked(media, words), messages, heard),
+                sampling,
+                screen,
+                progress,
+                cites=page_options.cite,
+                each_page=page_options.every_page,
             )
-            notes = (*fitted.notes, *documents.notes(fitted.media))
-            for note in notes:
-                screen.notice(note)
-            recorder.question(question, fitted.media, sampling)
-            heard = documents.swapped(asked(fitted.media), messages, heard)
-            pieces = aloud.told(recorder.keep(ready.generate(heard, sampling, progress)))
-            answer = terminal.answer(pieces, style, progress, talk=recorder.talk, extract=extract, notes=notes)
+            recorder.question(question, pages.choose(), sampling)
+            pieces = aloud.told(recorder.keep(pages.pieces()))
+            answer = terminal.answer(pieces, style, progress, talk=recorder.talk, extract=extract, more=pages.facts)
+            pages.tell_citations(answer)
             terminal.receipts(answer, style)
             speech_output.finish(aloud, screen)
     status = model_loader.status(answer)
