@@ -54,7 +54,9 @@ MAY_IMPORT = {
     "runtime": {
         *("errors", "config", "files", "signals", "sanitize", "languages", "models", "media", "engine", "speech"),
     },
+    "documents": {"errors", "media", "engine"},
     "chat": {
+        "documents",
         *("errors", "config", "conversations", "files", "signals", "suggestions", "models", "media", "engine"),
         *("history", "speech", "runtime", "terminal"),
     },
@@ -66,7 +68,7 @@ MAY_IMPORT = {
     "commands": {
         *("errors", "config", "files", "signals", "models", "media", "engine", "terminal", "health", "jobs"),
         *("outputs", "history", "chat", "speech", "languages", "tomlfile", "prompts", "runtime", "conversations"),
-        *("suggestions", "sanitize", "extraction"),
+        *("suggestions", "sanitize", "extraction", "documents"),
     },
 }
 

@@ -25,6 +25,12 @@ class Detail(StrEnum):
     high = "high"
 
 
+class PageTextMode(StrEnum):
+    auto = "auto"
+    only = "only"
+    never = "never"
+
+
 class MarkdownMode(StrEnum):
     auto = "auto"
     always = "always"
@@ -57,6 +63,54 @@ AttachOpt = Annotated[
 RecursiveOpt = Annotated[bool, typer.Option("-r", "--recursive", help="Include sub-folders.")]
 DamagedOkOpt = Annotated[
     bool, typer.Option("--damaged-ok", help="Use what is there of a sound that is cut short or damaged."), RARE
+]
+PagesOpt = Annotated[
+    str | None,
+    typer.Option(
+        "--pages",
+        metavar="LIST",
+        help="Pages of PDFs: 1-3,7,-1 or odd. Counted from 1, from the end with a minus. "
+        "report.pdf#page=3-5 chooses for one file.",
+        show_default="all",
+    ),
+]
+PasswordFileOpt = Annotated[
+    Path | None,
+    typer.Option(
+        "--password-file",
+        metavar="FILE",
+        envvar="MMCLI_PASSWORD_FILE",
+        help="A file with the password of a locked PDF. With several passwords, a line each, all are tried. "
+        "Without it, a terminal asks.",
+        show_default=False,
+    ),
+    RARE,
+]
+PageTextOpt = Annotated[
+    PageTextMode,
+    typer.Option(
+        "--text",
+        envvar="MMCLI_TEXT",
+        help="Give the model the text of PDF pages beside their pictures, alone, or not at all.",
+    ),
+    RARE,
+]
+EveryPageOpt = Annotated[
+    bool,
+    typer.Option(
+        "--every-page",
+        help="Ask each page by itself, and make one answer of what they say. For documents that do not fit; no page "
+        "is left out, and it takes the time of as many questions.",
+    ),
+    RARE,
+]
+CiteOpt = Annotated[
+    bool,
+    typer.Option(
+        "--cite",
+        help="Have pages and quotes named, and check them. A page must have been shown to the model, and a quote must "
+        "be on it.",
+    ),
 ]
 ModelOpt = Annotated[
     str | None,
@@ -331,7 +385,7 @@ GpuLayersOpt = Annotated[
         envvar="MMCLI_GPU_LAYERS",
         rich_help_panel=MACHINE,
         help="Layers on the GPU, 0 for none. A GPU is used where llama.cpp was built for one.",
-        show_default="all that fit",
+        show_default="all",
     ),
     RARE,
 ]

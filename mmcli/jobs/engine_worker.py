@@ -61,6 +61,8 @@ class EngineWorker(Generic[ResultT]):
             if (answer := self._answer(item)) is not None:
                 return CacheHit(self._task.result(item, answer))
         picture = self._task.load(named.source, data)
+        if isinstance(picture, Kept):
+            return CacheHit(picture)
         return asked(picture.id, picture.receipt, picture)
 
     def known(self, item: Asked) -> ResultT | Kept | None:
