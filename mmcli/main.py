@@ -27,6 +27,7 @@ from mmcli.commands.chat import chat
 from mmcli.commands.demo import demo
 from mmcli.commands.devices import devices
 from mmcli.commands.doctor import doctor
+from mmcli.commands.extract import extract
 from mmcli.commands.help import help_
 from mmcli.commands.models import models, show
 from mmcli.commands.pull import pull
@@ -131,7 +132,7 @@ def _top(
 
 PANELS: dict[str, tuple[Callable[..., int | None], ...]] = {
     "Ask": (ask, chat, voice, schema),
-    "Work on many files": (caption, undo, transcribe),
+    "Work on many files": (caption, extract, undo, transcribe),
     "Manage models": (pull, models, show, rm),
     "This machine": (devices, doctor, demo, completion.completion, help_),
 }

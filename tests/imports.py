@@ -41,7 +41,7 @@ MAY_NAME = {
     "ctranslate2": {"speech/transcriber.py"},
     "numpy": {"media/", "engine/", "speech/", "health/listening.py", "terminal/pixels.py", "terminal/graphics.py"},
     "typer": {"main.py", "commands/"},
-    "sqlite3": {"history/", "jobs/result_cache.py", "documents/choose.py"},
+    "sqlite3": {"history/", "jobs/result_cache.py", "outputs/row_files.py", "documents/choose.py"},
 }
 HEAVY = {*MAY_NAME, "huggingface_hub", "sounddevice", "torch", "gguf", "click"} - {"typer"}
 

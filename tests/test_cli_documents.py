@@ -106,7 +106,7 @@ def test_a_locked_file_opens_with_its_password(ask: Run) -> None:
 
 def test_pages_without_a_document_are_an_error(ask: Run, papers: Path) -> None:
     done = ask("pw", "--pages", "1", WHAT)
-    assert done.status == 2 and "--pages chooses pages of PDF files" in done.stderr
+    assert done.status == 2 and "--pages is about the pages of PDF files" in done.stderr
 
 
 def test_a_document_may_come_through_a_pipe(ask: Run, papers: Path) -> None:

@@ -175,7 +175,9 @@ def test_every_setting_s_variable_is_named_after_its_option(command: str, param:
             *("from_file", "null", "sidecar", "output", "overwrite", "rename", "dry_run", "jsonl", "print0"),
             *("check", "accept_changed", "adopt", "partial", "consent", "schema", "shape", "bounds"),
             *("frames", "fps", "sample", "exact", "sound", "no_sound", "hear"),  # of one film
+            *("ask", "rows", "table", "csv_safe"),
             *("use", "param", "save", "extract", "keywords_from", "embed", "here"),
+            *("pages", "every_page", "cite"),
             *("rebuild", "undo", "mic", "retry_cut", "until_silence", "test", "seconds", "show", "man"),
         }
 
@@ -247,7 +249,7 @@ def test_a_search_finds(capsys: pytest.CaptureFixture[str], words: str, told: st
 def test_a_search_names_the_commands_that_have_an_option(mmcli: Run) -> None:
     shown = mmcli("help", "temperature").stdout.splitlines()
     place = next(i for i, line in enumerate(shown) if "--temperature" in line)
-    assert shown[place + 1].split("in ")[1] == "ask, chat, voice, caption"
+    assert shown[place + 1].split("in ")[1] == "ask, chat, voice, caption, extract"
 
 
 def test_what_no_help_is_about_is_told(mmcli: Run) -> None:

@@ -60,7 +60,7 @@ MAY_IMPORT = {
         *("errors", "config", "conversations", "files", "signals", "suggestions", "models", "media", "engine"),
         *("history", "speech", "runtime", "terminal"),
     },
-    "jobs": {"errors", "files", "languages", "schema", "media", "engine", "speech"},
+    "jobs": {"errors", "files", "languages", "schema", "media", "engine", "speech", "extraction"},
     "extraction": {"errors", "engine"},
     "outputs": {"errors", "files", "jobs", "media", "schema"},
     "history": {"errors", "config", "files", "schema", "media.types", "engine.messages", "engine.protocol"},

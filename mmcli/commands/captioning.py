@@ -50,27 +50,31 @@ def wanted(
     null: bool,
     style: Style,
     pages: PagesWanted | None = None,
+    command: str = "caption",
 ) -> InputNames:
     """The pictures that are named, by arguments, by a list, or on stdin; a picture on stdin is one of them."""
-    separator = b"\0" if null else b"\n"
+    separator, films = b"\0" if null else b"\n", command == "caption"
     if from_file is not None and from_file != "-":
         if "-" in arguments:
             raise UsageError("`-` and --from-file cannot be combined", hint="use one of them")
-        return InputNames(arguments, recursive, _blocks(from_file), separator, list_name=from_file, pages=pages)
+        return InputNames(
+            arguments, recursive, _blocks(from_file), separator, list_name=from_file, pages=pages, films=films
+        )
     if arguments and "-" not in arguments and from_file is None and not null:
         # what else is on stdin belongs to somebody else: the loop we run in
-        return InputNames(arguments, recursive, pages=pages)
-    picture, names = _piped(style, is_list=null or from_file == "-", wanted="-" in arguments or from_file == "-")
-    return InputNames(arguments, recursive, names, separator, picture, pages=pages)
+        return InputNames(arguments, recursive, pages=pages, films=films)
+    is_list, is_wanted = null or from_file == "-", "-" in arguments or from_file == "-"
+    picture, names = _piped(style, is_list=is_list, wanted=is_wanted, command=command)
+    return InputNames(arguments, recursive, names, separator, picture, pages=pages, films=films)
 
 
-def _piped(style: Style, *, is_list: bool, wanted: bool) -> tuple[bytes | None, Iterator[bytes] | None]:
+def _piped(style: Style, *, is_list: bool, wanted: bool, command: str) -> tuple[bytes | None, Iterator[bytes] | None]:
     """What is on stdin: the bytes of one picture, or names as they arrive."""
     from mmcli import media, terminal
 
     stream = sys.stdin
     if stream is None or (stream.isatty() and not wanted):
-        raise UsageError("no pictures were named", hint="mmcli caption photo.jpg, or: find . | mmcli caption")
+        raise UsageError("no pictures were named", hint=f"mmcli {command} photo.jpg, or: find . | mmcli {command}")
     piped = media.Piped(stream.fileno(), None if wanted else lambda text: terminal.notice(text, style))
     if is_list or not piped.head:
         return None, piped.blocks()

@@ -119,6 +119,20 @@ class PageOptions(Group):
 
 
 @dataclass(frozen=True)
+class AskedPageOptions(PageOptions):
+    """And how one question is asked of them."""
+
+    every_page: opt.EveryPageOpt = False
+    cite: opt.CiteOpt = False
+
+    @property
+    def needs_pages(self) -> str | None:
+        """An option that was given and is about pages alone."""
+        given = {"--pages": self.pages is not None, "--every-page": self.every_page, "--cite": self.cite}
+        return next((name for name, is_given in given.items() if is_given), None)
+
+
+@dataclass(frozen=True)
 class ModelOptions(Group):
     """Which model answers."""
 

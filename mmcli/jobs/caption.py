@@ -13,7 +13,7 @@ from mmcli.engine import Answer, Message, Sampling
 from mmcli.errors import InputError, OutputError
 from mmcli.jobs import caption_styles
 from mmcli.jobs.result_cache import is_cut
-from mmcli.jobs.task import Asked, Kept, Picture
+from mmcli.jobs.task import Asked, Kept, Picture, parts_of
 from mmcli.media.pages import PagedDocument
 
 # Of the sampling, what every key has always held; see schema.named.
@@ -82,8 +82,7 @@ class CaptionTask:
         return picture
 
     def messages(self, picture: Picture, text: str) -> Sequence[Message]:
-        shown = picture.content if isinstance(picture, media.Document) else (picture,)
-        messages = [Message("user", (*shown, text))]
+        messages = [Message("user", (*parts_of(picture), text))]
         return [Message("system", (self.system,)), *messages] if self.system else messages
 
     def result(self, asked: Asked, answer: Answer) -> Caption | Kept:

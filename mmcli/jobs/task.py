@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Generic, Protocol, TypeAlias, TypeVar
 
 from mmcli import media
-from mmcli.engine import Answer, Message, Sampling
+from mmcli.engine import Answer, Message, Part, Sampling
 from mmcli.errors import MmcliError
 from mmcli.jobs.inputs import Named
 
@@ -162,6 +162,11 @@ class Gate(Protocol):
 
 
 Picture: TypeAlias = media.Image | media.Document  # or a film
+
+
+def parts_of(picture: Picture) -> tuple[Part, ...]:
+    """What a model gets of it, in order."""
+    return picture.content if isinstance(picture, media.Document) else (picture,)
 
 
 @dataclass(frozen=True)

@@ -48,14 +48,14 @@ def answer(
     tell_media: bool = True,
     extract: bool = False,
     read: Callable[[str], Any] | None = None,
-    notes: Sequence[str] = (),
+    more: Callable[[Answer], Mapping[str, Any]] = lambda answer: {},
 ) -> Answer:
     """Show an answer while it is written; return it whole. What was said before an interruption stays.
 
     `talk` is the id that the history keeps it under, for --json. `tell_media`: afterwards, report of which media the
     model saw something else than the file holds. `extract`: show nothing but the last code block of it. `read` makes
-    the value of an answer that is JSON; what it raises comes before anything is shown. `notes` were told before the
-    answer; --json has them here.
+    the value of an answer that is JSON; what it raises comes before anything is shown. `more`: what --json has beside
+    the answer.
     """
     reasoning: _Writer = _reasoning_writer(style)
     said: _Writer = _Nowhere() if extract or read else _answer_writer(style)
@@ -82,7 +82,7 @@ def answer(
     value = {} if read is None or result.finish_reason == "interrupted" else {"data": _read(read, result, style)}
     if style.json:
         code = {"code": last_block(result.text)} if extract else {}
-        data(schema.answer_json(result) | code | value | {"notes": list(notes), "talk": talk})
+        data(schema.answer_json(result) | code | value | dict(more(result)) | {"talk": talk})
     elif value:
         data(value["data"])
     elif extract and (block := last_block(result.text)) is not None:
