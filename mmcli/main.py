@@ -24,6 +24,7 @@ from mmcli.commands import options as opt
 from mmcli.commands.ask import ask
 from mmcli.commands.caption import caption
 from mmcli.commands.chat import chat
+from mmcli.commands.classify import classify
 from mmcli.commands.demo import demo
 from mmcli.commands.devices import devices
 from mmcli.commands.doctor import doctor
@@ -132,7 +133,7 @@ def _top(
 
 PANELS: dict[str, tuple[Callable[..., int | None], ...]] = {
     "Ask": (ask, chat, voice, schema),
-    "Work on many files": (caption, extract, undo, transcribe),
+    "Work on many files": (caption, extract, classify, undo, transcribe),
     "Manage models": (pull, models, show, rm),
     "This machine": (devices, doctor, demo, completion.completion, help_),
 }

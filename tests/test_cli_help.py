@@ -174,7 +174,7 @@ def test_every_setting_s_variable_is_named_after_its_option(command: str, param:
             *("limit", "talk", "talks", "everything", "words", "form", "older_than", "yes", "key", "values", "shell"),
             *("from_file", "null", "sidecar", "output", "overwrite", "rename", "dry_run", "jsonl", "print0"),
             *("check", "accept_changed", "adopt", "partial", "consent", "schema", "shape", "bounds"),
-            *("ask", "rows", "table", "csv_safe"),
+            *("ask", "rows", "table", "csv_safe", "labels", "labels_file", "multi", "abstain", "truth", "report"),
             *("use", "param", "save", "extract", "keywords_from", "embed", "here"),
             *("pages", "every_page", "cite"),
             *("rebuild", "undo", "mic", "retry_cut", "until_silence", "test", "seconds", "show", "man"),
