@@ -50,7 +50,7 @@ class ScriptedEngine:
     ) -> Iterator[Piece]:
         line = self._script[min(len(self.asked), len(self._script) - 1)]
         self.asked.append(tuple(messages))
-        n_prompt = sum(map(_n_tokens, messages))
+        n_prompt = self.count(messages)
         if n_prompt + least > self.n_ctx:
             raise ContextFull(f"{n_prompt} tokens do not fit into {self.n_ctx}")
         if isinstance(line, MmcliError):
@@ -103,6 +103,9 @@ class ScriptedEngine:
         self.asked.append(tuple(messages))
         n_tokens = tuple(len(choice.split(" ")) for choice in choices)
         return Scores((-math.log(len(choices)),) * len(choices), n_tokens, (), Usage())
+
+    def count(self, messages: Sequence[Message]) -> int:
+        return sum(map(_n_tokens, messages))
 
     def prepare(
         self,

@@ -197,3 +197,20 @@ def test_stopping_ends_the_scoring(tiny: tuple[Path, Path]) -> None:
         with pytest.raises(KeyboardInterrupt):
             running.score([user("what is this?")], ["yes", "no"])
         assert len(running.score([user("what is this?")], ["yes", "no"]).log_probs) == 2
+
+
+# counting
+
+
+def test_counting_encodes_nothing_and_counts_what_an_answer_counts(tiny: tuple[Path, Path]) -> None:
+    question = user(picture("red"), picture("blue"), "what is this?")
+    with engine.load(*tiny) as running:
+        counted = running.count([question])
+        assert running.n_encodes == 0
+        assert answer(running, question).usage.prompt_tokens == counted
+        assert running.count([question]) == counted
+
+
+def test_what_is_too_long_is_counted_too(tiny: tuple[Path, Path]) -> None:
+    with engine.load(*tiny, Options(n_ctx=256)) as running:
+        assert running.count([user("word " * 300)]) > 256

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 from mmcli.engine.messages import Answer, FinishReason, Message, OnProgress, Part, Piece, Sampling
 from mmcli.engine.protocol import Engine
 from mmcli.errors import ContextFull, UsageError
-from mmcli.media.types import Text
+from mmcli.media.types import Document, Text
 
 if TYPE_CHECKING:
     from mmcli.media.types import Medium
@@ -54,9 +54,14 @@ class Turn:
 
 
 def parts(media: Sequence[Medium], words: str) -> tuple[Part, ...]:
-    """Pictures and sounds first, as models were trained; then the texts; then the words."""
-    texts = [medium for medium in media if isinstance(medium, Text)]
-    return (*(medium for medium in media if not isinstance(medium, Text)), *texts, words)
+    """Pictures, sounds and documents first, as models were trained; then the texts; then the words."""
+    shown: list[Part] = []
+    for medium in media:
+        if isinstance(medium, Document):
+            shown += medium.content
+        elif not isinstance(medium, Text):
+            shown.append(medium)
+    return (*shown, *(medium for medium in media if isinstance(medium, Text)), words)
 
 
 def _unchanged(messages: list[Message]) -> list[Message]:

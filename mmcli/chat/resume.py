@@ -137,8 +137,11 @@ def past(talk: Talk | None, max_megapixels: float, reporter: Reporter) -> Past:
 
 
 def kinds(messages: Sequence[Message]) -> set[str]:
-    """The kinds of media in a conversation."""
-    return {part.receipt.kind for message in messages for part in message.parts if not isinstance(part, str)}
+    """The kinds of media in a conversation; a film's moments are pictures."""
+    from mmcli.media import Clip
+
+    parts = [part for message in messages for part in message.parts if not isinstance(part, str)]
+    return {"image" if isinstance(part, Clip) else part.receipt.kind for part in parts}
 
 
 def _again(shown: Shown, talk: Talk, store: Store, max_megapixels: float, reporter: Reporter) -> Medium:

@@ -63,7 +63,7 @@ def described(medium: Medium) -> str:
 
 def counted(media_: Sequence[Medium]) -> str:
     """`1 picture is`, `50 pictures and 2 sounds are`"""
-    words = {"image": "picture", "audio": "sound", "text": "text"}
+    words = {"image": "picture", "audio": "sound", "text": "text", "document": "document", "video": "film"}
     kinds = [medium.receipt.kind for medium in media_]
     counts = [(kinds.count(kind), word) for kind, word in words.items() if kind in kinds]
     told = " and ".join(f"{count} {word}{'s' if count > 1 else ''}" for count, word in counts)

@@ -154,8 +154,9 @@ def _show(inputs: Sequence[Medium], style: Style) -> None:
     from mmcli import media, terminal
 
     for medium in inputs:
-        if isinstance(medium, media.Image):
-            terminal.picture(medium.pixels, style)
+        for part in medium.content if isinstance(medium, media.Document) else (medium,):
+            if isinstance(part, media.Image):
+                terminal.picture(part.pixels, style)
 
 
 def _asked(

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from mmcli.errors import MmcliError
-from mmcli.media.types import Audio, Image, Receipt, Text
+from mmcli.media.types import Projected, Receipt, Text
 
 Role: TypeAlias = Literal["system", "user", "assistant"]
-Part: TypeAlias = str | Text | Image | Audio
+Part: TypeAlias = str | Text | Projected
 FinishReason: TypeAlias = Literal["stop", "length", "interrupted", "loop"]
 PieceKind: TypeAlias = Literal["answer", "reasoning"]
 
@@ -30,9 +30,9 @@ class Message:
     parts: tuple[Part, ...]
 
     @property
-    def media(self) -> tuple[Image | Audio, ...]:
+    def media(self) -> tuple[Projected, ...]:
         """What goes through the projector."""
-        return tuple(part for part in self.parts if isinstance(part, Image | Audio))
+        return tuple(part for part in self.parts if isinstance(part, Projected))
 
 
 class First(Future[tuple[Sequence[Message], bool]]):

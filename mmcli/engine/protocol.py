@@ -65,6 +65,10 @@ class Engine(Protocol):
         """How likely the answer to the last message is to begin with each of `choices`; without reasoning."""
         ...
 
+    def count(self, messages: Sequence[Message]) -> int:
+        """Tokens of context that these messages take; nothing is encoded or computed."""
+        ...
+
     def prepare(
         self,
         messages: Sequence[Message],

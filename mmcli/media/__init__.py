@@ -3,7 +3,7 @@
 Importing this room is cheap: Pillow, PyAV, numpy and the HTTP client are imported by the first medium that needs them.
 """
 
-from mmcli.media.document import Document, DocumentPart, load, open
+from mmcli.media.document import load, open
 from mmcli.media.locator import Locator
 from mmcli.media.names import quoted
 from mmcli.media.opening import KINDS, read
@@ -20,20 +20,26 @@ from mmcli.media.sources import (
     without_part,
 )
 from mmcli.media.stdin import Piped, read_stdin
-from mmcli.media.types import Audio, Image, Medium, Receipt, Text
+from mmcli.media.types import Audio, Clip, Document, DocumentPart, Image, Medium, Projected, Receipt, Text
+from mmcli.media.wanted import FilmWanted, PagesWanted, Wanted
 
 __all__ = [
     "KINDS",
     "Audio",
+    "Clip",
     "Document",
     "DocumentPart",
+    "FilmWanted",
     "Image",
     "Locator",
     "Medium",
+    "PagesWanted",
     "Piped",
+    "Projected",
     "Receipt",
     "Source",
     "Text",
+    "Wanted",
     "each",
     "find",
     "has_media_suffix",

@@ -4,39 +4,23 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import ParamSpec
 
 from mmcli.errors import releasing
 from mmcli.media import locator, opening
-from mmcli.media.locator import Locator
 from mmcli.media.opening import KINDS, MAX_BYTES, MAX_DOWNLOAD_BYTES, MAX_TEXT_BYTES
 from mmcli.media.sources import Source
-from mmcli.media.types import Medium, Receipt
+from mmcli.media.types import Audio, Document, DocumentPart, Image, Medium, Text
+from mmcli.media.wanted import NOTHING_SPECIAL, Wanted
 
 P = ParamSpec("P")
-
-
-@dataclass(frozen=True, eq=False)
-class DocumentPart:
-    """One medium of a document: all of a picture or sound, a box or stretch of it; later a page or a frame."""
-
-    locator: Locator | None  # where in the document it lies; None: it is all of it
-    medium: Medium
-
-
-@dataclass(frozen=True, eq=False)
-class Document:
-    """One source, opened: what was read, and its parts in order. Pictures, sounds and texts have one part."""
-
-    receipt: Receipt
-    parts: tuple[DocumentPart, ...]
 
 
 @releasing
 def open(
     source: Source,
     *,
+    wanted: Wanted = NOTHING_SPECIAL,
     kinds: frozenset[str] = KINDS,
     max_bytes: int = MAX_BYTES,
     max_download_bytes: int = MAX_DOWNLOAD_BYTES,
@@ -51,8 +35,9 @@ def open(
     """Read and decode one source; anything that is not whole, or not one of `kinds`, is an InputError.
 
     The content decides what it is, not the extension. Only the part that the source's locator names is decoded.
-    `sample_rate` is the sounds' in Hz. When only "audio" is wanted, a video gives its sound. With `damaged_ok`, what is
-    there of a damaged sound is taken. `on_data` is told the source's bytes, the ones that the receipt's SHA-256 is of,
+    `wanted` says which pages and moments are taken where the source has several. `sample_rate` is the sounds' in Hz.
+    When only "audio" is among the kinds, a video gives its sound. With `damaged_ok`, what is there of a damaged sound
+    is taken. `on_data` is told the source's bytes, the ones that the receipt's SHA-256 is of,
     before they are decoded. Setting `stop` ends a download, and the decoding of a sound, with an InputError.
     """
     data = opening.read(source, max_bytes=max_bytes, max_download_bytes=max_download_bytes, stop=stop)
@@ -72,15 +57,19 @@ def open(
     return Document(medium.receipt, (DocumentPart(None if found is None else locator.parse(found), medium),))
 
 
-def _of_one_part(opened: Callable[P, Document]) -> Callable[P, Medium]:
+def _as_medium(opened: Callable[P, Document]) -> Callable[P, Medium]:
     """The same call for callers that take one medium a source."""
 
     def load(*args: P.args, **kwargs: P.kwargs) -> Medium:
-        """The medium of a document of one part; the arguments are those of `open`."""
-        (part,) = opened(*args, **kwargs).parts
-        return part.medium
+        """The document; its medium where it has but one part. The arguments are those of `open`."""
+        document = opened(*args, **kwargs)
+        if len(document.parts) == 1:
+            (part,) = document.parts
+            if not part.words and isinstance(part.medium, Image | Audio | Text):
+                return part.medium
+        return document
 
     return load
 
 
-load = _of_one_part(open)
+load = _as_medium(open)

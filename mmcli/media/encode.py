@@ -5,11 +5,16 @@ from __future__ import annotations
 import io
 import wave
 
-from mmcli.media.types import Image, Medium, Text
+from mmcli.errors import InputError
+from mmcli.media.names import quoted
+from mmcli.media.types import Document, Image, Medium, Text
 
 
 def pack(medium: Medium) -> bytes:
-    """A picture as PNG (the same pixels), a sound as 16-bit WAV, a text as UTF-8."""
+    """A picture as PNG (the same pixels), a sound as 16-bit WAV, a text as UTF-8; InputError for a document."""
+    if isinstance(medium, Document):
+        name = quoted(medium.receipt.source)
+        raise InputError(f"{name} was piped in and lies in no file", hint="save it to a file and attach that")
     if isinstance(medium, Text):
         return medium.text.encode("utf-8", "replace")
     out = io.BytesIO()

@@ -15,7 +15,7 @@ from mmcli.media.sniffing import A_KIND, HEAD, guess, is_lfs_pointer, is_web_pag
 from mmcli.media.sources import AUDIO_SUFFIXES, IMAGE_SUFFIXES, UNMARKED_FORMATS, Source
 
 if TYPE_CHECKING:
-    from mmcli.media.types import Medium
+    from mmcli.media.types import Audio, Image, Text
 
 KINDS = frozenset({"image", "audio", "text"})
 MAX_BYTES = 1 << 30  # of a file or stdin
@@ -39,7 +39,7 @@ def decode(
     damaged_ok: bool = False,
     on_data: Callable[[bytes], None] | None = None,
     stop: threading.Event | None = None,
-) -> Medium:
+) -> Image | Audio | Text:
     """Decode a source's bytes; anything that is not whole, or not one of `kinds`, is an InputError.
 
     The content decides what it is, not the extension. The rest as `media.open` has it.

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, TypeAlias
+
+from mmcli.media.locator import Locator
 
 if TYPE_CHECKING:
     import numpy as np
@@ -69,4 +75,53 @@ class Text:
     receipt: Receipt = field(compare=False)
 
 
-Medium: TypeAlias = Image | Audio | Text
+@dataclass(frozen=True, eq=False)
+class Clip:
+    """One moment of a film, upright and in RGB: a frame, or two neighbours that a projector may merge."""
+
+    frames: NDArray[np.uint8]  # (n, height, width, 3) with n 1 or 2, RGB, C order
+    times: tuple[float, ...]  # seconds on the film's own clock, one for each frame
+    id: str  # media ID: SHA-256 of sizes and pixels, hex
+    receipt: Receipt
+
+
+@dataclass(frozen=True, eq=False)
+class DocumentPart:
+    """One part of a document: a page, a moment, or all of a picture; `words` stand before it in a prompt."""
+
+    locator: Locator | None  # where in the document it lies; None: it is all of it
+    medium: Image | Audio | Text | Clip | None  # None: the words are all there is of it
+    words: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Document:
+    """One source, opened: what was read, and its parts in order. Pictures, sounds and texts have one part."""
+
+    receipt: Receipt
+    parts: tuple[DocumentPart, ...]
+
+    @property
+    def content(self) -> tuple[str | Image | Audio | Text | Clip, ...]:
+        """What a model gets of it, in order."""
+        return tuple(self._content())
+
+    def _content(self) -> Iterator[str | Image | Audio | Text | Clip]:
+        for part in self.parts:
+            if part.words:
+                yield part.words
+            if part.medium is not None:
+                yield part.medium
+
+    @cached_property
+    def id(self) -> str:
+        """The media ID of all of it: SHA-256 of its parts' IDs and words, hex."""
+        names = [
+            part if isinstance(part, str) else part.rendered if isinstance(part, Text) else part.id
+            for part in self.content
+        ]
+        return hashlib.sha256(json.dumps(["document", *names]).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+Projected: TypeAlias = Image | Audio | Clip  # what goes through the projector
+Medium: TypeAlias = Image | Audio | Text | Document  # what one source gives, and what a talk counts

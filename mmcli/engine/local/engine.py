@@ -19,7 +19,7 @@ from mmcli.engine.local.scoring import log_sum, scores
 from mmcli.engine.local.template import Prompt
 from mmcli.engine.messages import Answer, First, Message, OnProgress, Origin, Piece, Sampling, Scores, Usage
 from mmcli.errors import MmcliError, ResourceError
-from mmcli.media.types import Audio, Image
+from mmcli.media.types import Projected
 
 ROOM_FOR_WORDS = 256  # tokens of the question that a context has room for when it is prepared without them
 
@@ -202,7 +202,7 @@ class LocalEngine:
     def _computed(
         self,
         prompt: Prompt,
-        media: Sequence[Image | Audio],
+        media: Sequence[Projected],
         usage: Usage,
         close: ExitStack,
         max_tokens: int,
@@ -227,7 +227,7 @@ class LocalEngine:
     def _begun(
         self,
         prompt: Prompt,
-        media: Sequence[Image | Audio],
+        media: Sequence[Projected],
         usage: Usage,
         close: ExitStack,
         max_tokens: int,
@@ -255,6 +255,13 @@ class LocalEngine:
         if media and (beginning is None or beginning.n_media < len(media)):
             self._book.add_media(prompt, ids, [*current.cells[: current.after_media], *current.suffix])
         return current
+
+    def count(self, messages: Sequence[Message]) -> int:
+        """Tokens of context that these messages take; nothing is encoded or computed."""
+        media = [medium for message in messages for medium in message.media]
+        with ExitStack() as close:
+            prompt = self._model.prompts.render(messages, think=False)
+            return self._tokenize(prompt, media, None, Usage(), close).n_tokens
 
     def generate_many(
         self,
@@ -335,7 +342,7 @@ class LocalEngine:
     def _tokenize(
         self,
         prompt: Prompt,
-        media: Sequence[Image | Audio],
+        media: Sequence[Projected],
         key: str | None,
         usage: Usage,
         close: ExitStack,

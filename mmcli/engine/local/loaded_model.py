@@ -25,7 +25,7 @@ from mmcli.engine.local.prompts import Prompts
 from mmcli.engine.local.template import Prompt, Template
 from mmcli.engine.messages import First, Message, OnProgress, Usage
 from mmcli.errors import ModelError
-from mmcli.media.types import Audio, Image
+from mmcli.media.types import Audio, Clip, Image, Projected
 
 SPARE_MEMORY = 512 << 20  # bytes for compute buffers and the rest of the process, where nobody reckoned them
 LARGE = 4  # weights of more than this part of the free memory are loaded with care
@@ -130,7 +130,7 @@ class Loaded:
         """How many media chunks were encoded since the model was loaded."""
         return self.projector.n_encodes if self.projector is not None else 0
 
-    def key(self, prompt: Prompt, media: Sequence[Image | Audio], device: str) -> str:
+    def key(self, prompt: Prompt, media: Sequence[Projected], device: str) -> str:
         """The name on disk of everything up to the last medium: whatever could change its KV cells is in it."""
         weights, projector = self.identity
         engine = (weights, str(projector), bindings.version(), device, "f16", self._options.detail)
@@ -144,7 +144,7 @@ class Loaded:
         engine = (weights, str(projector), bindings.version(), self.weights.device, "f16", "head")
         return f"head-{self._pair}-{kv_cells.PrefixStore.key((*engine, *map(str, tokens)), (), ())}"
 
-    def ready_projector(self, media: Sequence[Image | Audio], usage: Usage) -> mtmd.Projector:
+    def ready_projector(self, media: Sequence[Projected], usage: Usage) -> mtmd.Projector:
         """The projector, loaded when the first medium needs it, and able to take these media."""
         if self._path is None:
             raise ModelError(
@@ -160,10 +160,10 @@ class Loaded:
         self._check(self.projector, media)
         return self.projector
 
-    def _check(self, projector: mtmd.Projector, media: Sequence[Image | Audio]) -> None:
+    def _check(self, projector: mtmd.Projector, media: Sequence[Projected]) -> None:
         """ModelError for what this projector cannot take."""
         for medium in media:
-            if isinstance(medium, Image) and not projector.sees:
+            if isinstance(medium, Image | Clip) and not projector.sees:
                 raise ModelError(f"`{self._name}` hears but cannot see", hint="choose a model with vision")
             if isinstance(medium, Audio) and not projector.hears:
                 raise ModelError(f"`{self._name}` sees but cannot hear", hint="choose a model with audio")

@@ -21,7 +21,10 @@ from mmcli.engine.local.template import Segment
 from mmcli.errors import ModelError, ResourceError
 
 if TYPE_CHECKING:
-    from mmcli.media.types import Audio, Image
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from mmcli.media.types import Projected
 
 GGML_TYPE_F16 = 1
 RELEASE_STEP = 4  # percent of the weights, after which the file's part of them is released
@@ -220,7 +223,7 @@ class Projector:
     def close(self) -> None:
         native()[1].mtmd_free(self.handle)
 
-    def tokenize(self, segments: Sequence[Segment], media: Sequence[Image | Audio]) -> Chunks:
+    def tokenize(self, segments: Sequence[Segment], media: Sequence[Projected]) -> Chunks:
         """Turn a prompt, split at its markers, into chunks; `len(segments) == len(media) + 1`. No BOS is added.
 
         The text is never searched for markers, so nothing a user writes can pass for a medium.
@@ -312,17 +315,20 @@ class Projector:
 
 
 @contextmanager
-def bitmaps_of(media: Sequence[Image | Audio]) -> Iterator[list[Any]]:
+def bitmaps_of(media: Sequence[Projected]) -> Iterator[list[Any]]:
     """Native copies of decoded media; their ID is the place in the prompt and the media ID."""
+    from mmcli.media.types import Audio
+
     _, mtmd = native()
     bitmaps: list[Any] = []
     try:
         for i, medium in enumerate(media):
-            if hasattr(medium, "pixels"):
-                height, width, _channels = medium.pixels.shape
-                data = medium.pixels.ctypes.data_as(ctypes.POINTER(ctypes.c_uint8))
-                bitmap = mtmd.mtmd_bitmap_init(width, height, data)
+            pixels = _pixels(medium)
+            if pixels is not None:
+                height, width, _channels = pixels.shape
+                bitmap = mtmd.mtmd_bitmap_init(width, height, pixels.ctypes.data_as(ctypes.POINTER(ctypes.c_uint8)))
             else:
+                assert isinstance(medium, Audio)
                 samples = medium.samples.ctypes.data_as(ctypes.POINTER(ctypes.c_float))
                 bitmap = mtmd.mtmd_bitmap_init_from_audio(len(medium.samples), samples)
             mtmd.mtmd_bitmap_set_id(bitmap, f"{i}:{medium.id}".encode())
@@ -331,6 +337,16 @@ def bitmaps_of(media: Sequence[Image | Audio]) -> Iterator[list[Any]]:
     finally:
         for bitmap in bitmaps:
             mtmd.mtmd_bitmap_free(bitmap)
+
+
+def _pixels(medium: Projected) -> NDArray[np.uint8] | None:
+    """(height, width, 3), RGB; None for a sound."""
+    from mmcli.media.types import Clip, Image
+
+    if isinstance(medium, Clip):
+        first: NDArray[np.uint8] = medium.frames[0]
+        return first
+    return medium.pixels if isinstance(medium, Image) else None
 
 
 class Chunk:

@@ -9,7 +9,7 @@ from mmcli.engine.local import kv_cells, mtmd
 from mmcli.engine.local.template import Prompt
 from mmcli.engine.messages import Message, Origin, Seen
 from mmcli.errors import ModelError
-from mmcli.media.types import Audio, Image, Text
+from mmcli.media.types import Projected, Text
 
 
 @dataclass
@@ -104,7 +104,7 @@ def from_record(record: kv_cells.PrefixRecord, prompt: Prompt, weights: mtmd.Wei
 def from_chunks(
     chunks: mtmd.Chunks,
     prompt: Prompt,
-    media: Sequence[Image | Audio],
+    media: Sequence[Projected],
     weights: mtmd.Weights,
     key: str | None,
     first: int = 0,

@@ -22,7 +22,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 from mmcli.engine import forms
 from mmcli.engine.messages import Message
 from mmcli.errors import ModelError
-from mmcli.media.types import Audio, Image, Text
+from mmcli.media.types import Projected, Text
 
 CHATML, VICUNA = forms.CHATML.source, forms.VICUNA.source
 OTHER = "--template NAME chooses another template, `--template none` uses none"
@@ -215,7 +215,7 @@ class _Draft:
         self._n_media = sum(len(message.media) for message in messages)
         self._texts: list[tuple[Message, str]] = []
         for message in messages:
-            self._texts += [(message, _words(part)) for part in message.parts if not isinstance(part, Image | Audio)]
+            self._texts += [(message, _words(part)) for part in message.parts if not isinstance(part, Projected)]
         # A marker of a text is a number between two letters for private use that are nowhere else: so that what a
         # template may leave of one is seen, too.
         every = "".join(words for _, words in self._texts)
@@ -235,7 +235,7 @@ class _Draft:
         for message in self._messages:
             text, after_words = "", False
             for part in message.parts:
-                if isinstance(part, Image | Audio):
+                if isinstance(part, Projected):
                     text, after_words = f"{text}{self._medium}{next(media)}>{self._newline}", False
                     continue
                 i = next(texts)
@@ -324,8 +324,8 @@ def _letter_outside(text: str) -> str:
     return letter
 
 
-def _words(part: str | Text | Image | Audio) -> str:
-    assert not isinstance(part, Image | Audio)
+def _words(part: str | Text | Projected) -> str:
+    assert not isinstance(part, Projected)
     return part if isinstance(part, str) else part.rendered
 
 
