@@ -1,0 +1,307 @@
+"""Lines with boxes → blocks in reading order: columns, headings, paragraphs, rough tables by their places.
+
+Knows where lines stand and what they say; not who read them, and no pictures. Nothing is left out: page numbers and
+running heads are text, too.
+"""
+
+from __future__ import annotations
+
+import re
+import statistics
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
+
+Box: TypeAlias = tuple[float, float, float, float]  # left, top, right, bottom, in pixels
+
+_GUTTER = 0.6  # line heights between two columns, at least
+_CROSSING = 0.3  # of the lines, as many at most may cross a gutter: headings, wide pictures' captions
+_LEAST_ROWS, _LEAST_LINES = 3, 3  # of a table; of a column
+_WORDS_OF_A_CELL = 4  # on average; columns of prose have more
+_FILLED = 0.5  # of a table's cells
+_HEADING = 1.45  # times the usual line height
+_BULLET = re.compile(r"[•‣▪●◦■□–—*·-]\s+(?=\S)")
+_NUMBERED = re.compile(r"(?:\(?\d{1,3}[.)]|\(?[a-zA-Z][.)])\s+\S")
+_WIDE = re.compile(r"[\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\uff00-\uffef]")
+
+
+class Placed(Protocol):
+    """A line of text, or a stretch of one, and where it stands."""
+
+    @property
+    def text(self) -> str: ...
+
+    @property
+    def box(self) -> Box: ...
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Text that stands in one place; of neighbours on one line, joined."""
+
+    text: str
+    box: Box
+
+    @property
+    def height(self) -> float:
+        return self.box[3] - self.box[1]
+
+
+@dataclass(frozen=True)
+class Block:
+    """A paragraph, a heading (`level` 1 or 2), or a table (`rows` of cells, all of one length)."""
+
+    text: str
+    box: Box
+    level: int = 0
+    rows: tuple[tuple[str, ...], ...] = ()
+
+
+def blocks(lines: Sequence[Placed]) -> list[Block]:
+    """The blocks of one page in reading order."""
+    pieces = [Stretch(text, line.box) for line in lines if (text := " ".join(line.text.split()))]
+    if not pieces:
+        return []
+    usual = statistics.median(piece.height for piece in pieces)
+    return _region(_joined(pieces, usual), usual)
+
+
+def _region(pieces: Sequence[Stretch], usual: float) -> list[Block]:
+    """Tables first, since their columns are none of text; what stands between them is cut into columns."""
+    rows, found, prose = _rows(pieces), [], list[Stretch]()
+    at = 0
+    while at < len(rows):
+        end = _table_end(rows, at)
+        if end > at:
+            found += [*_columns(prose, usual), _table(rows[at:end])]
+            prose, at = [], end
+        else:
+            prose += rows[at]
+            at += 1
+    return [*found, *_columns(prose, usual)]
+
+
+# rows and tables
+
+
+def _rows(pieces: Sequence[Stretch]) -> list[list[Stretch]]:
+    """Pieces at one height, from left to right; rows from top to bottom."""
+    rows: list[list[Stretch]] = []
+    for piece in sorted(pieces, key=lambda piece: piece.box[1] + piece.box[3]):
+        if rows and _is_beside(rows[-1][-1].box, piece.box):
+            rows[-1].append(piece)
+        else:
+            rows.append([piece])
+    return [sorted(row, key=lambda piece: piece.box[0]) for row in rows]
+
+
+def _is_beside(one: Box, other: Box) -> bool:
+    """Whether they overlap by more than half of the lower one's height."""
+    shared = min(one[3], other[3]) - max(one[1], other[1])
+    return shared > 0.5 * min(one[3] - one[1], other[3] - other[1])
+
+
+def _joined(pieces: Sequence[Stretch], usual: float) -> list[Stretch]:
+    """Stretches of one line that are a word's space apart become one: text layers change it where the font changes."""
+    out = []
+    for row in _rows(pieces):
+        held = row[0]
+        for piece in row[1:]:
+            gap, height = piece.box[0] - held.box[2], min(piece.height, held.height)
+            if gap < 0.5 * max(height, 0.5 * usual) and max(piece.height, held.height) < 2.5 * height:
+                # a stretch may end within a word: then there is no gap
+                space = "" if gap < 0.12 * height or _WIDE.match(piece.text) else " "
+                held = Stretch(held.text + space + piece.text, _around((held.box, piece.box)))
+            else:
+                out.append(held)
+                held = piece
+        out.append(held)
+    return out
+
+
+def _table_end(rows: Sequence[Sequence[Stretch]], start: int) -> int:
+    """Where the longest table ends that begins with row `start`; `start` where there is none."""
+    if len(rows[start]) < 2:
+        return start
+    end, last = start, start
+    while end < len(rows) and end - last < 2:  # one row may hold a single cell: a name over those that follow
+        if len(rows[end]) >= 2:
+            last = end
+        end += 1
+    end = last + 1
+    while end - start >= _LEAST_ROWS:
+        if _is_table(rows[start:end]):
+            return end
+        end -= 1
+    return start
+
+
+def _is_table(rows: Sequence[Sequence[Stretch]]) -> bool:
+    columns = _column_spans(rows)
+    cells = [piece for row in rows for piece in row]
+    words = statistics.mean(len(piece.text.split()) for piece in cells)
+    full = sum(len(row) for row in rows if len(row) > 1) / (len(columns) * len(rows))
+    return len(columns) >= 2 and words <= _WORDS_OF_A_CELL and full >= _FILLED
+
+
+def _column_spans(rows: Sequence[Sequence[Stretch]]) -> list[tuple[float, float]]:
+    """From where to where each column goes: cells that overlap are of one column. A row's only cell may span all."""
+    spans: list[tuple[float, float]] = []
+    for left, right in sorted((piece.box[0], piece.box[2]) for row in rows if len(row) > 1 for piece in row):
+        if spans and left < spans[-1][1]:
+            spans[-1] = (spans[-1][0], max(spans[-1][1], right))
+        else:
+            spans.append((left, right))
+    return spans
+
+
+def _table(rows: Sequence[Sequence[Stretch]]) -> Block:
+    columns = _column_spans(rows)
+    table = []
+    for row in rows:
+        cells = [""] * len(columns)
+        for piece in row:
+            middle = (piece.box[0] + piece.box[2]) / 2
+            at = min(range(len(columns)), key=lambda i: abs(sum(columns[i]) / 2 - middle)) if len(row) > 1 else 0
+            cells[at] = f"{cells[at]} {piece.text}".strip()
+        table.append(tuple(cells))
+    text = "\n".join("\t".join(row) for row in table)
+    return Block(text, _around([piece.box for row in rows for piece in row]), rows=tuple(table))
+
+
+# columns
+
+
+def _columns(pieces: Sequence[Stretch], usual: float) -> list[Block]:
+    """Left before right, down to the next line that crosses the gutter; each column may have columns of its own."""
+    gutter = _gutter(pieces, usual)
+    if gutter is None:
+        return list(_paragraphs([piece for row in _rows(pieces) for piece in row], usual))
+    out: list[Block] = []
+    left: list[Stretch] = []
+    right: list[Stretch] = []
+    across: list[Stretch] = []
+
+    def flush() -> None:
+        out.extend([*_columns(left, usual), *_columns(right, usual)])
+        left.clear()
+        right.clear()
+
+    for piece in sorted(pieces, key=lambda piece: (piece.box[1], piece.box[0])):
+        is_across = piece.box[0] < gutter < piece.box[2]
+        if is_across and (left or right):
+            flush()
+        elif not is_across and across:
+            out.extend(_columns(across, usual))
+            across.clear()
+        (across if is_across else left if piece.box[2] <= gutter else right).append(piece)
+    flush()
+    return [*out, *_columns(across, usual)]
+
+
+def _gutter(pieces: Sequence[Stretch], usual: float) -> float | None:
+    """The x between two columns that the fewest lines cross; None where the text has one column."""
+    if len(pieces) < 2 * _LEAST_LINES:
+        return None
+    best: tuple[int, float] | None = None
+    page = _around([piece.box for piece in pieces])
+    middle = (page[0] + page[2]) / 2
+    for x in sorted({piece.box[0] - 0.5 * _GUTTER * usual for piece in pieces}):
+        left = [piece for piece in pieces if piece.box[2] <= x]
+        right = [piece for piece in pieces if piece.box[0] >= x]
+        n_crossing = len(pieces) - len(left) - len(right)
+        if min(len(left), len(right)) < _LEAST_LINES or n_crossing > _CROSSING * len(pieces):
+            continue
+        if not _stand_beside(left, right, usual):
+            continue
+        if best is None or (n_crossing, abs(x - middle)) < (best[0], abs(best[1] - middle)):
+            best = n_crossing, x
+    return None if best is None else best[1]
+
+
+def _stand_beside(left: Sequence[Stretch], right: Sequence[Stretch], usual: float) -> bool:
+    """Whether these are two columns: at one height for several lines, a gutter apart."""
+    one, other = _around([piece.box for piece in left]), _around([piece.box for piece in right])
+    shared = min(one[3], other[3]) - max(one[1], other[1])
+    return shared > _LEAST_LINES * usual and other[0] - one[2] >= _GUTTER * usual
+
+
+# paragraphs
+
+
+def _paragraphs(pieces: Sequence[Stretch], usual: float) -> Iterator[Block]:
+    """Lines of one column, in order, as paragraphs and headings."""
+    held: list[Stretch] = []
+    for piece in pieces:
+        if held and _begins(held, piece):
+            yield _paragraph(held, usual)
+            held = []
+        held.append(piece)
+    if held:
+        yield _paragraph(held, usual)
+
+
+def _begins(held: Sequence[Stretch], piece: Stretch) -> bool:
+    """Whether a line begins a paragraph of its own."""
+    last, height = held[-1], max(held[-1].height, piece.height)
+    if min(last.height, piece.height) * 1.3 < height and abs(last.height - piece.height) > 6:
+        return True
+    if piece.box[1] - last.box[3] > 0.75 * height or _is_beside(last.box, piece.box):
+        return True
+    if _BULLET.match(piece.text) or _NUMBERED.match(piece.text):
+        return True
+    left, right = min(line.box[0] for line in held), max(line.box[2] for line in held)
+    is_indented = piece.box[0] - last.box[0] > 0.8 * height and len(held) > 1 and last.box[0] - left < 0.5 * height
+    ends_early = last.box[2] < right - 4 * height or last.box[2] < piece.box[2] - 4 * height
+    return is_indented or (ends_early and last.text.endswith((".", "!", "?", ":", "。")))
+
+
+def _paragraph(lines: Sequence[Stretch], usual: float) -> Block:
+    text = lines[0].text
+    for line in lines[1:]:
+        text = _continued(text, line.text)
+    height = statistics.median(line.height for line in lines)
+    is_heading = height >= _HEADING * usual and len(text) <= 160 and len(lines) <= 3 and any(map(str.isalpha, text))
+    level = (1 if height >= 1.9 * usual else 2) if is_heading else 0
+    return Block(text, _around([line.box for line in lines]), level)
+
+
+def _continued(text: str, line: str) -> str:
+    """A text and its next line: a word that was divided is one again; East Asian lines need no space."""
+    if re.search(r"[^\W\d_]-$", text) and line[:1].islower():
+        return text[:-1] + line
+    return text + line if _WIDE.match(text[-1]) and _WIDE.match(line) else f"{text} {line}"
+
+
+def _around(boxes: Sequence[Box]) -> Box:
+    return (
+        min(box[0] for box in boxes),
+        min(box[1] for box in boxes),
+        max(box[2] for box in boxes),
+        max(box[3] for box in boxes),
+    )
+
+
+# as Markdown and as text
+
+
+def markdown(found: Sequence[Block]) -> str:
+    """Blocks as Markdown: what would begin a heading or a quotation by itself is escaped."""
+    return "\n\n".join(_marked(block) for block in found)
+
+
+def plain(found: Sequence[Block]) -> str:
+    """Blocks as plain text; a table's cells with tabs between them."""
+    return "\n\n".join(block.text for block in found)
+
+
+def _marked(block: Block) -> str:
+    if block.rows:
+        from mmcli.documents import tables
+
+        return tables.as_markdown(block.rows)
+    if block.level:
+        return f"{'#' * block.level} {block.text}"
+    if bullet := _BULLET.match(block.text):
+        return f"- {block.text[bullet.end() :]}"
+    return re.sub(r"^([#>])", r"\\\1", block.text)
