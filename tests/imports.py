@@ -13,6 +13,7 @@ MAY_NAME = {
     "rich": {"terminal/"},
     "markdown_it": {"terminal/"},
     "av": {"media/audio.py", "media/soundtrack.py", "media/mixing.py", "media/jpegs.py"},
+    "pypdfium2": {"media/pdf.py"},
     "pillow_heif": {"media/pillow.py"},
     "simplejpeg": {"media/jpegs.py"},
     "httpx": {"media/web.py"},
