@@ -1,7 +1,7 @@
 """Lines with boxes → blocks in reading order: columns, headings, paragraphs, rough tables by their places.
 
 Knows where lines stand and what they say; not who read them, and no pictures. Nothing is left out: page numbers and
-running heads are text, too.
+running heads are text, too. Only rows of dots say nothing.
 """
 
 from __future__ import annotations
@@ -16,12 +16,18 @@ Box: TypeAlias = tuple[float, float, float, float]  # left, top, right, bottom, 
 
 _GUTTER = 0.6  # line heights between two columns, at least
 _CROSSING = 0.3  # of the lines, as many at most may cross a gutter: headings, wide pictures' captions
+_MISPLACED = 0.03  # of the lines, as many at most may cross a gutter and have a neighbour: noise
+_MOST_CUTS = 12  # gaps between lines that are tried
 _LEAST_ROWS, _LEAST_LINES = 3, 3  # of a table; of a column
 _WORDS_OF_A_CELL = 4  # on average; columns of prose have more
+_SENTENCES = 0.08  # of a table's cells, as many at most are sentences
+_CELLS_ACROSS = 0.12  # of a table's rows, as many at most have a cell that reaches over a column's edge
+_LONE_CELLS = 2  # rows of a single cell that may follow each other in a table: a name over others, a divided cell
 _FILLED = 0.5  # of a table's cells
 _HEADING = 1.45  # times the usual line height
 _BULLET = re.compile(r"[•‣▪●◦■□–—*·-]\s+(?=\S)")
 _NUMBERED = re.compile(r"(?:\(?\d{1,3}[.)]|\(?[a-zA-Z][.)])\s+\S")
+_LEADERS = re.compile(r"(?:[.…_]\s?){4,}")  # rows of dots, from a table of contents' name to its page
 _WIDE = re.compile(r"[\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\uff00-\uffef]")
 
 
@@ -60,6 +66,7 @@ class Block:
 def blocks(lines: Sequence[Placed]) -> list[Block]:
     """The blocks of one page in reading order."""
     pieces = [Stretch(text, line.box) for line in lines if (text := " ".join(line.text.split()))]
+    pieces = [piece for piece in pieces if not _LEADERS.fullmatch(piece.text)]
     if not pieces:
         return []
     usual = statistics.median(piece.height for piece in pieces)
@@ -88,7 +95,7 @@ def _rows(pieces: Sequence[Stretch]) -> list[list[Stretch]]:
     """Pieces at one height, from left to right; rows from top to bottom."""
     rows: list[list[Stretch]] = []
     for piece in sorted(pieces, key=lambda piece: piece.box[1] + piece.box[3]):
-        if rows and _is_beside(rows[-1][-1].box, piece.box):
+        if rows and _is_beside(rows[-1][0].box, piece.box):
             rows[-1].append(piece)
         else:
             rows.append([piece])
@@ -96,9 +103,9 @@ def _rows(pieces: Sequence[Stretch]) -> list[list[Stretch]]:
 
 
 def _is_beside(one: Box, other: Box) -> bool:
-    """Whether they overlap by more than half of the lower one's height."""
+    """Whether the middle of each lies between top and bottom of the other, and they share most of their height."""
     shared = min(one[3], other[3]) - max(one[1], other[1])
-    return shared > 0.5 * min(one[3] - one[1], other[3] - other[1])
+    return shared > 0.5 * max(min(one[3] - one[1], other[3] - other[1]), 0.5 * max(one[3] - one[1], other[3] - other[1]))
 
 
 def _joined(pieces: Sequence[Stretch], usual: float) -> list[Stretch]:
@@ -108,7 +115,8 @@ def _joined(pieces: Sequence[Stretch], usual: float) -> list[Stretch]:
         held = row[0]
         for piece in row[1:]:
             gap, height = piece.box[0] - held.box[2], min(piece.height, held.height)
-            if gap < 0.5 * max(height, 0.5 * usual) and max(piece.height, held.height) < 2.5 * height:
+            is_near = -height < gap < 0.5 * max(height, 0.5 * usual)
+            if is_near and max(piece.height, held.height) < 2.5 * height:
                 # a stretch may end within a word: then there is no gap
                 space = "" if gap < 0.12 * height or _WIDE.match(piece.text) else " "
                 held = Stretch(held.text + space + piece.text, _around((held.box, piece.box)))
@@ -124,7 +132,7 @@ def _table_end(rows: Sequence[Sequence[Stretch]], start: int) -> int:
     if len(rows[start]) < 2:
         return start
     end, last = start, start
-    while end < len(rows) and end - last < 2:  # one row may hold a single cell: a name over those that follow
+    while end < len(rows) and end - last <= _LONE_CELLS:
         if len(rows[end]) >= 2:
             last = end
         end += 1
@@ -139,19 +147,26 @@ def _table_end(rows: Sequence[Sequence[Stretch]], start: int) -> int:
 def _is_table(rows: Sequence[Sequence[Stretch]]) -> bool:
     columns = _column_spans(rows)
     cells = [piece for row in rows for piece in row]
-    words = statistics.mean(len(piece.text.split()) for piece in cells)
-    full = sum(len(row) for row in rows if len(row) > 1) / (len(columns) * len(rows))
-    return len(columns) >= 2 and words <= _WORDS_OF_A_CELL and full >= _FILLED
+    words = [len(piece.text.split()) for piece in cells]
+    is_prose = statistics.mean(words) > _WORDS_OF_A_CELL or sum(n > 7 for n in words) > _SENTENCES * len(words)
+    several = [len(row) for row in rows if len(row) > 1]
+    full = sum(several) / (max(1, len(columns)) * len(several))
+    return len(columns) >= 2 and len(several) >= _LEAST_ROWS and not is_prose and full >= _FILLED
 
 
 def _column_spans(rows: Sequence[Sequence[Stretch]]) -> list[tuple[float, float]]:
-    """From where to where each column goes: cells that overlap are of one column. A row's only cell may span all."""
+    """From where to where each column goes: what lies between them, cells of hardly any row cover."""
+    cells = [piece.box for row in rows if len(row) > 1 for piece in row]
+    few = _CELLS_ACROSS * sum(len(row) > 1 for row in rows)
+    edges = sorted([(box[0], 1) for box in cells] + [(box[2], -1) for box in cells])
     spans: list[tuple[float, float]] = []
-    for left, right in sorted((piece.box[0], piece.box[2]) for row in rows if len(row) > 1 for piece in row):
-        if spans and left < spans[-1][1]:
-            spans[-1] = (spans[-1][0], max(spans[-1][1], right))
-        else:
-            spans.append((left, right))
+    depth, start = 0, 0.0
+    for x, step in edges:
+        was, depth = depth, depth + step
+        if was <= few < depth:
+            start = x
+        elif depth <= few < was:
+            spans.append((start, x))
     return spans
 
 
@@ -161,12 +176,16 @@ def _table(rows: Sequence[Sequence[Stretch]]) -> Block:
     for row in rows:
         cells = [""] * len(columns)
         for piece in row:
-            middle = (piece.box[0] + piece.box[2]) / 2
-            at = min(range(len(columns)), key=lambda i: abs(sum(columns[i]) / 2 - middle)) if len(row) > 1 else 0
+            at = max(range(len(columns)), key=lambda i: _shared(columns[i], piece.box))
             cells[at] = f"{cells[at]} {piece.text}".strip()
         table.append(tuple(cells))
     text = "\n".join("\t".join(row) for row in table)
     return Block(text, _around([piece.box for row in rows for piece in row]), rows=tuple(table))
+
+
+def _shared(column: tuple[float, float], box: Box) -> float:
+    """How much of a cell lies in a column; the nearest column where none of it does."""
+    return min(column[1], box[2]) - max(column[0], box[0])
 
 
 # columns
@@ -176,7 +195,10 @@ def _columns(pieces: Sequence[Stretch], usual: float) -> list[Block]:
     """Left before right, down to the next line that crosses the gutter; each column may have columns of its own."""
     gutter = _gutter(pieces, usual)
     if gutter is None:
-        return list(_paragraphs([piece for row in _rows(pieces) for piece in row], usual))
+        above, below = _halves(pieces, usual)
+        if below:
+            return [*_columns(above, usual), *_columns(below, usual)]
+        return list(_paragraphs([_as_one(row) for row in _rows(pieces)], usual))
     out: list[Block] = []
     left: list[Stretch] = []
     right: list[Stretch] = []
@@ -209,14 +231,35 @@ def _gutter(pieces: Sequence[Stretch], usual: float) -> float | None:
     for x in sorted({piece.box[0] - 0.5 * _GUTTER * usual for piece in pieces}):
         left = [piece for piece in pieces if piece.box[2] <= x]
         right = [piece for piece in pieces if piece.box[0] >= x]
-        n_crossing = len(pieces) - len(left) - len(right)
+        crossing = [piece for piece in pieces if piece.box[0] < x < piece.box[2]]
+        n_crossing = len(crossing)
         if min(len(left), len(right)) < _LEAST_LINES or n_crossing > _CROSSING * len(pieces):
+            continue
+        # What crosses a gutter stands alone on its row; a line with a neighbour is of columns elsewhere on the page
+        if sum(any(_is_beside(piece.box, other.box) for other in [*left, *right]) for piece in crossing) > (
+            _MISPLACED * len(pieces)
+        ):
             continue
         if not _stand_beside(left, right, usual):
             continue
         if best is None or (n_crossing, abs(x - middle)) < (best[0], abs(best[1] - middle)):
             best = n_crossing, x
     return None if best is None else best[1]
+
+
+def _halves(pieces: Sequence[Stretch], usual: float) -> tuple[list[Stretch], list[Stretch]]:
+    """What stands above and below one of the widest gaps, where one of the two has columns; nothing below, if none."""
+    ordered = sorted(pieces, key=lambda piece: piece.box[1])
+    gaps, bottom = [], ordered[0].box[3] if ordered else 0.0
+    for at, piece in enumerate(ordered[1:], 1):
+        if piece.box[1] > bottom:
+            gaps.append((piece.box[1] - bottom, at))
+        bottom = max(bottom, piece.box[3])
+    for _, at in sorted(gaps, reverse=True)[:_MOST_CUTS]:
+        above, below = ordered[:at], ordered[at:]
+        if _gutter(above, usual) is not None or _gutter(below, usual) is not None:
+            return above, below
+    return list(pieces), []
 
 
 def _stand_beside(left: Sequence[Stretch], right: Sequence[Stretch], usual: float) -> bool:
@@ -229,11 +272,16 @@ def _stand_beside(left: Sequence[Stretch], right: Sequence[Stretch], usual: floa
 # paragraphs
 
 
+def _as_one(row: Sequence[Stretch]) -> Stretch:
+    """What stands on one row of a column: justified text has wide spaces."""
+    return Stretch(" ".join(piece.text for piece in row), _around([piece.box for piece in row]))
+
+
 def _paragraphs(pieces: Sequence[Stretch], usual: float) -> Iterator[Block]:
     """Lines of one column, in order, as paragraphs and headings."""
     held: list[Stretch] = []
     for piece in pieces:
-        if held and _begins(held, piece):
+        if held and _begins(held, piece, usual):
             yield _paragraph(held, usual)
             held = []
         held.append(piece)
@@ -241,19 +289,20 @@ def _paragraphs(pieces: Sequence[Stretch], usual: float) -> Iterator[Block]:
         yield _paragraph(held, usual)
 
 
-def _begins(held: Sequence[Stretch], piece: Stretch) -> bool:
+def _begins(held: Sequence[Stretch], piece: Stretch, usual: float) -> bool:
     """Whether a line begins a paragraph of its own."""
     last, height = held[-1], max(held[-1].height, piece.height)
-    if min(last.height, piece.height) * 1.3 < height and abs(last.height - piece.height) > 6:
+    if min(last.height, piece.height) * 1.4 < height and abs(last.height - piece.height) > 6:
         return True
-    if piece.box[1] - last.box[3] > 0.75 * height or _is_beside(last.box, piece.box):
+    if piece.box[1] - last.box[3] > 0.75 * height:
         return True
     if _BULLET.match(piece.text) or _NUMBERED.match(piece.text):
         return True
     left, right = min(line.box[0] for line in held), max(line.box[2] for line in held)
     is_indented = piece.box[0] - last.box[0] > 0.8 * height and len(held) > 1 and last.box[0] - left < 0.5 * height
     ends_early = last.box[2] < right - 4 * height or last.box[2] < piece.box[2] - 4 * height
-    return is_indented or (ends_early and last.text.endswith((".", "!", "?", ":", "。")))
+    is_over = ends_early and last.text.endswith((".", "!", "?", ":", "。")) and last.height < _HEADING * usual
+    return is_indented or is_over
 
 
 def _paragraph(lines: Sequence[Stretch], usual: float) -> Block:
