@@ -1,7 +1,8 @@
-"""Builds dataclasses from stored JSON that an older or newer version, or a failing disk, may have written.
+"""Answers and receipts as JSON: the form that other programs read, and the tolerant reading of what was stored.
 
-Unknown fields are ignored, missing ones have their defaults. A value of the wrong type, or a missing field without a
-default, makes the record unreadable.
+`answer_json` is what `--json`, sidecars and the history's exports say. `made` builds dataclasses from stored JSON that
+an older or newer version, or a failing disk, may have written: unknown fields are ignored, missing ones have their
+defaults; a value of the wrong type, or a missing field without a default, makes the record unreadable.
 """
 
 from __future__ import annotations
@@ -13,9 +14,74 @@ import math
 import types
 import typing
 from collections.abc import Hashable, Mapping
-from typing import Any, Literal, TypeVar, Union, cast
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, Union, cast
+
+if TYPE_CHECKING:
+    from mmcli.engine.messages import Answer, Seen, Usage
 
 T = TypeVar("T")
+
+
+# the form that others read
+
+
+def answer_json(answer: Answer) -> dict[str, Any]:
+    """Everything of one answer, in the order people ask for it."""
+    return {
+        "answer": answer.text,
+        "reasoning": answer.reasoning or None,
+        "finish_reason": answer.finish_reason,
+        "model": {"name": answer.model, "weights": answer.weights, "projector": answer.projector},
+        "device": answer.device,
+        "context": {"n_ctx": answer.n_ctx, "n_past": answer.n_past},
+        "seed": answer.seed,
+        "receipts": [receipt_json(seen) for seen in answer.seen],
+        "usage": usage_json(answer.usage),
+    }
+
+
+def receipt_json(seen: Seen) -> dict[str, Any]:
+    """What was read of one medium, and what the model got of it."""
+    receipt = seen.receipt
+    return {
+        "source": receipt.source,
+        "kind": receipt.kind,
+        "sha256": receipt.sha256,
+        "bytes": receipt.n_bytes,
+        "format": receipt.format,
+        "source_size": _size(receipt.source_size),
+        "sent_size": _size(receipt.sent_size),
+        "rotation": receipt.rotation,
+        "frames": receipt.frames,
+        "seconds": None if receipt.seconds is None else round(receipt.seconds, 3),
+        "locator": receipt.locator,
+        "heard_as": receipt.heard_as,
+        "heard_by": receipt.heard_by,
+        "notes": list(receipt.notes),
+        "media_id": seen.media_id,
+        "n_tokens": seen.n_tokens,
+        "n_pos": seen.n_pos,
+        "origin": seen.origin,
+    }
+
+
+def _size(size: tuple[int, int] | None) -> dict[str, int] | None:
+    return None if size is None else {"width": size[0], "height": size[1]}
+
+
+def usage_json(usage: Usage) -> dict[str, Any]:
+    """Tokens, and seconds by phase."""
+    return {
+        "prompt_tokens": usage.prompt_tokens,
+        "reused_tokens": usage.reused_tokens,
+        "completion_tokens": usage.completion_tokens,
+        "reasoning_tokens": usage.reasoning_tokens,
+        "n_encodes": usage.n_encodes,
+        "seconds": {phase: round(seconds, 3) for phase, seconds in usage.seconds.items()},
+    }
+
+
+# what was stored
 
 
 class Unreadable(ValueError):

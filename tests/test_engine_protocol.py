@@ -83,10 +83,10 @@ def test_turns_are_left_out_where_an_engine_is_full() -> None:
     notices: list[str] = []
     talk, scripted = Conversation(on_notice=notices.append), ScriptedEngine("ten", n_ctx=12)
     for _ in range(3):
-        list(talk.ask(scripted, "one two three four five", GREEDY, n_ctx_limit=scripted.n_ctx_limit))
+        list(talk.ask(scripted, "one two three four five", GREEDY))
     assert talk.n_left_out and notices
     with pytest.raises(ContextFull):
-        list(talk.ask(scripted, "many " * 20, GREEDY, n_ctx_limit=scripted.n_ctx_limit))
+        list(talk.ask(scripted, "many " * 20, GREEDY))
 
 
 # two engines in one process

@@ -85,6 +85,12 @@ def test_the_offer_says_why_it_is_made_and_a_yes_goes_on_to_the_answer(typed: Ty
     assert (status, "no model was chosen" in text, hub.log) == (0, False, [])
 
 
+def test_a_missing_picture_is_told_before_a_model_is_offered(typed: Typed, hub: Hub) -> None:
+    status, text = ended(typed("ask", "missing.png", "What is this?"))
+    assert (status, "no file named `missing.png`" in text, "[Y/n]" in text) == (3, True, False)
+    assert hub.sent == 0
+
+
 def test_a_no_fetches_nothing_and_names_what_else_there_is(typed: Typed, hub: Hub) -> None:
     child = typed("ask", "What?")
     child.expect_exact("[Y/n] ")

@@ -44,11 +44,11 @@ MAY_IMPORT = {
     "tomlfile": {"errors"},
     "config": {"errors", "tomlfile"},
     "files": {"errors"},
-    "schema": set(),
+    "schema": {"engine.messages"},
     "prompts": {"errors", "files", "tomlfile"},
     "models": {"errors", "config", "files", "hubenv", "network", "offline", "tomlfile"},
     "media": {"errors", "network"},
-    "terminal": {"errors", "files", "sanitize"},
+    "terminal": {"errors", "files", "sanitize", "schema"},
     "engine": {"errors", "config", "files", "media.types"},
     "speech": {"errors", "files", "hubenv", "languages", "sanitize", "media", "telemetry", "engine.hardware"},
     "runtime": {
@@ -59,7 +59,7 @@ MAY_IMPORT = {
         *("history", "speech", "runtime", "terminal"),
     },
     "jobs": {"errors", "files", "languages", "schema", "media", "engine", "speech"},
-    "outputs": {"errors", "files", "jobs", "media"},
+    "outputs": {"errors", "files", "jobs", "media", "schema"},
     "history": {"errors", "config", "files", "schema", "media.types", "engine.messages", "engine.protocol"},
     "health": {"errors", "__version__", "config", "offline", "models", "media", "engine", "history", "speech"},
     "commands": {

@@ -38,7 +38,7 @@ def starter() -> Iterator[LocalEngine]:
 
 
 def ask(conversation: Conversation, running: LocalEngine, words: str, sampling: Sampling = GREEDY) -> Answer:
-    *_, last = conversation.ask(running, words, sampling, n_ctx_limit=running.n_ctx_limit)
+    *_, last = conversation.ask(running, words, sampling)
     assert last.answer is not None
     return last.answer
 

@@ -136,7 +136,6 @@ class Conversation:
         sampling: Sampling,
         on_progress: OnProgress | None = None,
         *,
-        n_ctx_limit: int | None = None,
         heard_by: str | None = None,
     ) -> Iterator[Piece]:
         """Ask with all that is staged, and pass the answer on while it comes. `heard_by`: who wrote spoken words down.
@@ -151,7 +150,7 @@ class Conversation:
         left_out = self.n_left_out
         said: list[str] = []
         try:
-            for piece in self._recorded(self._fitting(engine, turn, sampling, on_progress, n_ctx_limit)):
+            for piece in self._recorded(self._fitting(engine, turn, sampling, on_progress)):
                 if piece.kind == "answer":
                     said.append(piece.text)
                 if piece.answer is not None:
@@ -210,11 +209,11 @@ class Conversation:
         return self.messages(Turn("?", tuple(self.staged)))
 
     def _fitting(
-        self, engine: Engine, turn: Turn, sampling: Sampling, on_progress: OnProgress | None, limit: int | None
+        self, engine: Engine, turn: Turn, sampling: Sampling, on_progress: OnProgress | None
     ) -> Iterator[Piece]:
         """The answer; where the context is full, without the oldest turns."""
         before = self.n_left_out
-        least = min(sampling.max_tokens, ROOM_FOR_ANSWER, max(1, (limit or 8 * ROOM_FOR_ANSWER) // 8))
+        least = min(sampling.max_tokens, ROOM_FOR_ANSWER, max(1, engine.n_ctx_limit // 8))
         while True:
             pieces = engine.generate(self.messages(turn), sampling, on_progress, least=least)
             try:

@@ -183,9 +183,7 @@ class Session:
             self._loading.begin(progress)  # first: it forgets what stopped the answer before
             with signals.two_steps(self._loading.stop):
                 self._preparing.settle(progress)
-                pieces = self.talk.ask(
-                    engine, words, sampling, progress, n_ctx_limit=engine.n_ctx_limit, heard_by=self.front.heard_by
-                )
+                pieces = self.talk.ask(engine, words, sampling, progress, heard_by=self.front.heard_by)
                 answer = terminal.answer(self.front.passed_on(pieces), self.style, progress, tell_media=False)
         self.pending = words if answer.finish_reason == "interrupted" and not answer.text else ""
         terminal.receipts(answer, self.style)

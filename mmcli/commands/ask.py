@@ -103,8 +103,8 @@ def ask(
         setup = prompting.setup(ctx, prompt, prompt_system, setup)
     machine, max_megapixels = machine_options.machine(model_options.template), machine_options.max_megapixels
     screen = terminal.Screen(style)
-    found = model_fetch.find(setup.model, setup.mmproj, yes=yes, reporter=screen)
     sources = _sources([*files, *attached], input_options.recursive, data, style)
+    found = model_fetch.find(setup.model, setup.mmproj, yes=yes, reporter=screen)
     recorder = resume.recorder(talk_options.history, talk_options.keep_media, screen)
     with (
         recorder,

@@ -217,7 +217,7 @@ def run(
     from mmcli.jobs.result_cache import Results
     from mmcli.jobs.runner import Runner
     from mmcli.outputs import renames
-    from mmcli.outputs.caption_outputs import CaptionOutputs
+    from mmcli.outputs.caption_outputs import CaptionOutputs, caption_record
     from mmcli.runtime import model_loader
 
     interrupted = threading.Event()
@@ -234,7 +234,6 @@ def run(
         outputs = CaptionOutputs(
             sidecars.Sidecars(writing.sidecars, results),
             results,
-            terminal.caption_record,
             rename=writing.rename,
             apply=writing.apply,
             journal=journal,
@@ -254,7 +253,7 @@ def run(
 
         close.enter_context(signals.two_steps(end))
         close.enter_context(captions)
-        shown = terminal.Captions(form, style, progress, dry_run=writing.dry_run)
+        shown = terminal.Captions(form, style, progress, caption_record, dry_run=writing.dry_run)
         try:
             status = _show(captions, listing, outputs, shown, form, style, single=wanted.names is None)
         except MmcliError:

@@ -68,6 +68,14 @@ def sleeps_soon() -> bool:
     return int(os.environ.get("GOMP_SPINCOUNT", SPINS_ALONE)) <= SPINS_LASTING
 
 
+def may_share(n_cpus: int) -> bool:
+    """Whether more threads want to run than there are CPUs, and ours leave theirs when they wait.
+
+    One short read: all there is to do on an idle machine.
+    """
+    return sleeps_soon() and running() > n_cpus
+
+
 def is_busy() -> bool:
     """Whether other programs keep the CPUs busy right now, as Linux counts them; False where nobody says.
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import os
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from mmcli import files
+from mmcli import files, schema
 from mmcli.errors import InputError
 from mmcli.jobs import caption_styles
 from mmcli.jobs.caption import Caption
@@ -47,7 +47,6 @@ class CaptionOutputs:
         self,
         sidecars: Sidecars,
         results: Results,
-        record: Callable[[Written], dict[str, Any]],
         *,
         rename: bool = False,
         apply: bool = False,
@@ -57,7 +56,7 @@ class CaptionOutputs:
     ) -> None:
         """`apply`: names are given, not only proposed. The journal is for that and for `embedding`."""
         self._embedding = embedding
-        self._sidecars, self._results, self._record = sidecars, results, record
+        self._sidecars, self._results = sidecars, results
         self._rename, self._apply, self._journal, self._dry_run = rename, apply, journal, dry_run
         self._namer = renames.Namer()
 
@@ -109,7 +108,7 @@ class CaptionOutputs:
             if self._dry_run:
                 written = replace(written, sidecars=self._sidecars.places(picture, within))
             elif caption is not None:
-                places = self._sidecars.write(picture, caption.text, self._record(written), within)
+                places = self._sidecars.write(picture, caption.text, caption_record(written), within)
                 written = replace(written, sidecars=places)
             if self._embedding is not None:
                 written = replace(written, embedded=self._embed(caption, picture, within, self._embedding))
@@ -150,3 +149,33 @@ def _renamed(name: str, new: dict[str, Path]) -> str:
     """A path under its file's new name, as it was given otherwise."""
     moved = new.get(os.path.abspath(name))
     return os.path.join(os.path.dirname(name), moved.name) if moved else name
+
+
+def caption_record(written: Written) -> dict[str, Any]:
+    """All of one outcome, in the order people ask for it. `path` is text; where the name is not, `path_base64` is."""
+    outcome, caption = written.outcome, written.outcome.result
+    record: dict[str, Any] = path_json("path", outcome.source.name)
+    if outcome.error is not None:
+        error = outcome.error
+        return record | {"error": {"code": error.code, "message": error.message, "hint": error.hint}}
+    if outcome.kept is not None:
+        return record | {"kept": outcome.kept}
+    if caption is None:
+        return record | {"planned": "equal" if outcome.equal else "caption"} | _files(written)
+    told = schema.answer_json(caption.answer)
+    del told["answer"]
+    record |= {"caption": caption.text, "cut": caption.cut, "cached": outcome.cached} | _files(written)
+    return record | ({"facts": dict(caption.facts)} if caption.facts else {}) | told
+
+
+def _files(written: Written) -> dict[str, Any]:
+    renamed = path_json("renamed", written.renamed) if written.renamed else {}
+    embedded = {"embedded": True} if written.embedded else {}
+    return ({"sidecars": list(written.sidecars)} if written.sidecars else {}) | embedded | renamed
+
+
+def path_json(key: str, name: str) -> dict[str, str]:
+    """A file's name under `key`; bytes that are no UTF-8 show as U+FFFD there, and are whole under `key_base64`."""
+    raw = os.fsencode(name)
+    text = raw.decode("utf-8", "replace")
+    return {key: text} if text.encode() == raw else {key: text, f"{key}_base64": base64.b64encode(raw).decode()}

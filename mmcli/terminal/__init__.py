@@ -1,7 +1,7 @@
 """Shows everything on the terminal: the only room that prints. Loads Rich only when something is shown."""
 
 from mmcli.sanitize import Cleaner, clean, escaped, one_line
-from mmcli.terminal.caption_view import Captions, caption_record, pair
+from mmcli.terminal.caption_view import Captions, pair
 from mmcli.terminal.chat_output import aside, exchange, pairs
 from mmcli.terminal.clipboard import copy
 from mmcli.terminal.code import last_block
@@ -31,7 +31,6 @@ from mmcli.terminal.output import (
 )
 from mmcli.terminal.pixels import picture
 from mmcli.terminal.progress_line import Progress, abandon, progress
-from mmcli.terminal.report import answer_json
 from mmcli.terminal.screen import Screen
 from mmcli.terminal.streams import OutputLost, guard, is_screen
 from mmcli.terminal.style import Style
@@ -53,11 +52,9 @@ __all__ = [
     "TalkKey",
     "abandon",
     "answer",
-    "answer_json",
     "aside",
     "bug",
     "can_ask",
-    "caption_record",
     "clean",
     "confirm",
     "copy",

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import base64
 import os
 import sys
 import time
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from mmcli.sanitize import clean, escaped, json_safe, without_surrogates
-from mmcli.terminal import output, report, streams, wrapping
+from mmcli.terminal import output, streams, wrapping
 from mmcli.terminal.progress_line import duration, out_of_the_way
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from mmcli.errors import MmcliError
     from mmcli.media import Source
     from mmcli.outputs.caption_outputs import Written
@@ -27,8 +28,18 @@ LONG = 60.0  # seconds of work that are worth an estimate
 class Captions:
     """Call it with each outcome in order; `close` when there are no more."""
 
-    def __init__(self, form: Form, style: Style, progress: Progress, *, dry_run: bool = False) -> None:
+    def __init__(
+        self,
+        form: Form,
+        style: Style,
+        progress: Progress,
+        record: Callable[[Written], dict[str, Any]],
+        *,
+        dry_run: bool = False,
+    ) -> None:
+        """`record` makes the JSON of an outcome."""
         self._form, self._style, self._progress, self._dry_run = form, style, progress, dry_run
+        self._json_of = record
         self._n_records = 0
         self._is_estimated = False
         self._began = time.monotonic()
@@ -49,7 +60,7 @@ class Captions:
         self.sidecars += len(written.sidecars)
         self.embedded += written.embedded
         if self._form in ("json", "jsonl"):
-            self._record(caption_record(written))
+            self._record(self._json_of(written))
         elif outcome.error is not None:
             self._tell(outcome.source, outcome.error)
         elif outcome.kept is not None and not self._dry_run:
@@ -176,23 +187,6 @@ def pair(old: str, new: str) -> None:
     streams.write(f"{escaped(old)}\t{escaped(new)}\n", sys.stdout)
 
 
-def caption_record(written: Written) -> dict[str, Any]:
-    """All of one outcome, in the order people ask for it. `path` is text; where the name is not, `path_base64` is."""
-    outcome, caption = written.outcome, written.outcome.result
-    record: dict[str, Any] = path_json("path", outcome.source.name)
-    if outcome.error is not None:
-        error = outcome.error
-        return record | {"error": {"code": error.code, "message": error.message, "hint": error.hint}}
-    if outcome.kept is not None:
-        return record | {"kept": outcome.kept}
-    if caption is None:
-        return record | {"planned": "equal" if outcome.equal else "caption"} | _files(written)
-    told = report.answer_json(caption.answer)
-    del told["answer"]
-    record |= {"caption": caption.text, "cut": caption.cut, "cached": outcome.cached} | _files(written)
-    return record | ({"facts": dict(caption.facts)} if caption.facts else {}) | told
-
-
 def _caption(written: Written) -> str:
     caption = written.outcome.result
     return caption.text if caption is not None else ""
@@ -206,16 +200,3 @@ def _planned(written: Written) -> str:
     words = [f"is known: {clean(_caption(written), newlines=False)}" if outcome.result else wanted]
     words += [f"→ {escaped(place)}" for place in (*written.sidecars, *([written.renamed] if written.renamed else ()))]
     return " ".join([*words, "→ into its file"] if written.embedded else words)
-
-
-def _files(written: Written) -> dict[str, Any]:
-    renamed = path_json("renamed", written.renamed) if written.renamed else {}
-    embedded = {"embedded": True} if written.embedded else {}
-    return ({"sidecars": list(written.sidecars)} if written.sidecars else {}) | embedded | renamed
-
-
-def path_json(key: str, name: str) -> dict[str, str]:
-    """A file's name under `key`; bytes that are no UTF-8 show as U+FFFD there, and are whole under `key_base64`."""
-    raw = os.fsencode(name)
-    text = raw.decode("utf-8", "replace")
-    return {key: text} if text.encode() == raw else {key: text, f"{key}_base64": base64.b64encode(raw).decode()}

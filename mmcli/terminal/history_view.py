@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from mmcli import schema
 from mmcli.sanitize import clean, one_line
 from mmcli.terminal import report, streams
 from mmcli.terminal.output import _answer_writer
@@ -166,7 +167,7 @@ def _plain(text: str) -> str:
 
 
 def _turn_json(turn: KeptTurn) -> dict[str, Any]:
-    answer = report.answer_json(turn.answer) if turn.answer else {"answer": turn.said, "finish_reason": "interrupted"}
+    answer = schema.answer_json(turn.answer) if turn.answer else {"answer": turn.said, "finish_reason": "interrupted"}
     return {
         "asked": _iso(turn.asked),
         "question": turn.question,

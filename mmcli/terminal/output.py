@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
+from mmcli import schema
 from mmcli.sanitize import Cleaner, clean, json_safe, one_line, without_surrogates
 from mmcli.terminal import report, streams, wrapping
 from mmcli.terminal.code import last_block
@@ -75,7 +76,7 @@ def answer(
     assert result is not None, "the last piece of an answer carries it"
     if style.json:
         code = {"code": last_block(result.text)} if extract else {}
-        data(report.answer_json(result) | code | {"talk": talk})
+        data(schema.answer_json(result) | code | {"talk": talk})
     elif extract and (block := last_block(result.text)) is not None:
         streams.write(clean(block), sys.stdout)
     _tell_how_it_ended(result, style, tell_media)

@@ -1,13 +1,13 @@
-"""Formats an answer's receipts, in words and in JSON. Prints nothing: output.py does."""
+"""Formats an answer's receipts in words. Prints nothing: output.py does."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mmcli.sanitize import one_line
 
 if TYPE_CHECKING:
-    from mmcli.engine.messages import Answer, Seen, Usage
+    from mmcli.engine.messages import Answer, Seen
     from mmcli.media.types import Receipt
 
 ORIGINS = {
@@ -18,60 +18,6 @@ ORIGINS = {
     "text": "in the prompt",
 }
 PHASES = ("load", "tokenize", "restore", "encode", "prefill", "decode", "save")  # in the order they happen
-
-
-def answer_json(answer: Answer) -> dict[str, Any]:
-    """Everything of one answer, in the order people ask for it."""
-    return {
-        "answer": answer.text,
-        "reasoning": answer.reasoning or None,
-        "finish_reason": answer.finish_reason,
-        "model": {"name": answer.model, "weights": answer.weights, "projector": answer.projector},
-        "device": answer.device,
-        "context": {"n_ctx": answer.n_ctx, "n_past": answer.n_past},
-        "seed": answer.seed,
-        "receipts": [_seen_json(seen) for seen in answer.seen],
-        "usage": _usage_json(answer.usage),
-    }
-
-
-def _seen_json(seen: Seen) -> dict[str, Any]:
-    receipt = seen.receipt
-    return {
-        "source": receipt.source,
-        "kind": receipt.kind,
-        "sha256": receipt.sha256,
-        "bytes": receipt.n_bytes,
-        "format": receipt.format,
-        "source_size": _size_json(receipt.source_size),
-        "sent_size": _size_json(receipt.sent_size),
-        "rotation": receipt.rotation,
-        "frames": receipt.frames,
-        "seconds": None if receipt.seconds is None else round(receipt.seconds, 3),
-        "locator": receipt.locator,
-        "heard_as": receipt.heard_as,
-        "heard_by": receipt.heard_by,
-        "notes": list(receipt.notes),
-        "media_id": seen.media_id,
-        "n_tokens": seen.n_tokens,
-        "n_pos": seen.n_pos,
-        "origin": seen.origin,
-    }
-
-
-def _size_json(size: tuple[int, int] | None) -> dict[str, int] | None:
-    return None if size is None else {"width": size[0], "height": size[1]}
-
-
-def _usage_json(usage: Usage) -> dict[str, Any]:
-    return {
-        "prompt_tokens": usage.prompt_tokens,
-        "reused_tokens": usage.reused_tokens,
-        "completion_tokens": usage.completion_tokens,
-        "reasoning_tokens": usage.reasoning_tokens,
-        "n_encodes": usage.n_encodes,
-        "seconds": {phase: round(seconds, 3) for phase, seconds in usage.seconds.items()},
-    }
 
 
 def seen_line(seen: Seen) -> str:

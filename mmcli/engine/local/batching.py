@@ -50,6 +50,7 @@ class BatchRequest:
     close: ExitStack = field(default_factory=ExitStack)  # frees the chunks
     prompt: Prompt | None = None
     plan: Plan = field(default_factory=Plan)
+    reused: kv_cells.Reuse = field(default_factory=kv_cells.Reuse)
     embeddings: dict[int, Any] = field(default_factory=dict)  # place in the plan's cells → what was encoded ahead
     seed: int = 0
     error: MmcliError | None = None
@@ -168,7 +169,7 @@ class BatchScheduler:
     def _fit(self, request: BatchRequest, ahead: Lookahead[Any, Any]) -> bool:
         """Whether the places are large enough for a request; they are made, or made larger, when all are free."""
         wanted = self._room.wanted(request.plan.n_tokens, self._sampling.max_tokens)
-        n_ubatch = max(N_UBATCH, request.plan.whole(self._projector()))
+        n_ubatch = max(N_UBATCH, request.plan.whole)
         old = self._context
         if old is not None:
             if old.n_ctx >= wanted and old.n_batch >= n_ubatch:
@@ -205,7 +206,7 @@ class BatchScheduler:
         place = next(place for place in self._places if place.request is None)
         place.request = request
         try:
-            plan.reused = self._reuse(place, plan)
+            request.reused = kv_cells.Reuse(in_memory=self._reuse(place, plan))
             request.usage.prompt_tokens, request.usage.reused_tokens = plan.n_tokens, kv_cells.n_tokens(place.cells)
             with context.abort_when(self._interrupted):
                 while len(place.cells) < plan.after_media:
@@ -228,7 +229,8 @@ class BatchScheduler:
         assert self._context is not None
 
         def same(other: Place) -> int:
-            return plan.boundary(kv_cells.common_prefix(other.cells, plan.cells))
+            common = kv_cells.common_prefix(other.cells, plan.cells)
+            return kv_cells.boundary(plan.cells, min(common, plan.after_media))
 
         kept = same(place)
         donor = max(self._places, key=same)
@@ -248,7 +250,7 @@ class BatchScheduler:
         plan, usage, start = request.plan, request.usage, len(place.cells)
         position, done = kv_cells.n_pos(place.cells), kv_cells.n_tokens(place.cells)
         if start not in plan.chunks:
-            tokens = plan.text(start, context.n_batch)
+            tokens = kv_cells.text_run(plan.cells, start, context.n_batch)
             self._report("prefill", done, plan.n_tokens)
             context.use_threads(self._threads)
             with usage.timed("prefill"):
@@ -318,7 +320,7 @@ class BatchScheduler:
             while len(plan.cells) - len(place.cells) > context.n_batch:
                 self._prefill(context, place, request)
         start, position = len(place.cells), kv_cells.n_pos(place.cells)
-        tokens = plan.text(start, context.n_batch)
+        tokens = kv_cells.text_run(plan.cells, start, context.n_batch)
         place.cells += tokens
         last = len(tokens) - 1
         return [Row(token, position + i, place.seq, i == last) for i, token in enumerate(tokens)]

@@ -65,8 +65,7 @@ class Placement:
             return
         try:
             self._looked = now
-            # On one CPU, a thread that spins takes the time of the one it waits for.
-            if self._users and hardware.sleeps_soon() and not _is_placed_by_hand():
+            if self._users and not _is_placed_by_hand():
                 self._judge(threads)
         except (OSError, ValueError, IndexError, AttributeError):
             pass  # this system does not tell, or a thread has just ended: they stay where they are
@@ -79,7 +78,7 @@ class Placement:
                 self._spread()
             return
         cpus = os.sched_getaffinity(0)
-        if hardware.running() <= len(cpus):  # one short read: all there is to do on an idle machine
+        if not hardware.may_share(len(cpus)):  # on one CPU, a thread that spins takes the time of the one it waits for
             return
         ran, waited = self._used()
         if ran + waited < ENOUGH or waited < HELD_UP * (ran + waited) or not (others := min(_others())):

@@ -132,7 +132,7 @@ class LocalEngine:
                 self._book.add(prompt, ids, [*current.cells, *voice.tokens], answer=self._text(voice.tokens))
             self._stop.clear()
         n_ctx, n_past = self._cache.context.n_ctx, self._cache.n_tokens
-        told = self._answer(messages, current, voice, usage, n_ctx, n_past)
+        told = self._answer(messages, current, self._cache.reused, voice, usage, n_ctx, n_past)
         self._prepared.clear()
         yield Piece("", answer=told)
 
@@ -158,7 +158,8 @@ class LocalEngine:
             flat = [tokens for forms in spoken for tokens in forms]
             scored = scores(self._cache, flat, usage, self._stop.is_set) if ready else None
             self._stop.clear()
-        seen = tuple(prompt_plan.seen(current, messages, self._weights, self._prepared))
+        reused = self._cache.reused
+        seen = tuple(prompt_plan.seen(current, reused, messages, self._weights, self._prepared))
         self._prepared.clear()
         if scored is None:
             raise KeyboardInterrupt
@@ -188,12 +189,12 @@ class LocalEngine:
             close.enter_context(placement.computing())
             prompt = self._model.prompts.render(messages, think=sampling.think, ahead=True)
             current = self._begun(prompt, media, usage, close, sampling.max_tokens + ROOM_FOR_WORDS, 1)
-            fresh = range(current.reused, current.after_media)
+            fresh = range(self._cache.reused.in_memory, current.after_media)
             end = current.after_media
             self._cache.prefill(current, self._projector, usage, _unreported, dropped, end=end, paused=paused)
             for place, cell in enumerate(self._cache.cells[:end]):
                 if isinstance(cell, kv_cells.MediaCells) and place in fresh:
-                    self._prepared[cell.media_id] = current.origin(place)
+                    self._prepared[cell.media_id] = self._cache.reused.origin(place)
 
     def warm(self) -> None:
         """Load the projector now, not with the first medium. In any thread, while nobody else uses this engine."""
@@ -214,12 +215,12 @@ class LocalEngine:
             current = self._begun(prompt, media, usage, close, max_tokens, least)
             self._book.add(prompt, [medium.id for medium in media], current.cells, answer=None)
             usage.prompt_tokens, usage.reused_tokens = current.n_tokens, self._cache.n_tokens
-            self._explain(prompt, current)
+            self._explain(prompt, current, self._cache.reused)
             report = on_progress or _unreported
             try:
                 return current, self._cache.prefill(current, self._projector, usage, report, self._stop.is_set)
             except ResourceError:
-                if not current.restored:
+                if not self._cache.reused.from_disk:
                     raise
                 # What was on disk does not fit, and is gone from there now: compute it.
                 self._book = PromptMemo(self._opens_apart)
@@ -244,13 +245,13 @@ class LocalEngine:
         else:
             current = self._tokenize(prompt, media, key, usage, close, beginning=beginning)
         # 3 make room
-        self._cache.fit(current, self._projector, max_tokens, least)
+        self._cache.fit(current, max_tokens, least)
         # 4 reuse the longest common prefix
         with usage.timed("restore"):
             accepted = self._cache.reuse(current, record)
         if not accepted or current.needs_more_than(len(self._cache.cells)):
             current = self._tokenize(prompt, media, key, usage, close)
-            self._cache.fit(current, self._projector, max_tokens, least)
+            self._cache.fit(current, max_tokens, least)
             self._cache.reuse(current, None)
         if media and (beginning is None or beginning.n_media < len(media)):
             self._book.add_media(prompt, ids, [*current.cells[: current.after_media], *current.suffix])
@@ -295,7 +296,7 @@ class LocalEngine:
         )
 
         def conclude(request: BatchRequest, voice: TokenStream, n_ctx: int, n_past: int) -> Answer:
-            return self._answer(request.messages, request.plan, voice, request.usage, n_ctx, n_past)
+            return self._answer(request.messages, request.plan, request.reused, voice, request.usage, n_ctx, n_past)
 
         with placement.computing():
             yield from many.run(requests, partial(self._prepare, sampling), conclude)
@@ -311,13 +312,14 @@ class LocalEngine:
         except MmcliError as error:
             request.error = error.released()
         else:
-            self._explain(request.prompt, request.plan)
+            self._explain(request.prompt, request.plan, request.reused)
         return request
 
     def _answer(
         self,
         messages: Sequence[Message],
         current: prompt_plan.Plan,
+        reused: kv_cells.Reuse,
         voice: TokenStream,
         usage: Usage,
         n_ctx: int,
@@ -327,7 +329,7 @@ class LocalEngine:
             text="".join(voice.answer),
             reasoning="".join(voice.reasoning),
             finish_reason=voice.finish_reason,
-            seen=prompt_plan.seen(current, messages, self._weights, self._prepared),
+            seen=prompt_plan.seen(current, reused, messages, self._weights, self._prepared),
             usage=usage,
             model=self.name,
             weights=self._model.identity[0],
@@ -372,9 +374,9 @@ class LocalEngine:
         """The tokens of an answer as text, as a template would have to repeat it."""
         return b"".join(map(self._weights.piece, tokens)).decode("utf-8", "replace")
 
-    def _explain(self, prompt: Prompt, current: prompt_plan.Plan) -> None:
+    def _explain(self, prompt: Prompt, current: prompt_plan.Plan, reused: kv_cells.Reuse) -> None:
         """What --debug shows of this prompt: the rendered text and the chunk table."""
         if self._options.on_debug is not None:
             self._options.on_debug(f"prompt: {prompt.text!r}")
-            for line in prompt_plan.table(current):
+            for line in prompt_plan.table(current, reused):
                 self._options.on_debug(f"chunk: {line}")

@@ -83,6 +83,8 @@ class Cache:
         self._context: Context | None = None
         self._embeddings: OrderedDict[tuple[str, int], tuple[int, Any]] = OrderedDict()  # bytes, of media used last
         self.cells: list[kv_cells.Cell] = []
+        self.reused = kv_cells.Reuse()  # of the prompt that `reuse` was called for last
+        self._restored_from: str | None = None  # the name in the store of what it was restored from
 
     def close(self) -> None:
         if self._context is not None:
@@ -113,11 +115,11 @@ class Cache:
             self._on_notice(f"cannot read the KV cache on disk: {error.strerror or error}")
             return None
 
-    def fit(self, plan: Plan, projector: mtmd.Projector | None, max_tokens: int, least: int = 1) -> None:
+    def fit(self, plan: Plan, max_tokens: int, least: int = 1) -> None:
         """A context large enough for prompt and answer; ContextFull with the numbers where `least` has no room."""
         wanted, limit = self._room.wanted(plan.n_tokens, max_tokens, least), self._room.limit
         # Media whose tokens see each other both ways must go through in one piece.
-        n_ubatch = max(N_UBATCH, plan.whole(projector))
+        n_ubatch = max(N_UBATCH, plan.whole)
         old = self._context
         if old is not None and old.n_ctx >= wanted and old.n_batch >= n_ubatch:
             return
@@ -145,27 +147,32 @@ class Cache:
                 del self.cells[same:]
             else:  # hybrid and recurrent models refuse partial removal
                 self._clear()
-        plan.reused = len(self.cells)
+        self.reused = kv_cells.Reuse(in_memory=len(self.cells))
         if record is None:
             if not self.cells:
                 self._recall_head(plan)
             return True
         self._clear()
-        plan.reused = 0
+        self.reused = kv_cells.Reuse()
         if not self.context.restore(record.state):
             self._clear()
             if self._store is not None and plan.key is not None:
                 self._store.remove(plan.key)
             return False
-        self.cells = list(record.cells)
-        plan.restored, plan.restored_from = len(self.cells), plan.key
+        self._is_restored(record, plan.key)
         return True
+
+    def _is_restored(self, record: kv_cells.PrefixRecord, key: str | None, n_cells: int | None = None) -> None:
+        """The context holds the record now; of its cells, only the first `n_cells` are kept."""
+        self.cells = list(record.cells)
+        self.forget_behind(len(self.cells) if n_cells is None else n_cells)
+        self.reused, self._restored_from = kv_cells.Reuse(from_disk=len(self.cells)), key
 
     def _recall_head(self, plan: Plan) -> None:
         """Restore from disk what the prompt begins with as text: a system prompt, a long text, a talk so far."""
         if self._store is None:
             return
-        head = plan.head
+        head = kv_cells.text_run(plan.cells, 0, len(plan.cells))
         for size in HEADS:
             if len(head) < max(size, LEAST_HEAD):
                 continue
@@ -187,9 +194,7 @@ class Cache:
                 self._clear()
                 self._store.remove(key)
                 continue
-            self.cells = list(record.cells)
-            self.forget_behind(same)
-            plan.restored, plan.restored_from = len(self.cells), key
+            self._is_restored(record, key, same)
             return
 
     def _batch_end(self, plan: Plan, head: Sequence[int], n_tokens: int) -> int:
@@ -205,7 +210,7 @@ class Cache:
         """The text at the prompt's beginning that is worth keeping once it is computed; empty where there is none."""
         if self._store is None:
             return []
-        head = plan.head
+        head = kv_cells.text_run(plan.cells, 0, len(plan.cells))
         head = head[: self._batch_end(plan, head, min(end, len(plan.cells) - 1))]
         return head if len(head) - len(self.cells) >= LEAST_HEAD else []
 
@@ -258,34 +263,35 @@ class Cache:
             return False
         except BaseException:
             self._clear()  # nobody knows which cells were written
-            if plan.restored and self._store is not None and plan.restored_from is not None:
-                self._store.remove(plan.restored_from)  # whole, but what it says does not fit what it holds
+            if self.reused.from_disk and self._store is not None and self._restored_from is not None:
+                self._store.remove(self._restored_from)  # whole, but what it says does not fit what it holds
             raise
         return True
 
     def _step(self, plan: Plan, projector: mtmd.Projector | None, usage: Usage, report: OnProgress) -> None:
         """The next medium, or the next batch of text."""
         place, done, n_prompt = len(self.cells), self.n_tokens, plan.n_tokens
-        if place in plan.chunks:
+        chunk = plan.chunks.get(place)
+        if chunk is not None:
             assert projector is not None
-            embeddings = self._embedded(plan, place)
+            embeddings = self._embedded(chunk)
             if embeddings is None:
                 report("encode", done, n_prompt)
                 with usage.timed("encode"):
-                    embeddings = projector.encode_apart(plan.chunks[place])
-                self._keep(plan.slice_at(place), projector.size(plan.chunks[place]), embeddings)
+                    embeddings = projector.encode_apart(chunk)
+                self._keep(chunk.slice, projector.size(chunk), embeddings)
             report("prefill", done, n_prompt)
             with usage.timed("prefill"):
-                self.context.decode_media(projector, plan.chunks[place], embeddings, kv_cells.n_pos(self.cells))
+                self.context.decode_media(projector, chunk, embeddings, kv_cells.n_pos(self.cells))
             self.cells.append(plan.cells[place])
             return
         report("prefill", done, n_prompt)
         with usage.timed("prefill"):
             self._prefill_text(plan)
 
-    def _embedded(self, plan: Plan, place: int) -> Any | None:
+    def _embedded(self, chunk: mtmd.Chunk) -> Any | None:
         """What the encoder made of this medium before, if it is still here: a talk that moves encodes nothing twice."""
-        key = plan.slice_at(place)
+        key = chunk.slice
         if key not in self._embeddings:
             return None
         self._embeddings.move_to_end(key)
@@ -299,7 +305,7 @@ class Cache:
     def _prefill_text(self, plan: Plan) -> None:
         """One batch of text; never across the last medium's end, where the state is saved."""
         place = len(self.cells)
-        tokens = plan.text(place, self.context.n_batch)
+        tokens = kv_cells.text_run(plan.cells, place, self.context.n_batch)
         last = place + len(tokens) == len(plan.cells)
         self.context.decode(tokens, kv_cells.n_pos(self.cells), logits=last)
         self.cells += tokens

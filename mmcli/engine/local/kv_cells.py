@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from mmcli import files
+from mmcli.engine.messages import Origin
 
 MAGIC = b"MMCLIKV\x02"
 DIGEST = 16  # bytes
@@ -53,6 +54,41 @@ def common_prefix(a: Sequence[Cell], b: Sequence[Cell]) -> int:
         if left != right:
             return i
     return min(len(a), len(b))
+
+
+def text_run(cells: Sequence[Cell], start: int, most: int) -> list[int]:
+    """The tokens from cell `start` to the next medium, at most so many."""
+    tokens: list[int] = []
+    for cell in cells[start : start + most]:
+        if not isinstance(cell, int):
+            break
+        tokens.append(cell)
+    return tokens
+
+
+def boundary(cells: Sequence[Cell], place: int) -> int:
+    """The last place up to `place` where a medium begins or ends: what is before it holds whole runs of text."""
+    while place > 0 and (place < len(cells) and isinstance(cells[place], int) and isinstance(cells[place - 1], int)):
+        place -= 1
+    return place
+
+
+@dataclass(frozen=True)
+class Reuse:
+    """How many of a prompt's first cells were not computed for it: memory held some, or all came from disk."""
+
+    in_memory: int = 0
+    from_disk: int = 0
+
+    def origin(self, place: int) -> Origin:
+        """Where the cell at that place of the prompt came from."""
+        if place < self.from_disk:
+            return "disk"
+        return "memory" if place < self.in_memory else "encoded"
+
+    @property
+    def n_cells(self) -> int:
+        return max(self.in_memory, self.from_disk)
 
 
 def identity(*paths: Path) -> str:

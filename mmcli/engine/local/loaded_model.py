@@ -192,11 +192,11 @@ class Loaded:
         encoded = []
         with placement.computing(), closing(projector.tokenize(prompt.segments, media)) as chunks:
             current = prompt_plan.from_chunks(chunks, prompt, media, header, key=None)
-            for place, chunk in current.chunks.items():
+            for chunk in current.chunks.values():
                 if self._options.stop.is_set():
                     break
                 embeddings = projector.encode_apart(chunk)
-                encoded.append(Encoded(current.slice_at(place), projector.size(chunk), embeddings))
+                encoded.append(Encoded(chunk.slice, projector.size(chunk), embeddings))
         return encoded
 
     def _needs_projector(self, header: mtmd.Weights, messages: Sequence[Message], think: bool) -> bool:

@@ -242,10 +242,10 @@ class Projector:
                 if i < len(bitmaps):
                     parts.append(mtmd.mtmd_input_part(text=None, bitmap=bitmaps[i]))
             pointers = (ctypes.POINTER(mtmd.mtmd_input_part) * len(parts))(*map(ctypes.pointer, parts))
-            chunks = Chunks()
-            status = mtmd.mtmd_tokenize_from_parts(self.handle, chunks.handle, pointers, len(parts), False)
+            found = mtmd.mtmd_input_chunks_init()
+            status = mtmd.mtmd_tokenize_from_parts(self.handle, found, pointers, len(parts), False)
         if status != 0:
-            chunks.close()
+            mtmd.mtmd_input_chunks_free(found)
             reason = log.last_error()
             if "bad_alloc" in reason:  # C++ for no memory; a smaller picture may fare better
                 raise ResourceError(
@@ -256,11 +256,7 @@ class Projector:
                 f"the projector rejected this input: {reason or f'libmtmd status {status}'}",
                 hint="try the picture in another size, or as PNG",
             )
-        return chunks
-
-    def needs_whole(self, chunk: Chunk) -> bool:
-        """Whether the chunk's tokens see each other both ways, so that one micro-batch must hold them all."""
-        return bool(native()[1].mtmd_decode_use_non_causal(self.handle, chunk.handle))
+        return Chunks(found, self.handle)
 
     def encode(self, chunk: Chunk) -> Any:
         """Media → embeddings: a pointer to (n_tokens, n_embd) float32, valid until the next call."""
@@ -352,7 +348,8 @@ def _pixels(medium: Projected) -> NDArray[np.uint8] | None:
 class Chunk:
     """One `mtmd_input_chunk`: text with its tokens, or (a slice of) a medium with its place among the media."""
 
-    def __init__(self, handle: Any) -> None:
+    def __init__(self, handle: Any, projector: Any) -> None:
+        """`handle` and `projector` are the native ones."""
         _, mtmd = native()
         self.handle = handle
         self.kind = ("text", "image", "audio")[mtmd.mtmd_input_chunk_get_type(handle)]
@@ -360,24 +357,30 @@ class Chunk:
         self.n_pos: int = mtmd.mtmd_input_chunk_get_n_pos(handle)
         self.tokens: list[int] = []
         self.index, self.media_id = -1, ""
+        self.slice = ("", 0)  # of a medium: its ID, and which of its slices this is
+        self.needs_whole = False  # its tokens see each other both ways: one micro-batch must hold them all
         if self.kind == "text":
             count = ctypes.c_size_t()
             self.tokens = list(mtmd.mtmd_input_chunk_get_tokens_text(handle, ctypes.byref(count))[: count.value])
         else:
             index, _, self.media_id = mtmd.mtmd_input_chunk_get_id(handle).decode().partition(":")
             self.index = int(index)
+            self.needs_whole = bool(mtmd.mtmd_decode_use_non_causal(projector, handle))
 
 
 class Chunks:
-    """A tokenized prompt: the chunks in order. Owns them."""
+    """A tokenized prompt: `all` its chunks in order. Owns them."""
 
-    def __init__(self) -> None:
-        self.handle = native()[1].mtmd_input_chunks_init()
+    def __init__(self, handle: Any, projector: Any) -> None:
+        """`handle` and `projector` are the native ones."""
+        _, mtmd = native()
+        self._handle = handle
+        n_chunks = mtmd.mtmd_input_chunks_size(handle)
+        self.all = tuple(Chunk(mtmd.mtmd_input_chunks_get(handle, i), projector) for i in range(n_chunks))
+        n_slices: dict[int, int] = {}
+        for chunk in self.all:
+            chunk.slice = chunk.media_id, n_slices.get(chunk.index, 0)
+            n_slices[chunk.index] = chunk.slice[1] + 1
 
     def close(self) -> None:
-        native()[1].mtmd_input_chunks_free(self.handle)
-
-    def __iter__(self) -> Iterator[Chunk]:
-        _, mtmd = native()
-        for i in range(mtmd.mtmd_input_chunks_size(self.handle)):
-            yield Chunk(mtmd.mtmd_input_chunks_get(self.handle, i))
+        native()[1].mtmd_input_chunks_free(self._handle)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from mmcli.engine.local import kv_cells, mtmd
 from mmcli.engine.local.template import Prompt
@@ -12,41 +13,29 @@ from mmcli.errors import ModelError
 from mmcli.media.types import Projected, Text
 
 
-@dataclass
+@dataclass(frozen=True)
 class Plan:
-    """The cells of a whole prompt, and what computes those that no cache holds."""
+    """The cells of a whole prompt, and what computes those that no cache holds. Says nothing about any cache."""
 
-    cells: list[kv_cells.Cell] = field(default_factory=list)
-    chunks: dict[int, mtmd.Chunk] = field(default_factory=dict)  # place in cells → the media chunk to encode
+    cells: Sequence[kv_cells.Cell] = ()
+    chunks: Mapping[int, mtmd.Chunk] = field(default_factory=dict)  # place in cells → the media chunk to encode
     after_media: int = 0  # cells up to and including the last medium
     suffix: tuple[int, ...] = ()  # tokens libmtmd puts after the last medium before the text goes on
     key: str | None = None  # the prefix's name in the store
-    restored_from: str | None = None  # the name of what was restored from there
-    reused: int = 0  # cells that were in memory already
-    restored: int = 0  # cells that came from disk
 
-    @property
+    @cached_property
     def n_tokens(self) -> int:
         return kv_cells.n_tokens(self.cells)
 
-    @property
-    def head(self) -> list[int]:
-        """The tokens before the first medium; where there is none, all of them."""
-        return self.text(0, len(self.cells))
+    @cached_property
+    def whole(self) -> int:
+        """Tokens of the largest medium that must go through the model in one piece; 0 where none must."""
+        return max((chunk.n_tokens for chunk in self.chunks.values() if chunk.needs_whole), default=0)
 
     def needs_more_than(self, n_cells: int) -> bool:
         """Whether a medium after the first `n_cells` cells has no chunk to compute it from."""
         rest = range(n_cells, len(self.cells))
         return any(not isinstance(self.cells[place], int) and place not in self.chunks for place in rest)
-
-    def slice_at(self, place: int) -> tuple[str, int]:
-        """Which slice of which medium stands there: media ID and number among the slices."""
-        cell = self.cells[place]
-        assert isinstance(cell, kv_cells.MediaCells)
-        before = self.cells[:place]
-        return cell.media_id, sum(
-            isinstance(other, kv_cells.MediaCells) and other.index == cell.index for other in before
-        )
 
     def after(self, known: Sequence[kv_cells.Cell]) -> Plan:
         """This plan behind cells that are known already."""
@@ -59,35 +48,6 @@ class Plan:
             suffix=self.suffix,
             key=self.key if self.after_media else None,  # else what comes after the last medium is not distinguished
         )
-
-    def text(self, start: int, most: int) -> list[int]:
-        """The tokens from cell `start` to the next medium, at most so many."""
-        tokens: list[int] = []
-        for cell in self.cells[start : start + most]:
-            if not isinstance(cell, int):
-                break
-            tokens.append(cell)
-        return tokens
-
-    def boundary(self, place: int) -> int:
-        """The last place up to `place` where a medium begins or ends: what is before it holds whole runs of text."""
-        place = min(place, self.after_media)
-        while place > 0 and (
-            place < len(self.cells) and isinstance(self.cells[place], int) and isinstance(self.cells[place - 1], int)
-        ):
-            place -= 1
-        return place
-
-    def whole(self, projector: mtmd.Projector | None) -> int:
-        """Tokens of the largest medium that must go through the model in one piece; 0 where none must."""
-        if projector is None:
-            return 0
-        return max((chunk.n_tokens for chunk in self.chunks.values() if projector.needs_whole(chunk)), default=0)
-
-    def origin(self, place: int) -> Origin:
-        if place < self.restored:
-            return "disk"
-        return "memory" if place < self.reused else "encoded"
 
 
 def from_text(prompt: Prompt, weights: mtmd.Weights, *, is_start: bool = True) -> Plan:
@@ -115,34 +75,39 @@ def from_chunks(
 
     `first` is the first medium's place in the conversation, where the prompt is only the end of one (`is_start` False).
     """
-    plan = Plan(cells=list(weights.begin) if is_start else [], key=key)
-    for chunk in chunks:
+    cells: list[kv_cells.Cell] = list(weights.begin) if is_start else []
+    of_media: dict[int, mtmd.Chunk] = {}
+    for chunk in chunks.all:
         if chunk.kind == "text":
-            plan.cells += chunk.tokens
+            cells += chunk.tokens
             continue
-        plan.chunks[len(plan.cells)] = chunk
-        plan.cells.append(kv_cells.MediaCells(chunk.media_id, first + chunk.index, chunk.n_tokens, chunk.n_pos))
-        plan.after_media = len(plan.cells)
+        of_media[len(cells)] = chunk
+        cells.append(kv_cells.MediaCells(chunk.media_id, first + chunk.index, chunk.n_tokens, chunk.n_pos))
     # The promise of the whole program: as many media in the prompt as were given. A medium may be cut into slices.
-    found = list(dict.fromkeys(chunk.index for chunk in plan.chunks.values()))
+    found = list(dict.fromkeys(chunk.index for chunk in of_media.values()))
     if found != list(range(len(media))):
         raise ModelError(
             f"the model would see only {len(found)} of {len(media)} files",
             hint="this projector cannot take them together: ask about one at a time",
         )
+    after_media = max(of_media, default=-1) + 1
     tail = weights.tokenize_runs(prompt.segments[-1])
-    rest = [cell for cell in plan.cells[plan.after_media :] if isinstance(cell, int)]
+    rest = [cell for cell in cells[after_media:] if isinstance(cell, int)]
     assert rest[len(rest) - len(tail) :] == tail, "libmtmd tokenized the text after the last medium in another way"
-    plan.suffix = tuple(rest[: len(rest) - len(tail)])
-    return plan
+    return Plan(cells, of_media, after_media, tuple(rest[: len(rest) - len(tail)]), key)
 
 
 def seen(
-    plan: Plan, messages: Sequence[Message], weights: mtmd.Weights, prepared: Mapping[str, Origin] | None = None
+    plan: Plan,
+    reuse: kv_cells.Reuse,
+    messages: Sequence[Message],
+    weights: mtmd.Weights,
+    prepared: Mapping[str, Origin] | None = None,
 ) -> tuple[Seen, ...]:
     """The engine's half of the receipts: what the prompt holds of each medium, slices added up.
 
-    `prepared`: of media that were computed for this answer before it was asked for, where they came from.
+    `reuse` is what a cache held of it. `prepared`: of media that were computed for this answer before it was asked
+    for, where they came from.
     """
     out = []
     media = [part for message in messages for part in message.parts if not isinstance(part, str)]
@@ -159,7 +124,7 @@ def seen(
             if isinstance(cell, kv_cells.MediaCells) and cell.index == index
         ]
         assert places, f"medium {index} has no cells"
-        origin = plan.origin(places[0][0])
+        origin = reuse.origin(places[0][0])
         if origin == "memory" and prepared and medium.id in prepared:
             origin = "ahead" if prepared[medium.id] == "encoded" else prepared[medium.id]
         out.append(
@@ -174,18 +139,18 @@ def seen(
     return tuple(out)
 
 
-def table(plan: Plan) -> Iterator[str]:
+def table(plan: Plan, reuse: kv_cells.Reuse) -> Iterator[str]:
     """The chunk table of --debug: kind, n_tokens, n_pos, media ID, where it comes from."""
     place = 0
     while place < len(plan.cells):
         cell = plan.cells[place]
         if isinstance(cell, kv_cells.MediaCells):
-            yield f"media {cell.n_tokens:6} tokens {cell.n_pos:6} pos  {cell.media_id[:12]}  {plan.origin(place)}"
+            yield f"media {cell.n_tokens:6} tokens {cell.n_pos:6} pos  {cell.media_id[:12]}  {reuse.origin(place)}"
             place += 1
             continue
         end = place
         while end < len(plan.cells) and isinstance(plan.cells[end], int):
             end += 1
-        cached = max(0, min(end, max(plan.reused, plan.restored)) - place)
+        cached = max(0, min(end, reuse.n_cells) - place)
         yield f"text  {end - place:6} tokens {end - place:6} pos  {cached} of them cached"
         place = end
