@@ -11,7 +11,7 @@ from pathlib import Path
 MAY_NAME = {
     "llama_cpp": {"engine/local/bindings.py"},
     "rich": {"terminal/"},
-    "markdown_it": {"terminal/"},
+    "markdown_it": {"terminal/", "documents/"},
     "av": {"media/audio.py", "media/soundtrack.py", "media/mixing.py", "media/jpegs.py"},
     "pypdfium2": {"media/pdf.py"},
     "pillow_heif": {"media/pillow.py"},
@@ -28,7 +28,17 @@ MAY_NAME = {
     "sounddevice": {"health/microphone.py", "speech/devices.py"},
     "faster_whisper": {"speech/transcriber.py", "speech/vad.py", "speech/spans.py", "speech/windows.py"},
     "ctranslate2": {"speech/transcriber.py"},
-    "numpy": {"media/", "engine/", "speech/", "health/listening.py", "terminal/pixels.py", "terminal/graphics.py"},
+    "cv2": {"documents/ocr.py"},
+    "onnxruntime": {"documents/ocr.py", "telemetry.py"},
+    "numpy": {
+        "media/",
+        "documents/",
+        "engine/",
+        "speech/",
+        "health/listening.py",
+        "terminal/pixels.py",
+        "terminal/graphics.py",
+    },
     "typer": {"main.py", "commands/"},
     "sqlite3": {"history/", "jobs/result_cache.py"},
 }

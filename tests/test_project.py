@@ -58,14 +58,15 @@ MAY_IMPORT = {
         *("errors", "config", "conversations", "files", "signals", "suggestions", "models", "media", "engine"),
         *("history", "speech", "runtime", "terminal"),
     },
-    "jobs": {"errors", "files", "languages", "schema", "media", "engine", "speech"},
+    "documents": {"errors", "telemetry", "media", "engine"},
+    "jobs": {"errors", "files", "languages", "schema", "media", "engine", "speech", "documents"},
     "outputs": {"errors", "files", "jobs", "media", "schema"},
     "history": {"errors", "config", "files", "schema", "media.types", "engine.messages", "engine.protocol"},
     "health": {"errors", "__version__", "config", "offline", "models", "media", "engine", "history", "speech"},
     "commands": {
         *("errors", "config", "files", "signals", "models", "media", "engine", "terminal", "health", "jobs"),
         *("outputs", "history", "chat", "speech", "languages", "tomlfile", "prompts", "runtime", "conversations"),
-        *("suggestions", "sanitize"),
+        *("suggestions", "sanitize", "documents"),
     },
 }
 

@@ -42,7 +42,7 @@ class Placed(Protocol):
 
 
 @dataclass(frozen=True)
-class Stretch:
+class Run:
     """Text that stands in one place; of neighbours on one line, joined."""
 
     text: str
@@ -65,7 +65,7 @@ class Block:
 
 def blocks(lines: Sequence[Placed]) -> list[Block]:
     """The blocks of one page in reading order."""
-    pieces = [Stretch(text, line.box) for line in lines if (text := " ".join(line.text.split()))]
+    pieces = [Run(text, line.box) for line in lines if (text := " ".join(line.text.split()))]
     pieces = [piece for piece in pieces if not _LEADERS.fullmatch(piece.text)]
     if not pieces:
         return []
@@ -73,9 +73,9 @@ def blocks(lines: Sequence[Placed]) -> list[Block]:
     return _region(_joined(pieces, usual), usual)
 
 
-def _region(pieces: Sequence[Stretch], usual: float) -> list[Block]:
+def _region(pieces: Sequence[Run], usual: float) -> list[Block]:
     """Tables first, since their columns are none of text; what stands between them is cut into columns."""
-    rows, found, prose = _rows(pieces), [], list[Stretch]()
+    rows, found, prose = _rows(pieces), [], list[Run]()
     at = 0
     while at < len(rows):
         end = _table_end(rows, at)
@@ -91,9 +91,9 @@ def _region(pieces: Sequence[Stretch], usual: float) -> list[Block]:
 # rows and tables
 
 
-def _rows(pieces: Sequence[Stretch]) -> list[list[Stretch]]:
+def _rows(pieces: Sequence[Run]) -> list[list[Run]]:
     """Pieces at one height, from left to right; rows from top to bottom."""
-    rows: list[list[Stretch]] = []
+    rows: list[list[Run]] = []
     for piece in sorted(pieces, key=lambda piece: piece.box[1] + piece.box[3]):
         if rows and _is_beside(rows[-1][0].box, piece.box):
             rows[-1].append(piece)
@@ -105,10 +105,12 @@ def _rows(pieces: Sequence[Stretch]) -> list[list[Stretch]]:
 def _is_beside(one: Box, other: Box) -> bool:
     """Whether the middle of each lies between top and bottom of the other, and they share most of their height."""
     shared = min(one[3], other[3]) - max(one[1], other[1])
-    return shared > 0.5 * max(min(one[3] - one[1], other[3] - other[1]), 0.5 * max(one[3] - one[1], other[3] - other[1]))
+    return shared > 0.5 * max(
+        min(one[3] - one[1], other[3] - other[1]), 0.5 * max(one[3] - one[1], other[3] - other[1])
+    )
 
 
-def _joined(pieces: Sequence[Stretch], usual: float) -> list[Stretch]:
+def _joined(pieces: Sequence[Run], usual: float) -> list[Run]:
     """Stretches of one line that are a word's space apart become one: text layers change it where the font changes."""
     out = []
     for row in _rows(pieces):
@@ -119,7 +121,7 @@ def _joined(pieces: Sequence[Stretch], usual: float) -> list[Stretch]:
             if is_near and max(piece.height, held.height) < 2.5 * height:
                 # a stretch may end within a word: then there is no gap
                 space = "" if gap < 0.12 * height or _WIDE.match(piece.text) else " "
-                held = Stretch(held.text + space + piece.text, _around((held.box, piece.box)))
+                held = Run(held.text + space + piece.text, _around((held.box, piece.box)))
             else:
                 out.append(held)
                 held = piece
@@ -127,7 +129,7 @@ def _joined(pieces: Sequence[Stretch], usual: float) -> list[Stretch]:
     return out
 
 
-def _table_end(rows: Sequence[Sequence[Stretch]], start: int) -> int:
+def _table_end(rows: Sequence[Sequence[Run]], start: int) -> int:
     """Where the longest table ends that begins with row `start`; `start` where there is none."""
     if len(rows[start]) < 2:
         return start
@@ -144,7 +146,7 @@ def _table_end(rows: Sequence[Sequence[Stretch]], start: int) -> int:
     return start
 
 
-def _is_table(rows: Sequence[Sequence[Stretch]]) -> bool:
+def _is_table(rows: Sequence[Sequence[Run]]) -> bool:
     columns = _column_spans(rows)
     cells = [piece for row in rows for piece in row]
     words = [len(piece.text.split()) for piece in cells]
@@ -154,7 +156,7 @@ def _is_table(rows: Sequence[Sequence[Stretch]]) -> bool:
     return len(columns) >= 2 and len(several) >= _LEAST_ROWS and not is_prose and full >= _FILLED
 
 
-def _column_spans(rows: Sequence[Sequence[Stretch]]) -> list[tuple[float, float]]:
+def _column_spans(rows: Sequence[Sequence[Run]]) -> list[tuple[float, float]]:
     """From where to where each column goes: what lies between them, cells of hardly any row cover."""
     cells = [piece.box for row in rows if len(row) > 1 for piece in row]
     few = _CELLS_ACROSS * sum(len(row) > 1 for row in rows)
@@ -170,7 +172,7 @@ def _column_spans(rows: Sequence[Sequence[Stretch]]) -> list[tuple[float, float]
     return spans
 
 
-def _table(rows: Sequence[Sequence[Stretch]]) -> Block:
+def _table(rows: Sequence[Sequence[Run]]) -> Block:
     columns = _column_spans(rows)
     table = []
     for row in rows:
@@ -191,7 +193,7 @@ def _shared(column: tuple[float, float], box: Box) -> float:
 # columns
 
 
-def _columns(pieces: Sequence[Stretch], usual: float) -> list[Block]:
+def _columns(pieces: Sequence[Run], usual: float) -> list[Block]:
     """Left before right, down to the next line that crosses the gutter; each column may have columns of its own."""
     gutter = _gutter(pieces, usual)
     if gutter is None:
@@ -200,9 +202,9 @@ def _columns(pieces: Sequence[Stretch], usual: float) -> list[Block]:
             return [*_columns(above, usual), *_columns(below, usual)]
         return list(_paragraphs([_as_one(row) for row in _rows(pieces)], usual))
     out: list[Block] = []
-    left: list[Stretch] = []
-    right: list[Stretch] = []
-    across: list[Stretch] = []
+    left: list[Run] = []
+    right: list[Run] = []
+    across: list[Run] = []
 
     def flush() -> None:
         out.extend([*_columns(left, usual), *_columns(right, usual)])
@@ -221,7 +223,7 @@ def _columns(pieces: Sequence[Stretch], usual: float) -> list[Block]:
     return [*out, *_columns(across, usual)]
 
 
-def _gutter(pieces: Sequence[Stretch], usual: float) -> float | None:
+def _gutter(pieces: Sequence[Run], usual: float) -> float | None:
     """The x between two columns that the fewest lines cross; None where the text has one column."""
     if len(pieces) < 2 * _LEAST_LINES:
         return None
@@ -247,7 +249,7 @@ def _gutter(pieces: Sequence[Stretch], usual: float) -> float | None:
     return None if best is None else best[1]
 
 
-def _halves(pieces: Sequence[Stretch], usual: float) -> tuple[list[Stretch], list[Stretch]]:
+def _halves(pieces: Sequence[Run], usual: float) -> tuple[list[Run], list[Run]]:
     """What stands above and below one of the widest gaps, where one of the two has columns; nothing below, if none."""
     ordered = sorted(pieces, key=lambda piece: piece.box[1])
     gaps, bottom = [], ordered[0].box[3] if ordered else 0.0
@@ -262,7 +264,7 @@ def _halves(pieces: Sequence[Stretch], usual: float) -> tuple[list[Stretch], lis
     return list(pieces), []
 
 
-def _stand_beside(left: Sequence[Stretch], right: Sequence[Stretch], usual: float) -> bool:
+def _stand_beside(left: Sequence[Run], right: Sequence[Run], usual: float) -> bool:
     """Whether these are two columns: at one height for several lines, a gutter apart."""
     one, other = _around([piece.box for piece in left]), _around([piece.box for piece in right])
     shared = min(one[3], other[3]) - max(one[1], other[1])
@@ -272,14 +274,14 @@ def _stand_beside(left: Sequence[Stretch], right: Sequence[Stretch], usual: floa
 # paragraphs
 
 
-def _as_one(row: Sequence[Stretch]) -> Stretch:
+def _as_one(row: Sequence[Run]) -> Run:
     """What stands on one row of a column: justified text has wide spaces."""
-    return Stretch(" ".join(piece.text for piece in row), _around([piece.box for piece in row]))
+    return Run(" ".join(piece.text for piece in row), _around([piece.box for piece in row]))
 
 
-def _paragraphs(pieces: Sequence[Stretch], usual: float) -> Iterator[Block]:
+def _paragraphs(pieces: Sequence[Run], usual: float) -> Iterator[Block]:
     """Lines of one column, in order, as paragraphs and headings."""
-    held: list[Stretch] = []
+    held: list[Run] = []
     for piece in pieces:
         if held and _begins(held, piece, usual):
             yield _paragraph(held, usual)
@@ -289,7 +291,7 @@ def _paragraphs(pieces: Sequence[Stretch], usual: float) -> Iterator[Block]:
         yield _paragraph(held, usual)
 
 
-def _begins(held: Sequence[Stretch], piece: Stretch, usual: float) -> bool:
+def _begins(held: Sequence[Run], piece: Run, usual: float) -> bool:
     """Whether a line begins a paragraph of its own."""
     last, height = held[-1], max(held[-1].height, piece.height)
     if min(last.height, piece.height) * 1.4 < height and abs(last.height - piece.height) > 6:
@@ -305,7 +307,7 @@ def _begins(held: Sequence[Stretch], piece: Stretch, usual: float) -> bool:
     return is_indented or is_over
 
 
-def _paragraph(lines: Sequence[Stretch], usual: float) -> Block:
+def _paragraph(lines: Sequence[Run], usual: float) -> Block:
     text = lines[0].text
     for line in lines[1:]:
         text = _continued(text, line.text)

@@ -1,8 +1,8 @@
-"""The embedded reader: pixels → lines of text with boxes and confidences, by PP-OCR's networks. Knows no files, no pages.
+"""The embedded reader: pixels → lines of text with boxes and confidences, by PP-OCR's networks. Knows no files.
 
-rapidocr's wheel ships the networks; its own program takes two seconds to import, logs, and may download. So the networks
-are run here directly, as PaddleOCR's papers describe them: one finds lines (differentiable binarization), one tells
-lines that stand on their heads, one reads a line (CTC).
+rapidocr's wheel ships the networks; its own program takes two seconds to import, logs, and may download. So they are
+run here directly, as PaddleOCR's papers describe them: one finds lines (differentiable binarization), one tells lines
+that stand on their heads, one reads a line (CTC).
 """
 
 from __future__ import annotations
@@ -135,8 +135,7 @@ class PageReader:
 
     def _found(self, pixels: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
         """The corners (4, 2) of each line, from the top left one clockwise, in pixels."""
-        import cv2
-
+        cv2 = _opencv()
         height, width = pixels.shape[:2]
         scale = min(max(1.0, _SHORTEST_SIDE / min(height, width)), _LONGEST_SIDE / max(height, width))
         seen_w, seen_h = (max(32, round(side * scale / 32) * 32) for side in (width, height))
@@ -187,11 +186,18 @@ class PageReader:
                 word = []
 
 
+def _opencv() -> Any:
+    """OpenCV, as it comes: its own types know no shapes."""
+    import cv2
+
+    return cv2
+
+
 def _stand_upright(boxes: Sequence[NDArray[np.float32]]) -> bool:
     """Whether the lines run from top to bottom: more than half of their area is higher than wide."""
     sizes = [(np.linalg.norm(box[1] - box[0]), np.linalg.norm(box[3] - box[0])) for box in boxes]
     area = sum(w * h for w, h in sizes)
-    return bool(area) and sum(w * h for w, h in sizes if h > 1.5 * w) > area / 2
+    return bool(sum(w * h for w, h in sizes if h > 1.5 * w) > area / 2)
 
 
 def _input(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -209,8 +215,7 @@ def _from_top_left(corners: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _mean_inside(ink: NDArray[np.float32], corners: NDArray[np.float32]) -> float:
-    import cv2
-
+    cv2 = _opencv()
     height, width = ink.shape
     low = np.clip(np.floor(corners.min(0)).astype(int), 0, (width - 1, height - 1))
     high = np.clip(np.ceil(corners.max(0)).astype(int), 0, (width - 1, height - 1))
@@ -221,23 +226,19 @@ def _mean_inside(ink: NDArray[np.float32], corners: NDArray[np.float32]) -> floa
 
 def _cut(pixels: NDArray[np.uint8], corners: NDArray[np.float32]) -> NDArray[np.uint8]:
     """A line's pixels (height, width, 3), its slope taken out; turned where it is higher than wide."""
-    import cv2
-
+    cv2 = _opencv()
     top_left, top_right, bottom_right, bottom_left = corners
     width = max(1, int(max(np.linalg.norm(top_right - top_left), np.linalg.norm(bottom_right - bottom_left))))
     height = max(1, int(max(np.linalg.norm(bottom_left - top_left), np.linalg.norm(bottom_right - top_right))))
     onto = np.array([(0, 0), (width, 0), (width, height), (0, height)], np.float32)
     to_line = cv2.getPerspectiveTransform(corners, onto)
-    line = cv2.warpPerspective(
-        pixels, to_line, (width, height), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
-    )
+    line = cv2.warpPerspective(pixels, to_line, (width, height), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
     return np.rot90(line) if height >= 1.5 * width else line
 
 
 def _line(crop: NDArray[np.uint8], widest: int) -> NDArray[np.float32]:
     """A line as the networks see it: (3, 48, width)."""
-    import cv2
-
+    cv2 = _opencv()
     height, width = crop.shape[:2]
     width = min(widest, max(1, math.ceil(_HEIGHT * width / height)))
     return _input(cv2.resize(np.ascontiguousarray(crop), (width, _HEIGHT)))

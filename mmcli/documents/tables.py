@@ -104,10 +104,12 @@ def _grid(table: Sequence[Sequence[_Cell]]) -> Rows:
             while (y, x) in cells:
                 x += 1
             text = " ".join("".join(cell.text).split())
-            for down in range(min(cell.n_rows, len(table) - y)):  # spans end with the table
+            n_rows = min(cell.n_rows, len(table) - y)  # spans end with the table
+            if len(cells) + n_rows * cell.n_columns > _MOST_CELLS:
+                n_rows, cell.n_columns = 1, 1
+            for down in range(n_rows):
                 for right in range(cell.n_columns):
-                    if len(cells) < _MOST_CELLS:
-                        cells.setdefault((y + down, x + right), text)
+                    cells.setdefault((y + down, x + right), text)
             x += cell.n_columns
     width = max((x for _, x in cells), default=-1) + 1
     return tuple(tuple(cells.get((y, x), "") for x in range(width)) for y in range(len(table)) if width)
@@ -117,7 +119,10 @@ def _grid(table: Sequence[Sequence[_Cell]]) -> Rows:
 
 
 def of_otsl(text: str) -> Rows:
-    """A table in OTSL: `<fcel>` a cell, `<ecel>` an empty one, `<lcel>` `<ucel>` `<xcel>` more of a neighbour, `<nl>`."""
+    """A table in OTSL.
+
+    `<fcel>` is a cell, `<ecel>` an empty one; `<lcel>`, `<ucel>`, `<xcel>` are more of a neighbour; `<nl>` ends a row.
+    """
     rows: list[list[str]] = [[]]
     for match in _OTSL_CELL.finditer(_LOCATION.sub("", text)):
         kind, said = match[1], " ".join(html.unescape(match[2]).split())

@@ -300,7 +300,8 @@ class _Characters:
         gap = low[1:, 0] - high[:-1, 0]
         is_below = np.minimum(high[1:, 1], high[:-1, 1]) <= np.maximum(low[1:, 1], low[:-1, 1])
         is_back = gap < -2 * taller
-        return begins[1:][(gap > _WIDE_GAP * taller) | (is_below & (gap < -taller)) | is_back]
+        is_cut = (gap > _WIDE_GAP * taller) | (is_below & (gap < -taller)) | is_back
+        return np.asarray(begins[1:][is_cut])
 
     def _words(self, is_space: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Begins and ends (n,) of runs without spaces, of one text object and not too long."""
