@@ -30,6 +30,7 @@ from mmcli.commands.doctor import doctor
 from mmcli.commands.help import help_
 from mmcli.commands.models import models, show
 from mmcli.commands.pull import pull
+from mmcli.commands.read import read
 from mmcli.commands.rm import rm
 from mmcli.commands.transcribe import transcribe
 from mmcli.commands.undo import undo
@@ -130,7 +131,7 @@ def _top(
 
 PANELS: dict[str, tuple[Callable[..., int | None], ...]] = {
     "Ask": (ask, chat, voice),
-    "Work on many files": (caption, undo, transcribe),
+    "Work on many files": (read, caption, undo, transcribe),
     "Manage models": (pull, models, show, rm),
     "This machine": (devices, doctor, demo, completion.completion, help_),
 }

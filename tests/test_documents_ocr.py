@@ -101,7 +101,8 @@ real = importlib.util.find_spec
 importlib.util.find_spec = lambda name, *more: None if name == "rapidocr" else real(name, *more)
 from mmcli.documents import ocr
 from mmcli.errors import ModelError
-try: ocr.require()
+assert not ocr.is_installed()
+try: ocr.PageReader(1)
 except ModelError as error: print(error.message, "|", error.hint)
 """
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)

@@ -63,14 +63,17 @@ class Block:
     rows: tuple[tuple[str, ...], ...] = ()
 
 
-def blocks(lines: Sequence[Placed]) -> list[Block]:
-    """The blocks of one page in reading order."""
+def blocks(lines: Sequence[Placed], *, touching: str = " ") -> list[Block]:
+    """The blocks of one page in reading order.
+
+    `touching` stands between stretches without a gap: nothing in a text layer, whose stretches may end within a word.
+    """
     pieces = [Run(text, line.box) for line in lines if (text := " ".join(line.text.split()))]
     pieces = [piece for piece in pieces if not _LEADERS.fullmatch(piece.text)]
     if not pieces:
         return []
     usual = statistics.median(piece.height for piece in pieces)
-    return _region(_joined(pieces, usual), usual)
+    return _region(_joined(pieces, usual, touching), usual)
 
 
 def _region(pieces: Sequence[Run], usual: float) -> list[Block]:
@@ -110,7 +113,7 @@ def _is_beside(one: Box, other: Box) -> bool:
     )
 
 
-def _joined(pieces: Sequence[Run], usual: float) -> list[Run]:
+def _joined(pieces: Sequence[Run], usual: float, touching: str) -> list[Run]:
     """Stretches of one line that are a word's space apart become one: text layers change it where the font changes."""
     out = []
     for row in _rows(pieces):
@@ -119,8 +122,7 @@ def _joined(pieces: Sequence[Run], usual: float) -> list[Run]:
             gap, height = piece.box[0] - held.box[2], min(piece.height, held.height)
             is_near = -height < gap < 0.5 * max(height, 0.5 * usual)
             if is_near and max(piece.height, held.height) < 2.5 * height:
-                # a stretch may end within a word: then there is no gap
-                space = "" if gap < 0.12 * height or _WIDE.match(piece.text) else " "
+                space = "" if _WIDE.match(piece.text) else touching if gap < 0.12 * height else " "
                 held = Run(held.text + space + piece.text, _around((held.box, piece.box)))
             else:
                 out.append(held)
@@ -268,7 +270,15 @@ def _stand_beside(left: Sequence[Run], right: Sequence[Run], usual: float) -> bo
     """Whether these are two columns: at one height for several lines, a gutter apart."""
     one, other = _around([piece.box for piece in left]), _around([piece.box for piece in right])
     shared = min(one[3], other[3]) - max(one[1], other[1])
-    return shared > _LEAST_LINES * usual and other[0] - one[2] >= _GUTTER * usual
+    if shared <= _LEAST_LINES * usual or other[0] - one[2] < _GUTTER * usual:
+        return False
+    few, many = sorted((left, right), key=len)
+    n_beside = sum(any(_overlap(piece.box, neighbour.box) > 0 for neighbour in many) for piece in few)
+    return n_beside >= max(_LEAST_LINES, len(few) / 2)
+
+
+def _overlap(one: Box, other: Box) -> float:
+    return min(one[3], other[3]) - max(one[1], other[1])
 
 
 # paragraphs

@@ -68,9 +68,12 @@ def version() -> str:
     return "+".join(path.stem for path in _files())
 
 
-def require() -> None:
-    """ModelError where the networks are not installed."""
-    _files()
+def is_installed() -> bool:
+    """Whether the networks are here."""
+    try:
+        return bool(_files())
+    except ModelError:
+        return False
 
 
 def _files() -> tuple[Path, Path, Path]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from mmcli.engine.local import kv_cells, mtmd
-from mmcli.engine.local.context import Context, Sampler
+from mmcli.engine.local.context import Context, Dry, Sampler
 from mmcli.engine.local.detokenizer import Detokenizer, LoopGuard
 from mmcli.engine.local.kv_cache import Cache
 from mmcli.engine.local.template import Prompt
@@ -34,7 +34,9 @@ class TokenStream:
             min_p=sampling.min_p,
             repeat_penalty=sampling.repeat_penalty,
             seed=seed,
+            dry=_dry(sampling),
         )
+        self._special = sampling.special
         self._reader = Detokenizer((*prompt.stop, *sampling.stop), opened=opened_by(prompt.text))
         self._guard = LoopGuard()
         self.answer: list[str] = []
@@ -52,7 +54,7 @@ class TokenStream:
         self.tokens.append(token)
         self._usage.completion_tokens += 1
         self._usage.reasoning_tokens += self._reader.reasoning
-        data, control = _bytes(self._weights, token)
+        data, control = _bytes(self._weights, token, special=self._special)
         yield from self._take(self._reader.feed(data, control=control))
         if self._reader.stopped:
             self.finish_reason = "stop"
@@ -105,9 +107,18 @@ def decode(cache: Cache, voice: TokenStream, usage: Usage, interrupted: Callable
         yield from voice.finish()
 
 
-def _bytes(weights: mtmd.Weights, token: int) -> tuple[bytes, bool]:
-    """The token's bytes, and whether it is a control token; of these, only those in marks of reasoning have any."""
-    data = weights.piece(token)
+def _dry(sampling: Sampling) -> Dry | None:
+    if not sampling.dry_multiplier:
+        return None
+    return Dry(sampling.dry_multiplier, sampling.dry_base, sampling.dry_allowed_length, sampling.dry_last_n)
+
+
+def _bytes(weights: mtmd.Weights, token: int, *, special: bool = False) -> tuple[bytes, bool]:
+    """The token's bytes, and whether it is a control token; of these, only those in marks of reasoning have any.
+
+    With `special`, all have, and count as text.
+    """
+    data = weights.piece(token, special=special)
     if data:
         return data, False
     mark = weights.piece(token, special=True)
