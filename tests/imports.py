@@ -40,7 +40,7 @@ MAY_NAME = {
         "terminal/graphics.py",
     },
     "typer": {"main.py", "commands/"},
-    "sqlite3": {"history/", "jobs/result_cache.py"},
+    "sqlite3": {"history/", "jobs/result_cache.py", "documents/choose.py"},
 }
 HEAVY = {*MAY_NAME, "huggingface_hub", "sounddevice", "torch", "gguf", "click"} - {"typer"}
 

@@ -8,6 +8,7 @@ from typing import Self
 
 from mmcli.engine import Answer, FinishReason, Message, OnProgress, Piece, Sampling, Scores, Seen, Usage
 from mmcli.errors import ContextFull, MmcliError
+from mmcli.media.types import Text
 
 N_CTX = 4096
 TOKENS = 100  # of a medium
@@ -127,5 +128,6 @@ class ScriptedEngine:
 
 
 def _n_tokens(message: Message) -> int:
-    words = sum(len(part.split()) for part in message.parts if isinstance(part, str))
+    texts = [part.rendered if isinstance(part, Text) else part for part in message.parts]
+    words = sum(len(text.split()) for text in texts if isinstance(text, str))
     return words + TOKENS * len(message.media)

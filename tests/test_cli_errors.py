@@ -119,7 +119,7 @@ BEFORE_LOADING = {
     "a photo cut short": Wrong(("ask", "cut.jpg", WHAT, *BROKEN), 3, ("`cut.jpg`", "cut short"), "again"),
     "bytes of an unknown format": Wrong(("ask", "random.bin", WHAT, *BROKEN), 3, ("`random.bin`", "unknown format")),
     "weights for a picture": Wrong(("ask", "weights.gguf", WHAT, *BROKEN), 3, ("`weights.gguf`", "weights")),
-    "a PDF": Wrong(("ask", "paper.pdf", WHAT, *BROKEN), 3, ("`paper.pdf`", "PDF"), "pdftoppm"),
+    "a PDF": Wrong(("ask", "paper.pdf", WHAT, *BROKEN), 3, ("`paper.pdf`", "is damaged"), "copy or download"),
     "a text named .png": Wrong(("ask", "text.png", WHAT, *BROKEN), 3, ("`text.png`", "a text file, not a picture")),
     "a web page named .jpg": Wrong(("ask", "page.jpg", WHAT, *BROKEN), 3, ("`page.jpg`", "a web page"), "download"),
     "a folder without pictures": Wrong(("ask", "tables", WHAT, *BROKEN), 3, ("`tables`", "no pictures"), ".csv"),

@@ -378,7 +378,7 @@ def test_damage_inside_a_png_is_refused():
         (b"\0\1\2\3" * 50, "photo.png", "`photo.png` has an unknown format, whatever its name says"),
         (b"\0\1\2\3" * 50, "thing", "`thing` has an unknown format: mmcli reads pictures, sounds and texts"),
         (b"PK\x03\x04" + bytes(50), "a.docx", "`a.docx` is a ZIP archive or an office document: "),
-        (b"%PDF-1.7\n", "a.pdf", "`a.pdf` is a PDF document, which is not supported yet"),
+        (b"%PDF-1.7\n", "a.pdf", "`a.pdf` is damaged: its end is missing"),
         (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "a.svg", "`a.svg` is an SVG drawing"),
         (b"<?xml version='1.0'?>\n<!-- x -->\n<svg/>", "a.png", "`a.png` is an SVG drawing"),
         (b"%!PS-Adobe-3.0 EPSF-3.0\n", "a.eps", "`a.eps` is PostScript"),
@@ -393,7 +393,6 @@ def test_what_is_no_picture_is_refused_by_its_right_name(data, name, message):
 
 def test_hints_name_the_next_step():
     assert "rsvg-convert" in (refusal(b"<svg/>", "a.svg").hint or "")
-    assert "pdftoppm" in (refusal(b"%PDF-1.7", "a.pdf").hint or "")
     assert "git lfs pull" in (refusal(b"version https://git-lfs.github.com/spec/v1\n", "a.jpg").hint or "")
 
 

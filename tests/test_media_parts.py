@@ -202,7 +202,7 @@ def test_the_first_frame_of_several_is_cut() -> None:
         ("t=1", encoded(upright(), "PNG"), "is a picture, which has no time"),
         ("t=1&xywh=0,0,5,5", encoded(upright(), "PNG"), "is a picture, which has no time"),
         ("xywh=0,0,5,5", b"words", "is a text file, which has no box"),
-        ("page=1", b"%PDF-1.7\n", "is a PDF document, which is not supported yet"),
+        ("page=1", b"%PDF-1.7\n", "is damaged: its end is missing"),
     ],
 )
 def test_a_part_that_there_cannot_be(fragment: str, data: bytes, words: str) -> None:

@@ -154,11 +154,12 @@ def test_an_empty_name_is_not_the_current_folder(folder):
 
 def test_a_folder_without_media_tells_what_it_holds(folder):
     (folder / "empty").mkdir()
-    put(folder, "odd/1.pdf", "odd/2.pdf", "odd/readme", "deep/down/a.png")
+    put(folder, "odd/1.doc", "odd/2.doc", "odd/readme", "deep/down/a.png")
     assert (
-        refusal("empty").message == "the folder `empty` holds no pictures or sounds" and refusal("empty").hint is None
+        refusal("empty").message == "the folder `empty` holds no pictures, sounds or PDFs"
+        and refusal("empty").hint is None
     )
-    assert refusal("odd").hint == "it holds 2 × .pdf, 1 × no extension"
+    assert refusal("odd").hint == "it holds 2 × .doc, 1 × no extension"
     assert refusal("deep").hint == "add `-r` to look into its sub-folders"
     assert refusal("odd", kinds=frozenset({"audio"})).message == "the folder `odd` holds no sounds"
 

@@ -223,7 +223,6 @@ def test_a_locked_file_needs_its_password() -> None:
     assert refusal(data, "wrong") == "`a.pdf`: wrong password"
     with pdf.opened(data, shown="`a.pdf`", password="open sesame") as file:
         assert file.page(1).text == "secret"
-        assert file.text(1) == "secret"
 
 
 def test_a_file_that_may_only_not_be_printed_opens_without_a_password() -> None:

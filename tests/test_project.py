@@ -55,6 +55,7 @@ MAY_IMPORT = {
         *("errors", "config", "files", "signals", "sanitize", "languages", "models", "media", "engine", "speech"),
     },
     "chat": {
+        "documents",
         *("errors", "config", "conversations", "files", "signals", "suggestions", "models", "media", "engine"),
         *("history", "speech", "runtime", "terminal"),
     },

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
+from mmcli import documents
 from mmcli.engine.messages import Answer, FinishReason, Message, OnProgress, Part, Piece, Sampling
 from mmcli.engine.protocol import Engine
 from mmcli.errors import ContextFull, UsageError
@@ -206,7 +207,7 @@ class Conversation:
 
     def expected(self) -> list[Message]:
         """What the model will get with the next question, whose words nobody knows yet: up to the last medium."""
-        return self.messages(Turn("?", tuple(self.staged)))
+        return self.messages(Turn("?", tuple(documents.opened(self.staged))))
 
     def _fitting(
         self, engine: Engine, turn: Turn, sampling: Sampling, on_progress: OnProgress | None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mmcli.chat import Turn
     from mmcli.engine import Message
     from mmcli.history import Recorder, Shown, Store, Talk
-    from mmcli.media import Locator, Medium
+    from mmcli.media import Locator, Medium, Wanted
     from mmcli.models import Model
     from mmcli.runtime.reporter import Reporter
 
@@ -107,7 +107,7 @@ def reference(model: Model, mmproj: Path | None) -> tuple[str, str | None]:
     return name, os.path.abspath(mmproj) if mmproj else None
 
 
-def past(talk: Talk | None, max_megapixels: float, reporter: Reporter) -> Past:
+def past(talk: Talk | None, max_megapixels: float, reporter: Reporter, wanted: Wanted | None = None) -> Past:
     """The talk's turns, their media loaded again; InputError where one is not what it was.
 
     A turn without an answer is left out, but for its media: whoever asks again means them still.
@@ -124,7 +124,7 @@ def past(talk: Talk | None, max_megapixels: float, reporter: Reporter) -> Past:
     with Store(create=False) as store:
         for turn in talk.live:
             shown = {place: each for place, each in enumerate(turn.shown) if not each.is_dropped}
-            inputs = [_again(each, talk, store, max_megapixels, reporter) for each in shown.values()]
+            inputs = [_again(each, talk, store, max_megapixels, reporter, wanted) for each in shown.values()]
             places += [(turn.number, place) for place in shown]
             if not turn.said:
                 unanswered += inputs
@@ -144,18 +144,23 @@ def kinds(messages: Sequence[Message]) -> set[str]:
     return {"image" if isinstance(part, Clip) else part.receipt.kind for part in parts}
 
 
-def _again(shown: Shown, talk: Talk, store: Store, max_megapixels: float, reporter: Reporter) -> Medium:
+def _again(
+    shown: Shown, talk: Talk, store: Store, max_megapixels: float, reporter: Reporter, wanted: Wanted | None
+) -> Medium:
     """A medium of the talk as it was: from where it lay, or from the kept copy. InputError says what became of it."""
     from mmcli import media
 
     name = shown.receipt.source
+    wanted = _as_before(wanted)
     if shown.text is not None:
         return media.load(media.Source(name, data=shown.text.encode()))
     kept = store.kept(shown.receipt.sha256)
     trouble = "it was piped in, and no copy was kept"
     try:
         for source in _sources(shown, kept):
-            medium = media.load(source, max_megapixels=max_megapixels, damaged_ok=True)  # it was taken as it is
+            medium = media.load(  # it was taken as it is
+                source, wanted=wanted, max_megapixels=max_megapixels, damaged_ok=True
+            )
             if _is_same(medium, shown):
                 return medium
             trouble = f"{media.quoted(shown.path or name)} has changed since"
@@ -164,17 +169,24 @@ def _again(shown: Shown, talk: Talk, store: Store, max_megapixels: float, report
     if kept is not None:
         reporter.notice(f"{trouble}; continuing with the copy that was kept")
         copy = media.Source(name, data=kept.read_bytes(), locator=_part(shown))
-        return media.load(copy, max_megapixels=max_megapixels, damaged_ok=True)
+        return media.load(copy, wanted=wanted, max_megapixels=max_megapixels, damaged_ok=True)
     raise InputError(
         f"conversation `{talk.id}` is about {media.quoted(name)}, and {trouble}",
         hint="leave out -c to ask about the file as it is now; --keep-media saves copies",
     )
 
 
+def _as_before(wanted: Wanted | None) -> Wanted:
+    """What is wanted now, but for the pages: those that were shown before are shown again, whatever --pages says."""
+    from mmcli.media import Wanted
+
+    if wanted is None:
+        return Wanted()
+    return replace(wanted, pages=replace(wanted.pages, choice=None, at_once=None))
+
+
 def _sources(shown: Shown, kept: Path | None) -> list[media.Source]:
     """Where the medium lay; an address is not asked again if there is a copy."""
-    from dataclasses import replace
-
     from mmcli import media
 
     name, part = shown.receipt.source, _part(shown)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from mmcli import chat, errors, media, signals, terminal
+from mmcli import chat, documents, errors, media, signals, terminal
 from mmcli.chat import resume, slash_commands
 from mmcli.chat.prefetch import Preparing
 from mmcli.chat.sounds_in_words import SoundsInWords
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from mmcli.chat.front import Front
     from mmcli.engine import Engine, Sampling
     from mmcli.history import Recorder, Talk
-    from mmcli.media import Medium, Source
+    from mmcli.media import Medium, Source, Wanted
     from mmcli.models import Model, SpeechModel
     from mmcli.terminal import Style
 
@@ -49,6 +49,7 @@ class Session:
         damaged_ok: bool = False,
         yes: bool = False,
         speech_model: str | SpeechModel | None = None,
+        wanted: Wanted | None = None,
     ) -> None:
         self.model, self.style, self.yes = model, style, yes
         self.screen = terminal.Screen(style)
@@ -62,7 +63,7 @@ class Session:
         self.is_over = False
         self._may_end = False  # Ctrl-C was pressed at an empty prompt: the next one ends the chat
         self._machine, self._choice, self._max_megapixels = machine, choice, max_megapixels
-        self._damaged_ok = damaged_ok
+        self._damaged_ok, self._wanted = damaged_ok, wanted or media.Wanted()
         self._loading = self._new_loading()
         self._preparing = Preparing(self._refresh)
         self._mmproj: Path | None = None  # that was chosen by its path
@@ -183,6 +184,7 @@ class Session:
             self._loading.begin(progress)  # first: it forgets what stopped the answer before
             with signals.two_steps(self._loading.stop):
                 self._preparing.settle(progress)
+                self._choose_pages(engine, words, sampling, progress)
                 pieces = self.talk.ask(engine, words, sampling, progress, heard_by=self.front.heard_by)
                 answer = terminal.answer(self.front.passed_on(pieces), self.style, progress, tell_media=False)
         self.pending = words if answer.finish_reason == "interrupted" and not answer.text else ""
@@ -191,6 +193,23 @@ class Session:
             self._interrupted()
         else:
             self._status = model_loader.status(answer) or self._status
+
+    def _choose_pages(self, engine: Engine, words: str, sampling: Sampling, progress: terminal.Progress) -> None:
+        """Where not all pages of the staged documents have room, those that the question is about."""
+        staged = self.talk.staged
+        fitted = documents.fitted(
+            staged,
+            words,
+            engine,
+            lambda media_: self.talk.messages(chat.Turn(words, tuple(media_))),
+            for_answer=documents.room_for_answer(sampling.max_tokens, engine.n_ctx_limit),
+            on_progress=progress,
+            ways_out="/attach FILE.pdf#page=3-5 chooses",
+        )
+        told = {*documents.notes(staged)}  # when they were staged
+        self.talk.staged = fitted.media
+        for note in (*fitted.notes, *(note for note in documents.notes(fitted.media) if note not in told)):
+            self.note(note)
 
     def _interrupted(self) -> None:
         """Ctrl-C ended an answer, or somebody spoke."""
@@ -256,7 +275,13 @@ class Session:
         """Decode a source; what lies nowhere is kept beside the history, or going on would miss it."""
         lies_nowhere = source.name in (capture.CLIPBOARD, capture.SCREEN)
         collect = functools.partial(self.recorder.collect, always=lies_nowhere)
-        return media.load(source, max_megapixels=self._max_megapixels, damaged_ok=self._damaged_ok, on_data=collect)
+        return media.load(
+            source,
+            wanted=self._wanted,
+            max_megapixels=self._max_megapixels,
+            damaged_ok=self._damaged_ok,
+            on_data=collect,
+        )
 
     # which talk it is
 
@@ -280,7 +305,7 @@ class Session:
 
     def take_up(self, kept: Talk | None, setup: resume.Setup | None = None) -> None:
         """Go on with a talk of the history, or begin one; an error, and nothing is changed, where a medium is gone."""
-        past = resume.past(kept, self._max_megapixels, self.screen)
+        past = resume.past(kept, self._max_megapixels, self.screen, self._wanted)
         self._sounds.require(self.model, [*(medium for turn in past.turns for medium in turn.media), *past.unanswered])
         setup = setup or resume.Setup(None, self._mmproj, kept.system if kept else None)
         self.talk.clear()
@@ -361,8 +386,16 @@ class Session:
 
     def _kinds(self) -> frozenset[str]:
         """What to look for in a folder."""
-        able = {"image": self.model.sees, "audio": self.model.hears or self._sounds.can_write_down}
+        able = {
+            "image": self.model.sees,
+            "pdf": self._can_take_pages,
+            "audio": self.model.hears or self._sounds.can_write_down,
+        }
         return frozenset(kind for kind, can in able.items() if can) or frozenset(able)
+
+    @property
+    def _can_take_pages(self) -> bool:
+        return self.model.sees or self._wanted.pages.text == "only"
 
     # what the screen shows
 

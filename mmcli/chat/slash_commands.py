@@ -54,11 +54,24 @@ def described(medium: Medium) -> str:
     """`two.png, PNG 320×240`"""
     receipt = medium.receipt
     facts = [receipt.format]
+    if receipt.kind == "document":
+        facts.append(_pages(receipt))
     if receipt.sent_size:
         facts.append("×".join(map(str, receipt.sent_size)))
     if receipt.seconds is not None:
         facts.append(f"{receipt.seconds:.1f} s")
     return f"{named(medium)}, {' '.join(facts)}"
+
+
+def _pages(receipt: media.Receipt) -> str:
+    """`12 pages`, `3 of 12 pages`"""
+    from mmcli.media import locator
+
+    pages = f"{receipt.pages} page{'s' * (receipt.pages != 1)}"
+    if receipt.locator is None:
+        return pages
+    n_shown = sum(last - first + 1 for first, last in locator.parse(receipt.locator).pages)
+    return f"{n_shown} of {pages}"
 
 
 def counted(media_: Sequence[Medium]) -> str:
@@ -172,10 +185,13 @@ def _talk(session: Session, argument: str) -> None:
 
 def _show(session: Session, argument: str) -> None:
     medium = session.talk.find(_number(session, argument))
-    if not isinstance(medium, media.Image):
+    parts = medium.content if isinstance(medium, media.Document) else (medium,)
+    pictures = [part for part in parts if isinstance(part, media.Image)]
+    if not pictures:
         raise UsageError(f"`{medium.receipt.source}` is not a picture, so it cannot be shown")
-    if not terminal.picture(medium.pixels, terminal.Style()):
-        raise UsageError("there is no terminal to draw on")
+    for picture in pictures:
+        if not terminal.picture(picture.pixels, terminal.Style()):
+            raise UsageError("there is no terminal to draw on")
 
 
 def _number(session: Session, argument: str) -> int:

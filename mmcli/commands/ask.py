@@ -17,16 +17,18 @@ from mmcli.commands.option_groups import (
     MachineOptions,
     ModelOptions,
     OutputOptions,
+    PageOptions,
     SpeakOptions,
     TalkOptions,
 )
 from mmcli.commands.optional_value import is_id, with_optional_id
-from mmcli.errors import OutputError, UsageError
+from mmcli.errors import ModelError, OutputError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from mmcli.media import Medium, Source
+    from mmcli.media import Medium, Source, Wanted
+    from mmcli.models import Model, WantedModel
     from mmcli.prompts import SavedPrompt
     from mmcli.terminal import Style
 
@@ -39,9 +41,9 @@ def ask(
         list[str] | None,
         typer.Argument(
             metavar="[MEDIA...]",
-            help="Picture, sound or text files; - reads stdin. Also folders and URLs, in the order in which the model "
-            'is to see them. Patterns in quotation marks ("photos/*.jpg") are expanded; what is piped in needs no -. '
-            "A part of one: photo.jpg#xywh=10,10,200,80 or talk.mp3#t=80,100.",
+            help="Picture, sound, PDF or text files; - reads stdin. Also folders and URLs, in the order in which the "
+            'model is to see them. Patterns in quotation marks ("photos/*.jpg") are expanded; what is piped in needs '
+            "no -. A part of one: photo.jpg#xywh=10,10,200,80, talk.mp3#t=80,100 or report.pdf#page=3-5.",
             show_default=False,
         ),
     ] = None,
@@ -55,6 +57,7 @@ def ask(
     ] = "",
     *,
     input_options: InputOptions,
+    page_options: PageOptions,
     show: Annotated[bool, typer.Option("--show", help="Draw the pictures in the terminal first.")] = False,
     model_options: ModelOptions,
     speech_model: speech_opt.WriterOpt = None,
@@ -70,15 +73,16 @@ def ask(
     json: opt.JsonOpt = False,
     output_options: OutputOptions,
 ) -> int | None:
-    """Ask a question about pictures, sounds or text files.
+    """Ask a question about pictures, sounds, PDFs or text files.
 
     mmcli ask docs/pictures/shapes.png "What is in this picture?" -m starter
     mmcli ask -c "What color is the star?"
     cat docs/pictures/phone.jpg | mmcli ask "How many shapes?" -m starter
     """
-    from mmcli import engine, signals, terminal
+    from mmcli import documents, engine, signals, terminal
     from mmcli.chat import parts, resume
     from mmcli.commands import filling, prompting
+    from mmcli.media import Wanted
     from mmcli.runtime import model_fetch, model_loader, speech_output, transcription
 
     style, attached = output_options.style(json=json), input_options.attach or []
@@ -102,6 +106,7 @@ def ask(
     if prompt is not None:
         setup = prompting.setup(ctx, prompt, prompt_system, setup)
     machine, max_megapixels = machine_options.machine(model_options.template), machine_options.max_megapixels
+    wanted = Wanted(pages=page_options.wanted(machine.detail, style))
     screen = terminal.Screen(style)
     sources = _sources([*files, *attached], input_options.recursive, data, style)
     found = model_fetch.find(setup.model, setup.mmproj, yes=yes, reporter=screen)
@@ -111,24 +116,30 @@ def ask(
         model_loader.ahead(found, machine, screen, has_media=_has_picture(sources)) as begun,
         speech_output.opened(wish, machine, yes=yes, reporter=screen) as aloud,
     ):
-        inputs = _inputs(sources, max_megapixels, input_options.damaged_ok, recorder.collect)
-        past = resume.past(talk, max_megapixels, screen)
-        messages = [*past.messages, engine.Message("user", parts([*past.unanswered, *inputs], question))]
-        if setup.system:
-            messages.insert(0, engine.Message("system", (setup.system,)))
-        kinds = resume.kinds(messages)
+        inputs = _inputs(sources, max_megapixels, input_options.damaged_ok, recorder.collect, wanted)
+        documents.check_pages(inputs, wanted.pages)
+        past = resume.past(talk, max_megapixels, screen, wanted)
+
+        def asked(media: Sequence[Medium]) -> list[engine.Message]:
+            """The conversation with these media as the new ones."""
+            system = [engine.Message("system", (setup.system,))] if setup.system else []
+            return [*system, *past.messages, engine.Message("user", parts([*past.unanswered, *media], question))]
+
+        messages = asked(documents.opened(inputs))
+        kinds = resume.kinds(messages) | documents.kinds(inputs)
+        _check_sight(found, inputs)
         found.require(sight="image" in kinds, hearing=False)
         is_deaf = "audio" in kinds and not found.hears
         writer = transcription.writer(found, speech_model, yes=yes, reporter=screen) if is_deaf else None
         if show:
-            _show(inputs, style)
+            _show(documents.opened(inputs), style)
         # fetch what is not on this machine
         chosen = model_fetch.here(found, yes=yes, reporter=screen)
         chosen.require(sight="image" in kinds, hearing="audio" in kinds and writer is None)
         # a model that hears gets the sound itself, any other what is said in it
-        messages = transcription.as_heard(messages, writer, chosen.name, screen)
+        heard = transcription.as_heard(messages, writer, chosen.name, screen)
         if begun is not None:
-            begun.asks(messages, think=answer_options.think)
+            begun.asks(heard, think=answer_options.think)
             recorder.open()
         # run and show
         sampling = model_loader.sampling(chosen, answer_options.choice())
@@ -139,9 +150,21 @@ def ask(
             model_loader.load(chosen, machine, screen, progress, begun, also_stop=aloud.stop) as ready,
         ):
             resume.begin(recorder, "ask", talk, chosen, setup)
-            recorder.question(question, inputs, sampling)
-            pieces = aloud.told(recorder.keep(ready.generate(messages, sampling, progress)))
-            answer = terminal.answer(pieces, style, progress, talk=recorder.talk, extract=extract)
+            fitted = documents.fitted(
+                inputs,
+                question,
+                ready,
+                lambda media: documents.swapped(asked(media), messages, heard),
+                for_answer=documents.room_for_answer(sampling.max_tokens, ready.n_ctx_limit),
+                on_progress=progress,
+            )
+            notes = (*fitted.notes, *documents.notes(fitted.media))
+            for note in notes:
+                screen.notice(note)
+            recorder.question(question, fitted.media, sampling)
+            heard = documents.swapped(asked(fitted.media), messages, heard)
+            pieces = aloud.told(recorder.keep(ready.generate(heard, sampling, progress)))
+            answer = terminal.answer(pieces, style, progress, talk=recorder.talk, extract=extract, notes=notes)
             terminal.receipts(answer, style)
             speech_output.finish(aloud, screen)
     status = model_loader.status(answer)
@@ -232,14 +255,33 @@ def _has_picture(sources: Sequence[tuple[Source, bool]]) -> bool:
     return any(source.suffix in IMAGE_SUFFIXES for source, _ in sources)
 
 
+def _check_sight(found: Model | WantedModel, inputs: Sequence[Medium]) -> None:
+    """ModelError where the pages of a document would be pictures for a model that cannot see."""
+    from mmcli import documents
+
+    if "image" not in documents.kinds(inputs):
+        return
+    try:
+        found.require(sight=True, hearing=False)
+    except ModelError as error:
+        way_out = "--text only gives it the text of the PDF's pages"
+        raise ModelError(error.message, hint=f"{way_out}; {error.hint}" if error.hint else way_out) from None
+
+
 def _inputs(
-    sources: Sequence[tuple[Source, bool]], max_megapixels: float, damaged_ok: bool, on_data: Callable[[bytes], None]
+    sources: Sequence[tuple[Source, bool]],
+    max_megapixels: float,
+    damaged_ok: bool,
+    on_data: Callable[[bytes], None],
+    wanted: Wanted,
 ) -> list[Medium]:
     """The media, decoded; what is piped in comes first, or last if it is a text."""
     from mmcli import media
 
     inputs: list[Medium] = []
     for source, piped in sources:
-        medium = media.load(source, max_megapixels=max_megapixels, damaged_ok=damaged_ok, on_data=on_data)
+        medium = media.load(
+            source, wanted=wanted, max_megapixels=max_megapixels, damaged_ok=damaged_ok, on_data=on_data
+        )
         inputs.insert(0 if piped and not isinstance(medium, media.Text) else len(inputs), medium)
     return inputs

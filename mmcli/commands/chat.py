@@ -15,6 +15,7 @@ from mmcli.commands.option_groups import (
     MachineOptions,
     ModelOptions,
     OutputOptions,
+    PageOptions,
     SpeakOptions,
     TalkOptions,
 )
@@ -28,13 +29,14 @@ def chat(
         list[str] | None,
         typer.Argument(
             metavar="[MEDIA...] [QUESTION]",
-            help="Files to talk about, and a first question in quotation marks. Picture, sound or text files, also "
-            "folders, URLs and parts of files: photo.jpg#xywh=10,10,200,80.",
+            help="Files to talk about, and a first question in quotation marks. Picture, sound, PDF or text files, "
+            "also folders, URLs and parts of files: report.pdf#page=3-5.",
             show_default=False,
         ),
     ] = None,
     *,
     input_options: InputOptions,
+    page_options: PageOptions,
     model_options: ModelOptions,
     speech_model: speech_opt.WriterOpt = None,
     yes: opt.YesOpt = False,
@@ -55,6 +57,7 @@ def chat(
     from mmcli.chat.front import ReadAloud, Typed
     from mmcli.chat.session import Session
     from mmcli.commands import asked, line
+    from mmcli.media import Wanted
     from mmcli.runtime import model_fetch, speech_output
 
     files, question = asked.split(media or (), line.of(ctx))
@@ -63,6 +66,7 @@ def chat(
     talk = resume.talk(talk_options.continue_)
     setup = resume.setup(origins.typed(ctx), talk, model_options.model, model_options.mmproj, answer_options.system)
     machine = machine_options.machine(model_options.template)
+    wanted = Wanted(pages=page_options.wanted(machine.detail, style))
     screen = terminal.Screen(style)
     found = model_fetch.find(setup.model, setup.mmproj, yes=yes, reporter=screen)
     chosen = model_fetch.here(found, yes=yes, reporter=screen)
@@ -79,6 +83,7 @@ def chat(
             damaged_ok=input_options.damaged_ok,
             yes=yes,
             speech_model=speech_model,
+            wanted=wanted,
         ) as session:
             session.take_up(talk, setup)
             session.attach([*files, *(input_options.attach or ())], recursive=input_options.recursive)

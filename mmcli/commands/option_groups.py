@@ -10,17 +10,26 @@ import dataclasses
 import inspect
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, get_type_hints
+from typing import TYPE_CHECKING, Any, cast, get_type_hints
 
 from mmcli.commands import options as opt
 from mmcli.commands import speech_options as speech_opt
+from mmcli.errors import InputError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import typer
 
+    from mmcli.media import PagesWanted
+    from mmcli.media.wanted import PageDetail
     from mmcli.runtime.model_loader import Choice, Machine
     from mmcli.runtime.speech_output import Wishes
     from mmcli.terminal import Style
+
+
+AT_ONCE = 16  # pages that are rendered while the model loads, before anybody knows how many it can take
+MAX_PASSWORDS = 100
 
 
 class Group:
@@ -34,6 +43,25 @@ class InputOptions(Group):
     attach: opt.AttachOpt = None
     recursive: opt.RecursiveOpt = False
     damaged_ok: opt.DamagedOkOpt = False
+
+
+@dataclass(frozen=True)
+class PageOptions(Group):
+    """Which pages of documents, and how they are opened."""
+
+    pages: opt.PagesOpt = None
+    text: opt.PageTextOpt = opt.PageTextMode.auto
+    password_file: opt.PasswordFileOpt = None
+
+    def wanted(self, detail: str, style: Style) -> PagesWanted:
+        """The options as what is wanted of pages; UsageError for pages that are none, InputError for the file."""
+        from mmcli import media, terminal
+        from mmcli.media import locator
+
+        choice = None if self.pages is None else locator.pages(self.pages)
+        passwords = () if self.password_file is None else _passwords(self.password_file)
+        ask = None if passwords or not terminal.can_ask(style) else terminal.ask_password
+        return media.PagesWanted(choice, self.text.value, cast("PageDetail", detail), passwords, ask, AT_ONCE)
 
 
 @dataclass(frozen=True)
@@ -124,6 +152,20 @@ class OutputOptions(Group):
         from mmcli.terminal import Style
 
         return Style(json, self.quiet, self.verbose, self.debug, self.markdown.value)
+
+
+def _passwords(path: Path) -> tuple[str, ...]:
+    """The lines of a password file; InputError where it cannot be read or has none."""
+    shown = f"the password file `{path}`"
+    try:
+        text = path.expanduser().read_text("utf-8")
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise InputError(f"{shown} cannot be read: {reason}") from error
+    passwords = tuple(line for line in text.splitlines() if line)
+    if not passwords or len(passwords) > MAX_PASSWORDS:
+        raise InputError(f"{shown} has {len(passwords)} passwords; one is enough, {MAX_PASSWORDS} are the limit")
+    return passwords
 
 
 def flattened(function: Callable[..., Any]) -> list[inspect.Parameter]:

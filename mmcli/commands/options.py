@@ -25,6 +25,12 @@ class Detail(StrEnum):
     high = "high"
 
 
+class PageTextMode(StrEnum):
+    auto = "auto"
+    only = "only"
+    never = "never"
+
+
 class MarkdownMode(StrEnum):
     auto = "auto"
     always = "always"
@@ -38,6 +44,7 @@ def _number(value: float | None) -> float | None:
     return value
 
 
+DOCUMENTS = "Documents"
 MODEL, ANSWER, PROMPT, TALK = "Model", "Answer", "Saved prompts", "Conversation"
 MACHINE, OUTPUT = "Machine", "Output"
 TalkMediaArg = Annotated[
@@ -57,6 +64,38 @@ AttachOpt = Annotated[
 RecursiveOpt = Annotated[bool, typer.Option("-r", "--recursive", help="Include sub-folders.")]
 DamagedOkOpt = Annotated[
     bool, typer.Option("--damaged-ok", help="Use what is there of a sound that is cut short or damaged."), RARE
+]
+PagesOpt = Annotated[
+    str | None,
+    typer.Option(
+        "--pages",
+        metavar="LIST",
+        rich_help_panel=DOCUMENTS,
+        help="Pages of the PDFs: 1-3,7,-1 or odd. Counted from 1, from the end with a minus. "
+        "report.pdf#page=3-5 chooses for one file.",
+        show_default="all that fit",
+    ),
+]
+PasswordFileOpt = Annotated[
+    Path | None,
+    typer.Option(
+        "--password-file",
+        metavar="FILE",
+        envvar="MMCLI_PASSWORD_FILE",
+        rich_help_panel=DOCUMENTS,
+        help="A file with the password of a locked PDF. With several passwords, a line each, all are tried. "
+        "Without it, a terminal asks.",
+        show_default=False,
+    ),
+]
+PageTextOpt = Annotated[
+    PageTextMode,
+    typer.Option(
+        "--text",
+        envvar="MMCLI_TEXT",
+        rich_help_panel=DOCUMENTS,
+        help="Give the model the text of PDF pages beside their pictures, alone, or not at all.",
+    ),
 ]
 ModelOpt = Annotated[
     str | None,

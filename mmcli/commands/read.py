@@ -11,10 +11,10 @@ import typer
 
 from mmcli.commands import options as opt
 from mmcli.commands.completion import model_names
-from mmcli.commands.option_groups import Group
+from mmcli.commands.option_groups import Group, PageOptions
 from mmcli.commands.pages import RARE
 
-PAGES, WRITING = "Pages", "Writing"
+WRITING = "Writing"
 
 
 class PageFormatName(StrEnum):
@@ -26,15 +26,17 @@ class PageFormatName(StrEnum):
 
 
 @dataclass(frozen=True)
-class PageOptions(Group):
+class ReadPageOptions(Group):
     """Which pages, and how each is read."""
 
     recursive: opt.RecursiveOpt = False
+    pages: opt.PagesOpt = None
+    password_file: opt.PasswordFileOpt = None
     by_sight: Annotated[
         bool,
         typer.Option(
             "--by-sight",
-            rich_help_panel=PAGES,
+            rich_help_panel=opt.DOCUMENTS,
             help="Read every page by its picture. Otherwise a page that has text of its own gives that text.",
         ),
     ] = False
@@ -166,7 +168,7 @@ def read(
         ),
     ] = None,
     *,
-    page_options: PageOptions,
+    page_options: ReadPageOptions,
     writing_options: PageWritingOptions,
     reader_options: ReaderOptions,
     machine_options: ReadMachineOptions,
@@ -192,9 +194,9 @@ def read(
         verbose=shown.verbose,
         debug=shown.debug,
     )
-    wanted = reading.Wanted(media or [], page_options.recursive)
+    wanted = PageOptions(page_options.pages, opt.PageTextMode.auto, page_options.password_file).wanted("auto", style)
     target = reading.target(writing.output, overwrite=writing.overwrite)
     tables = reading.table_folder(writing.tables)
-    pages = reading.pages(wanted, target, style)
+    pages = reading.find(media or [], wanted, target, style, recursive=page_options.recursive)
     chosen = reading.choose(reader, machine, style, by_sight=page_options.by_sight)
     return reading.run(pages, chosen, form, target, tables, style, keep=machine.cache)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from mmcli.jobs.inputs import Named
     from mmcli.jobs.read import Reading, ReadTask
     from mmcli.jobs.task import Outcome
-    from mmcli.media import Source
+    from mmcli.media import PagesWanted, Source
     from mmcli.outputs.page_texts import PageFormat, PageTexts, TableFiles
     from mmcli.runtime.model_loader import Loading
     from mmcli.terminal import Progress, Style
@@ -32,11 +32,11 @@ EMBEDDED = "ppocr"
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """Which pages, as the options say it."""
+class FoundPages:
+    """Each page as an input of its own, and the passwords of the files that need one, by their names."""
 
-    arguments: Sequence[str]
-    recursive: bool = False
+    named: Sequence[Named]
+    passwords: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -99,15 +99,16 @@ def table_folder(folder: Path | None) -> Path | None:
 # which pages
 
 
-def pages(wanted: Wanted, target: Path | None, style: Style) -> list[Named]:
-    """Each page as an input of its own; a file that cannot be opened is one that has its error.
+def find(
+    arguments: Sequence[str], wanted: PagesWanted, target: Path | None, style: Style, *, recursive: bool
+) -> FoundPages:
+    """The pages of all that is named; a file that cannot be opened is one input that has its error.
 
     InputError or UsageError where there is nothing to read, or the only file cannot be opened.
     """
     from mmcli import media, terminal
     from mmcli.jobs.inputs import Named
 
-    arguments = list(wanted.arguments)
     data = None
     if not arguments or "-" in arguments:
         data = media.read_stdin(
@@ -119,23 +120,23 @@ def pages(wanted: Wanted, target: Path | None, style: Style) -> list[Named]:
     if not arguments and not data:
         raise UsageError("there is nothing to read", hint="mmcli read scan.pdf, or pipe a file in")
     found = media.find(
-        arguments or ["-"],
-        recursive=wanted.recursive,
+        list(arguments) or ["-"],
+        recursive=recursive,
         stdin=data,
         kinds=frozenset({"image", "pdf"}),
         on_skipped=lambda text: terminal.notice(text, style),
     )
     if target is not None and any(_is_same(source.path, target) for source in found):
         raise UsageError(f"`{target}` is what is to be read", hint="choose another -o")
-    out: list[Named] = []
+    named, passwords = list[Named](), dict[str, str]()
     for source in found:
         try:
-            out += [Named(len(out) + at, page) for at, page in enumerate(_pages_of(source))]
+            named += [Named(len(named) + at, page) for at, page in enumerate(_pages_of(source, wanted, passwords))]
         except MmcliError as error:
             if len(found) == 1:
                 raise
-            out.append(Named(len(out), source, error.released()))
-    return out
+            named.append(Named(len(named), source, error.released()))
+    return FoundPages(named, passwords)
 
 
 def _is_same(path: Path | None, other: Path) -> bool:
@@ -145,27 +146,23 @@ def _is_same(path: Path | None, other: Path) -> bool:
         return False
 
 
-def _pages_of(source: Source) -> list[Source]:
+def _pages_of(source: Source, wanted: PagesWanted, passwords: dict[str, str]) -> list[Source]:
     """The pages of a PDF that are wanted, each as a source; anything else as it is."""
     from mmcli import media
-    from mmcli.media import locator, pdf
+    from mmcli.media import locator, pages
 
     data = media.read(source)
     if media.sniff(data) != "pdf":
         return [source]
+    if source.locator is not None and not source.locator.pages:
+        raise InputError(f"{source.shown} is a PDF document, which has pages: `#page=3`")
+    book = pages.open_document(source, data, replace(wanted, at_once=0)).book
+    if book.password is not None:
+        passwords[book.name] = book.password
     if source.url is not None:  # fetched once
         source = replace(source, url=None, data=data)
-    name, meant = source.document, source.locator
-    if meant is not None and not meant.pages:
-        raise InputError(f"{source.shown} is a PDF document, which has pages: `#page=3`")
-    with pdf.opened(data, shown=replace(source, name=name, locator=None).shown) as file:
-        ranges = meant.pages if meant is not None else ((1, file.n_pages),)
-        for first, last in ranges:
-            file.label(first)  # says where there is no such page
-            file.label(last)
-        numbers = [number for first, last in ranges for number in range(first, last + 1)]
-    places = [locator.Locator(pages=((number, number),)) for number in dict.fromkeys(numbers)]
-    return [replace(source, name=f"{name}#{place}", locator=place) for place in places]
+    places = [locator.Locator(pages=((number, number),)) for number in book.numbers]
+    return [replace(source, name=f"{book.name}#{place}", locator=place) for place in places]
 
 
 # who reads
@@ -233,7 +230,7 @@ def _embedded(machine: ReadMachineOptions, by_sight: bool) -> Chosen:
 
 
 def run(
-    named: Sequence[Named],
+    pages: FoundPages,
     chosen: Chosen,
     form: PageFormat,
     target: Path | None,
@@ -250,7 +247,7 @@ def run(
     from mmcli.jobs.runner import Runner
     from mmcli.outputs.page_texts import PageTexts, TableFiles
 
-    interrupted = threading.Event()
+    named, interrupted = pages.named, threading.Event()
     several = len({one.source.document for one in named}) > 1
     written = None if tables is None else TableFiles(tables, several=several, n_digits=_digits(named))
     out = _Out(PageTexts(form, several), target)
@@ -259,7 +256,7 @@ def run(
         results = Results(where, on_warning=lambda text: terminal.warning(text, style))
         close.callback(results.close)
         progress = close.enter_context(terminal.progress(replace(style, json=False)))
-        worker = ReadWorker(chosen.task, results, lambda: chosen.open_engine(progress))
+        worker = ReadWorker(chosen.task, results, lambda: chosen.open_engine(progress), pages.passwords)
         close.callback(worker.close)
         runner = Runner(ListedInputs(named), worker)
 

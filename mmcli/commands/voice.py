@@ -17,6 +17,7 @@ from mmcli.commands.option_groups import (
     MachineOptions,
     ModelOptions,
     OutputOptions,
+    PageOptions,
     TalkOptions,
 )
 from mmcli.commands.optional_value import with_optional_id
@@ -42,6 +43,7 @@ def voice(
     media: opt.TalkMediaArg = None,
     *,
     input_options: InputOptions,
+    page_options: PageOptions,
     talk_mode: Annotated[
         TalkMode,
         typer.Option(
@@ -123,6 +125,7 @@ def voice(
     from mmcli.chat import resume
     from mmcli.chat.session import Session
     from mmcli.chat.voice_front import Manner, VoiceFront
+    from mmcli.media import Wanted
     from mmcli.runtime import model_fetch, speech_output, transcription
     from mmcli.speech import devices
     from mmcli.speech.transcriber import Listening
@@ -137,6 +140,7 @@ def voice(
     talk = resume.talk(talk_options.continue_)
     setup = resume.setup(origins.typed(ctx), talk, model_options.model, model_options.mmproj, answer_options.system)
     machine = machine_options.machine(model_options.template)
+    wanted = Wanted(pages=page_options.wanted(machine.detail, style))
     screen = terminal.Screen(style)
     found = model_fetch.find(setup.model, setup.mmproj, yes=yes, reporter=screen)
     with terminal.no_chatter(style):
@@ -157,6 +161,7 @@ def voice(
                 damaged_ok=input_options.damaged_ok,
                 yes=yes,
                 speech_model=speech,
+                wanted=wanted,
             ) as session:
                 session.take_up(talk, setup)
                 session.attach([*(media or ()), *(input_options.attach or ())], recursive=input_options.recursive)

@@ -23,6 +23,7 @@ from mmcli.jobs.engine_worker import EngineWorker
 from mmcli.jobs.inputs import Named
 from mmcli.jobs.result_cache import Results, is_cut
 from mmcli.jobs.task import Asked, CacheHit, Done, Items, Kept, ReadAhead
+from mmcli.media.types import image_id
 
 if TYPE_CHECKING:
     from mmcli.engine.protocol import BatchEngine
@@ -78,7 +79,6 @@ class ReadTask:
     setup: str = ""  # all else that could change an answer: weights, projector, detail …
     parallel: int | None = None
     retry_cut: bool = False
-    password: str | None = None
 
     @property
     def key(self) -> str:
@@ -152,9 +152,15 @@ class ReadWorker(EngineWorker[Reading]):
     read_ahead = ReadAhead(readers=1, ready=2, window=1 << 30)
 
     def __init__(
-        self, task: ReadTask, results: Results, open_engine: Callable[[], AbstractContextManager[BatchEngine]]
+        self,
+        task: ReadTask,
+        results: Results,
+        open_engine: Callable[[], AbstractContextManager[BatchEngine]],
+        passwords: Mapping[str, str] | None = None,
     ) -> None:
+        """`passwords`: of PDF files, by their names."""
         super().__init__(task, results, open_engine)
+        self._passwords = passwords or {}
         self._reading = task
         self._file: tuple[str, PdfFile] | None = None  # the last one, by its digest: its pages follow each other
         self._closing = ExitStack()
@@ -214,7 +220,8 @@ class ReadWorker(EngineWorker[Reading]):
         if self._file is None or self._file[0] != digest:
             self._closing.close()
             shown = replace(source, name=source.document, locator=None).shown
-            file = self._closing.enter_context(pdf.opened(data, shown=shown, password=self._reading.password))
+            password = self._passwords.get(source.document)
+            file = self._closing.enter_context(pdf.opened(data, shown=shown, password=password))
             self._file = digest, file
         return self._file[1]
 
@@ -282,8 +289,6 @@ def _painted(page: PdfPage, receipt: media.Receipt) -> Reading:
 
 def _image(page: PdfPage, source: media.Source, digest: str, n_bytes: int, n_pages: int) -> media.Image:
     height, width = page.pixels.shape[:2]
-    media_id = hashlib.sha256(b"image %d %d" % (width, height))
-    media_id.update(page.pixels.data)
     receipt = media.Receipt(
         source=source.name,
         kind="image",
@@ -292,6 +297,9 @@ def _image(page: PdfPage, source: media.Source, digest: str, n_bytes: int, n_pag
         format="PDF",
         sent_size=(width, height),
         locator=str(source.locator),
+        page=page.number,
+        pages=n_pages,
+        label=page.label,
         notes=page.notes,
     )
-    return media.Image(page.pixels, media_id.hexdigest(), receipt)
+    return media.Image(page.pixels, image_id(page.pixels), receipt)

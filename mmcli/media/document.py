@@ -52,7 +52,10 @@ def open(
         damaged_ok=damaged_ok,
         on_data=on_data,
         stop=stop,
+        wanted=wanted,
     )
+    if isinstance(medium, Document):
+        return medium
     found = medium.receipt.locator
     return Document(medium.receipt, (DocumentPart(None if found is None else locator.parse(found), medium),))
 
@@ -61,12 +64,13 @@ def _as_medium(opened: Callable[P, Document]) -> Callable[P, Medium]:
     """The same call for callers that take one medium a source."""
 
     def load(*args: P.args, **kwargs: P.kwargs) -> Medium:
-        """The document; its medium where it has but one part. The arguments are those of `open`."""
+        """The document; its medium where that is all of it. The arguments are those of `open`."""
         document = opened(*args, **kwargs)
         if len(document.parts) == 1:
             (part,) = document.parts
-            if not part.words and isinstance(part.medium, Image | Audio | Text):
-                return part.medium
+            medium = part.medium
+            if isinstance(medium, Image | Audio | Text) and medium.receipt is document.receipt:
+                return medium
         return document
 
     return load

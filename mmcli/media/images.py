@@ -17,7 +17,7 @@ from mmcli.errors import InputError, MmcliError, ResourceError
 from mmcli.media import boxes, camera_raw, colour, damage, jpegs, pillow, pngs, tiffs, upright
 from mmcli.media.locator import Locator, Rectangle
 from mmcli.media.sniffing import is_svg
-from mmcli.media.types import Image, Receipt
+from mmcli.media.types import Image, Receipt, image_id
 
 MAX_MEGAPIXELS = 100.0
 _EXTREME_RATIO = 20  # longer than this times its short side: models see little of it
@@ -104,8 +104,6 @@ def _decoded(
     if max(width, height) > _EXTREME_RATIO * min(width, height):
         notes.append(f"very long and narrow: {width}×{height}")
     # 4  pixels and their ID
-    media_id = hashlib.sha256(b"image %d %d" % (width, height))
-    media_id.update(rgb.data)
     receipt = Receipt(
         source=name,
         kind="image",
@@ -119,7 +117,7 @@ def _decoded(
         locator=None if cut is None else str(Locator(box=cut)),
         notes=tuple(dict.fromkeys(notes + heard)),
     )
-    return Image(rgb, media_id.hexdigest(), receipt)
+    return Image(rgb, image_id(rgb), receipt)
 
 
 def _refuse_what_pillow_cannot(data: bytes, shown: str) -> None:

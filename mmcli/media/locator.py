@@ -7,6 +7,7 @@ W3C Media Fragments URI 1.0 for times and boxes.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from urllib.parse import unquote
 
@@ -19,6 +20,7 @@ _MAX_DIGITS = 9  # before the point: what is larger is a slip of the finger, and
 _MAX_RANGES = 1000  # of pages
 _NUMBER = re.compile(r"(?P<sign>[+-]?)(?P<whole>[0-9]*)(?:\.(?P<rest>[0-9]*))?", re.ASCII)
 _RANGE = re.compile(r"([0-9]+)(?:-([0-9]+))?", re.ASCII)
+_PAGES = re.compile(r"(?P<first>-?[0-9]+)(?P<to>-(?P<last>-?[0-9]+)?)?", re.ASCII)  # 3, -1, 3-5, 3-, -3--1
 _UNITS = {"pixel": False, "percent": True}
 
 
@@ -58,6 +60,29 @@ class Stretch:
 
     def __str__(self) -> str:
         return _text(self.begin) if self.end is None else f"{_text(self.begin)},{_text(self.end)}"
+
+
+@dataclass(frozen=True)
+class PageChoice:
+    """Pages of documents whose length is not known yet: `1-3,7,-1,odd`, as `--pages` takes them."""
+
+    text: str
+    ranges: tuple[tuple[int, int | None] | str, ...]  # first and last, negative from the end; "odd", "even"
+
+    def numbers(self, n_pages: int) -> tuple[int, ...]:
+        """The page numbers of a document of `n_pages`, each once, in the order given.
+
+        Of a range that ends outside of the document, that end alone.
+        """
+        found: list[int] = []
+        for each in self.ranges:
+            if isinstance(each, str):
+                found += range(1 if each == "odd" else 2, n_pages + 1, 2)
+                continue
+            first, last = (_counted(number, n_pages) for number in each)
+            outside = [number for number in (first, last) if not 1 <= number <= n_pages]
+            found += outside[-1:] or range(first, last + 1) or [first, last]
+        return tuple(dict.fromkeys(found))
 
 
 @dataclass(frozen=True)
@@ -110,6 +135,37 @@ def parse(fragment: str, name: str | None = None) -> Locator:
         raise UsageError(f"{quoted(name or '#' + fragment)}: {error}", hint=EXAMPLES) from None
 
 
+def _counted(number: int | None, n_pages: int) -> int:
+    """A page number, from 1: negative ones count from the end where the document has so many; None is the last."""
+    if number is None:
+        return n_pages
+    return n_pages + 1 + number if -n_pages <= number < 0 else number
+
+
+def pages(value: str) -> PageChoice:
+    """The pages that `--pages` names; UsageError where it is malformed."""
+    try:
+        pieces = [piece.strip().lower() for piece in value.split(",")]
+        if len(pieces) > _MAX_RANGES:
+            raise _Malformed(f"there are {len(pieces)} ranges, the limit is {_MAX_RANGES}")
+        return PageChoice(value, tuple(map(_choice, pieces)))
+    except _Malformed as error:
+        raise UsageError(
+            f"`--pages` {quoted(value)}: {error}", hint="for example --pages 1-3,7 or --pages -1 (the last) or odd"
+        ) from None
+
+
+def page_ranges(numbers: Iterable[int]) -> tuple[tuple[int, int], ...]:
+    """Page numbers in their order as ranges: 3, 4, 5, 9 -> (3, 5), (9, 9)."""
+    ranges: list[tuple[int, int]] = []
+    for number in numbers:
+        if ranges and number == ranges[-1][1] + 1:
+            ranges[-1] = (ranges[-1][0], number)
+        else:
+            ranges.append((number, number))
+    return tuple(ranges)
+
+
 class _Malformed(Exception):
     """What is wrong with a fragment, as a clause."""
 
@@ -135,6 +191,23 @@ def _pages(value: str) -> tuple[tuple[int, int], ...]:
     if len(pieces) > _MAX_RANGES:
         raise _Malformed(f"`page=` has {len(pieces)} ranges, the limit is {_MAX_RANGES}")
     return tuple(map(_range, pieces))
+
+
+def _choice(piece: str) -> tuple[int, int | None] | str:
+    if piece in ("odd", "even"):
+        return piece
+    match = _PAGES.fullmatch(piece)
+    if match is None:
+        raise _Malformed(f"{_shown(piece)} is not a page, a range such as `3-5`, `odd` or `even`")
+    if max(len((digits or "").lstrip("-")) for digits in match.group("first", "last")) > _MAX_DIGITS:
+        raise _Malformed(f"the page number in {quoted(piece)} is too large")
+    first = int(match["first"])
+    last = first if match["to"] is None else int(match["last"]) if match["last"] else None
+    if first == 0 or last == 0:
+        raise _Malformed("pages are counted from 1, or from -1 at the end")
+    if last is not None and (first > 0) == (last > 0) and last < first:
+        raise _Malformed(f"the range of pages {quoted(piece)} ends before it begins")
+    return first, last
 
 
 def _range(piece: str) -> tuple[int, int]:

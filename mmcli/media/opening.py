@@ -13,15 +13,16 @@ from mmcli.media.locator import Locator
 from mmcli.media.names import quoted
 from mmcli.media.sniffing import A_KIND, HEAD, guess, is_lfs_pointer, is_web_page, sniff
 from mmcli.media.sources import AUDIO_SUFFIXES, IMAGE_SUFFIXES, UNMARKED_FORMATS, Source
+from mmcli.media.wanted import NOTHING_SPECIAL, Wanted
 
 if TYPE_CHECKING:
-    from mmcli.media.types import Audio, Image, Text
+    from mmcli.media.types import Audio, Document, Image, Text
 
-KINDS = frozenset({"image", "audio", "text"})
+KINDS = frozenset({"image", "audio", "text", "pdf"})
 MAX_BYTES = 1 << 30  # of a file or stdin
 MAX_DOWNLOAD_BYTES = 64_000_000
 MAX_TEXT_BYTES = 1_000_000
-_PARTS = {"image": "xywh", "audio": "t", "video": "t"}  # what may be named of each kind
+_PARTS = {"image": "xywh", "audio": "t", "video": "t", "pdf": "page"}  # what may be named of each kind
 _DIMENSIONS = {"page": "pages to choose from", "t": "time to choose from", "xywh": "box to cut out"}
 _BLOCK = 1 << 20  # bytes read at a time of a file that grows
 
@@ -39,7 +40,8 @@ def decode(
     damaged_ok: bool = False,
     on_data: Callable[[bytes], None] | None = None,
     stop: threading.Event | None = None,
-) -> Image | Audio | Text:
+    wanted: Wanted = NOTHING_SPECIAL,
+) -> Image | Audio | Text | Document:
     """Decode a source's bytes; anything that is not whole, or not one of `kinds`, is an InputError.
 
     The content decides what it is, not the extension. The rest as `media.open` has it.
@@ -62,6 +64,10 @@ def decode(
             max_megapixels=max_megapixels,
             box=meant.box,
         )
+    if kind == "pdf":
+        from mmcli.media import pages
+
+        return pages.open_document(source, data, wanted.pages)
     if kind == "text":
         from mmcli.media import text
 
@@ -104,11 +110,6 @@ def _kind(data: bytes, source: Source, kinds: frozenset[str]) -> str:
     promised = "image" if source.suffix in IMAGE_SUFFIXES else "audio" if source.suffix in AUDIO_SUFFIXES else None
     if kind == "text":
         _refuse_text_in_disguise(head, source, promised, kinds)
-    if kind == "pdf":
-        raise InputError(
-            f"{source.shown} is a PDF document, which is not supported yet",
-            hint="turn its pages into pictures: `pdftoppm -r 150 -png IN.pdf page`",
-        )
     if kind == "video" and "audio" in kinds:
         return kind  # the decoder will see whether there are moving pictures in it
     if kind not in kinds:
@@ -141,7 +142,7 @@ def _unknown(head: bytes, source: Source) -> InputError:
 
 
 def _wanted(kinds: frozenset[str]) -> str:
-    return " or ".join(A_KIND[kind] for kind in ("image", "audio", "text") if kind in kinds)
+    return " or ".join(A_KIND[kind] for kind in ("image", "audio", "text", "pdf") if kind in kinds)
 
 
 def read(

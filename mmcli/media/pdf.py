@@ -80,6 +80,10 @@ class PdfPage:
         return sum(not line.is_painted for line in self.lines)
 
 
+class Locked(InputError):
+    """A file that opens with a password alone."""
+
+
 class PdfFile:
     """An open PDF file; `opened` makes it. Every call holds the lock."""
 
@@ -120,14 +124,6 @@ class PdfFile:
                 lines = characters.lines(pixels, painted.FAINT_CONTRAST)
             is_blank = share < painted.BLANK_SHARE and not any(line.is_painted for line in lines)
         return PdfPage(number, self.label(number), size, pixels, lines, is_blank, is_faint, notes)
-
-    def text(self, number: int) -> str:
-        """All of a page's text layer, seen or not, without rendering the page: what `page` gives is among it."""
-        self._check(number)
-        with _lock, self._page(number) as page, _text_layer(page) as (text, n):
-            found = "" if n > MAX_CHARACTERS else _characters(text, n)
-        lines = map(_clean, found.replace("\r", "\n").split("\n"))
-        return "\n".join(line for line in lines if line)
 
     def size(self, number: int) -> tuple[float, float]:
         """A page's width and height in points, upright."""
@@ -204,9 +200,9 @@ def _has_end(data: bytes) -> bool:
 
 def _refused(code: int | None, shown: str, password: str | None) -> InputError:
     if code == _PASSWORD and password is None:
-        return InputError(f"{shown} needs a password", hint="put it into a file: `--password-file FILE`")
+        return Locked(f"{shown} needs a password", hint="put it into a file: `--password-file FILE`")
     if code == _PASSWORD:
-        return InputError(f"{shown}: wrong password")
+        return Locked(f"{shown}: wrong password")
     if code == _SECURITY:
         return InputError(f"{shown} is locked in a way that is not supported")
     return InputError(f"{shown} is damaged: it cannot be read as PDF", hint="copy or download it again")
@@ -231,8 +227,14 @@ class _Characters:
     @classmethod
     def read(cls, page: Any, width: int, height: int) -> _Characters | None:
         """Those of a page that is shown in `width` by `height` pixels; None where there are too many."""
-        with _text_layer(page) as (text, n):
+        import pypdfium2.raw as raw
+
+        text = page.get_textpage()
+        try:
+            n = max(raw.FPDFText_CountChars(text), 0)
             return None if n > MAX_CHARACTERS else cls._of(page, text, n, width, height)
+        finally:
+            text.close()
 
     @classmethod
     def _of(cls, page: Any, text: Any, n: int, width: int, height: int) -> _Characters:
@@ -348,18 +350,6 @@ class _Characters:
         left, top = boxes[:, :2].min(axis=0).tolist()
         right, bottom = boxes[:, 2:].max(axis=0).tolist()
         return math.floor(left), math.floor(top), math.ceil(right), math.ceil(bottom)
-
-
-@contextmanager
-def _text_layer(page: Any) -> Iterator[tuple[Any, int]]:
-    """PDFium's text of a page, and how many characters it has."""
-    import pypdfium2.raw as raw
-
-    text = page.get_textpage()
-    try:
-        yield text, max(raw.FPDFText_CountChars(text), 0)
-    finally:
-        text.close()
 
 
 def _characters(text: Any, n: int) -> str:

@@ -45,7 +45,10 @@ UNMARKED_FORMATS = {
     ".gbr": "GBR",
 }
 # Told from a name only where a name is all there is: in a folder's listing, or to see that a question is a path.
+PDF_SUFFIXES = frozenset({".pdf"})
 _OTHER_MEDIA_SUFFIXES = frozenset(".pdf .svg .mp4 .mov .mkv .webm .avi .m4v".split())
+
+_IN_FOLDERS = (("image", "pictures"), ("audio", "sounds"), ("video", "videos"), ("pdf", "PDFs"))
 
 _URL = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]+)://|(?P<data>data):")
 # A host's name with a path behind it: `www.example.com/a.jpg`, `localhost:8000/a.jpg`.
@@ -89,7 +92,7 @@ def find(
     *,
     recursive: bool = False,
     stdin: bytes | None = None,
-    kinds: frozenset[str] = frozenset({"image", "audio"}),
+    kinds: frozenset[str] = frozenset({"image", "audio", "pdf"}),
     on_skipped: Callable[[str], None] | None = None,
 ) -> list[Source]:
     """Turn paths, quoted globs, folders, URLs and "-" into sources, in the order given.
@@ -349,9 +352,8 @@ def _folder(
     files = list(folders.walk(path, recursive, suffixes, skipped))
     chosen = [name for name in files if os.path.splitext(name)[1].lower() in suffixes]
     if not chosen:
-        words = " or ".join(
-            word for kind, word in (("image", "pictures"), ("audio", "sounds"), ("video", "videos")) if kind in kinds
-        )
+        names = [word for kind, word in _IN_FOLDERS if kind in kinds]
+        words = " or ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
         hint = folders.what_else(path, files, recursive)
         raise InputError(f"the folder {quoted(argument)} holds no {words}", hint=hint)
     _tell(skipped, argument, on_skipped)
@@ -364,7 +366,7 @@ def _tell(skipped: folders.Skipped, argument: str, on_skipped: Callable[[str], N
 
 
 def _suffixes(kinds: frozenset[str]) -> frozenset[str]:
-    of_kind = {"image": IMAGE_SUFFIXES, "audio": AUDIO_SUFFIXES, "video": VIDEO_SUFFIXES}
+    of_kind = {"image": IMAGE_SUFFIXES, "audio": AUDIO_SUFFIXES, "video": VIDEO_SUFFIXES, "pdf": PDF_SUFFIXES}
     return frozenset().union(*(of_kind.get(kind, frozenset()) for kind in kinds))
 
 

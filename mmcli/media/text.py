@@ -37,14 +37,14 @@ def decode(data: bytes, name: str, *, shown: str, suffix: str = "", max_bytes: i
         format=_FORMATS.get(suffix.lower(), "text/plain"),
         notes=notes,
     )
-    rendered = text.strip() if name == "-" else _fenced(text, name)
+    rendered = text.strip() if name == "-" else fenced(text, name)
     return Text(text, name, rendered, receipt)
 
 
 def of_sound(receipt: Receipt, text: str, model: str) -> Text:
     """What was said in a sound, for a model that cannot hear; `model` is the one that wrote it down."""
     heard = replace(receipt, heard_as="transcript", heard_by=model)
-    return Text(text, receipt.source, _fenced(text, f"transcript of {receipt.source}"), heard)
+    return Text(text, receipt.source, fenced(text, f"transcript of {receipt.source}"), heard)
 
 
 def _decoded(data: bytes, encoding: str, shown: str) -> str:
@@ -57,15 +57,15 @@ def _decoded(data: bytes, encoding: str, shown: str) -> str:
         ) from error
 
 
-def _fenced(text: str, name: str) -> str:
+def fenced(text: str, name: str) -> str:
     """A text for a prompt: its name on a line, then the text in a fence that nothing inside can close."""
     longest = max((len(run) for run in re.findall("`+", text)), default=0)
     fence = "`" * max(3, longest + 1)
     end = "" if text.endswith("\n") else "\n"
-    return f"{_one_line(name)}:\n{fence}\n{text}{end}{fence}"
+    return f"{one_line_name(name)}:\n{fence}\n{text}{end}{fence}"
 
 
-def _one_line(name: str) -> str:
+def one_line_name(name: str) -> str:
     """A file's name without line breaks, control or format characters, and without undecodable bytes."""
     kept = (" " if unicodedata.category(char) in ("Cc", "Cf", "Cs", "Zl", "Zp") else char for char in name)
     return " ".join("".join(kept).split()) or "text"

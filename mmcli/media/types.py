@@ -36,7 +36,20 @@ class Receipt:
     heard_as: str | None = None  # of a sound: "sound", or "transcript" where the model got words instead
     heard_by: str | None = None  # the model that heard it
     locator: str | None = None  # which part of the source it is, such as "xywh=10,10,200,80"; None: all of it
+    page: int | None = None  # of a document, from 1
+    pages: int | None = None  # that the document has
+    label: str | None = None  # the number printed on the page, where it differs
+    text: str | None = None  # of a page: "used", "absent", "ignored", or "hidden" where none of it is seen
+    characters: int | None = None  # of a page's text that the model got
+    hidden_lines: int | None = None  # of a page's text, left out because nobody sees them
     notes: tuple[str, ...] = ()  # sentences on everything that was changed: "first of 12 frames", "alpha on white"
+
+
+def image_id(pixels: NDArray[np.uint8]) -> str:
+    """The media ID of a picture, (height, width, 3) in C order."""
+    digest = hashlib.sha256(b"image %d %d" % (pixels.shape[1], pixels.shape[0]))
+    digest.update(pixels.data)
+    return digest.hexdigest()
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,7 +5,7 @@ from mmcli.terminal.caption_view import Captions, pair
 from mmcli.terminal.chat_output import aside, exchange, pairs
 from mmcli.terminal.clipboard import copy
 from mmcli.terminal.code import last_block
-from mmcli.terminal.confirmation import can_ask, confirm
+from mmcli.terminal.confirmation import ask_password, can_ask, confirm
 from mmcli.terminal.doctor_view import finding, finding_json
 from mmcli.terminal.help import HelpRow as HelpRow
 from mmcli.terminal.help import help_found, help_page, help_pages
@@ -53,6 +53,7 @@ __all__ = [
     "abandon",
     "answer",
     "aside",
+    "ask_password",
     "bug",
     "can_ask",
     "clean",

@@ -1,4 +1,4 @@
-"""Asks the user for a yes. Knows terminals; knows nothing of what it asks about."""
+"""Asks the user for a yes, or for a password. Knows terminals; knows nothing of what it asks about."""
 
 from __future__ import annotations
 
@@ -30,3 +30,19 @@ def confirm(question: str, *, default: bool = True) -> bool:
     if not answer:
         streams.write("\n", sys.stderr)
     return (default and answer[:1] == "\n") or answer.strip().lower().startswith("y")
+
+
+def ask_password(shown: str) -> str | None:
+    """Ask for a file's password without showing what is typed; None where nothing is."""
+    import getpass
+    import warnings
+
+    with typeahead.listening(), out_of_the_way(), warnings.catch_warnings():
+        warnings.simplefilter("ignore", getpass.GetPassWarning)  # it may be shown where the terminal cannot hide it
+        try:
+            return getpass.getpass(f"password of {one_line(shown)}: ") or None
+        except EOFError:
+            return None
+        except KeyboardInterrupt:
+            streams.write("\n", sys.stderr)
+            raise

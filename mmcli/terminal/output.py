@@ -46,11 +46,13 @@ def answer(
     talk: str | None = None,
     tell_media: bool = True,
     extract: bool = False,
+    notes: Sequence[str] = (),
 ) -> Answer:
     """Show an answer while it is written; return it whole. What was said before an interruption stays.
 
     `talk` is the id that the history keeps it under, for --json. `tell_media`: afterwards, report of which media the
-    model saw something else than the file holds. `extract`: show nothing but the last code block of it.
+    model saw something else than the file holds. `extract`: show nothing but the last code block of it. `notes` were
+    told before the answer; --json has them here.
     """
     reasoning: _Writer = _reasoning_writer(style)
     said: _Writer = _Nowhere() if extract else _answer_writer(style)
@@ -76,7 +78,7 @@ def answer(
     assert result is not None, "the last piece of an answer carries it"
     if style.json:
         code = {"code": last_block(result.text)} if extract else {}
-        data(schema.answer_json(result) | code | {"talk": talk})
+        data(schema.answer_json(result) | code | {"notes": list(notes), "talk": talk})
     elif extract and (block := last_block(result.text)) is not None:
         streams.write(clean(block), sys.stdout)
     _tell_how_it_ended(result, style, tell_media)

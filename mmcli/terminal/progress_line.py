@@ -27,6 +27,7 @@ LABELS = {
     "load": "loading the model",
     "encode": "encoding the media",
     "prefill": "reading the prompt",
+    "pages": "reading the pages",
     "caption": "captioning",
     "read": "reading",
     "stop": "stopping after this step; Ctrl-C again ends at once",

@@ -29,7 +29,27 @@ def seen_line(seen: Seen) -> str:
     return f"{one_line(receipt.source)}: " + ", ".join(one_line(fact) for fact in facts)
 
 
+def _page_shape(receipt: Receipt) -> str:
+    """`PDF page 12 of 212 (printed "10"), 595×842 pt → 1088×1536, with its text (3,214 characters)`"""
+    facts = [f"{receipt.format} page {receipt.page} of {receipt.pages}"]
+    if receipt.label:
+        facts[0] += f' (printed "{receipt.label}")'
+    if receipt.source_size:
+        sent = f" → {_size(receipt.sent_size)}" if receipt.sent_size else ""
+        facts.append(f"{_size(receipt.source_size)} pt{sent}")
+    hidden = receipt.hidden_lines or 0
+    left_out = f"{hidden} line{'s' * (hidden > 1)} of hidden text left out"
+    if receipt.text == "used":
+        alone = "its text alone" if receipt.sent_size is None else "with its text"
+        facts.append(f"{alone} ({receipt.characters or 0:,} characters{f'; {left_out}' if hidden else ''})")
+    else:
+        facts.append({"ignored": "without its text", "hidden": left_out}.get(receipt.text or "", "no text in the file"))
+    return ", ".join(facts)
+
+
 def _shape(receipt: Receipt) -> str:
+    if receipt.page is not None:
+        return _page_shape(receipt)
     words = [receipt.format]
     if receipt.source_size:
         words.append(_size(receipt.source_size))
