@@ -174,7 +174,7 @@ def test_every_setting_s_variable_is_named_after_its_option(command: str, param:
             *("limit", "talk", "talks", "everything", "words", "form", "older_than", "yes", "key", "values", "shell"),
             *("from_file", "null", "sidecar", "output", "overwrite", "rename", "dry_run", "jsonl", "print0"),
             *("check", "accept_changed", "adopt", "partial", "consent"),
-            *("use", "param", "save", "extract", "keywords_from", "embed", "here"),
+            *("use", "param", "save", "extract", "keywords_from", "embed", "here", "by_sight", "tables", "pages"),
             *("rebuild", "undo", "mic", "retry_cut", "until_silence", "test", "seconds", "show", "man"),
         }
 

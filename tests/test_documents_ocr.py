@@ -8,27 +8,16 @@ from functools import cache
 
 import numpy as np
 import pytest
-from PIL import Image, ImageDraw, ImageFont
 
 from mmcli.documents import ocr
 from mmcli.media import pdf
 from tests import documents
-
-LINES = ("The quick brown fox", "jumps over 1,234 lazy dogs", "on Monday morning.")
+from tests.sheets import LINES, sheet
 
 
 @cache
 def reader() -> ocr.PageReader:
     return ocr.PageReader(2)
-
-
-def sheet(*lines: str, size: int = 36, ink: str = "black", ground: str = "white") -> np.ndarray:
-    """A picture (height, width, 3) with these lines of text."""
-    picture = Image.new("RGB", (800, 120 + 80 * len(lines)), ground)
-    draw, font = ImageDraw.Draw(picture), ImageFont.load_default(size)
-    for at, line in enumerate(lines):
-        draw.text((60, 60 + 80 * at), line, ink, font=font)
-    return np.asarray(picture)
 
 
 def said(page: ocr.ReadPage) -> list[str]:

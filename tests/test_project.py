@@ -61,7 +61,7 @@ MAY_IMPORT = {
     },
     "documents": {"errors", "telemetry", "media", "engine"},
     "jobs": {"errors", "files", "languages", "schema", "media", "engine", "speech", "documents"},
-    "outputs": {"errors", "files", "jobs", "media", "schema"},
+    "outputs": {"errors", "files", "jobs", "media", "documents", "schema"},
     "history": {"errors", "config", "files", "schema", "media.types", "engine.messages", "engine.protocol"},
     "health": {"errors", "__version__", "config", "offline", "models", "media", "engine", "history", "speech"},
     "commands": {

@@ -30,8 +30,17 @@ class ReadPageOptions(Group):
     """Which pages, and how each is read."""
 
     recursive: opt.RecursiveOpt = False
-    pages: opt.PagesOpt = None
-    password_file: opt.PasswordFileOpt = None
+    pages: Annotated[
+        str | None,
+        typer.Option(
+            "--pages",
+            metavar="LIST",
+            rich_help_panel=opt.DOCUMENTS,
+            help="Pages of the PDFs: 1-3,7,-1 or odd. Counted from 1, from the end with a minus.",
+            show_default=False,
+        ),
+    ] = None
+    password_file: Annotated[opt.PasswordFileOpt, RARE] = None
     by_sight: Annotated[
         bool,
         typer.Option(
@@ -71,9 +80,9 @@ class PageWritingOptions(Group):
             help="Also write each table as a CSV file into a folder.",
         ),
     ] = None
-    overwrite: Annotated[bool, typer.Option("--overwrite", rich_help_panel=WRITING, help="Replace a file of -o.")] = (
-        False
-    )
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", rich_help_panel=WRITING, help="Replace a file of -o."), RARE
+    ] = False
 
 
 @dataclass(frozen=True)
@@ -93,10 +102,10 @@ class ReaderOptions(Group):
             show_default="ppocr",
         ),
     ] = None
-    mmproj: opt.MmprojOpt = None
+    mmproj: Annotated[opt.MmprojOpt, RARE] = None
     template: opt.TemplateOpt = None
-    yes: opt.YesOpt = False
-    prompt: Annotated[
+    yes: Annotated[opt.YesOpt, RARE] = False
+    read_prompt: Annotated[
         str | None,
         typer.Option(
             "--prompt",
@@ -107,7 +116,7 @@ class ReaderOptions(Group):
         ),
         RARE,
     ] = None
-    max_tokens: Annotated[
+    page_tokens: Annotated[
         int,
         typer.Option(
             "--max-tokens",
@@ -179,8 +188,8 @@ def read(
     A page that has text of its own gives that text, as far as it is to be seen on the page. Others are read by the
     embedded reader, or by a model with -m. Run the same command again to continue where it was stopped.
 
+    mmcli read docs/pictures/words.png
     mmcli read scan.pdf -o scan.md
-    mmcli read docs/pictures/receipt.png
     mmcli read report.pdf --tables tables/ -f json
     """
     from mmcli import terminal

@@ -56,7 +56,7 @@ class ReadLine:
 
 @dataclass(frozen=True)
 class ReadPage:
-    """What was read of a picture; `turned`: by how many quarters clockwise it was turned to be upright."""
+    """What was read of a picture, from top to bottom; `turned`: quarters clockwise by which it was made upright."""
 
     lines: tuple[ReadLine, ...]
     size: tuple[int, int]  # (width, height) of the upright picture
@@ -111,7 +111,7 @@ class PageReader:
         self._letters = ["", *letters, " "]  # CTC's blank first
 
     def read(self, pixels: NDArray[np.uint8], stopped: Callable[[], bool] = lambda: False) -> ReadPage:
-        """The lines of an RGB picture (height, width, 3), whichever way up; in no order yet."""
+        """The lines of an RGB picture (height, width, 3), whichever way up, from top to bottom."""
         boxes, turned = self._found(pixels), 0
         if _stand_upright(boxes):  # on its side: the direction of the lines says which
             pixels, turned = np.ascontiguousarray(np.rot90(pixels, -1)), 1
@@ -132,6 +132,7 @@ class PageReader:
                 (left, top), (right, bottom) = corners.min(0).tolist(), corners.max(0).tolist()
                 text = " ".join(word.text for word in words)
                 lines.append(ReadLine(text, (left, top, right, bottom), confidence, words))
+        lines.sort(key=lambda line: (line.box[1] + line.box[3], line.box[0]))
         return ReadPage(tuple(lines), (width, height), turned)
 
     # finding

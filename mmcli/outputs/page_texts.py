@@ -10,14 +10,13 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from mmcli import files, schema
-from mmcli.documents import tables
+from mmcli.documents import rendering, tables
 from mmcli.errors import MmcliError
 from mmcli.jobs.read import Reading, ReadText, Repeated
 from mmcli.jobs.task import Outcome
 
 PageFormat: TypeAlias = Literal["md", "txt", "html", "json", "jsonl"]
 SUFFIXES = {".md": "md", ".markdown": "md", ".txt": "txt", ".html": "html", ".htm": "html", ".json": "json"}
-_HTML_TABLE = re.compile(r"<table\b.*?(?:</table\s*>|\Z)", re.I | re.S)
 
 
 @dataclass
@@ -51,7 +50,7 @@ class PageTexts:
         if self.format == "html":
             return self._section(outcome, text)
         if self.format == "txt":
-            return ("" if is_first else "\f") + (f"{plain(text)}\n" if text else "")
+            return ("" if is_first else "\f") + (f"{rendering.plain(text)}\n" if text else "")
         marks = [mark(name)] if self.several and is_new else []
         said = self._mark(outcome)
         parts = [*marks, *([said] if said else []), *([text] if text else [])]
@@ -75,7 +74,7 @@ class PageTexts:
     def _section(self, outcome: Outcome[Reading], text: str) -> str:
         said = self._mark(outcome)
         attribute = f' data-source="{html.escape(outcome.source.name)}"'
-        return f"<section{attribute}>\n{said}\n{as_html(text)}</section>\n".replace("\n\n", "\n")
+        return f"<section{attribute}>\n{said}\n{rendering.as_html(text)}</section>\n".replace("\n\n", "\n")
 
 
 def mark(text: str) -> str:
@@ -140,39 +139,6 @@ def _line(line: Any) -> dict[str, Any]:
 
 def _error(error: MmcliError) -> dict[str, Any]:
     return {"code": error.code, "message": error.message, "hint": error.hint}
-
-
-def as_html(markdown: str) -> str:
-    """Markdown as HTML that holds no script: tables are written anew, all other HTML is shown as it is written."""
-    from markdown_it import MarkdownIt
-
-    out, at = "", 0
-    parser = MarkdownIt("commonmark", {"html": False}).enable("table")
-    for match in _HTML_TABLE.finditer(markdown):
-        out += parser.render(markdown[at : match.start()])
-        out += "".join(f"{tables.as_html(rows)}\n" for rows in tables.of_html(match[0]))
-        at = match.end()
-    return out + str(parser.render(markdown[at:]))
-
-
-def plain(markdown: str) -> str:
-    """Markdown as plain text: no marks of headings and emphasis, a table's cells with tabs between them."""
-    text = _HTML_TABLE.sub(lambda match: "".join(map(_tabbed, tables.of_html(match[0]))), markdown)
-    lines = []
-    for line in text.split("\n"):
-        if re.fullmatch(r"\|?(?:\s*:?-{3,}:?\s*\|)+\s*", line):
-            continue
-        if line.startswith("| ") and line.endswith("|"):
-            cells = re.split(r"(?<!\\)\|", line.strip("|"))
-            line = "\t".join(cell.strip().replace("\\|", "|") for cell in cells)
-        line = re.sub(r"^#{1,6}\s+", "", line)
-        line = re.sub(r"(\*\*|__)(?=\S)(.+?)(?<=\S)\1", r"\2", line)
-        lines.append(re.sub(r"^\\([#>])", r"\1", line))
-    return "\n".join(lines)
-
-
-def _tabbed(rows: tables.Rows) -> str:
-    return "".join("\t".join(row) + "\n" for row in rows)
 
 
 class TableFiles:

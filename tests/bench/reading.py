@@ -9,7 +9,6 @@ table. Those of formulas need a renderer and are counted apart.
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -26,8 +25,9 @@ import numpy as np
 from mmcli.documents import layout, ocr, tables
 from mmcli.engine import hardware
 from mmcli.media import pdf
+from tests import documents
 
-BENCH = Path(os.environ.get("MMCLI_TEST_DATA", Path(__file__).parents[3] / "shared/data")) / "pdf/olmocr-bench"
+BENCH = next((path.parent for path in documents.real_files() if path.parent.name == "olmocr-bench"), Path("none"))
 SIDE = 1920
 KINDS = ("present", "order", "table", "absent")
 Rule = dict[str, Any]
@@ -115,7 +115,8 @@ def ways() -> dict[str, Callable[[Path, int, pdf.PdfPage], str]]:
     reader = ocr.PageReader(hardware.cores())
 
     def painted(path: Path, number: int, page: pdf.PdfPage) -> str:
-        return layout.markdown(layout.blocks([line for line in page.lines if line.is_painted]))
+        seen = [stretch for line in page.lines if line.is_painted for stretch in line.stretches]
+        return layout.markdown(layout.blocks(seen, touching=""))
 
     def ppocr(path: Path, number: int, page: pdf.PdfPage) -> str:
         return layout.markdown(layout.blocks(reader.read(page.pixels).lines))
