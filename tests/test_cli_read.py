@@ -270,3 +270,12 @@ def test_a_turned_scan_is_read_and_told(mmcli: Run, tmp_path: Path) -> None:
     done = mmcli("read", "side.png")
     assert done.stdout.split() == " ".join(LINES).split()
     assert "turned by 90° to be read" in done.stderr
+
+
+def test_a_model_of_the_catalogue_may_want_no_question(mmcli: Run, tmp_path: Path) -> None:
+    """LightOnOCR's form: an empty system message, the picture, no words."""
+    Image.fromarray(sheet("x")).save(tmp_path / "a.png")
+    done = mmcli("ask", "a.png", "-m", "lightonocr-2")
+    assert done.status == 4 and "`lightonocr-2` is not on this machine yet" in done.stderr  # and no question is missed
+    done = mmcli("ask", "a.png", "-m", "glm-ocr")
+    assert done.status == 2 and "no question was given" in done.stderr

@@ -110,7 +110,9 @@ def decode(cache: Cache, voice: TokenStream, usage: Usage, interrupted: Callable
 def _dry(sampling: Sampling) -> Dry | None:
     if not sampling.dry_multiplier:
         return None
-    return Dry(sampling.dry_multiplier, sampling.dry_base, sampling.dry_allowed_length, sampling.dry_last_n)
+    # To llama.cpp of 2026-08 a negative number means none, whatever its programs' help says.
+    last_n = sampling.max_tokens if sampling.dry_last_n < 0 else sampling.dry_last_n
+    return Dry(sampling.dry_multiplier, sampling.dry_base, sampling.dry_allowed_length, last_n)
 
 
 def _bytes(weights: mtmd.Weights, token: int, *, special: bool = False) -> tuple[bytes, bool]:
