@@ -28,6 +28,8 @@ MAY_NAME = {
     "sounddevice": {"health/microphone.py", "speech/devices.py"},
     "faster_whisper": {"speech/transcriber.py", "speech/vad.py", "speech/spans.py", "speech/windows.py"},
     "ctranslate2": {"speech/transcriber.py"},
+    "python_calamine": {"media/office.py"},
+    "mammoth": {"media/office.py"},
     "cv2": {"documents/ocr.py"},
     "onnxruntime": {"documents/ocr.py", "telemetry.py"},
     "numpy": {

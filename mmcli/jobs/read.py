@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 READER_SIDE, MODEL_SIDE = 1920, 1540  # pixels of a page's long side, for the embedded reader and for models
 FEW_LETTERS = 200  # a page with less painted text may be a picture with a stamp on it
 PICTURED = 0.005  # of a page's pixels: so much ink beside its text is a picture that may hold words
+MOST_TEXT = 50_000_000  # bytes of a text or a spreadsheet
 HARDER = 1.1  # penalty of the second try, where the first one had none
-DRY = 0.8  # DRY's multiplier of the second try, as its inventor has it
 
 How: TypeAlias = Literal["painted", "read", "blank", "text"]
 
@@ -182,10 +182,11 @@ class ReadWorker(EngineWorker[Reading]):
         source = named.source
         if source.locator is not None and source.locator.pages:
             return self._open_page(named, data, source.locator.pages[0][0])
-        if media.sniff(data) == "text":
-            text = media.load(replace(source, data=data, path=None, url=None), kinds=frozenset({"text"}))
+        if media.sniff(data) == "text" or media.is_office(data):
+            whole = replace(source, data=data, path=None, url=None)
+            text = media.load(whole, kinds=frozenset({"text"}), max_text_bytes=MOST_TEXT)
             assert isinstance(text, media.Text)
-            return CacheHit(Reading(text.text.strip(), "text", text.receipt))
+            return CacheHit(Reading(text.text.strip(), "text", text.receipt, notes=text.receipt.notes))
         found = super().open(named, data, stop)
         if isinstance(found, Asked) and found.picture is not None and _is_blank(found.picture):
             return CacheHit(Reading("", "blank", found.receipt))
