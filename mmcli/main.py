@@ -27,11 +27,13 @@ from mmcli.commands.chat import chat
 from mmcli.commands.demo import demo
 from mmcli.commands.devices import devices
 from mmcli.commands.doctor import doctor
+from mmcli.commands.extract import extract
 from mmcli.commands.help import help_
 from mmcli.commands.models import models, show
 from mmcli.commands.pull import pull
 from mmcli.commands.read import read
 from mmcli.commands.rm import rm
+from mmcli.commands.schema import schema
 from mmcli.commands.transcribe import transcribe
 from mmcli.commands.undo import undo
 from mmcli.commands.voice import voice
@@ -130,8 +132,8 @@ def _top(
 
 
 PANELS: dict[str, tuple[Callable[..., int | None], ...]] = {
-    "Ask": (ask, chat, voice),
-    "Work on many files": (read, caption, undo, transcribe),
+    "Ask": (ask, chat, voice, schema),
+    "Work on many files": (read, caption, extract, undo, transcribe),
     "Manage models": (pull, models, show, rm),
     "This machine": (devices, doctor, demo, completion.completion, help_),
 }

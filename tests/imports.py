@@ -13,6 +13,8 @@ MAY_NAME = {
     "rich": {"terminal/"},
     "markdown_it": {"terminal/", "documents/"},
     "av": {"media/audio.py", "media/soundtrack.py", "media/mixing.py", "media/jpegs.py"},
+    "llguidance": {"engine/grammar.py"},
+    "fastjsonschema": {"extraction/answer_schema.py"},
     "pypdfium2": {"media/pdf.py"},
     "pillow_heif": {"media/pillow.py"},
     "simplejpeg": {"media/jpegs.py"},
@@ -42,7 +44,7 @@ MAY_NAME = {
         "terminal/graphics.py",
     },
     "typer": {"main.py", "commands/"},
-    "sqlite3": {"history/", "jobs/result_cache.py", "documents/choose.py"},
+    "sqlite3": {"history/", "jobs/result_cache.py", "outputs/row_files.py", "documents/choose.py"},
 }
 HEAVY = {*MAY_NAME, "huggingface_hub", "sounddevice", "torch", "gguf", "click"} - {"typer"}
 

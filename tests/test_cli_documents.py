@@ -106,7 +106,7 @@ def test_a_locked_file_opens_with_its_password(ask: Run) -> None:
 
 def test_pages_without_a_document_are_an_error(ask: Run, papers: Path) -> None:
     done = ask("pw", "--pages", "1", WHAT)
-    assert done.status == 2 and "--pages chooses pages of PDF files" in done.stderr
+    assert done.status == 2 and "--pages is about the pages of PDF files" in done.stderr
 
 
 def test_a_document_may_come_through_a_pipe(ask: Run, papers: Path) -> None:
@@ -152,3 +152,21 @@ def test_a_chat_takes_documents(mmcli: Run, tmp_path: Path) -> None:
     assert "blue square" in done.stdout
     assert "two.pdf#page=2, PDF 1 of 2 pages" in done.stderr
     assert "of 200 pages were read, chosen by the words of the question" in done.stderr
+
+
+def test_each_page_has_its_caption(mmcli: Run, papers: Path) -> None:
+    done = mmcli("caption", "mixed.pdf", "-m", "starter", "-v")
+    lines = dict(line.split("\t") for line in done.stdout.splitlines())
+    assert done.status == 0 and list(lines) == ["mixed.pdf#page=1", "mixed.pdf#page=3"]
+    assert "red circle" in lines["mixed.pdf#page=1"] and "blue square" in lines["mixed.pdf#page=3"]
+    assert "mixed.pdf#page=2 is left as it is: the page is blank" in " ".join(done.stderr.split())
+    again = mmcli("caption", "--pages", "-1,1", "-m", "starter", stdin=b"mixed.pdf\nlocked.pdf\n")
+    assert again.stdout.splitlines() == [f"{name}\t{lines[name]}" for name in ("mixed.pdf#page=3", "mixed.pdf#page=1")]
+    assert again.status == 7 and "`locked.pdf` needs a password" in again.stderr
+    piped = mmcli("caption", "-m", "starter", stdin=(papers / "two.pdf").read_bytes())
+    assert [line.split("\t")[0] for line in piped.stdout.splitlines()] == ["-#page=1", "-#page=2"]
+
+
+def test_a_folder_of_pictures_is_captioned_without_its_documents(mmcli: Run, papers: Path) -> None:
+    done = mmcli("caption", ".", "-m", "starter")
+    assert done.status == 3 and "6 × .pdf" in done.stderr

@@ -173,8 +173,11 @@ def test_every_setting_s_variable_is_named_after_its_option(command: str, param:
             *("media", "question", "attach", "recursive", "damaged_ok", "names", "name", "continue_"),
             *("limit", "talk", "talks", "everything", "words", "form", "older_than", "yes", "key", "values", "shell"),
             *("from_file", "null", "sidecar", "output", "overwrite", "rename", "dry_run", "jsonl", "print0"),
-            *("check", "accept_changed", "adopt", "partial", "consent"),
-            *("use", "param", "save", "extract", "keywords_from", "embed", "here", "by_sight", "tables", "pages"),
+            *("check", "accept_changed", "adopt", "partial", "consent", "schema", "shape", "bounds"),
+            *("ask", "rows", "table", "csv_safe"),
+            *("use", "param", "save", "extract", "keywords_from", "embed", "here"),
+            *("by_sight", "tables"),
+            *("pages", "every_page", "cite"),
             *("rebuild", "undo", "mic", "retry_cut", "until_silence", "test", "seconds", "show", "man"),
         }
 
@@ -246,7 +249,7 @@ def test_a_search_finds(capsys: pytest.CaptureFixture[str], words: str, told: st
 def test_a_search_names_the_commands_that_have_an_option(mmcli: Run) -> None:
     shown = mmcli("help", "temperature").stdout.splitlines()
     place = next(i for i, line in enumerate(shown) if "--temperature" in line)
-    assert shown[place + 1].split("in ")[1] == "ask, chat, voice, caption"
+    assert shown[place + 1].split("in ")[1] == "ask, chat, voice, caption, extract"
 
 
 def test_what_no_help_is_about_is_told(mmcli: Run) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -13,11 +14,11 @@ from mmcli.commands import speech_options as speech_opt
 from mmcli.commands.filling import with_variables
 from mmcli.commands.option_groups import (
     AnswerOptions,
+    AskedPageOptions,
     InputOptions,
     MachineOptions,
     ModelOptions,
     OutputOptions,
-    PageOptions,
     SpeakOptions,
     TalkOptions,
 )
@@ -25,8 +26,9 @@ from mmcli.commands.optional_value import is_id, with_optional_id
 from mmcli.errors import ModelError, OutputError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
+    from mmcli.extraction.answer_schema import AnswerSchema
     from mmcli.media import Medium, Source, Wanted
     from mmcli.models import Model, WantedModel
     from mmcli.prompts import SavedPrompt
@@ -57,7 +59,7 @@ def ask(
     ] = "",
     *,
     input_options: InputOptions,
-    page_options: PageOptions,
+    page_options: AskedPageOptions,
     show: Annotated[bool, typer.Option("--show", help="Draw the pictures in the terminal first.")] = False,
     model_options: ModelOptions,
     speech_model: speech_opt.WriterOpt = None,
@@ -70,6 +72,7 @@ def ask(
     speak_options: SpeakOptions,
     machine_options: MachineOptions,
     extract: opt.ExtractOpt = False,
+    schema: opt.SchemaOpt = None,
     json: opt.JsonOpt = False,
     output_options: OutputOptions,
 ) -> int | None:
@@ -82,6 +85,7 @@ def ask(
     from mmcli import documents, engine, models, signals, terminal
     from mmcli.chat import parts, resume
     from mmcli.commands import filling, prompting
+    from mmcli.commands.asking_pages import PagesAsked
     from mmcli.media import Wanted
     from mmcli.runtime import model_fetch, model_loader, speech_output, transcription
 
@@ -90,6 +94,8 @@ def ask(
     given = filling.values(param or ())
     prompt = prompting.chosen(use, given, save)
     words = [*(media or ()), question]
+    others = {"extract": extract, "save": save is not None}
+    shape = _shape(schema, others | {"cite": page_options.cite, "every-page": page_options.every_page})
     if save is not None:
         files, question = _sorted(ctx, words)
         prompting.save(ctx, save, [*files, *attached], question, given, style)
@@ -118,16 +124,17 @@ def ask(
         speech_output.opened(wish, machine, yes=yes, reporter=screen) as aloud,
     ):
         inputs = _inputs(sources, max_megapixels, input_options.damaged_ok, recorder.collect, wanted)
-        documents.check_pages(inputs, wanted.pages)
+        documents.check_pages(inputs, option=page_options.needs_pages)
         past = resume.past(talk, max_megapixels, screen, wanted)
 
-        def asked(media: Sequence[Medium]) -> list[engine.Message]:
-            """The conversation with these media as the new ones."""
+        def asked(media: Sequence[Medium], words: str) -> list[engine.Message]:
+            """The conversation with these media and words as its new ones."""
             # A model that is asked nothing was trained with an empty one.
             system = [engine.Message("system", (setup.system or "",))] if setup.system or wordless else []
-            return [*system, *past.messages, engine.Message("user", parts([*past.unanswered, *media], question))]
+            words = shape.words(words) if shape is not None else words
+            return [*system, *past.messages, engine.Message("user", parts([*past.unanswered, *media], words))]
 
-        messages = asked(documents.opened(inputs))
+        messages = asked(documents.opened(inputs), question)
         kinds = resume.kinds(messages) | documents.kinds(inputs)
         _check_sight(found, inputs)
         found.require(sight="image" in kinds, hearing=False)
@@ -141,10 +148,13 @@ def ask(
         # a model that hears gets the sound itself, any other what is said in it
         heard = transcription.as_heard(messages, writer, chosen.name, screen)
         if begun is not None:
-            begun.asks(heard, think=answer_options.think)
+            # what asks many at once does not wait for what is encoded ahead
+            begun.asks(heard if not page_options.every_page else asked([], question), think=answer_options.think)
             recorder.open()
         # run and show
         sampling = model_loader.sampling(chosen, answer_options.choice())
+        if shape is not None:
+            sampling = replace(sampling, schema=shape.text)
         with (
             signals.clean_end(),
             terminal.unechoed(),  # stray keys would stand in the answer; the shell gets them
@@ -152,21 +162,29 @@ def ask(
             model_loader.load(chosen, machine, screen, progress, begun, also_stop=aloud.stop) as ready,
         ):
             resume.begin(recorder, "ask", talk, chosen, setup)
-            fitted = documents.fitted(
+            pages = PagesAsked(
                 inputs,
                 question,
                 ready,
-                lambda media: documents.swapped(asked(media), messages, heard),
-                for_answer=documents.room_for_answer(sampling.max_tokens, ready.n_ctx_limit),
-                on_progress=progress,
+                lambda media, words: documents.swapped(asked(media, words), messages, heard),
+                sampling,
+                screen,
+                progress,
+                cites=page_options.cite,
+                each_page=page_options.every_page,
             )
-            notes = (*fitted.notes, *documents.notes(fitted.media))
-            for note in notes:
-                screen.notice(note)
-            recorder.question(question, fitted.media, sampling)
-            heard = documents.swapped(asked(fitted.media), messages, heard)
-            pieces = aloud.told(recorder.keep(ready.generate(heard, sampling, progress)))
-            answer = terminal.answer(pieces, style, progress, talk=recorder.talk, extract=extract, notes=notes)
+            recorder.question(question, pages.choose(), sampling)
+            pieces = aloud.told(recorder.keep(pages.pieces()))
+            answer = terminal.answer(
+                pieces,
+                style,
+                progress,
+                talk=recorder.talk,
+                extract=extract,
+                read=shape.read if shape is not None else None,
+                more=pages.facts,
+            )
+            pages.tell_citations(answer)
             terminal.receipts(answer, style)
             speech_output.finish(aloud, screen)
     status = model_loader.status(answer)
@@ -232,6 +250,17 @@ def _sorted(ctx: typer.Context, words: Sequence[str], *, is_optional: bool = Fal
     from mmcli.commands import asked, line
 
     return asked.sort(words, line.of(ctx), is_optional=is_optional)
+
+
+def _shape(schema: str | None, others: Mapping[str, bool]) -> AnswerSchema | None:
+    """The shape that the answer shall have; UsageError where it cannot be kept to, or beside one of the `others`."""
+    if schema is None:
+        return None
+    for name in (name for name, is_given in others.items() if is_given):
+        raise UsageError(f"--schema and --{name} cannot be combined", hint="use one of them")
+    from mmcli.extraction import answer_schema
+
+    return answer_schema.find(schema)
 
 
 def _check(question: str, talk: str | None) -> None:

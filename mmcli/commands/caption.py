@@ -13,7 +13,7 @@ import typer
 from mmcli.commands import options as opt
 from mmcli.commands import origins
 from mmcli.commands.completion import languages
-from mmcli.commands.option_groups import Group, ModelOptions
+from mmcli.commands.option_groups import Group, ModelOptions, PictureOfPageOptions
 from mmcli.commands.pages import RARE
 from mmcli.jobs.caption_styles import STYLES
 
@@ -271,13 +271,14 @@ def caption(
         typer.Argument(
             metavar="[MEDIA...]",
             help="Picture files, folders, URLs; or pipe their names in. Also a pattern in quotation marks, and "
-            "a part of a picture: photo.jpg#xywh=10,10,200,80. "
+            "a part of a picture: photo.jpg#xywh=10,10,200,80. Of a PDF, each page. "
             "Without any, or with -: a picture, or one name a line, on standard input.",
             show_default=False,
         ),
     ] = None,
     *,
     picture_options: PictureOptions,
+    page_options: PictureOfPageOptions,
     caption_options: CaptionOptions,
     writing_options: WritingOptions,
     model_options: ModelOptions,
@@ -302,8 +303,9 @@ def caption(
     machine_opts, answer, shown = machine_options, answer_options, output_options
     how = terminal.Style(json=shown.json or shown.jsonl, quiet=shown.quiet, verbose=shown.verbose, debug=shown.debug)
     # find the pictures and the model
+    pages = page_options.wanted(machine_options.detail.value)
     wanted = captioning.wanted(
-        media or [], pictures.from_file, recursive=pictures.recursive, null=pictures.null, style=how
+        media or [], pictures.from_file, recursive=pictures.recursive, null=pictures.null, style=how, pages=pages
     )
     style = str(asked.style) if asked.style else None
     words = captioning.vocabulary(asked.keywords_from, style)
@@ -337,6 +339,7 @@ def caption(
         max_megapixels=machine_opts.max_megapixels,
         parallel=machine_opts.parallel,
         retry_cut=asked.retry_cut,
+        pages=pages,
     )
     choice = model_loader.Choice(answer.temperature, asked.max_tokens, answer.seed or 0, loop_guard=answer.loop_guard)
     # run, write and show

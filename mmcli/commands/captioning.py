@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from mmcli.jobs.runner import Runner
     from mmcli.jobs.task import Asked
     from mmcli.jobs.vocabulary import Vocabulary
+    from mmcli.media import PagesWanted
     from mmcli.models import Model
     from mmcli.outputs.caption_outputs import CaptionOutputs
     from mmcli.outputs.embedding import Embedding
@@ -41,26 +42,37 @@ ROOM_FOR_CUT = 4  # times the style's tokens, where captions that were cut are m
 # what is wanted
 
 
-def wanted(arguments: list[str], from_file: str | None, *, recursive: bool, null: bool, style: Style) -> InputNames:
+def wanted(
+    arguments: list[str],
+    from_file: str | None,
+    *,
+    recursive: bool,
+    null: bool,
+    style: Style,
+    pages: PagesWanted | None = None,
+    command: str = "caption",
+) -> InputNames:
     """The pictures that are named, by arguments, by a list, or on stdin; a picture on stdin is one of them."""
     separator = b"\0" if null else b"\n"
     if from_file is not None and from_file != "-":
         if "-" in arguments:
             raise UsageError("`-` and --from-file cannot be combined", hint="use one of them")
-        return InputNames(arguments, recursive, _blocks(from_file), separator, list_name=from_file)
+        return InputNames(arguments, recursive, _blocks(from_file), separator, list_name=from_file, pages=pages)
     if arguments and "-" not in arguments and from_file is None and not null:
-        return InputNames(arguments, recursive)  # what else is on stdin belongs to somebody else: the loop we run in
-    picture, names = _piped(style, is_list=null or from_file == "-", wanted="-" in arguments or from_file == "-")
-    return InputNames(arguments, recursive, names, separator, picture)
+        # what else is on stdin belongs to somebody else: the loop we run in
+        return InputNames(arguments, recursive, pages=pages)
+    is_list, is_wanted = null or from_file == "-", "-" in arguments or from_file == "-"
+    picture, names = _piped(style, is_list=is_list, wanted=is_wanted, command=command)
+    return InputNames(arguments, recursive, names, separator, picture, pages=pages)
 
 
-def _piped(style: Style, *, is_list: bool, wanted: bool) -> tuple[bytes | None, Iterator[bytes] | None]:
+def _piped(style: Style, *, is_list: bool, wanted: bool, command: str) -> tuple[bytes | None, Iterator[bytes] | None]:
     """What is on stdin: the bytes of one picture, or names as they arrive."""
     from mmcli import media, terminal
 
     stream = sys.stdin
     if stream is None or (stream.isatty() and not wanted):
-        raise UsageError("no pictures were named", hint="mmcli caption photo.jpg, or: find . | mmcli caption")
+        raise UsageError("no pictures were named", hint=f"mmcli {command} photo.jpg, or: find . | mmcli {command}")
     piped = media.Piped(stream.fileno(), None if wanted else lambda text: terminal.notice(text, style))
     if is_list or not piped.head:
         return None, piped.blocks()
@@ -150,9 +162,11 @@ class Asking:
     parallel: int | None = None
     retry_cut: bool = False
     words: Vocabulary | None = None  # the only tags there may be
+    pages: PagesWanted | None = None
 
     def task(self, model: Model, machine: Machine, choice: Choice) -> CaptionTask:
         from mmcli.jobs.caption import CaptionTask
+        from mmcli.media import PagesWanted
         from mmcli.runtime import model_loader
 
         style = caption_styles.STYLES[self.style]
@@ -169,6 +183,7 @@ class Asking:
             system=self.system,
             facts=self.facts,
             max_megapixels=self.max_megapixels,
+            pages=self.pages or PagesWanted(),
             setup=model_loader.setup(model, machine),
             parallel=self.parallel,
             retry_cut=self.retry_cut,
@@ -195,7 +210,10 @@ def form(wanted: InputNames, *, json: bool, jsonl: bool, print0: bool, dry_run: 
         raise UsageError("--json, --jsonl and --print0 cannot be combined", hint="use one of them")
     if json or jsonl or print0:
         return "json" if json else "jsonl" if jsonl else "print0"
-    alone = wanted.picture is not None and set(wanted.arguments) <= {"-"}
+    from mmcli import media
+
+    is_picture = wanted.picture is not None and media.sniff(wanted.picture) != "pdf"  # which is several
+    alone = is_picture and set(wanted.arguments) <= {"-"}
     return "plain" if alone and not dry_run else "lines"
 
 

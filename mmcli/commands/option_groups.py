@@ -46,6 +46,23 @@ class InputOptions(Group):
 
 
 @dataclass(frozen=True)
+class PictureOfPageOptions(Group):
+    """Which pages of documents, for a command that takes them one by one as pictures."""
+
+    pages: opt.PagesOpt = None
+    password_file: opt.PasswordFileOpt = None
+
+    def wanted(self, detail: str) -> PagesWanted:
+        """As PageOptions has it; nobody is asked for a password."""
+        from mmcli import media
+        from mmcli.media import locator
+
+        choice = None if self.pages is None else locator.pages(self.pages)
+        passwords = () if self.password_file is None else _passwords(self.password_file)
+        return media.PagesWanted(choice, "never", cast("PageDetail", detail), passwords)
+
+
+@dataclass(frozen=True)
 class PageOptions(Group):
     """Which pages of documents, and how they are opened."""
 
@@ -62,6 +79,20 @@ class PageOptions(Group):
         passwords = () if self.password_file is None else _passwords(self.password_file)
         ask = None if passwords or not terminal.can_ask(style) else terminal.ask_password
         return media.PagesWanted(choice, self.text.value, cast("PageDetail", detail), passwords, ask, AT_ONCE)
+
+
+@dataclass(frozen=True)
+class AskedPageOptions(PageOptions):
+    """And how one question is asked of them."""
+
+    every_page: opt.EveryPageOpt = False
+    cite: opt.CiteOpt = False
+
+    @property
+    def needs_pages(self) -> str | None:
+        """An option that was given and is about pages alone."""
+        given = {"--pages": self.pages is not None, "--every-page": self.every_page, "--cite": self.cite}
+        return next((name for name, is_given in given.items() if is_given), None)
 
 
 @dataclass(frozen=True)

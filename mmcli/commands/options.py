@@ -44,7 +44,6 @@ def _number(value: float | None) -> float | None:
     return value
 
 
-DOCUMENTS = "Documents"
 MODEL, ANSWER, PROMPT, TALK = "Model", "Answer", "Saved prompts", "Conversation"
 MACHINE, OUTPUT = "Machine", "Output"
 TalkMediaArg = Annotated[
@@ -70,10 +69,9 @@ PagesOpt = Annotated[
     typer.Option(
         "--pages",
         metavar="LIST",
-        rich_help_panel=DOCUMENTS,
-        help="Pages of the PDFs: 1-3,7,-1 or odd. Counted from 1, from the end with a minus. "
+        help="Pages of PDFs: 1-3,7,-1 or odd. Counted from 1, from the end with a minus. "
         "report.pdf#page=3-5 chooses for one file.",
-        show_default="all that fit",
+        show_default="all",
     ),
 ]
 PasswordFileOpt = Annotated[
@@ -82,19 +80,36 @@ PasswordFileOpt = Annotated[
         "--password-file",
         metavar="FILE",
         envvar="MMCLI_PASSWORD_FILE",
-        rich_help_panel=DOCUMENTS,
         help="A file with the password of a locked PDF. With several passwords, a line each, all are tried. "
         "Without it, a terminal asks.",
         show_default=False,
     ),
+    RARE,
 ]
 PageTextOpt = Annotated[
     PageTextMode,
     typer.Option(
         "--text",
         envvar="MMCLI_TEXT",
-        rich_help_panel=DOCUMENTS,
         help="Give the model the text of PDF pages beside their pictures, alone, or not at all.",
+    ),
+    RARE,
+]
+EveryPageOpt = Annotated[
+    bool,
+    typer.Option(
+        "--every-page",
+        help="Ask each page by itself, and make one answer of what they say. For documents that do not fit; no page "
+        "is left out, and it takes the time of as many questions.",
+    ),
+    RARE,
+]
+CiteOpt = Annotated[
+    bool,
+    typer.Option(
+        "--cite",
+        help="Have pages and quotes named, and check them. A page must have been shown to the model, and a quote must "
+        "be on it.",
     ),
 ]
 ModelOpt = Annotated[
@@ -326,6 +341,16 @@ ExtractOpt = Annotated[
         help="Print only the last code block of the answer. The exit status is 8 where the answer holds none.",
     ),
 ]
+SchemaOpt = Annotated[
+    str | None,
+    typer.Option(
+        "--schema",
+        metavar="SCHEMA",
+        rich_help_panel=OUTPUT,
+        help="Print values of this shape, as JSON. In short ('vendor, date date, total float?'), a JSON schema, or a "
+        "file of one. The exit status is 8, and nothing is printed, where the answer is not whole.",
+    ),
+]
 CtxSizeOpt = Annotated[
     int | None,
     typer.Option(
@@ -360,7 +385,7 @@ GpuLayersOpt = Annotated[
         envvar="MMCLI_GPU_LAYERS",
         rich_help_panel=MACHINE,
         help="Layers on the GPU, 0 for none. A GPU is used where llama.cpp was built for one.",
-        show_default="all that fit",
+        show_default="all",
     ),
     RARE,
 ]

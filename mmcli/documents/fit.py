@@ -146,9 +146,8 @@ class _Fitting:
         from mmcli.media.types import Image
 
         for number in book.numbers[:_SAMPLES]:
-            document = book.try_page(number)
-            picture = next((part.medium for part in document.parts if isinstance(part.medium, Image)), None)
-            if picture is not None:
+            picture = book.page(number).medium
+            if isinstance(picture, Image):
                 counted = self._engine.count([Message("user", (picture, "?"))])
                 return counted - self._engine.count([Message("user", ("?",))])
             if book.wanted.text == "only":

@@ -12,7 +12,7 @@ from mmcli.media.pages import PagedDocument
 from mmcli.media.types import Text
 
 if TYPE_CHECKING:
-    from mmcli.media import Medium, PagesWanted
+    from mmcli.media import Medium
 
 
 def opened(media: Sequence[Medium]) -> list[Medium]:
@@ -26,11 +26,11 @@ def kinds(media: Sequence[Medium]) -> set[str]:
     return {"text" if document.book.wanted.text == "only" else "image" for document in documents}
 
 
-def check_pages(media: Sequence[Medium], wanted: PagesWanted) -> None:
-    """UsageError where pages are chosen of which there are none."""
-    if wanted.choice is not None and not any(isinstance(medium, PagedDocument) for medium in media):
+def check_pages(media: Sequence[Medium], option: str | None) -> None:
+    """UsageError where an `option` is about pages and there are none."""
+    if option is not None and not any(isinstance(medium, PagedDocument) for medium in media):
         raise UsageError(
-            "--pages chooses pages of PDF files, and none was given", hint="leave it out, or name a PDF file"
+            f"{option} is about the pages of PDF files, and none was given", hint="leave it out, or name a PDF file"
         )
 
 

@@ -56,6 +56,8 @@ class EngineWorker(Generic[ResultT]):
             if (answer := self._answer(item)) is not None:
                 return CacheHit(self._task.result(item, answer))
         picture = self._task.load(named.source, data)
+        if isinstance(picture, Kept):
+            return CacheHit(picture)
         return self._asked(named, text, facts, picture.id, picture.receipt, picture)
 
     def _asked(

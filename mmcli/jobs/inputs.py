@@ -11,13 +11,14 @@ import os
 import tempfile
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
 from mmcli import errors, media
 from mmcli.errors import InputError, MmcliError, UsageError
 from mmcli.media import locator
+from mmcli.media.pages import PagedDocument
 
 _BLOCK = 1 << 16  # bytes per read
 LONGEST = 64_000  # bytes of a name in a list: no file system has longer ones, and hardly an address
@@ -44,6 +45,7 @@ class InputNames:
     separator: bytes = b"\n"
     picture: bytes | None = None  # the one that is piped in
     list_name: str = "-"  # where the names come from
+    pages: media.PagesWanted | None = None  # a PDF is as many inputs as it has pages that are wanted
 
 
 class Inputs(Protocol):
@@ -162,11 +164,11 @@ class SpooledInputs:
         entry: dict[str, Any] = json.loads(line)
         name = entry["name"]
         if "error" in entry:  # of an argument, or of the list
-            kind = getattr(errors, entry["error"])
+            kind = getattr(errors, entry["error"], InputError)  # or one of its kinds, such as a locked PDF
             return Named(index, media.Source(name), kind(entry["message"], hint=entry["hint"]))
-        if name == "-" and "path" not in entry:  # a list may name a file so
-            return Named(index, media.Source("-", data=self._wanted.picture))
         part = locator.parse(entry["locator"]) if entry.get("locator") else None
+        if "path" not in entry and not entry.get("url"):  # a list may name a file `-`
+            return Named(index, media.Source(name, data=self._wanted.picture, locator=part))
         if entry.get("url"):
             return Named(index, media.Source(name, url=entry["url"], locator=part))
         within = Path(entry["within"]) if entry.get("within") else None
@@ -209,21 +211,44 @@ class SpooledInputs:
                     on_error=refused.append,
                     on_skipped=self.skipped.append,
                 ):
-                    yield [_entry(source)]
+                    yield from self._pages(source)
             except (InputError, UsageError) as error:
                 refused.append(error)
             if refused:
                 yield [_refused(argument, error) for error in refused]
         yield from piped  # where no `-` says its place
 
+    def _listed(self, names: Iterable[str]) -> Iterator[list[dict[str, Any]]]:
+        """Names of a list, or what is wrong with the part of a file that one names."""
+        entries: list[dict[str, Any]] = []
+        for name in names:
+            try:
+                entries += [entry for some in self._pages(media.named(name)) for entry in some]
+            except MmcliError as error:
+                entries.append(_refused(name, error))
+        yield entries
+
+    def _pages(self, source: media.Source) -> Iterator[list[dict[str, Any]]]:
+        """What there is to read of a source: itself, or the pages of a PDF; InputError where it cannot be opened."""
+        is_pdf = media.sniff(source.data) == "pdf" if source.data is not None else source.suffix == ".pdf"
+        if self._wanted.pages is None or not is_pdf or source.url is not None:
+            yield [_entry(source)]
+            return
+        wanted = media.Wanted(pages=replace(self._wanted.pages, at_once=0))
+        document = media.load(source, kinds=frozenset({"image", "pdf"}), wanted=wanted)
+        if isinstance(document, PagedDocument):
+            yield [_entry(page) for page in document.book.sources()]
+        else:
+            yield [_entry(source)]
+
     def _piped(self) -> Iterator[list[dict[str, Any]]]:
         """What is piped in: a picture, or names, several at a time as they arrive."""
         if self._wanted.picture is not None:
-            yield [{"name": "-"}]
+            yield from self._pages(media.Source("-", data=self._wanted.picture))
         if self._wanted.names is not None:
             try:
                 for names in split(self._wanted.names, self._wanted.separator):
-                    yield [_listed(name) for name in names]
+                    yield from self._listed(names)
             except InputError as error:
                 yield [_refused(self._wanted.list_name, error)]
 
@@ -275,18 +300,12 @@ def _name(name: bytes, separator: bytes) -> str:
     return text
 
 
-def _listed(name: str) -> dict[str, Any]:
-    """A name of a list, or what is wrong with the part of a file that it names."""
-    try:
-        return _entry(media.named(name))
-    except UsageError as error:
-        return _refused(name, error)
-
-
 def _entry(source: media.Source) -> dict[str, Any]:
     entry = {"name": source.name} | ({"locator": str(source.locator)} if source.locator else {})
     if source.url is not None:
         return entry | {"url": source.url}
+    if source.data is not None:
+        return entry
     entry["path"] = os.fspath(source.path or "")
     return entry | ({"within": os.fspath(source.within)} if source.within else {})
 

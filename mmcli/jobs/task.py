@@ -209,8 +209,8 @@ class Task(Protocol[ResultT_co]):
         """What is asked about an input, and the facts of its own that are in it."""
         ...
 
-    def load(self, source: media.Source, data: bytes) -> media.Image:
-        """The input, decoded."""
+    def load(self, source: media.Source, data: bytes) -> media.Image | Kept:
+        """The input, decoded; or why there is nothing to ask about it."""
         ...
 
     def messages(self, picture: media.Image, text: str) -> Sequence[Message]:

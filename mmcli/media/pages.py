@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from mmcli.errors import InputError
@@ -51,31 +52,41 @@ class Book:
         InputError where there is nothing to be seen on any of them, or one is damaged.
         """
         numbers = self.numbers if numbers is None else tuple(numbers)
-        digest = hashlib.sha256(self.data).hexdigest()
         pages: list[_Part] = []
         with self._file() as file:
             for number in numbers:
                 page = file.page(number, self._side(file, number))
-                pages.append(_part(page, self, digest))
+                pages.append(_part(page, self))
         self._check(pages)
-        return PagedDocument(self._receipt(digest, numbers, _notes(pages)), tuple(page.part for page in pages), self)
+        return PagedDocument(self._receipt(numbers, _notes(pages)), tuple(page.part for page in pages), self)
 
     def unopened(self) -> PagedDocument:
         """The document before it is clear which of its pages are needed."""
-        digest = hashlib.sha256(self.data).hexdigest()
-        return PagedDocument(self._receipt(digest, self.numbers, ()), (), self)
+        return PagedDocument(self._receipt(self.numbers, ()), (), self)
 
-    def try_page(self, number: int) -> Document:
-        """One page alone, blank or not."""
+    def page(self, number: int) -> DocumentPart:
+        """One page alone; without a medium where it is blank."""
         with self._file() as file:
-            found = _part(file.page(number, self._side(file, number)), self, "")
-        return Document(self._receipt("", (number,), ()), (found.part,))
+            return _part(file.page(number, self._side(file, number)), self).part
 
     def texts(self, numbers: Sequence[int] | None = None) -> Iterator[str]:
         """The text that is seen on each of these pages."""
         with self._file() as file:
             for number in self.numbers if numbers is None else numbers:
                 yield file.page(number, SMALL_SIDE).text
+
+    def sources(self) -> list[Source]:
+        """A source for each wanted page."""
+        found = []
+        for number in self.numbers:
+            part = Locator(pages=((number, number),))
+            found.append(replace(self.source, name=f"{self.name}#{part}", locator=part))
+        return found
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of the file, hex."""
+        return hashlib.sha256(self.data).hexdigest()
 
     def _file(self) -> AbstractContextManager[PdfFile]:
         from mmcli.media import pdf
@@ -102,13 +113,13 @@ class Book:
                 f"{self.shown} has no text on {which}", hint="without --text only, a model sees the pages as pictures"
             )
 
-    def _receipt(self, digest: str, numbers: tuple[int, ...], notes: tuple[str, ...]) -> Receipt:
+    def _receipt(self, numbers: tuple[int, ...], notes: tuple[str, ...]) -> Receipt:
         is_all = numbers == tuple(range(1, self.n_pages + 1))
         locator = None if is_all else str(Locator(pages=page_ranges(numbers)))
         return Receipt(
             source=self.name if locator is None else f"{self.name}#{locator}",
             kind="document",
-            sha256=digest,
+            sha256=self.digest,
             n_bytes=len(self.data),
             format="PDF",
             locator=locator,
@@ -209,7 +220,7 @@ def _password(data: bytes, shown: str, wanted: PagesWanted) -> str | None:
     raise refused
 
 
-def _part(page: PdfPage, book: Book, digest: str) -> _Part:
+def _part(page: PdfPage, book: Book) -> _Part:
     """A page as a part of the prompt: a heading and its text, and its picture."""
     wanted = book.wanted.text
     text = page.text if wanted != "never" else ""
@@ -219,7 +230,7 @@ def _part(page: PdfPage, book: Book, digest: str) -> _Part:
     receipt = Receipt(
         source=f"{book.name}#{locator}",
         kind="image",
-        sha256=digest,
+        sha256=book.digest,
         n_bytes=len(book.data),
         format="PDF",
         source_size=(round(page.size[0]), round(page.size[1])),

@@ -1,6 +1,7 @@
 """Shows everything on the terminal: the only room that prints. Loads Rich only when something is shown."""
 
 from mmcli.sanitize import Cleaner, clean, escaped, one_line
+from mmcli.terminal.batch_view import BatchView, row
 from mmcli.terminal.caption_view import Captions, pair
 from mmcli.terminal.chat_output import aside, exchange, pairs
 from mmcli.terminal.clipboard import copy
@@ -38,6 +39,7 @@ from mmcli.terminal.transcript_view import heard, heard_words, no_chatter, said,
 from mmcli.terminal.typeahead import restore, unechoed
 
 __all__ = [
+    "BatchView",
     "Called",
     "Captions",
     "Cleaner",
@@ -91,6 +93,7 @@ __all__ = [
     "progress",
     "receipts",
     "restore",
+    "row",
     "said",
     "said_json",
     "said_segment",

@@ -9,23 +9,21 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from mmcli.sanitize import clean, escaped, json_safe, without_surrogates
 from mmcli.terminal import output, streams, wrapping
+from mmcli.terminal.batch_view import BatchView
 from mmcli.terminal.progress_line import duration, out_of_the_way
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mmcli.errors import MmcliError
-    from mmcli.media import Source
     from mmcli.outputs.caption_outputs import Written
     from mmcli.terminal.progress_line import Progress
     from mmcli.terminal.style import Style
 
 Form: TypeAlias = Literal["lines", "plain", "print0", "json", "jsonl"]
 HANGING = 4  # cells before the second line of a caption
-LONG = 60.0  # seconds of work that are worth an estimate
 
 
-class Captions:
+class Captions(BatchView):
     """Call it with each outcome in order; `close` when there are no more."""
 
     def __init__(
@@ -38,13 +36,11 @@ class Captions:
         dry_run: bool = False,
     ) -> None:
         """`record` makes the JSON of an outcome."""
-        self._form, self._style, self._progress, self._dry_run = form, style, progress, dry_run
-        self._json_of = record
+        super().__init__("caption", style, progress)
+        self._form, self._dry_run, self._json_of = form, dry_run, record
         self._n_records = 0
-        self._is_estimated = False
-        self._began = time.monotonic()
         self.new = self.known = self.sidecars = self.embedded = 0
-        self.done = self.failed = self.kept = self.cut = self.named = self.planned = 0
+        self.kept = self.cut = self.named = self.planned = 0
 
     def __call__(self, written: Written) -> None:
         outcome, caption = written.outcome, written.outcome.result
@@ -62,7 +58,7 @@ class Captions:
         if self._form in ("json", "jsonl"):
             self._record(self._json_of(written))
         elif outcome.error is not None:
-            self._tell(outcome.source, outcome.error)
+            self.tell_failure(outcome.source, outcome.error)
         elif outcome.kept is not None and not self._dry_run:
             if self._style.verbose:
                 output.notice(f"{escaped(outcome.source.name)} is left as it is: {outcome.kept}", self._style)
@@ -75,33 +71,6 @@ class Captions:
     def tells_all(self) -> bool:
         """Whether what is left as it is has given its reason already."""
         return self._dry_run or self._form in ("json", "jsonl")
-
-    def report(self, total: int, pace: tuple[float, int] | None) -> None:
-        """Show how far it has come; `total` 0: nobody knows yet. `pace`: seconds a picture, measured on so many."""
-        words = []
-        if pace is not None and pace[1]:
-            words.append(f"{60 / max(pace[0], 1e-3):.1f} per minute")
-            if total > self.done:
-                words.append(f"{duration(pace[0] * (total - self.done))} left")
-        if self.failed:
-            words.append(f"{self.failed} failed")
-        self._progress.note = "  ".join(words)
-        self._progress("caption", self.done, total)
-
-    def estimate(self, total: int, pace: tuple[float, int] | None) -> bool:
-        """Before a long run, say once how long it will take, on a terminal, where somebody waits. True: it was said."""
-        if self._is_estimated or not total or pace is None or not streams.is_terminal(sys.stderr):
-            return False
-        self._is_estimated = True
-        seconds, n_measured = pace
-        if seconds * (total - self.done) < LONG:
-            return False
-        basis = f"the first {n_measured}" if n_measured else "earlier runs"
-        left = duration(seconds * (total - self.done))
-        output.notice(
-            f"{total - self.done} pictures to go: about {left} on this machine, measured on {basis}", self._style
-        )
-        return not self._style.quiet
 
     def plan(self, pace: float | None) -> None:
         """What a dry run comes to; `pace` in seconds a picture, if it is known."""
@@ -169,13 +138,6 @@ class Captions:
                 sys.stdout.buffer.flush()
             else:
                 streams.write(text, sys.stdout)
-
-    def _tell(self, source: Source, error: MmcliError) -> None:
-        message, hint = error.message, error.hint
-        name = source.shown
-        if name not in message and source.name not in message:
-            message = f"{name}: {message}"
-        output.failure(message, hint if self._style.verbose else None)
 
 
 def _count(number: int, word: str) -> str:

@@ -1,0 +1,312 @@
+"""`mmcli extract`: the same values from each of many pictures, as rows of a table."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mmcli import errors
+from mmcli.commands import options as opt
+from mmcli.commands.caption import BatchOptions, PictureOptions, SteadyOptions
+from mmcli.commands.option_groups import Group, ModelOptions
+from mmcli.errors import BatchError, InputError, UsageError
+
+if TYPE_CHECKING:
+    from mmcli.extraction.answer_schema import AnswerSchema
+    from mmcli.jobs.extract import Extracted, ExtractTask
+    from mmcli.jobs.inputs import InputNames, SpooledInputs
+    from mmcli.jobs.runner import Runner
+    from mmcli.jobs.task import Asked, Outcome
+    from mmcli.models import Model
+    from mmcli.outputs.row_files import Columns, RowWriter, TableRow
+    from mmcli.runtime.model_loader import Machine
+    from mmcli.terminal import BatchView, Style
+
+VALUES, ROWS = "Values", "Rows"
+RESULTS = "captions.db"  # one cache of answers for all that asks about many files
+MAX_TOKENS = 2048
+
+
+@dataclass(frozen=True)
+class ValueOptions(Group):
+    """What is read from each picture."""
+
+    schema: Annotated[
+        str | None,
+        typer.Option(
+            "--schema",
+            metavar="SCHEMA",
+            rich_help_panel=VALUES,
+            help="What to read, in short or as JSON schema. For example 'vendor, date date, total float'; or a file of "
+            "one. All values may be null, where a picture does not show them, but those marked with `!`.",
+        ),
+    ] = None
+    ask: Annotated[
+        str | None,
+        typer.Option("--ask", metavar="QUESTION", rich_help_panel=VALUES, help="What is asked about each picture."),
+    ] = None
+    max_tokens: Annotated[
+        int,
+        typer.Option("--max-tokens", min=1, envvar="MMCLI_MAX_TOKENS", rich_help_panel=VALUES, help="Longest answer."),
+    ] = MAX_TOKENS
+    retry_cut: Annotated[
+        bool,
+        typer.Option("--retry-cut", rich_help_panel=VALUES, help="Ask again where an answer was cut off."),
+    ] = False
+
+
+@dataclass(frozen=True)
+class RowOptions(Group):
+    """Where the rows go, and their form."""
+
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "-o",
+            "--output",
+            metavar="FILE",
+            rich_help_panel=ROWS,
+            help="Write .csv, .tsv, .jsonl or .db (SQLite). Without it, CSV goes to stdout.",
+        ),
+    ] = None
+    rows: Annotated[
+        str | None,
+        typer.Option(
+            "--rows",
+            metavar="FIELD",
+            rich_help_panel=ROWS,
+            help="One row for each item of this list. The other values are repeated beside it.",
+        ),
+    ] = None
+    table: Annotated[
+        str, typer.Option("--table", metavar="NAME", rich_help_panel=ROWS, help="The table of a .db file.")
+    ] = "extracted"
+    csv_safe: Annotated[
+        bool,
+        typer.Option(
+            "--csv-safe",
+            rich_help_panel=ROWS,
+            help="Let no spreadsheet compute a text. It gets an apostrophe before it.",
+        ),
+    ] = False
+    jsonl: Annotated[
+        bool, typer.Option("--jsonl", rich_help_panel=ROWS, help="Print one JSON object a line, with receipts.")
+    ] = False
+    quiet: opt.QuietOpt = False
+    verbose: opt.VerboseOpt = False
+    debug: opt.DebugOpt = False
+
+
+def extract(
+    media: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[MEDIA...]",
+            help="Picture files, folders, URLs; or pipe their names in. Also a pattern in quotation marks, and "
+            "a part of a picture: photo.jpg#xywh=10,10,200,80.",
+            show_default=False,
+        ),
+    ] = None,
+    *,
+    picture_options: PictureOptions,
+    value_options: ValueOptions,
+    row_options: RowOptions,
+    model_options: ModelOptions,
+    yes: opt.YesOpt = False,
+    answer_options: SteadyOptions,
+    machine_options: BatchOptions,
+) -> int | None:
+    """Read values from pictures into a table: one row for each. The same command continues where it was stopped.
+
+    mmcli extract docs/pictures --schema 'shape, n int 1..9' -m starter
+    mmcli extract docs/pictures --schema 'shape, n int 1..9' -o shapes.csv -m starter
+    """
+    from mmcli import terminal
+    from mmcli.commands import captioning
+    from mmcli.extraction import answer_schema
+    from mmcli.outputs.row_files import Columns
+    from mmcli.runtime import model_fetch, model_loader
+
+    pictures, values, machine_opts = picture_options, value_options, machine_options
+    style = terminal.Style(row_options.jsonl, row_options.quiet, row_options.verbose, row_options.debug)
+    if values.schema is None:
+        raise UsageError("no values were named", hint="--schema 'vendor, date date, total float' names three")
+    shape = answer_schema.find(values.schema, nullable=True)
+    columns = Columns(shape.wanted, row_options.rows)
+    _check(row_options)
+    wanted = captioning.wanted(
+        media or [],
+        pictures.from_file,
+        recursive=pictures.recursive,
+        null=pictures.null,
+        style=style,
+        command="extract",
+    )
+    screen = terminal.Screen(style)
+    form = model_loader.template(model_options.template)
+    found = model_fetch.find(model_options.model, model_options.mmproj, yes=yes, reporter=screen)
+    found.require(sight=True, hearing=False)
+    chosen = model_fetch.here(found, yes=yes, reporter=screen)
+    chosen.require(sight=True, hearing=False)
+    machine = model_loader.Machine(
+        machine_opts.ctx_size,
+        machine_opts.threads,
+        machine_opts.gpu_layers,
+        machine_opts.detail.value,
+        cache=False,
+        template=form,
+    )
+    task = _task(shape, values, answer_options, machine_opts, chosen, machine)
+    return _run(wanted, task, chosen, machine, columns, row_options, style, keep=machine_opts.cache)
+
+
+def _check(options: RowOptions) -> None:
+    """UsageError where a file's name says nothing of its form, or options contradict each other."""
+    from mmcli.outputs.row_files import FORMS
+
+    if options.output is None:
+        return
+    if options.jsonl:
+        raise UsageError("--jsonl prints rows, and -o writes them to a file", hint="-o FILE.jsonl writes JSON lines")
+    if options.output.suffix.lower() not in FORMS:
+        known = ", ".join(FORMS)
+        raise UsageError(f"-o: the form of `{options.output}` is not known", hint=f"its name shall end with {known}")
+    if options.output.is_dir():
+        raise UsageError(f"-o takes a file, and `{options.output}` is a folder", hint="for example -o values.csv")
+
+
+def _task(
+    shape: AnswerSchema,
+    values: ValueOptions,
+    answer: SteadyOptions,
+    machine_opts: BatchOptions,
+    model: Model,
+    machine: Machine,
+) -> ExtractTask:
+    from mmcli.jobs.extract import QUESTION, ExtractTask
+    from mmcli.runtime import model_loader
+
+    if values.ask is not None and not values.ask.strip():
+        raise UsageError("--ask is empty", hint="leave it out")
+    choice = model_loader.Choice(answer.temperature, values.max_tokens, answer.seed or 0, loop_guard=answer.loop_guard)
+    return ExtractTask(
+        shape,
+        replace(model_loader.sampling(model, choice), schema=shape.text),
+        question=values.ask or QUESTION,
+        system=answer.system,
+        max_megapixels=machine_opts.max_megapixels,
+        setup=model_loader.setup(model, machine),
+        parallel=machine_opts.parallel,
+        retry_cut=values.retry_cut,
+    )
+
+
+def _writer(options: RowOptions, columns: Columns) -> RowWriter:
+    from mmcli import terminal
+    from mmcli.outputs import row_files
+
+    path = options.output
+    if path is None:
+        if options.jsonl:
+            return row_files.JsonLinesWriter(terminal.row)
+        return row_files.CsvWriter(terminal.row, columns, safe=options.csv_safe)
+    form = row_files.FORMS[path.suffix.lower()]
+    if form == "sqlite":
+        return row_files.SqliteWriter(path, columns, options.table)
+    if form == "jsonl":
+        return row_files.FileWriter(path, row_files.JsonLinesWriter)
+    return row_files.FileWriter(
+        path, lambda put: row_files.CsvWriter(put, columns, tabs=form == "tsv", safe=options.csv_safe)
+    )
+
+
+def _run(
+    wanted: InputNames,
+    task: ExtractTask,
+    model: Model,
+    machine: Machine,
+    columns: Columns,
+    options: RowOptions,
+    style: Style,
+    *,
+    keep: bool,
+) -> int:
+    """Everything that is wanted, row by row; the exit status."""
+    from mmcli import config, signals, terminal
+    from mmcli.jobs.engine_worker import EngineWorker
+    from mmcli.jobs.inputs import SpooledInputs
+    from mmcli.jobs.result_cache import Results
+    from mmcli.jobs.runner import Runner
+    from mmcli.runtime import model_loader
+
+    interrupted, whole = threading.Event(), False
+    writer = _writer(options, columns)
+    try:
+        with ExitStack() as close:
+            cache = config.cache_dir() / RESULTS if keep else None
+            results = Results(cache, on_warning=lambda text: terminal.warning(text, style))
+            close.callback(results.close)
+            progress = close.enter_context(terminal.progress(replace(style, json=False)))
+            loading = model_loader.Loading(model, machine, terminal.Screen(style), lasting=True)
+            loading.on_progress = progress
+            inputs = SpooledInputs(wanted)
+            runner = Runner(inputs, EngineWorker(task, results, loading.engine))
+
+            def end() -> None:
+                interrupted.set()
+                runner.stop()
+                loading.stop()
+
+            close.enter_context(signals.two_steps(end))
+            close.enter_context(runner)
+            view = terminal.BatchView("extract", style, progress)
+            _write(runner, inputs, writer, view, style)
+        whole = not interrupted.is_set()
+    finally:
+        left = writer.close(whole=whole)
+    if left is not None:
+        terminal.notice(left, style)
+    if not whole:
+        then = "the same command continues from there" if keep else "nothing is cached for the next run (--no-cache)"
+        terminal.notice(f"stopped after {view.done} pictures; {then}", style)
+        return errors.INTERRUPTED
+    for sentence in inputs.skipped:
+        terminal.notice(sentence, style)
+    if not view.done:
+        raise InputError("no pictures were named: the list is empty")
+    if view.failed:
+        hint = "the same command retries only those"
+        raise BatchError(f"{view.failed} of {view.done} pictures failed", hint=hint)
+    return 0
+
+
+def _write(
+    runner: Runner[Asked, Extracted], inputs: SpooledInputs, writer: RowWriter, view: BatchView, style: Style
+) -> None:
+    """Each outcome as a row; what failed is reported on stderr, too."""
+    from mmcli import terminal
+
+    for outcome in runner:
+        writer.write(_row(outcome))
+        view.done += 1
+        if outcome.error is not None:
+            view.failed += 1
+            view.tell_failure(outcome.source, outcome.error)
+        elif outcome.result is not None:
+            terminal.receipts(outcome.result.answer, style)
+        view.report(inputs.n if inputs.complete else 0, runner.pace())
+
+
+def _row(outcome: Outcome[Extracted]) -> TableRow:
+    from mmcli.outputs.row_files import TableRow
+
+    source = outcome.source.name
+    if outcome.error is not None:
+        return TableRow(source, error=outcome.error.message)
+    assert outcome.result is not None
+    return TableRow(source, outcome.result.value, record=outcome.result.record | {"cached": outcome.cached})

@@ -1,0 +1,86 @@
+"""The extraction task: values of a shape from each picture, and the key under which they are cached."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mmcli import media, schema
+from mmcli.engine import Answer, Message, Sampling
+from mmcli.errors import OutputError
+from mmcli.extraction.answer_schema import AnswerSchema
+from mmcli.jobs.caption import KEYED
+from mmcli.jobs.task import Asked
+
+QUESTION = "Read the values from this picture."
+
+
+@dataclass(frozen=True)
+class Extracted:
+    """The values that a model read, and the answer that they were read in."""
+
+    value: Any
+    answer: Answer
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """Receipts, usage and the rest as JSON; the answer itself is the value."""
+        told = schema.answer_json(self.answer)
+        del told["answer"]
+        return told
+
+
+@dataclass(frozen=True)
+class ExtractTask:
+    """What to do with each picture; fields in the order people ask for them."""
+
+    shape: AnswerSchema
+    sampling: Sampling  # with the schema in it
+    question: str = QUESTION
+    system: str | None = None
+    max_megapixels: float = 100.0
+    setup: str = ""  # all else that could change an answer: weights, projector, detail …
+    parallel: int | None = None  # answers at once; None: what the engine finds best
+    retry_cut: bool = False
+
+    @property
+    def key(self) -> str:
+        """Everything but the picture that could change an answer, in one word."""
+        return self._key(schema.named(self.sampling, KEYED))
+
+    @property
+    def base(self) -> str:
+        """The same without the limit, which changes only those answers that it cuts."""
+        sampling = schema.named(self.sampling, KEYED)
+        del sampling["max_tokens"]
+        return self._key(sampling)
+
+    def _key(self, sampling: dict[str, Any]) -> str:
+        words = ["extract", self.setup, self.system, self.question, sampling]
+        return hashlib.sha256(json.dumps(words).encode()).hexdigest()
+
+    def ask(self, data: bytes) -> tuple[str, Mapping[str, str]]:
+        return self.shape.words(self.question), {}
+
+    def load(self, source: media.Source, data: bytes) -> media.Image:
+        source = media.Source(source.name, data=data, locator=source.locator)
+        picture = media.load(source, kinds=frozenset({"image"}), max_megapixels=self.max_megapixels)
+        assert isinstance(picture, media.Image)
+        return picture
+
+    def messages(self, picture: media.Image, text: str) -> Sequence[Message]:
+        messages = [Message("user", (picture, text))]
+        return [Message("system", (self.system,)), *messages] if self.system else messages
+
+    def result(self, asked: Asked, answer: Answer) -> Extracted:
+        """The values; OutputError where the answer is not whole, or not of the shape."""
+        shown = asked.named.source.shown
+        if answer.finish_reason == "loop":
+            raise OutputError(f"{shown}: the model kept repeating itself", hint="bound its texts: `name str ..40`")
+        try:
+            return Extracted(self.shape.read(answer.text), answer)
+        except OutputError as error:
+            raise OutputError(f"{shown}: {error.message}", hint=error.hint) from error
