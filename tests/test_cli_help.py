@@ -176,6 +176,7 @@ def test_every_setting_s_variable_is_named_after_its_option(command: str, param:
             *("check", "accept_changed", "adopt", "partial", "consent", "schema", "shape", "bounds"),
             *("ask", "rows", "table", "csv_safe", "labels", "labels_file", "multi", "abstain", "truth", "report"),
             *("use", "param", "save", "extract", "keywords_from", "embed", "here"),
+            *("by_sight", "tables"),
             *("pages", "every_page", "cite"),
             *("rebuild", "undo", "mic", "retry_cut", "until_silence", "test", "seconds", "show", "man"),
         }

@@ -10,9 +10,9 @@ import hashlib
 import json
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from mmcli import media
 from mmcli.engine import Answer, Message, Piece, Sampling
@@ -21,7 +21,11 @@ from mmcli.jobs.engine_worker import EngineWorker
 from mmcli.jobs.task import Asked, Done, Items
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from mmcli.engine import Engine, Scores
+    from mmcli.engine.protocol import BatchEngine
+    from mmcli.jobs.result_cache import Results
 
 UNKNOWN = "?"
 LEAST_MASS = 0.05  # of all labels together: below, the model would have answered something else
@@ -142,15 +146,21 @@ class ClassifyWorker(EngineWorker[Classified]):
 
     _task: ClassifyTask
 
-    def _answers(self, engine: Engine, items: Items[Asked]) -> Iterator[Done[Asked, Classified]]:
+    def __init__(
+        self, task: ClassifyTask, results: Results, open_engine: Callable[[], AbstractContextManager[Engine]]
+    ) -> None:
+        super().__init__(task, results, open_engine)
+
+    def _answers(self, engine: BatchEngine, items: Items[Asked]) -> Iterator[Done[Asked, Classified]]:
+        scoring = cast("Engine", engine)  # what `open_engine` gave
         unseen: list[Sequence[float]] | None = None
         for item in items:
             since = time.monotonic()
             assert item.picture is not None
             try:
                 if unseen is None:
-                    unseen = [one.log_probs for one in self._scores(engine, None)]
-                scored = self._scores(engine, item.picture)
+                    unseen = [one.log_probs for one in self._scores(scoring, None)]
+                scored = self._scores(scoring, item.picture)
             except KeyboardInterrupt:  # `stop` came in between
                 return
             except ModelError:  # no projector, the wrong one: no other input would fare better
@@ -158,7 +168,7 @@ class ClassifyWorker(EngineWorker[Classified]):
             except MmcliError as error:
                 yield Done(item.released(), error=error.released(), seconds=time.monotonic() - since)
                 continue
-            answer = _as_answer(engine, scored, unseen)
+            answer = _as_answer(scoring, scored, unseen)
             yield self._done(item.released(), Piece("", answer=answer), time.monotonic() - since)
 
     def _scores(self, engine: Engine, picture: media.Image | None) -> list[Scores]:

@@ -13,6 +13,7 @@ import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -31,9 +32,18 @@ _INVISIBLE = 3  # text render mode: neither filled nor stroked, as OCR puts it o
 _HYPHENS = "\x02\ufffe"  # PDFium's marks for a hyphen at a line's end
 _MANY = 40  # painted characters: a page with so many is neither blank nor faint
 _MAX_WORD = 12  # characters that are judged together
+_WIDE_GAP = 1.2  # heights of the words beside it: wider than a space between words, as between cells and columns
 _SHARE_BELOW = 0.5  # of an invisible letter that lies over visible ones: not the text of a scan
 
 _lock = threading.RLock()
+
+
+@dataclass(frozen=True)
+class PdfStretch:
+    """Some text without a wide gap in it, on one row of a page: of a table, a cell."""
+
+    text: str
+    box: tuple[int, int, int, int]  # as a line's
 
 
 @dataclass(frozen=True)
@@ -43,6 +53,7 @@ class PdfLine:
     text: str
     box: tuple[int, int, int, int]  # left, top, right, bottom, in pixels of the page's picture; it may lie outside
     is_painted: bool  # False: no ink under it, hidden below something, or too small to be read
+    stretches: tuple[PdfStretch, ...] = ()  # the same text, cut at wide gaps and where a divided word goes on below
 
 
 @dataclass(frozen=True, eq=False)
@@ -264,9 +275,35 @@ class _Characters:
         firsts = begins[np.concatenate(([0], changes))]
         lasts = ends[np.concatenate((changes - 1, [-1]))]
         seen = is_seen[np.concatenate(([0], changes))]
+        cuts = self._cuts(begins, ends)
         found = zip(firsts.tolist(), lasts.tolist(), seen.tolist(), strict=True)
-        lines = (PdfLine(_clean(self.text[first:last]), self._around(first, last), is_) for first, last, is_ in found)
+        lines = (self._line(first, last, is_, cuts) for first, last, is_ in found)
         return tuple(line for line in lines if line.text)
+
+    def _line(self, first: int, last: int, is_painted: bool, cuts: NDArray[np.int64]) -> PdfLine:
+        inside = cuts[np.searchsorted(cuts, first, "right") : np.searchsorted(cuts, last)].tolist()
+        pieces = (self._stretch(*ends) for ends in pairwise([first, *inside, last]))
+        text, box = _clean(self.text[first:last]), self._around(first, last)
+        return PdfLine(text, box, is_painted, tuple(piece for piece in pieces if piece.text))
+
+    def _stretch(self, first: int, last: int) -> PdfStretch:
+        return PdfStretch(_clean(self.text[first:last]), self._around(first, last))
+
+    def _cuts(self, begins: NDArray[np.int64], ends: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Where a stretch begins, among the words' begins: after a wide gap, or on another row."""
+        limit = 1 << 20
+        boxes = np.nan_to_num(self.boxes, nan=-1.0, posinf=limit, neginf=-limit).clip(-limit, limit)
+        edges = np.stack([begins, ends], axis=1).reshape(-1)
+        edges = edges[:-1] if edges[-1] >= len(boxes) else edges
+        low = np.minimum.reduceat(boxes[:, :2], edges)[::2]  # (n words, 2): left, top
+        high = np.maximum.reduceat(boxes[:, 2:], edges)[::2]  # right, bottom
+        height = np.maximum(high[:, 1] - low[:, 1], 1)
+        taller = np.maximum(height[1:], height[:-1])
+        gap = low[1:, 0] - high[:-1, 0]
+        is_below = np.minimum(high[1:, 1], high[:-1, 1]) <= np.maximum(low[1:, 1], low[:-1, 1])
+        is_back = gap < -2 * taller
+        is_cut = (gap > _WIDE_GAP * taller) | (is_below & (gap < -taller)) | is_back
+        return np.asarray(begins[1:][is_cut])
 
     def _words(self, is_space: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Begins and ends (n,) of runs without spaces, of one text object and not too long."""
