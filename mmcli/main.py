@@ -31,6 +31,7 @@ from mmcli.commands.help import help_
 from mmcli.commands.models import models, show
 from mmcli.commands.pull import pull
 from mmcli.commands.rm import rm
+from mmcli.commands.schema import schema
 from mmcli.commands.transcribe import transcribe
 from mmcli.commands.undo import undo
 from mmcli.commands.voice import voice
@@ -129,7 +130,7 @@ def _top(
 
 
 PANELS: dict[str, tuple[Callable[..., int | None], ...]] = {
-    "Ask": (ask, chat, voice),
+    "Ask": (ask, chat, voice, schema),
     "Work on many files": (caption, undo, transcribe),
     "Manage models": (pull, models, show, rm),
     "This machine": (devices, doctor, demo, completion.completion, help_),

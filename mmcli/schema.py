@@ -82,6 +82,7 @@ def usage_json(usage: Usage) -> dict[str, Any]:
         "reused_tokens": usage.reused_tokens,
         "completion_tokens": usage.completion_tokens,
         "reasoning_tokens": usage.reasoning_tokens,
+        "forced_tokens": usage.forced_tokens,
         "n_encodes": usage.n_encodes,
         "seconds": {phase: round(seconds, 3) for phase, seconds in usage.seconds.items()},
     }

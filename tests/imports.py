@@ -13,6 +13,8 @@ MAY_NAME = {
     "rich": {"terminal/"},
     "markdown_it": {"terminal/"},
     "av": {"media/audio.py", "media/soundtrack.py", "media/mixing.py", "media/jpegs.py"},
+    "llguidance": {"engine/grammar.py"},
+    "fastjsonschema": {"extraction/answer_schema.py"},
     "pypdfium2": {"media/pdf.py"},
     "pillow_heif": {"media/pillow.py"},
     "simplejpeg": {"media/jpegs.py"},

@@ -173,7 +173,7 @@ def test_every_setting_s_variable_is_named_after_its_option(command: str, param:
             *("media", "question", "attach", "recursive", "damaged_ok", "names", "name", "continue_"),
             *("limit", "talk", "talks", "everything", "words", "form", "older_than", "yes", "key", "values", "shell"),
             *("from_file", "null", "sidecar", "output", "overwrite", "rename", "dry_run", "jsonl", "print0"),
-            *("check", "accept_changed", "adopt", "partial", "consent"),
+            *("check", "accept_changed", "adopt", "partial", "consent", "schema", "shape", "bounds"),
             *("use", "param", "save", "extract", "keywords_from", "embed", "here"),
             *("pages", "every_page", "cite"),
             *("rebuild", "undo", "mic", "retry_cut", "until_silence", "test", "seconds", "show", "man"),

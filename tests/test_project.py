@@ -61,13 +61,14 @@ MAY_IMPORT = {
         *("history", "speech", "runtime", "terminal"),
     },
     "jobs": {"errors", "files", "languages", "schema", "media", "engine", "speech"},
+    "extraction": {"errors", "engine"},
     "outputs": {"errors", "files", "jobs", "media", "schema"},
     "history": {"errors", "config", "files", "schema", "media.types", "engine.messages", "engine.protocol"},
     "health": {"errors", "__version__", "config", "offline", "models", "media", "engine", "history", "speech"},
     "commands": {
         *("errors", "config", "files", "signals", "models", "media", "engine", "terminal", "health", "jobs"),
         *("outputs", "history", "chat", "speech", "languages", "tomlfile", "prompts", "runtime", "conversations"),
-        *("suggestions", "sanitize", "documents"),
+        *("suggestions", "sanitize", "extraction", "documents"),
     },
 }
 

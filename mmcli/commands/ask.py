@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -27,6 +28,7 @@ from mmcli.errors import ModelError, OutputError, UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from mmcli.extraction.answer_schema import AnswerSchema
     from mmcli.media import Medium, Source, Wanted
     from mmcli.models import Model, WantedModel
     from mmcli.prompts import SavedPrompt
@@ -70,6 +72,7 @@ def ask(
     speak_options: SpeakOptions,
     machine_options: MachineOptions,
     extract: opt.ExtractOpt = False,
+    schema: opt.SchemaOpt = None,
     json: opt.JsonOpt = False,
     output_options: OutputOptions,
 ) -> int | None:
@@ -91,6 +94,9 @@ def ask(
     given = filling.values(param or ())
     prompt = prompting.chosen(use, given, save)
     words = [*(media or ()), question]
+    shape = _shape(schema, extract=extract or save is not None)
+    if shape is not None and (page_options.cite or page_options.every_page):
+        raise UsageError("--schema cannot be combined with --cite or --every-page", hint="use one of them")
     if save is not None:
         files, question = _sorted(ctx, words)
         prompting.save(ctx, save, [*files, *attached], question, given, style)
@@ -126,7 +132,8 @@ def ask(
             system = [engine.Message("system", (setup.system,))] if setup.system else []
             return [*system, *past.messages, engine.Message("user", parts([*past.unanswered, *media], words))]
 
-        messages = asked(documents.opened(inputs), question)
+        asked_for = shape.words(question) if shape is not None else question
+        messages = asked(documents.opened(inputs), asked_for)
         kinds = resume.kinds(messages) | documents.kinds(inputs)
         _check_sight(found, inputs)
         found.require(sight="image" in kinds, hearing=False)
@@ -145,6 +152,8 @@ def ask(
             recorder.open()
         # run and show
         sampling = model_loader.sampling(chosen, answer_options.choice())
+        if shape is not None:
+            sampling = replace(sampling, schema=shape.text)
         with (
             signals.clean_end(),
             terminal.unechoed(),  # stray keys would stand in the answer; the shell gets them
@@ -155,6 +164,7 @@ def ask(
             pages = PagesAsked(
                 inputs,
                 question,
+                asked_for,
                 ready,
                 lambda media, words: documents.swapped(asked(media, words), messages, heard),
                 sampling,
@@ -165,7 +175,15 @@ def ask(
             )
             recorder.question(question, pages.choose(), sampling)
             pieces = aloud.told(recorder.keep(pages.pieces()))
-            answer = terminal.answer(pieces, style, progress, talk=recorder.talk, extract=extract, more=pages.facts)
+            answer = terminal.answer(
+                pieces,
+                style,
+                progress,
+                talk=recorder.talk,
+                extract=extract,
+                more=pages.facts,
+                read=shape.read if shape is not None else None,
+            )
             pages.tell_citations(answer)
             terminal.receipts(answer, style)
             speech_output.finish(aloud, screen)
@@ -228,6 +246,17 @@ def _sorted(ctx: typer.Context, words: Sequence[str], *, is_optional: bool = Fal
     from mmcli.commands import asked, line
 
     return asked.sort(words, line.of(ctx), is_optional=is_optional)
+
+
+def _shape(schema: str | None, *, extract: bool) -> AnswerSchema | None:
+    """The shape that the answer shall have; UsageError where it cannot be kept to."""
+    if schema is None:
+        return None
+    if extract:
+        raise UsageError("--schema cannot go with --extract and --save")
+    from mmcli.extraction import answer_schema
+
+    return answer_schema.find(schema)
 
 
 def _check(question: str, talk: str | None) -> None:

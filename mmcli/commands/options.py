@@ -341,6 +341,16 @@ ExtractOpt = Annotated[
         help="Print only the last code block of the answer. The exit status is 8 where the answer holds none.",
     ),
 ]
+SchemaOpt = Annotated[
+    str | None,
+    typer.Option(
+        "--schema",
+        metavar="SCHEMA",
+        rich_help_panel=OUTPUT,
+        help="Print values of this shape, as JSON. In short ('vendor, date date, total float?'), a JSON schema, or a "
+        "file of one. The exit status is 8, and nothing is printed, where the answer is not whole.",
+    ),
+]
 CtxSizeOpt = Annotated[
     int | None,
     typer.Option(

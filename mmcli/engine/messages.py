@@ -61,6 +61,7 @@ class Sampling:
     stop: tuple[str, ...] = ()
     think: bool = False  # let a template that can think do so
     loop_guard: bool = True
+    schema: str | None = None  # JSON schema, as JSON, that the answer keeps to; reasoning is left out of it
 
 
 # Where the KV cells of a medium came from; "ahead": computed while the question was typed; a text is part of the prompt
@@ -86,6 +87,7 @@ class Usage:
     reused_tokens: int = 0
     completion_tokens: int = 0
     reasoning_tokens: int = 0
+    forced_tokens: int = 0  # of the completion: the schema left no choice, so that the model was not asked
     n_encodes: int = 0
     seconds: dict[str, float] = field(default_factory=dict)
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
 from mmcli import schema
+from mmcli.errors import OutputError
 from mmcli.sanitize import Cleaner, clean, json_safe, one_line, without_surrogates
 from mmcli.terminal import report, streams, wrapping
 from mmcli.terminal.code import last_block
@@ -47,15 +48,17 @@ def answer(
     tell_media: bool = True,
     extract: bool = False,
     more: Callable[[Answer], Mapping[str, Any]] = lambda answer: {},
+    read: Callable[[str], Any] | None = None,
 ) -> Answer:
     """Show an answer while it is written; return it whole. What was said before an interruption stays.
 
     `talk` is the id that the history keeps it under, for --json. `tell_media`: afterwards, report of which media the
     model saw something else than the file holds. `extract`: show nothing but the last code block of it. `more`: what
-    --json has beside the answer.
+    --json has beside the answer. `read` makes the value of an answer that is JSON; what it raises comes before anything
+    is shown.
     """
     reasoning: _Writer = _reasoning_writer(style)
-    said: _Writer = _Nowhere() if extract else _answer_writer(style)
+    said: _Writer = _Nowhere() if extract or read else _answer_writer(style)
     is_reasoning = False
     result = None
     try:
@@ -76,13 +79,25 @@ def answer(
             reasoning.close()
         said.close()
     assert result is not None, "the last piece of an answer carries it"
+    value = {} if read is None or result.finish_reason == "interrupted" else {"data": _read(read, result, style)}
     if style.json:
         code = {"code": last_block(result.text)} if extract else {}
-        data(schema.answer_json(result) | code | dict(more(result)) | {"talk": talk})
+        data(schema.answer_json(result) | code | value | dict(more(result)) | {"talk": talk})
+    elif value:
+        data(value["data"])
     elif extract and (block := last_block(result.text)) is not None:
         streams.write(clean(block), sys.stdout)
     _tell_how_it_ended(result, style, tell_media)
     return result
+
+
+def _read(read: Callable[[str], Any], result: Answer, style: Style) -> Any:
+    """The value of an answer; where there is none, why it ended is reported before the error."""
+    try:
+        return read(result.text)
+    except OutputError:
+        _tell_how_it_ended(result, style, tell_media=True)
+        raise
 
 
 def _answer_writer(style: Style) -> _Writer:

@@ -13,6 +13,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
+from mmcli.engine.grammar import MakeMatcher
 from mmcli.engine.local import kv_cells, mtmd
 from mmcli.engine.local.context import Context, Interrupted, Row
 from mmcli.engine.local.decode import TokenStream
@@ -87,11 +88,13 @@ class BatchScheduler:
         interrupted: Callable[[], bool],
         on_notice: Callable[[str], None],
         report: OnProgress,
+        make_matcher: MakeMatcher | None = None,
     ) -> None:
+        """`make_matcher` is there where the answers have a shape."""
         self._weights, self._projector, self._room, self._sampling = weights, projector, room, sampling
         self._threads, self._interrupted = threads, interrupted
         self._parallel, self._expected = parallel, MOST if expected is None else expected
-        self._on_notice, self._report = on_notice, report
+        self._on_notice, self._report, self._make_matcher = on_notice, report, make_matcher
         self._context: Context | None = None
         self._places: list[Place] = []
         self._open: int | None = None  # places to fill for now; None: all
@@ -151,9 +154,7 @@ class BatchScheduler:
                     yield from self._speak(speakers, conclude, ahead)
                 # 3 the next token of everyone
                 if running := self._close_gaps():
-                    speakers = list(enumerate(running))
-                    self._decode([self._next_row(place) for place in running], speakers)
-                    yield from self._speak(speakers, conclude, ahead)
+                    yield from self._step(running, conclude, ahead)
                 elif self._next is None and ahead.exhausted:
                     break
         except Interrupted:
@@ -212,7 +213,7 @@ class BatchScheduler:
                 while len(place.cells) < plan.after_media:
                     self._prefill(context, place, request)
             place.position, place.filled = kv_cells.n_pos(plan.cells), plan.n_tokens
-            place.voice = TokenStream(self._weights, request.prompt, self._sampling, request.seed, request.usage)
+            place.voice = self._voice(request)
         except BaseException as error:
             context.forget(place.seq)
             place.cells = []
@@ -220,6 +221,11 @@ class BatchScheduler:
                 place.request = None
             raise
         return place
+
+    def _voice(self, request: BatchRequest) -> TokenStream:
+        assert request.prompt is not None
+        sampling, usage = self._sampling, request.usage
+        return TokenStream(self._weights, request.prompt, sampling, request.seed, usage, self._make_matcher)
 
     def _reuse(self, place: Place, plan: Plan) -> int:
         """Keep what the place holds of the plan's beginning, or copy it from another place; return its cells.
@@ -325,12 +331,38 @@ class BatchScheduler:
         last = len(tokens) - 1
         return [Row(token, position + i, place.seq, i == last) for i, token in enumerate(tokens)]
 
-    def _next_row(self, place: Place) -> Row:
+    def _step(
+        self, running: Sequence[Place], conclude: Conclude, ahead: Lookahead[Any, Any]
+    ) -> Iterator[tuple[int, Piece]]:
+        """The next token of everyone in one forward pass; several that a schema forces, in a pass of their own.
+
+        So such a run is computed in the same way whether an answer is alone or one of many.
+        """
+        single = [place for place in running if place.voice is not None and len(place.voice.run) == 1]
+        if single:
+            speakers = list(enumerate(single))
+            self._decode([self._next_rows(place)[0] for place in single], speakers)
+            yield from self._speak(speakers, conclude, ahead)
+        for place in running:
+            if place not in single and place.voice is not None:
+                yield from self._run(place, conclude, ahead)
+
+    def _run(self, place: Place, conclude: Conclude, ahead: Lookahead[Any, Any]) -> Iterator[tuple[int, Piece]]:
+        """Several tokens of one answer, and what follows them."""
+        assert self._context is not None
+        rows, n_batch = self._next_rows(place), self._context.n_batch
+        for start in range(0, len(rows), n_batch):
+            part = rows[start : start + n_batch]
+            self._decode(part, [(len(part) - 1, place)], is_run=True)
+        yield from self._speak([(len(part) - 1, place)], conclude, ahead)
+
+    def _next_rows(self, place: Place) -> list[Row]:
         assert place.voice is not None
-        token, position = place.voice.token, place.position
-        place.cells.append(token)
-        place.position, place.filled = position + 1, place.filled + 1
-        return Row(token, position, place.seq, True)
+        tokens, position = place.voice.run, place.position
+        place.cells += tokens
+        place.position, place.filled = position + len(tokens), place.filled + len(tokens)
+        last = len(tokens) - 1
+        return [Row(token, position + i, place.seq, i == last) for i, token in enumerate(tokens)]
 
     def _close_gaps(self) -> list[Place]:
         """The running places, moved together: llama.cpp computes sequences at once whose numbers follow each other."""
@@ -345,8 +377,8 @@ class BatchScheduler:
                 running = self._running
         return running
 
-    def _decode(self, rows: Sequence[Row], speakers: Sequence[tuple[int, Place]]) -> None:
-        """One forward pass; its time is shared out among those who speak after it."""
+    def _decode(self, rows: Sequence[Row], speakers: Sequence[tuple[int, Place]], *, is_run: bool = False) -> None:
+        """One forward pass; its time is shared out among those who speak after it. `is_run`: of an answer's tokens."""
         context = self._context
         assert context is not None
         # Cut into pieces, its sums would be others than in company. With one thread there is one piece.
@@ -357,7 +389,7 @@ class BatchScheduler:
         share = (time.perf_counter() - started) / len(speakers)
         for _, place in speakers:
             assert place.request is not None
-            place.request.usage.add("decode" if len(rows) == len(speakers) else "prefill", share)
+            place.request.usage.add("decode" if is_run or len(rows) == len(speakers) else "prefill", share)
 
     def _speak(
         self,
@@ -371,7 +403,7 @@ class BatchScheduler:
         for row, place in speakers:
             request, voice = place.request, place.voice
             assert request is not None and voice is not None
-            for piece in voice.speak(context, row, place.filled >= context.n_ctx):
+            for piece in voice.speak(context, row, context.n_ctx - place.filled):
                 yield request.index, piece
         for _, place in speakers:
             if place.voice is not None and place.voice.ended:
@@ -382,7 +414,7 @@ class BatchScheduler:
         request, voice = place.request, place.voice
         assert request is not None and self._context is not None and request.prompt is not None
         if voice is None:  # interrupted before the first word
-            voice = TokenStream(self._weights, request.prompt, self._sampling, request.seed, request.usage)
+            voice = self._voice(request)
         place.request = place.voice = None
         self._open = None
         try:

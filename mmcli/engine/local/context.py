@@ -250,5 +250,35 @@ class Sampler:
             return int(numpy.ctypeslib.as_array(logits, (context.n_vocab,)).argmax())
         return int(self._llama.llama_sampler_sample(self.handle, context.handle, row))
 
+    def choose(
+        self, context: Context, row: int, allows: Callable[[int], bool], mask: Callable[[int], NDArray[np.bool_]]
+    ) -> int:
+        """The next token after that row: the one that is chosen freely where `allows` says so, else one of the mask's.
+
+        `mask(n_vocab)` is (n_vocab,) and has at least one True. Penalties see only the token that was taken.
+        """
+        import numpy as np
+
+        logits = np.ctypeslib.as_array(self._llama.llama_get_logits_ith(context.handle, row), (context.n_vocab,))
+        token = self._pick(logits)
+        if not allows(token):
+            token = self._pick(np.where(mask(context.n_vocab), logits, -np.inf).astype(np.float32))
+        self._llama.llama_sampler_accept(self.handle, token)
+        return token
+
+    def _pick(self, logits: NDArray[np.float32]) -> int:
+        import numpy as np
+
+        if self._greedy:
+            return int(logits.argmax())
+        llama = self._llama
+        table = np.zeros(len(logits), np.dtype([("id", np.int32), ("logit", np.float32), ("p", np.float32)]))
+        table["id"], table["logit"] = np.arange(len(logits)), logits
+        candidates = llama.llama_token_data_array(
+            data=ctypes.cast(table.ctypes.data, llama.llama_token_data_p), size=len(table), selected=-1, sorted=False
+        )
+        llama.llama_sampler_apply(self.handle, ctypes.byref(candidates))
+        return int(candidates.data[candidates.selected].id)
+
     def close(self) -> None:
         self._llama.llama_sampler_free(self.handle)

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from mmcli.engine.grammar import MakeMatcher
 from mmcli.engine.local import kv_cells, mtmd
 from mmcli.engine.local.context import Context, Sampler
 from mmcli.engine.local.detokenizer import Detokenizer, LoopGuard
 from mmcli.engine.local.kv_cache import Cache
+from mmcli.engine.local.shape import Shape, bytes_of
 from mmcli.engine.local.template import Prompt
-from mmcli.engine.local.thinking import is_part_of_a_mark, opened_by
+from mmcli.engine.local.thinking import opened_by
 from mmcli.engine.messages import FinishReason, Piece, PieceKind, Sampling, Usage
 
 
@@ -23,7 +25,16 @@ class TokenStream:
     `answer` and `reasoning` are what it has said so far; `finish_reason` is why it ended, `interrupted` before that.
     """
 
-    def __init__(self, weights: mtmd.Weights, prompt: Prompt, sampling: Sampling, seed: int, usage: Usage) -> None:
+    def __init__(
+        self,
+        weights: mtmd.Weights,
+        prompt: Prompt,
+        sampling: Sampling,
+        seed: int,
+        usage: Usage,
+        make_matcher: MakeMatcher | None = None,
+    ) -> None:
+        """`make_matcher` is there where the answer has a shape, and is called when its first token is chosen."""
         self._weights, self._usage, self.seed = weights, usage, seed
         self._max_tokens, self._loop_guard = sampling.max_tokens, sampling.loop_guard
         self._sampler = Sampler(
@@ -36,30 +47,56 @@ class TokenStream:
             seed=seed,
         )
         self._reader = Detokenizer((*prompt.stop, *sampling.stop), opened=opened_by(prompt.text))
+        self._shape = None if make_matcher is None else Shape(weights, self._reader, make_matcher, think=sampling.think)
         self._guard = LoopGuard()
         self.answer: list[str] = []
         self.reasoning: list[str] = []
         self.finish_reason: FinishReason = "interrupted"
-        self.token = -1  # the last one sampled
+        self.run: list[int] = []  # the last ones said, which the model has not computed yet
         self.tokens: list[int] = []  # all that were sampled but the end, reasoning included
 
-    def speak(self, context: Context, row: int, full: bool) -> Iterator[Piece]:
-        """Sample after row `row` of the last forward pass; the answer ends there if its cells are `full`."""
-        token = self.token = self._sampler.sample(context, row)
-        if self._weights.is_end(token):
+    def speak(self, context: Context, row: int, room: int) -> Iterator[Piece]:
+        """Say the next token, chosen after row `row` of the last forward pass, and those that a schema lets follow.
+
+        `run` holds them then; the answer ends where there is no `room` for so many more cells.
+        """
+        most = max(1, min(room, self._max_tokens - self._usage.completion_tokens))
+        self.run = [] if self._shape is None else self._shape.forced(most)
+        self._usage.forced_tokens += len(self.run)
+        if not self.run:
+            token = self._sampled(context, row)
+            if self._weights.is_end(token):
+                self.finish_reason = "stop"
+                return
+            forced = [] if self._shape is None else self._shape.forced(most - 1)
+            self._usage.forced_tokens += len(forced)
+            self.run = [token, *forced]
+        for token in self.run:
+            yield from self._say(token)
+            if self.ended:
+                return
+        if self._shape is not None and self._shape.is_done:
             self.finish_reason = "stop"
-            return
+        elif self._usage.completion_tokens >= self._max_tokens or len(self.run) > room:
+            self.finish_reason = "length"
+
+    def _sampled(self, context: Context, row: int) -> int:
+        if self._shape is None:
+            return self._sampler.sample(context, row)
+        return self._shape.sampled(self._sampler, context, row)
+
+    def _say(self, token: int) -> Iterator[Piece]:
         self.tokens.append(token)
         self._usage.completion_tokens += 1
         self._usage.reasoning_tokens += self._reader.reasoning
-        data, control = _bytes(self._weights, token)
+        data, control = bytes_of(self._weights, token)
         yield from self._take(self._reader.feed(data, control=control))
+        if self._shape is not None and self._shape.has_begun:
+            self._guard.follow_json(data.decode("utf-8", "ignore"))
         if self._reader.stopped:
             self.finish_reason = "stop"
         elif self._loop_guard and self._guard.looping(token, _has_letter(data)):
             self.finish_reason = "loop"
-        elif self._usage.completion_tokens >= self._max_tokens or full:
-            self.finish_reason = "length"
 
     @property
     def stopped_by(self) -> str:
@@ -97,21 +134,12 @@ def decode(cache: Cache, voice: TokenStream, usage: Usage, interrupted: Callable
     position, filled = kv_cells.n_pos(cache.cells), cache.n_tokens
     with usage.timed("decode"):
         while True:
-            yield from voice.speak(context, -1, filled >= context.n_ctx)
+            yield from voice.speak(context, -1, context.n_ctx - filled)
             if voice.ended or interrupted():
                 break
-            cache.advance(voice.token, position)
-            position, filled = position + 1, filled + 1
+            cache.advance(voice.run, position)
+            position, filled = position + len(voice.run), filled + len(voice.run)
         yield from voice.finish()
-
-
-def _bytes(weights: mtmd.Weights, token: int) -> tuple[bytes, bool]:
-    """The token's bytes, and whether it is a control token; of these, only those in marks of reasoning have any."""
-    data = weights.piece(token)
-    if data:
-        return data, False
-    mark = weights.piece(token, special=True)
-    return (mark, True) if is_part_of_a_mark(mark.decode("utf-8", "replace")) else (b"", False)
 
 
 def _has_letter(data: bytes) -> bool:

@@ -46,6 +46,18 @@ class Detokenizer:
         """Whether what comes next belongs to the reasoning."""
         return self._state == "reasoning"
 
+    def may_be_mark(self, data: bytes, *, control: bool) -> bool:
+        """Whether these bytes, coming next, may be a mark of reasoning or answer, or a part or the end of one."""
+        if self._state not in ("start", "between"):
+            return False
+        text = (self._pending + data.decode("utf-8", "replace")).lstrip()
+        if not text:
+            return not control and self._state == "between"  # white space between two marks
+        families = FAMILIES if self._family is None else (self._family,)
+        return any(
+            match(text, mark) for family in families for mark in (*family.opening, *family.answer, *family.between)
+        )
+
     def feed(self, data: bytes, *, control: bool = False, final: bool = False) -> list[tuple[PieceKind, str]]:
         """What became certain, in order; with `final`, everything that was held back too.
 
@@ -172,9 +184,28 @@ class LoopGuard:
     def __init__(self) -> None:
         self._tokens: list[int] = []
         self._are_words: list[bool] = []
+        self._is_json = self._is_inside = self._is_escaped = False
+
+    def follow_json(self, text: str) -> None:
+        """The text of a token of a JSON answer: there, only what stands inside of one string can loop.
+
+        Lists of equal records are none.
+        """
+        self._is_json = True
+        for letter in text:
+            if self._is_escaped:
+                self._is_escaped = False
+            elif letter == "\\":
+                self._is_escaped = self._is_inside
+            elif letter == '"':
+                self._is_inside = not self._is_inside
+                self._tokens.clear()
+                self._are_words.clear()
 
     def looping(self, token: int, is_word: bool = True) -> bool:
         """Whether the answer loops with this token; `is_word`: there are letters in it."""
+        if self._is_json and not self._is_inside:
+            return False
         tokens = self._tokens
         tokens.append(token)
         self._are_words.append(is_word)

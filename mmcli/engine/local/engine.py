@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
+from mmcli.engine.grammar import GrammarVocabulary, MakeMatcher
 from mmcli.engine.local import kv_cells, mtmd, prompt_plan
 from mmcli.engine.local.batching import BatchRequest, BatchScheduler
 from mmcli.engine.local.cpu_affinity import placement
@@ -63,6 +64,7 @@ class LocalEngine:
         )
         self._book = PromptMemo(self._opens_apart)
         self._prepared: dict[str, Origin] = {}  # media ID → where what `prepare` left for the next answer came from
+        self._vocabulary = GrammarVocabulary(self._weights)
         self._load_seconds = self._model.seconds
 
     def __enter__(self) -> LocalEngine:
@@ -72,6 +74,7 @@ class LocalEngine:
         self.close()
 
     def close(self) -> None:
+        self._vocabulary.join()
         self._cache.close()
         self._model.close()
 
@@ -119,7 +122,7 @@ class LocalEngine:
             close.enter_context(placement.computing())
             # 1 render the template: text, with a medium between each two segments
             prompt = self._model.prompts.render(messages, think=sampling.think)
-            voice = TokenStream(self._weights, prompt, sampling, _seed(sampling), usage)
+            voice = TokenStream(self._weights, prompt, sampling, _seed(sampling), usage, self._matchers(sampling))
             close.callback(voice.close)
             # 2 tokenize, 3 make room, 4 reuse what is there, 5 prefill the rest
             current, ready = self._computed(prompt, media, usage, close, sampling.max_tokens, least, on_progress)
@@ -293,6 +296,7 @@ class LocalEngine:
             interrupted=self._stop.is_set,
             on_notice=self._options.on_notice,
             report=on_progress or _unreported,
+            make_matcher=self._matchers(sampling),
         )
 
         def conclude(request: BatchRequest, voice: TokenStream, n_ctx: int, n_past: int) -> Answer:
@@ -364,6 +368,13 @@ class LocalEngine:
                 close.callback(chunks.close)
                 rest = prompt_plan.from_chunks(chunks, prompt, media, self._weights, key, first, is_start=not beginning)
         return rest.after(beginning.cells) if beginning else rest
+
+    def _matchers(self, sampling: Sampling) -> MakeMatcher | None:
+        """What holds answers to the schema; None where there is none. The vocabulary is prepared from now on."""
+        if sampling.schema is None:
+            return None
+        self._vocabulary.start()
+        return partial(self._vocabulary.matcher, sampling.schema)
 
     def _opens_apart(self, text: str) -> bool:
         """Whether a control token stands at the beginning of this text."""

@@ -323,14 +323,15 @@ class Cache:
         except OSError as error:
             self._on_notice(f"cannot keep the KV cache of this prompt on disk: {error.strerror or error}")
 
-    def advance(self, token: int, position: int) -> None:
-        """One step of decoding: `token` at `position`."""
+    def advance(self, tokens: Sequence[int], position: int) -> None:
+        """One step of decoding: these tokens, from `position` on."""
         try:
-            self.context.decode((token,), position)
+            for start in range(0, len(tokens), self.context.n_batch):
+                self.context.decode(tokens[start : start + self.context.n_batch], position + start)
         except BaseException:
             self._clear()
             raise
-        self.cells.append(token)
+        self.cells += tokens
 
     def forget_behind(self, n_cells: int) -> None:
         """Drop the cells behind so many, where the model lets them go."""

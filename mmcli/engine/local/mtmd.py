@@ -159,6 +159,30 @@ class Weights:
             size = llama.llama_token_to_piece(self.vocab, token, buffer, -size, 0, special)
         return buffer.raw[:size]
 
+    def pieces(self, mark: bytes) -> list[bytes]:
+        """The bytes of every token, those of control tokens behind `mark`."""
+        llama, _ = native()
+        buffer = ctypes.create_string_buffer(1 << 14)
+        found = []
+        for token in range(llama.llama_vocab_n_tokens(self.vocab)):
+            size = llama.llama_token_to_piece(self.vocab, token, buffer, len(buffer), 0, True)
+            data = ctypes.string_at(buffer, max(size, 0))
+            attributes = llama.llama_vocab_get_attr(self.vocab, token)
+            is_control = bool(attributes & llama.LLAMA_TOKEN_ATTR_CONTROL)
+            is_like_one = attributes & llama.LLAMA_TOKEN_ATTR_USER_DEFINED and data[:1] + data[-1:] == b"<>"
+            found.append(mark + data if is_control or is_like_one else data)
+        return found
+
+    @property
+    def end(self) -> int:
+        """The token that ends an answer."""
+        return int(native()[0].llama_vocab_eos(self.vocab))
+
+    @property
+    def tokenize_address(self) -> int:
+        """Where `llama_tokenize` lies in this process."""
+        return ctypes.cast(native()[0]._lib.llama_tokenize, ctypes.c_void_p).value or 0
+
     def is_end(self, token: int) -> bool:
         """Whether `token` ends a generation (EOS, EOT and their like)."""
         return bool(native()[0].llama_vocab_is_eog(self.vocab, token))

@@ -48,7 +48,7 @@ def scores(
             for token in tokens[len(taken) : -1]:
                 if interrupted():
                     return None
-                cache.advance(token, start + len(taken))
+                cache.advance([token], start + len(taken))
                 usage.completion_tokens += 1
                 taken.append(token)
                 after.append(context.log_probs())
