@@ -165,6 +165,7 @@ def ask(
             pages = PagesAsked(
                 inputs,
                 question,
+                asked_for,
                 ready,
                 lambda media, words: documents.swapped(asked(media, words), messages, heard),
                 sampling,

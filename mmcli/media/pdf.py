@@ -10,10 +10,11 @@ import logging
 import math
 import threading
 import unicodedata
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import pairwise, repeat
 from typing import Any
 
 import numpy as np
@@ -125,6 +126,12 @@ class PdfFile:
             is_blank = share < painted.BLANK_SHARE and not any(line.is_painted for line in lines)
         return PdfPage(number, self.label(number), size, pixels, lines, is_blank, is_faint, notes)
 
+    def picture(self, number: int, side: int = SIDE) -> NDArray[np.uint8]:
+        """A page's picture alone, (height, width, 3) RGB, with its long side in pixels."""
+        self._check(number)
+        with _lock, self._page(number) as page:
+            return self._rendered(page, number, _size(page), min(side, MAX_SIDE))
+
     def size(self, number: int) -> tuple[float, float]:
         """A page's width and height in points, upright."""
         self._check(number)
@@ -156,7 +163,9 @@ class PdfFile:
         try:
             bitmap = page.render(scale=scale, rev_byteorder=True)
             try:
-                return np.array(bitmap.to_numpy(), np.uint8, order="C")  # a copy: the bitmap goes
+                return np.ascontiguousarray(
+                    bitmap.to_numpy()
+                )  # no copy: the buffer is Python's, and outlives the bitmap
             finally:
                 bitmap.close()
         except MemoryError as error:
@@ -244,10 +253,10 @@ class _Characters:
         object_of = _plain(raw.FPDFText_GetTextObject, ctypes.c_void_p, 2)
         box_of = _plain(raw.FPDFText_GetCharBox, ctypes.c_int, 6)
         found = np.zeros((n, 4))
-        objects = np.array([object_of(handle, i) or 0 for i in range(n)], np.int64)
-        at = found.ctypes.data
-        for i, there in enumerate(range(at, at + 32 * n, 32)):
-            box_of(handle, i, there, there + 8, there + 16, there + 24)  # left, right, bottom, top
+        # thousands of calls a page: `map` calls without a step of Python between them
+        objects = np.array([at or 0 for at in map(object_of, repeat(handle), range(n))], np.int64)
+        places = (range(found.ctypes.data + 8 * i, found.ctypes.data + 8 * i + 32 * n, 32) for i in range(4))
+        deque(map(box_of, repeat(handle), range(n), *places), maxlen=0)  # left, right, bottom, top
         to_pixels = _to_pixels(page, width, height)
         kinds, firsts = np.unique(objects, return_index=True)
         drawn = [(int(key), int(first)) for key, first in zip(kinds, firsts, strict=True) if key]
@@ -358,7 +367,7 @@ def _characters(text: Any, n: int) -> str:
 
     handle = ctypes.cast(text.raw, ctypes.c_void_p).value
     unicode = _plain(raw.FPDFText_GetUnicode, ctypes.c_uint, 2)
-    codes = [unicode(handle, i) for i in range(n)]
+    codes = map(unicode, repeat(handle), range(n))
     return "".join(chr(code) if code < 0x110000 else "\N{REPLACEMENT CHARACTER}" for code in codes)
 
 
