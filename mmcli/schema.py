@@ -43,6 +43,14 @@ def answer_json(answer: Answer) -> dict[str, Any]:
 def receipt_json(seen: Seen) -> dict[str, Any]:
     """What was read of one medium, and what the model got of it."""
     receipt = seen.receipt
+    film = {
+        "span": None if receipt.span is None else list(receipt.span),
+        "times": list(receipt.times),
+        "pairs": receipt.pairs,
+        "sampling": receipt.sampling,
+        "hdr": receipt.hdr,
+        "sound": receipt.sound,
+    }
     return {
         "source": receipt.source,
         "kind": receipt.kind,
@@ -55,6 +63,7 @@ def receipt_json(seen: Seen) -> dict[str, Any]:
         "frames": receipt.frames,
         "seconds": None if receipt.seconds is None else round(receipt.seconds, 3),
         "locator": receipt.locator,
+        **(film if receipt.kind == "video" else {}),
         "page": receipt.page,
         "pages": receipt.pages,
         "label": receipt.label,

@@ -141,9 +141,7 @@ def test_random_damage_never_raises_anything_but_our_errors():
                 assert error.message
 
 
-def test_a_video_is_refused_but_gives_its_sound_where_only_sound_is_wanted():
-    message = refusal(video(), "talk.mp4")
-    assert message == "`talk.mp4` is a video, which is not supported yet"
+def test_a_video_is_refused_where_pictures_are_wanted_and_gives_its_sound_where_only_sound_is():
     assert refusal(video(), "talk.mp4", kinds=frozenset({"image"})) == "`talk.mp4` is a video, not a picture"
     audio = load(video(), "talk.mp4", kinds=frozenset({"audio"}))
     assert abs(frequency(audio) - 440) < 3 and audio.receipt.notes[0] == "the sound of a video"

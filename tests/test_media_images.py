@@ -265,11 +265,12 @@ def test_a_broken_profile_and_one_for_another_mode_are_left_out():
 # ---- many frames
 
 
-def test_the_first_frame_of_an_animation_is_shown_and_noted():
+def test_the_first_frame_of_an_animation_is_shown_and_noted_where_a_picture_is_wanted():
     frames = [Image.new("RGB", (8, 8), colour) for colour in ("red", "green", "blue")]
     for file_format in ("GIF", "WEBP", "PNG", "AVIF"):
         options = {"lossless": True} if file_format == "WEBP" else {}
-        image = load(encoded(frames[0], file_format, save_all=True, append_images=frames[1:], **options))
+        data = encoded(frames[0], file_format, save_all=True, append_images=frames[1:], **options)
+        image = load(data, kinds=frozenset({"image"}))
         assert image.receipt.frames == 3, file_format
         assert "first of 3 frames" in image.receipt.notes
         assert np.abs(image.pixels[4, 4].astype(int) - [255, 0, 0]).max() < 6

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mmcli.chat import Turn
     from mmcli.engine import Message
     from mmcli.history import Recorder, Shown, Store, Talk
-    from mmcli.media import Locator, Medium, Wanted
+    from mmcli.media import Locator, Medium, Receipt, Wanted
     from mmcli.models import Model
     from mmcli.runtime.reporter import Reporter
 
@@ -151,7 +151,7 @@ def _again(
     from mmcli import media
 
     name = shown.receipt.source
-    wanted = _as_before(wanted)
+    wanted = _as_before(wanted, shown.receipt)
     if shown.text is not None:
         return media.load(media.Source(name, data=shown.text.encode()))
     kept = store.kept(shown.receipt.sha256)
@@ -176,12 +176,14 @@ def _again(
     )
 
 
-def _as_before(wanted: Wanted | None) -> Wanted:
-    """What is wanted now, but for the pages: those that were shown before are shown again, whatever --pages says."""
+def _as_before(wanted: Wanted | None, receipt: Receipt) -> Wanted:
+    """What is wanted now, but for what was shown before: the same pages and moments again, whatever options say."""
     from mmcli.media import Wanted
+    from mmcli.runtime import films
 
-    if wanted is None:
-        return Wanted()
+    wanted = wanted or Wanted()
+    if receipt.kind == "video":
+        return replace(wanted, film=films.again(receipt, wanted.film))
     return replace(wanted, pages=replace(wanted.pages, choice=None, at_once=None))
 
 

@@ -19,7 +19,7 @@ from mmcli.chat.sounds_in_words import SoundsInWords
 from mmcli.errors import MmcliError
 from mmcli.media import capture
 from mmcli.media.sources import AUDIO_SUFFIXES, IMAGE_SUFFIXES
-from mmcli.runtime import model_loader
+from mmcli.runtime import films, model_loader
 
 if TYPE_CHECKING:
     from mmcli.chat.front import Front
@@ -275,13 +275,18 @@ class Session:
         """Decode a source; what lies nowhere is kept beside the history, or going on would miss it."""
         lies_nowhere = source.name in (capture.CLIPBOARD, capture.SCREEN)
         collect = functools.partial(self.recorder.collect, always=lies_nowhere)
-        return media.load(
+        medium = media.load(
             source,
-            wanted=self._wanted,
+            wanted=self._fitted(),
             max_megapixels=self._max_megapixels,
             damaged_ok=self._damaged_ok,
             on_data=collect,
         )
+        return self._sounds.of_film(self.model, medium, self._wanted.film.sound)
+
+    def _fitted(self) -> media.Wanted:
+        """What is wanted of films and pages, as this model takes them."""
+        return films.fitted(self._wanted, self.model, self._machine, max_tokens=self.sampling.max_tokens)
 
     # which talk it is
 
@@ -305,7 +310,7 @@ class Session:
 
     def take_up(self, kept: Talk | None, setup: resume.Setup | None = None) -> None:
         """Go on with a talk of the history, or begin one; an error, and nothing is changed, where a medium is gone."""
-        past = resume.past(kept, self._max_megapixels, self.screen, self._wanted)
+        past = resume.past(kept, self._max_megapixels, self.screen, self._fitted())
         self._sounds.require(self.model, [*(medium for turn in past.turns for medium in turn.media), *past.unanswered])
         setup = setup or resume.Setup(None, self._mmproj, kept.system if kept else None)
         self.talk.clear()
@@ -388,6 +393,7 @@ class Session:
         """What to look for in a folder."""
         able = {
             "image": self.model.sees,
+            "video": self.model.sees,
             "pdf": self._can_take_pages,
             "audio": self.model.hears or self._sounds.can_write_down,
         }

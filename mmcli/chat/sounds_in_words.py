@@ -7,11 +7,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mmcli import media, models
-from mmcli.runtime import transcription
+from mmcli.runtime import films, transcription
 
 if TYPE_CHECKING:
     from mmcli.engine import Message, Part
     from mmcli.media import Audio, Medium, Text
+    from mmcli.media.wanted import FilmSound
     from mmcli.models import Model, SpeechModel
     from mmcli.runtime.reporter import Reporter
 
@@ -34,18 +35,23 @@ class SoundsInWords:
 
         InputError for a sound that is too short for one that hears.
         """
-        model.require(sight=any(medium.receipt.kind == "image" for medium in loaded), hearing=False)
+        model.require(sight=any(medium.receipt.kind in ("image", "video") for medium in loaded), hearing=False)
         if model.hears:
             for medium in loaded:
                 transcription.require_length(medium)
             return
-        sounds = [medium for medium in loaded if isinstance(medium, media.Audio) and _key(medium) not in self._words]
+        sounds = [sound for medium in loaded for sound in _sounds_of(medium) if _key(sound) not in self._words]
         if not sounds:
             return
         if not isinstance(self._speech_model, models.SpeechModel):
             self._speech_model = transcription.writer(model, self._speech_model, yes=self._yes, reporter=self._reporter)
         texts = transcription.write_down(sounds, self._speech_model, model.name, self._reporter)
         self._words |= {_key(sound): text for sound, text in zip(sounds, texts, strict=True)}
+
+    def of_film(self, model: Model, medium: Medium, sound: FilmSound) -> Medium:
+        """A film with what is said in it, as far as anybody here can tell; anything else as it is."""
+        (settled,) = films.with_sounds([medium], model, self._speech_model, sound, self._reporter, yes=self._yes)
+        return settled
 
     def as_heard(self, model: Model, messages: list[Message]) -> list[Message]:
         """The messages as the model gets them: its sounds, or what was written down of them."""
@@ -56,6 +62,12 @@ class SoundsInWords:
             return self._words[_key(part)] if isinstance(part, media.Audio) else part
 
         return [replace(message, parts=tuple(map(in_words, message.parts))) for message in messages]
+
+
+def _sounds_of(medium: Medium) -> list[Audio]:
+    """The sounds that are parts of a conversation because of it: of a film there may be several."""
+    parts = medium.content if isinstance(medium, media.Document) else (medium,)
+    return [part for part in parts if isinstance(part, media.Audio)]
 
 
 def _key(sound: Audio) -> tuple[str, str]:

@@ -15,6 +15,7 @@ from mmcli.commands.filling import with_variables
 from mmcli.commands.option_groups import (
     AnswerOptions,
     AskedPageOptions,
+    FilmOptions,
     InputOptions,
     MachineOptions,
     ModelOptions,
@@ -60,6 +61,7 @@ def ask(
     *,
     input_options: InputOptions,
     page_options: AskedPageOptions,
+    film_options: FilmOptions,
     show: Annotated[bool, typer.Option("--show", help="Draw the pictures in the terminal first.")] = False,
     model_options: ModelOptions,
     speech_model: speech_opt.WriterOpt = None,
@@ -87,7 +89,7 @@ def ask(
     from mmcli.commands import filling, prompting
     from mmcli.commands.asking_pages import PagesAsked
     from mmcli.media import Wanted
-    from mmcli.runtime import model_fetch, model_loader, speech_output, transcription
+    from mmcli.runtime import films, model_fetch, model_loader, speech_output, transcription
 
     style, attached = output_options.style(json=json), input_options.attach or []
     # find the talk and the model, load the media: what is cheap and can fail comes first
@@ -113,7 +115,7 @@ def ask(
     if prompt is not None:
         setup = prompting.setup(ctx, prompt, prompt_system, setup)
     machine, max_megapixels = machine_options.machine(model_options.template), machine_options.max_megapixels
-    wanted = Wanted(pages=page_options.wanted(machine.detail, style))
+    wanted = Wanted(pages=page_options.wanted(machine.detail, style), film=film_options.wanted())
     screen = terminal.Screen(style)
     sources = _sources([*files, *attached], input_options.recursive, data, style)
     found = model_fetch.find(setup.model, setup.mmproj, yes=yes, reporter=screen)
@@ -123,18 +125,22 @@ def ask(
         model_loader.ahead(found, machine, screen, has_media=_has_picture(sources)) as begun,
         speech_output.opened(wish, machine, yes=yes, reporter=screen) as aloud,
     ):
+        n_films, max_tokens = _n_films(sources), answer_options.max_tokens
+        if sources or talk is not None:
+            wanted = films.fitted(wanted, found, machine, n_films=n_films, max_tokens=max_tokens)
         inputs = _inputs(sources, max_megapixels, input_options.damaged_ok, recorder.collect, wanted)
         documents.check_pages(inputs, option=page_options.needs_pages)
+        inputs = films.with_sounds(inputs, found, speech_model, wanted.film.sound, screen, yes=yes)
         past = resume.past(talk, max_megapixels, screen, wanted)
 
         def asked(media: Sequence[Medium], words: str) -> list[engine.Message]:
             """The conversation with these media and words as its new ones."""
             # A model that is asked nothing was trained with an empty one.
             system = [engine.Message("system", (setup.system or "",))] if setup.system or wordless else []
-            words = shape.words(words) if shape is not None else words
             return [*system, *past.messages, engine.Message("user", parts([*past.unanswered, *media], words))]
 
-        messages = asked(documents.opened(inputs), question)
+        asked_for = shape.words(question) if shape is not None else question
+        messages = asked(documents.opened(inputs), asked_for)
         kinds = resume.kinds(messages) | documents.kinds(inputs)
         _check_sight(found, inputs)
         found.require(sight="image" in kinds, hearing=False)
@@ -286,9 +292,16 @@ def _sources(arguments: list[str], recursive: bool, data: bytes | None, style: S
 
 def _has_picture(sources: Sequence[tuple[Source, bool]]) -> bool:
     """Whether one is a picture by its name; what the others are, their bytes will say."""
-    from mmcli.media.sources import IMAGE_SUFFIXES
+    from mmcli.media.sources import IMAGE_SUFFIXES, VIDEO_SUFFIXES
 
-    return any(source.suffix in IMAGE_SUFFIXES for source, _ in sources)
+    return any(source.suffix in IMAGE_SUFFIXES | VIDEO_SUFFIXES for source, _ in sources)
+
+
+def _n_films(sources: Sequence[tuple[Source, bool]]) -> int:
+    """How many share the room for frames; what is no film by its name counts where nothing else does."""
+    from mmcli.media.sources import VIDEO_SUFFIXES
+
+    return max(1, sum(source.suffix in VIDEO_SUFFIXES | {".gif", ".apng", ".webp"} for source, _ in sources))
 
 
 def _check_sight(found: Model | WantedModel, inputs: Sequence[Medium]) -> None:

@@ -74,6 +74,8 @@ def run(
                 if outcome.error is not None:
                     view.failed += 1
                     view.tell_failure(outcome.source, outcome.error)
+                elif outcome.kept is not None:
+                    terminal.notice(f"{outcome.source.name}: {outcome.kept}", style)
                 elif outcome.result is not None:
                     terminal.receipts(outcome.result.answer, style)
                 view.report(inputs.n if inputs.complete else 0, runner.pace())

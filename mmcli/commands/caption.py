@@ -13,7 +13,7 @@ import typer
 from mmcli.commands import options as opt
 from mmcli.commands import origins
 from mmcli.commands.completion import languages
-from mmcli.commands.option_groups import Group, ModelOptions, PictureOfPageOptions
+from mmcli.commands.option_groups import FrameOptions, Group, ModelOptions, PictureOfPageOptions
 from mmcli.commands.pages import RARE
 from mmcli.jobs.caption_styles import STYLES
 
@@ -279,6 +279,7 @@ def caption(
     *,
     picture_options: PictureOptions,
     page_options: PictureOfPageOptions,
+    frame_options: FrameOptions,
     caption_options: CaptionOptions,
     writing_options: WritingOptions,
     model_options: ModelOptions,
@@ -303,7 +304,7 @@ def caption(
     machine_opts, answer, shown = machine_options, answer_options, output_options
     how = terminal.Style(json=shown.json or shown.jsonl, quiet=shown.quiet, verbose=shown.verbose, debug=shown.debug)
     # find the pictures and the model
-    pages = page_options.wanted(machine_options.detail.value)
+    pages, film = page_options.wanted(machine_options.detail.value), frame_options.wanted()
     wanted = captioning.wanted(
         media or [], pictures.from_file, recursive=pictures.recursive, null=pictures.null, style=how, pages=pages
     )
@@ -340,6 +341,7 @@ def caption(
         parallel=machine_opts.parallel,
         retry_cut=asked.retry_cut,
         pages=pages,
+        film=film,
     )
     choice = model_loader.Choice(answer.temperature, asked.max_tokens, answer.seed or 0, loop_guard=answer.loop_guard)
     # run, write and show

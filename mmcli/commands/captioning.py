@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from mmcli.jobs.runner import Runner
     from mmcli.jobs.task import Asked
     from mmcli.jobs.vocabulary import Vocabulary
-    from mmcli.media import PagesWanted
+    from mmcli.media import FilmWanted, PagesWanted
     from mmcli.models import Model
     from mmcli.outputs.caption_outputs import CaptionOutputs
     from mmcli.outputs.embedding import Embedding
@@ -53,17 +53,19 @@ def wanted(
     command: str = "caption",
 ) -> InputNames:
     """The pictures that are named, by arguments, by a list, or on stdin; a picture on stdin is one of them."""
-    separator = b"\0" if null else b"\n"
+    separator, films = b"\0" if null else b"\n", command == "caption"
     if from_file is not None and from_file != "-":
         if "-" in arguments:
             raise UsageError("`-` and --from-file cannot be combined", hint="use one of them")
-        return InputNames(arguments, recursive, _blocks(from_file), separator, list_name=from_file, pages=pages)
+        return InputNames(
+            arguments, recursive, _blocks(from_file), separator, list_name=from_file, pages=pages, films=films
+        )
     if arguments and "-" not in arguments and from_file is None and not null:
         # what else is on stdin belongs to somebody else: the loop we run in
-        return InputNames(arguments, recursive, pages=pages)
+        return InputNames(arguments, recursive, pages=pages, films=films)
     is_list, is_wanted = null or from_file == "-", "-" in arguments or from_file == "-"
     picture, names = _piped(style, is_list=is_list, wanted=is_wanted, command=command)
-    return InputNames(arguments, recursive, names, separator, picture, pages=pages)
+    return InputNames(arguments, recursive, names, separator, picture, pages=pages, films=films)
 
 
 def _piped(style: Style, *, is_list: bool, wanted: bool, command: str) -> tuple[bytes | None, Iterator[bytes] | None]:
@@ -163,11 +165,12 @@ class Asking:
     retry_cut: bool = False
     words: Vocabulary | None = None  # the only tags there may be
     pages: PagesWanted | None = None
+    film: FilmWanted | None = None
 
     def task(self, model: Model, machine: Machine, choice: Choice) -> CaptionTask:
         from mmcli.jobs.caption import CaptionTask
-        from mmcli.media import PagesWanted
-        from mmcli.runtime import model_loader
+        from mmcli.media import FilmWanted, PagesWanted, Wanted
+        from mmcli.runtime import films, model_loader
 
         style = caption_styles.STYLES[self.style]
         if self.words is not None:
@@ -176,6 +179,7 @@ class Asking:
             raise UsageError("--prompt is empty", hint="leave it out for the style's own prompt")
         room = ROOM_FOR_CUT if self.retry_cut else 1  # the same limit would cut them again
         choice = replace(choice, max_tokens=choice.max_tokens or room * style.max_tokens)
+        film = Wanted(film=self.film or FilmWanted(sound="off"))
         return CaptionTask(
             caption_styles.question(style, prompt=self.prompt, language=self.language),
             style,
@@ -184,6 +188,7 @@ class Asking:
             facts=self.facts,
             max_megapixels=self.max_megapixels,
             pages=self.pages or PagesWanted(),
+            film=films.fitted(film, model, machine, max_tokens=choice.max_tokens or style.max_tokens).film,
             setup=model_loader.setup(model, machine),
             parallel=self.parallel,
             retry_cut=self.retry_cut,

@@ -11,6 +11,7 @@ from mmcli.commands import origins
 from mmcli.commands import speech_options as speech_opt
 from mmcli.commands.option_groups import (
     AnswerOptions,
+    FilmOptions,
     InputOptions,
     MachineOptions,
     ModelOptions,
@@ -37,6 +38,7 @@ def chat(
     *,
     input_options: InputOptions,
     page_options: PageOptions,
+    film_options: FilmOptions,
     model_options: ModelOptions,
     speech_model: speech_opt.WriterOpt = None,
     yes: opt.YesOpt = False,
@@ -66,7 +68,7 @@ def chat(
     talk = resume.talk(talk_options.continue_)
     setup = resume.setup(origins.typed(ctx), talk, model_options.model, model_options.mmproj, answer_options.system)
     machine = machine_options.machine(model_options.template)
-    wanted = Wanted(pages=page_options.wanted(machine.detail, style))
+    wanted = Wanted(pages=page_options.wanted(machine.detail, style), film=film_options.wanted())
     screen = terminal.Screen(style)
     found = model_fetch.find(setup.model, setup.mmproj, yes=yes, reporter=screen)
     chosen = model_fetch.here(found, yes=yes, reporter=screen)

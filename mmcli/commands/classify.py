@@ -12,7 +12,7 @@ import typer
 
 from mmcli.commands import options as opt
 from mmcli.commands.caption import BatchOptions, PictureOptions
-from mmcli.commands.option_groups import Group, ModelOptions
+from mmcli.commands.option_groups import Group, ModelOptions, PictureOfPageOptions
 from mmcli.errors import InputError, UsageError
 
 if TYPE_CHECKING:
@@ -110,13 +110,14 @@ def classify(
         list[str] | None,
         typer.Argument(
             metavar="[MEDIA...]",
-            help="Picture files, folders, URLs; or pipe their names in. Also a pattern in quotation marks, and "
-            "a part of a picture: photo.jpg#xywh=10,10,200,80.",
+            help="Picture and PDF files, folders, URLs; or pipe their names in. Also a pattern in quotation marks, "
+            "a part of a picture, photo.jpg#xywh=10,10,200,80, or a page, report.pdf#page=3.",
             show_default=False,
         ),
     ] = None,
     *,
     picture_options: PictureOptions,
+    page_options: PictureOfPageOptions,
     label_options: LabelOptions,
     judge_options: JudgeOptions,
     model_options: ModelOptions,
@@ -141,12 +142,14 @@ def classify(
     question = label_options.ask if label_options.ask is not None else "" if label_options.multi else QUESTION
     screen = terminal.Screen(style)
     ClassifyTask(labels, question, label_options.form, label_options.multi)  # its errors come first
+    pages = page_options.wanted(machine_opts.detail.value)
     wanted = captioning.wanted(
         media or [],
         picture_options.from_file,
         recursive=picture_options.recursive,
         null=picture_options.null,
         style=style,
+        pages=pages,
         command="classify",
     )
     form = model_loader.template(model_options.template)
@@ -169,6 +172,7 @@ def classify(
         label_options.multi,
         system,
         machine_opts.max_megapixels,
+        pages,
         model_loader.setup(chosen, machine),
     )
     out = _Out(task, label_options.abstain, judge, style)

@@ -10,7 +10,7 @@ import typer
 
 from mmcli.commands import options as opt
 from mmcli.commands.caption import BatchOptions, PictureOptions, SteadyOptions
-from mmcli.commands.option_groups import Group, ModelOptions
+from mmcli.commands.option_groups import Group, ModelOptions, PictureOfPageOptions
 from mmcli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -100,13 +100,14 @@ def extract(
         list[str] | None,
         typer.Argument(
             metavar="[MEDIA...]",
-            help="Picture files, folders, URLs; or pipe their names in. Also a pattern in quotation marks, and "
-            "a part of a picture: photo.jpg#xywh=10,10,200,80.",
+            help="Picture and PDF files, folders, URLs; or pipe their names in. Also a pattern in quotation marks, "
+            "a part of a picture, photo.jpg#xywh=10,10,200,80, or a page, report.pdf#page=3.",
             show_default=False,
         ),
     ] = None,
     *,
     picture_options: PictureOptions,
+    page_options: PictureOfPageOptions,
     value_options: ValueOptions,
     row_options: RowOptions,
     model_options: ModelOptions,
@@ -133,12 +134,14 @@ def extract(
     shape = answer_schema.find(values.schema, nullable=True)
     columns = Columns(shape.wanted, row_options.rows)
     _check(row_options)
+    pages = page_options.wanted(machine_opts.detail.value)
     wanted = captioning.wanted(
         media or [],
         pictures.from_file,
         recursive=pictures.recursive,
         null=pictures.null,
         style=style,
+        pages=pages,
         command="extract",
     )
     screen = terminal.Screen(style)
@@ -155,7 +158,7 @@ def extract(
         cache=False,
         template=form,
     )
-    task = _task(shape, values, answer_options, machine_opts, chosen, machine)
+    task = replace(_task(shape, values, answer_options, machine_opts, chosen, machine), pages=pages)
     writer = _writer(row_options, columns)
     return batch_run.run(
         "extract",
@@ -236,5 +239,6 @@ def _row(outcome: Outcome[Extracted]) -> TableRow:
     source = outcome.source.name
     if outcome.error is not None:
         return TableRow(source, error=outcome.error.message)
-    assert outcome.result is not None
+    if outcome.result is None:  # a blank page has no values
+        return TableRow(source, {})
     return TableRow(source, outcome.result.value, record=outcome.result.record | {"cached": outcome.cached})

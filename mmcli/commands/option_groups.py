@@ -12,9 +12,10 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast, get_type_hints
 
+from mmcli.commands import film_options as film_opt
 from mmcli.commands import options as opt
 from mmcli.commands import speech_options as speech_opt
-from mmcli.errors import InputError
+from mmcli.errors import InputError, UsageError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     import typer
 
     from mmcli.media import PagesWanted
-    from mmcli.media.wanted import PageDetail
+    from mmcli.media.wanted import FilmWanted, PageDetail
     from mmcli.runtime.model_loader import Choice, Machine
     from mmcli.runtime.speech_output import Wishes
     from mmcli.terminal import Style
@@ -43,6 +44,42 @@ class InputOptions(Group):
     attach: opt.AttachOpt = None
     recursive: opt.RecursiveOpt = False
     damaged_ok: opt.DamagedOkOpt = False
+
+
+@dataclass(frozen=True)
+class FrameOptions(Group):
+    """Which moments of films."""
+
+    frames: film_opt.FramesOpt = None
+    fps: film_opt.FpsOpt = None
+    sample: film_opt.SampleOpt = film_opt.FilmSampling.uniform
+    exact: film_opt.ExactOpt = False
+
+    def wanted(self) -> FilmWanted:
+        """The options as the film room takes them, without sound; UsageError where two contradict each other."""
+        from mmcli.media.wanted import FilmWanted
+
+        if self.frames is not None and self.fps is not None:
+            raise UsageError("--frames and --fps are two ways to choose frames", hint="leave one of them out")
+        return FilmWanted(self.frames, self.fps, self.sample.value, self.exact, "off")
+
+
+@dataclass(frozen=True)
+class FilmOptions(FrameOptions):
+    """Which moments of films, and what of their sound."""
+
+    sound: film_opt.FilmSoundOpt = film_opt.FilmSound.auto
+    no_sound: film_opt.NoSoundOpt = False
+    hear: film_opt.HearOpt = False
+
+    def wanted(self) -> FilmWanted:
+        """The options as the film room takes them; UsageError where two contradict each other."""
+        asked = [name for name, is_on in (("--no-sound", self.no_sound), ("--hear", self.hear)) if is_on]
+        asked += [f"--sound {self.sound.value}"] if self.sound is not film_opt.FilmSound.auto else []
+        if len(asked) > 1:
+            raise UsageError(f"{asked[0]} and {asked[1]} contradict each other", hint="leave one of them out")
+        sound = film_opt.FilmSound.off if self.no_sound else film_opt.FilmSound.heard if self.hear else self.sound
+        return dataclasses.replace(super().wanted(), sound=sound.value)
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from mmcli.commands import speech_options as speech_opt
 from mmcli.commands.completion import speech_model_names
 from mmcli.commands.option_groups import (
     AnswerOptions,
+    FilmOptions,
     InputOptions,
     MachineOptions,
     ModelOptions,
@@ -44,6 +45,7 @@ def voice(
     *,
     input_options: InputOptions,
     page_options: PageOptions,
+    film_options: FilmOptions,
     talk_mode: Annotated[
         TalkMode,
         typer.Option(
@@ -140,7 +142,7 @@ def voice(
     talk = resume.talk(talk_options.continue_)
     setup = resume.setup(origins.typed(ctx), talk, model_options.model, model_options.mmproj, answer_options.system)
     machine = machine_options.machine(model_options.template)
-    wanted = Wanted(pages=page_options.wanted(machine.detail, style))
+    wanted = Wanted(pages=page_options.wanted(machine.detail, style), film=film_options.wanted())
     screen = terminal.Screen(style)
     found = model_fetch.find(setup.model, setup.mmproj, yes=yes, reporter=screen)
     with terminal.no_chatter(style):

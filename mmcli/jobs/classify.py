@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Any, cast
 from mmcli import media
 from mmcli.engine import Answer, Message, Piece, Sampling
 from mmcli.errors import MmcliError, ModelError, OutputError, UsageError
+from mmcli.jobs import pictures
 from mmcli.jobs.engine_worker import EngineWorker
-from mmcli.jobs.task import Asked, Done, Items
+from mmcli.jobs.task import Asked, Done, Items, Kept, Picture, parts_of
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -62,6 +63,7 @@ class ClassifyTask:
     multi: bool = False  # several labels may be true: each is asked about by itself
     system: str | None = None
     max_megapixels: float = 100.0
+    pages: media.PagesWanted = media.PagesWanted()
     setup: str = ""  # all else that could change a probability: weights, projector, detail …
     parallel: int | None = None
     retry_cut: bool = False
@@ -87,15 +89,12 @@ class ClassifyTask:
     def ask(self, data: bytes) -> tuple[str, Mapping[str, str]]:
         return self.question, {}
 
-    def load(self, source: media.Source, data: bytes) -> media.Image:
-        source = media.Source(source.name, data=data, locator=source.locator)
-        picture = media.load(source, kinds=frozenset({"image"}), max_megapixels=self.max_megapixels)
-        assert isinstance(picture, media.Image)
-        return picture
+    def load(self, source: media.Source, data: bytes) -> Picture | Kept:
+        return pictures.load(source, data, max_megapixels=self.max_megapixels, pages=self.pages)
 
-    def messages(self, picture: media.Image | None, text: str) -> Sequence[Message]:
+    def messages(self, picture: Picture | None, text: str) -> Sequence[Message]:
         """`picture` None: the question without it."""
-        message = Message("user", (text,) if picture is None else (picture, text))
+        message = Message("user", (text,) if picture is None else (*parts_of(picture), text))
         return [Message("system", (self.system,)), message] if self.system else [message]
 
     def asked(self) -> list[tuple[str, tuple[str, ...]]]:
@@ -171,7 +170,7 @@ class ClassifyWorker(EngineWorker[Classified]):
             answer = _as_answer(scoring, scored, unseen)
             yield self._done(item.released(), Piece("", answer=answer), time.monotonic() - since)
 
-    def _scores(self, engine: Engine, picture: media.Image | None) -> list[Scores]:
+    def _scores(self, engine: Engine, picture: Picture | None) -> list[Scores]:
         return [engine.score(self._task.messages(picture, text), choices) for text, choices in self._task.asked()]
 
 

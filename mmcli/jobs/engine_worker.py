@@ -15,11 +15,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Generic
 
 from mmcli import media
-from mmcli.engine import Answer, Message, Piece, Sampling
+from mmcli.engine import Answer, Message, Piece, Sampling, Seen
 from mmcli.errors import ModelError, OutputError
 from mmcli.jobs.inputs import Named
 from mmcli.jobs.result_cache import Results, is_cut, key
-from mmcli.jobs.task import Asked, CacheHit, Done, Items, Kept, ReadAhead, ResultT, Task
+from mmcli.jobs.task import Asked, CacheHit, Done, Items, Kept, Picture, ReadAhead, ResultT, Task
 
 if TYPE_CHECKING:
     from mmcli.engine.protocol import BatchEngine
@@ -50,7 +50,8 @@ class EngineWorker(Generic[ResultT]):
     def open(self, named: Named, data: bytes, stop: threading.Event) -> Asked | CacheHit[ResultT]:
         text, facts = self._task.ask(data)
         sha256 = hashlib.sha256(data).hexdigest()
-        if (before := self._results.seen_before(sha256, named.source.locator)) is not None:
+        before = self._results.seen_before(sha256, named.source.locator)
+        if before is not None and before[1].kind != "video":  # of a film, other frames may be wanted now
             media_id, receipt = before
             item = self._asked(named, text, facts, media_id, replace(receipt, source=named.source.name))
             if (answer := self._answer(item)) is not None:
@@ -67,7 +68,7 @@ class EngineWorker(Generic[ResultT]):
         facts: Mapping[str, str],
         media_id: str,
         receipt: media.Receipt,
-        picture: media.Image | None = None,
+        picture: Picture | None = None,
     ) -> Asked:
         name, base = key(self._setup, text, media_id), key(self._base, text, media_id)
         return Asked(named, text, facts, receipt, media_id, name, base, picture)
@@ -145,6 +146,8 @@ class EngineWorker(Generic[ResultT]):
             return Done(item, error=piece.error, seconds=seconds)
         if answer.finish_reason == "interrupted":
             return Done(item, seconds=seconds)
+        if item.receipt.kind == "video":
+            answer = _of_whole(item, answer)
         try:
             result = self._task.result(item, answer)
         except OutputError as error:
@@ -166,3 +169,9 @@ class EngineWorker(Generic[ResultT]):
             for seen in done.answer.seen
         )
         return self._task.result(item, replace(done.answer, seen=seen))
+
+
+def _of_whole(item: Asked, answer: Answer) -> Answer:
+    """The answer with one receipt for all moments of the film that it is about."""
+    n_tokens, n_pos = sum(seen.n_tokens for seen in answer.seen), sum(seen.n_pos for seen in answer.seen)
+    return replace(answer, seen=(Seen(item.receipt, item.media_id, n_tokens, n_pos, answer.seen[0].origin),))

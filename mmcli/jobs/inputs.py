@@ -45,6 +45,7 @@ class InputNames:
     separator: bytes = b"\n"
     picture: bytes | None = None  # the one that is piped in
     list_name: str = "-"  # where the names come from
+    films: bool = False  # of a folder, they count
     pages: media.PagesWanted | None = None  # a PDF is as many inputs as it has pages that are wanted
 
 
@@ -208,6 +209,7 @@ class SpooledInputs:
                 for source in media.each(
                     argument,
                     recursive=self._wanted.recursive,
+                    kinds=frozenset({"image", "video"} if self._wanted.films else {"image"}),
                     on_error=refused.append,
                     on_skipped=self.skipped.append,
                 ):

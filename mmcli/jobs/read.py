@@ -22,7 +22,7 @@ from mmcli.jobs.caption import KEYED
 from mmcli.jobs.engine_worker import EngineWorker
 from mmcli.jobs.inputs import Named
 from mmcli.jobs.result_cache import Results, is_cut
-from mmcli.jobs.task import Asked, CacheHit, Done, Items, Kept, ReadAhead
+from mmcli.jobs.task import Asked, CacheHit, Done, Items, Kept, Picture, ReadAhead, parts_of
 from mmcli.media.types import image_id
 
 if TYPE_CHECKING:
@@ -113,8 +113,9 @@ class ReadTask:
         assert isinstance(picture, media.Image)
         return picture
 
-    def messages(self, picture: media.Image, text: str) -> Sequence[Message]:
-        question = Message("user", (picture, text) if text else (picture,))
+    def messages(self, picture: Picture, text: str) -> Sequence[Message]:
+        parts = parts_of(picture)
+        question = Message("user", (*parts, text) if text else parts)
         return [question] if self.system is None else [Message("system", (self.system,)), question]
 
     def result(self, asked: Asked, answer: Answer) -> Reading | Kept:
@@ -188,7 +189,7 @@ class ReadWorker(EngineWorker[Reading]):
             assert isinstance(text, media.Text)
             return CacheHit(Reading(text.text.strip(), "text", text.receipt, notes=text.receipt.notes))
         found = super().open(named, data, stop)
-        if isinstance(found, Asked) and found.picture is not None and _is_blank(found.picture):
+        if isinstance(found, Asked) and isinstance(found.picture, media.Image) and _is_blank(found.picture):
             return CacheHit(Reading("", "blank", found.receipt))
         return found
 

@@ -10,10 +10,10 @@ from __future__ import annotations
 import threading
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeAlias, TypeVar
 
 from mmcli import media
-from mmcli.engine import Answer, Message, Sampling
+from mmcli.engine import Answer, Message, Part, Sampling
 from mmcli.errors import MmcliError
 from mmcli.jobs.inputs import Named
 
@@ -161,6 +161,14 @@ class Gate(Protocol):
 # asking a model
 
 
+Picture: TypeAlias = media.Image | media.Document  # or a film
+
+
+def parts_of(picture: Picture) -> tuple[Part, ...]:
+    """What a model gets of it, in order."""
+    return picture.content if isinstance(picture, media.Document) else (picture,)
+
+
 @dataclass(frozen=True)
 class Asked:
     """An input on its way to the engine, and back."""
@@ -172,7 +180,7 @@ class Asked:
     media_id: str
     key: str
     base: str  # the key without the limit on the answer's length
-    picture: media.Image | None = None  # None: not decoded, or no longer needed
+    picture: Picture | None = None  # None: not decoded, or no longer needed
     answer: Answer | None = None
 
     def released(self) -> Asked:
@@ -209,11 +217,11 @@ class Task(Protocol[ResultT_co]):
         """What is asked about an input, and the facts of its own that are in it."""
         ...
 
-    def load(self, source: media.Source, data: bytes) -> media.Image | Kept:
+    def load(self, source: media.Source, data: bytes) -> Picture | Kept:
         """The input, decoded; or why there is nothing to ask about it."""
         ...
 
-    def messages(self, picture: media.Image, text: str) -> Sequence[Message]:
+    def messages(self, picture: Picture, text: str) -> Sequence[Message]:
         """The request to the engine."""
         ...
 

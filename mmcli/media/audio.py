@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import mmap
 import threading
 
 import av
@@ -22,7 +23,7 @@ MAX_SECONDS = 3600.0
 OPUS_RATE = 48_000  # Hz, in which Opus counts time, whatever rate its sound had
 BRIEF = 0.1  # seconds: what is shorter is not worth a note
 # Containers in which 0 is the beginning of the file; in others, what comes first begins at 0, whatever its stamp says.
-_OWN_ZERO = frozenset("asf avi flv matroska mov nut".split())
+OWN_ZERO = frozenset("asf avi flv matroska mov nut".split())
 # Containers whose stamps may jump from one recording to the next: as FFmpeg has it, by more than 10 seconds.
 _JOINED = frozenset("mpegts mpeg ogg rtsp hls".split())
 _MOST_JUMP = 10.0  # seconds
@@ -52,7 +53,7 @@ def decode(
     """
     notes: list[str] = []
     try:
-        with av.open(io.BytesIO(data), "r", metadata_errors="ignore") as container:
+        with av.open(_stream(data), "r", metadata_errors="ignore") as container:
             stream, container_name = (
                 _sound(container, shown, sound_of_video, notes),
                 container.format.name.split(",")[0],
@@ -101,6 +102,14 @@ def decode(
         notes=tuple(notes),
     )
     return Audio(track.samples, sample_rate, media_id.hexdigest(), receipt, tuple(anchors))
+
+
+def _stream(data: bytes) -> io.BytesIO | mmap.mmap:
+    """What FFmpeg reads; a film that is mapped is not copied."""
+    if isinstance(data, mmap.mmap):
+        data.seek(0)
+        return data
+    return io.BytesIO(data)
 
 
 def _cut(
@@ -153,7 +162,7 @@ def _clock(
     """The file's own clock: which stamp is 0 on it, and whether its stamps may begin anew."""
     begins = (container.start_time or 0) / av.time_base
     has_lost_its_beginning = pages is not None and pages.is_first_lost and begins < _MOST_LOST
-    zero = 0.0 if container_name in _OWN_ZERO or has_lost_its_beginning else begins
+    zero = 0.0 if container_name in OWN_ZERO or has_lost_its_beginning else begins
     is_damaged = pages is not None and pages.n_lost > 0
     longest = _MOST_JUMP if container_name in _JOINED and not is_damaged else float("inf")
     return Clock(sample_rate, zero, longest)

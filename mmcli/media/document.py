@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 from collections.abc import Callable
-from typing import ParamSpec
+from dataclasses import replace
+from typing import Any, ParamSpec
 
 from mmcli.errors import releasing
-from mmcli.media import locator, opening
+from mmcli.media import films, locator, opening
 from mmcli.media.opening import KINDS, MAX_BYTES, MAX_DOWNLOAD_BYTES, MAX_TEXT_BYTES
 from mmcli.media.sources import Source
 from mmcli.media.types import Audio, Document, DocumentPart, Image, Medium, Text
@@ -40,7 +42,19 @@ def open(
     is taken. `on_data` is told the source's bytes, the ones that the receipt's SHA-256 is of,
     before they are decoded. Setting `stop` ends a download, and the decoding of a sound, with an InputError.
     """
+    sound = functools.partial(
+        _sound_of, sample_rate=sample_rate, max_seconds=max_seconds, damaged_ok=damaged_ok, stop=stop
+    )
+    moves = functools.partial(films.opened, wanted=wanted.film, damaged_ok=damaged_ok, stop=stop)
+    if "video" in kinds and (found := moves(source, None, sound=functools.partial(sound, source))):
+        return found
     data = opening.read(source, max_bytes=max_bytes, max_download_bytes=max_download_bytes, stop=stop)
+    if "video" in kinds and data:
+        here = replace(source, data=data)
+        if found := moves(source, data, sound=functools.partial(sound, here), max_megapixels=max_megapixels):
+            if on_data is not None:
+                on_data(data)
+            return found
     medium = opening.decode(
         source,
         data,
@@ -56,8 +70,15 @@ def open(
     )
     if isinstance(medium, Document):
         return medium
-    found = medium.receipt.locator
-    return Document(medium.receipt, (DocumentPart(None if found is None else locator.parse(found), medium),))
+    part = medium.receipt.locator
+    return Document(medium.receipt, (DocumentPart(None if part is None else locator.parse(part), medium),))
+
+
+def _sound_of(source: Source, **how: Any) -> Audio:
+    """The sound of a film."""
+    sound = opening.decode(source, opening.read(source), kinds=frozenset({"audio"}), **how)
+    assert isinstance(sound, Audio)
+    return sound
 
 
 def _as_medium(opened: Callable[P, Document]) -> Callable[P, Medium]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 import stat
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 from mmcli.errors import InputError, ResourceError, releasing
 from mmcli.media.locator import Locator
@@ -18,10 +19,11 @@ from mmcli.media.wanted import NOTHING_SPECIAL, Wanted
 if TYPE_CHECKING:
     from mmcli.media.types import Audio, Document, Image, Text
 
-KINDS = frozenset({"image", "audio", "text", "pdf"})
+KINDS = frozenset({"image", "audio", "text", "video", "pdf"})
 MAX_BYTES = 1 << 30  # of a file or stdin
 MAX_DOWNLOAD_BYTES = 64_000_000
 MAX_TEXT_BYTES = 1_000_000
+MAPPED = 64_000_000  # bytes, from which on a film's file is not read whole
 _PARTS = {"image": "xywh", "audio": "t", "video": "t", "pdf": "page"}  # what may be named of each kind
 _DIMENSIONS = {"page": "pages to choose from", "t": "time to choose from", "xywh": "box to cut out"}
 _BLOCK = 1 << 20  # bytes read at a time of a file that grows
@@ -51,7 +53,7 @@ def decode(
     if data[:2] in (b"PK", b"\xd0\xcf") and (made := _office(data, source, kinds, max_text_bytes, on_data)) is not None:
         return made
     kind = _kind(data, source, kinds)
-    _check_part(source, kind)
+    check_part(source, kind)
     if on_data is not None:
         on_data(data)
     meant = source.locator or Locator()
@@ -114,7 +116,7 @@ def _office(
     return office.decode(data, source.name, shown=source.shown, max_bytes=max_bytes)
 
 
-def _check_part(source: Source, kind: str) -> None:
+def check_part(source: Source, kind: str) -> None:
     """InputError where a part is named that this kind of medium does not have."""
     if source.locator is None:
         return
@@ -189,6 +191,11 @@ def read(
     return _read_file(source, max_bytes)
 
 
+def head(source: Source) -> bytes:
+    """The first bytes of a source that lies in a file; InputError where they cannot be had."""
+    return _read_file(source, HEAD, is_part=True)
+
+
 def _contents(file: BinaryIO, size: int, max_bytes: int) -> bytes:
     """A file's bytes, at most one more than `max_bytes`; asking for so many at once would take the memory for them."""
     blocks = [file.read(size + 1)]
@@ -199,8 +206,11 @@ def _contents(file: BinaryIO, size: int, max_bytes: int) -> bytes:
     return blocks[0] if len(blocks) == 1 else b"".join(blocks)
 
 
-def _read_file(source: Source, max_bytes: int) -> bytes:
-    """Read a regular file once; a pipe or device that took its place since `find` must not hang us."""
+def _read_file(source: Source, max_bytes: int, *, is_part: bool = False) -> bytes:
+    """Read a regular file once; a pipe or device that took its place since `find` must not hang us.
+
+    A large film is mapped, not read: what is used of bytes, a map has too. `is_part`: its first `max_bytes` alone.
+    """
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     try:
         descriptor = os.open(os.fspath(source.path or ""), flags)
@@ -208,6 +218,10 @@ def _read_file(source: Source, max_bytes: int) -> bytes:
             mode, size = os.fstat(descriptor).st_mode, os.fstat(descriptor).st_size
             if not stat.S_ISREG(mode):
                 raise InputError(f"{source.shown} is a pipe or a device, not a file", hint="pipe it in and name it `-`")
+            if is_part:
+                return file.read(max_bytes)
+            if size > MAPPED and sniff(file.peek(HEAD)[:HEAD]) == "video":
+                return cast(bytes, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
             data = _contents(file, size, max_bytes) if size <= max_bytes else b""
     except MemoryError as error:
         raise ResourceError(f"not enough memory to read {source.shown}", hint="close other programs") from error

@@ -24,7 +24,7 @@ class Receipt:
     """
 
     source: str  # as the person named it: a path, a URL, "-"
-    kind: str  # "image" | "audio" | "text"
+    kind: str  # "image" | "audio" | "text" | "video" | "document"
     sha256: str  # of the source's bytes, hex
     n_bytes: int
     format: str  # "PNG", "HEIF", "wav", "text/markdown" …
@@ -36,6 +36,13 @@ class Receipt:
     heard_as: str | None = None  # of a sound: "sound", or "transcript" where the model got words instead
     heard_by: str | None = None  # the model that heard it
     locator: str | None = None  # which part of the source it is, such as "xywh=10,10,200,80"; None: all of it
+    span: tuple[float, float] | None = None  # of a film: the stretch that its frames stand for, in seconds
+    times: tuple[float, ...] = ()  # of a film's frames, in seconds on its own clock
+    pairs: int | None = None  # that the frames were given in; None: each stands alone
+    sampling: str | None = None  # how the frames were chosen: "uniform", "exact", "scene", "keyframes"
+    hdr: bool | None = None  # whether a film was HDR, and is shown as SDR
+    sound: str | None = None  # what became of a film's: "transcript", "subtitles", "heard", "none" (it has none), "off"
+    spoken: tuple[tuple[float, str], ...] = ()  # what is said in a film, as the model gets it: (second, words)
     page: int | None = None  # of a document, from 1
     pages: int | None = None  # that the document has
     label: str | None = None  # the number printed on the page, where it differs

@@ -8,6 +8,8 @@ from typing import Literal, TypeAlias
 
 from mmcli.media.locator import PageChoice
 
+FilmSampling: TypeAlias = Literal["uniform", "scene", "keyframes"]
+FilmSound: TypeAlias = Literal["auto", "transcript", "subtitles", "heard", "off"]
 PageText: TypeAlias = Literal["auto", "only", "never"]
 PageDetail: TypeAlias = Literal["low", "auto", "high"]
 
@@ -25,8 +27,36 @@ class PagesWanted:
 
 
 @dataclass(frozen=True)
+class FilmRecipe:
+    """How films are shown to a model: what its makers did in training, or what suits any model."""
+
+    frames: int = 16  # at most, where nobody asked for a number: more makes small models worse
+    tokens: int | None = None  # that a slot (a frame, or a pair) takes, as far as it is known beforehand
+    side: int = 768  # pixels: the longest side of a frame at most
+    pixels: int | None = None  # of a frame at most, for models whose tokens follow the size
+    pairs: bool = False  # the projector merges two frames that stand side by side
+    stamp: str = "\n{clock} "  # before each slot; {seconds}, {clock} and {number} are filled in
+    intro: str = ""  # before the first; {frames} and {duration} are filled in
+
+    @property
+    def frames_per_slot(self) -> int:
+        return 2 if self.pairs else 1
+
+
+@dataclass(frozen=True)
 class FilmWanted:
-    """Which moments of a film are taken, and what of its sound."""
+    """Which moments of a film, and what of its sound."""
+
+    frames: int | None = None  # None: as many as suit the model and fit
+    fps: float | None = None  # frames a second of the film
+    sample: FilmSampling = "uniform"
+    exact: bool = False  # the centre of each part, not the keyframe nearest to it
+    sound: FilmSound = "auto"
+    recipe: FilmRecipe = field(default_factory=FilmRecipe)
+    room: int | None = None  # tokens that all slots may take together; None: not known
+    times: tuple[float, ...] | None = None  # these very frames, as a receipt has them; None: chosen as above
+    size: tuple[int, int] | None = None  # (width, height) of the upright frames; None: as the recipe has it
+    spoken: tuple[tuple[float, str], ...] | None = None  # what is said in it, where that is known; None: find it out
 
 
 @dataclass(frozen=True)

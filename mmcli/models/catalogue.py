@@ -21,6 +21,7 @@ FORM = "docs/models.md explains the form"
 COMMIT = re.compile(r"[0-9a-f]{40}")
 SHA256 = re.compile(r"[0-9a-f]{64}")
 SPEECH = "speech"  # the table of tables that speech.py reads
+FILM = "film"  # the one that film_habits.py reads
 T = TypeVar("T")
 SAMPLING = ("temperature", "top_p", "top_k", "min_p", "repeat_penalty")
 DRY = ("dry_multiplier", "dry_base", "dry_allowed_length", "dry_last_n")
@@ -77,6 +78,7 @@ class Entry:
     side: int | None = None  # pixels
     sampling: Mapping[str, float] = field(default_factory=dict)
     template_kwargs: Mapping[str, object] = field(default_factory=dict)
+    film: str | None = None  # the table of film habits that counts before its projector's header is here
 
     @property
     def files(self) -> tuple[File, ...]:
@@ -170,7 +172,7 @@ def parse_all(path: Path, found: Any, parse_one: Callable[[str, Any], T], prefix
 
 
 def _read(path: Path) -> dict[str, Entry]:
-    return parse_all(path, {name: table for name, table in tables(path).items() if name != SPEECH}, parse)
+    return parse_all(path, {name: table for name, table in tables(path).items() if name not in (SPEECH, FILM)}, parse)
 
 
 def parse(name: str, table: Any) -> Entry:
@@ -212,7 +214,7 @@ def _dotted(name: str, table: Any) -> str | None:
 
 
 _KINDS: dict[str, tuple[type, ...]] = {
-    **dict.fromkeys(("about", "licence", "repo", "revision", "languages", "output"), (str,)),
+    **dict.fromkeys(("about", "licence", "repo", "revision", "languages", "output", "film"), (str,)),
     **dict.fromkeys(("builtin", "sees", "hears", "speaks", "needs_voice", "default"), (bool,)),
     **dict.fromkeys(("parameters", "memory"), (int, float)),
     **dict.fromkeys(("context", "kv_bytes", "side"), (int,)),

@@ -294,11 +294,12 @@ def _graph_width(header: Header) -> int:
 
 def _batch(projector: Header | None) -> int:
     """Tokens in one forward pass of a prefill: more than usual where a picture must not be cut (local/kv_cache.py)."""
-    kind = _kind(projector) if projector else ""
+    kind = kind_of(projector) if projector else ""
     return max(N_UBATCH, MOST_TOKENS.get(kind, 0)) if kind in WHOLE else N_UBATCH
 
 
-def _kind(projector: Header) -> str:
+def kind_of(projector: Header) -> str:
+    """The type of a projector that sees, as llama.cpp's clip-impl.h names it."""
     return projector.text("clip.projector_type") or projector.text("clip.vision.projector_type")
 
 
@@ -319,7 +320,7 @@ _ENCODER = ("embedding_length", "feed_forward_length")
 
 def _patches(projector: Header, patch: int) -> int:
     """Patches of the largest picture that goes into the encoder at once."""
-    kind = _kind(projector)
+    kind = kind_of(projector)
     side = _plain(projector.metadata.get("clip.vision.image_size"))
     pixels = _plain(projector.metadata.get("clip.vision.image_max_pixels")) or side * side
     fixed = pixels // (patch * patch) + 1 if patch else 0
@@ -329,6 +330,21 @@ def _patches(projector: Header, patch: int) -> int:
         projector.metadata.get("clip.vision.projector.scale_factor")
     )
     return MOST_TOKENS[kind] * (merge or MERGED.get(kind, 2)) ** 2
+
+
+def picture_tokens(projector: Header) -> tuple[int, int]:
+    """Tokens of one picture at most, and the pixels a side of one token where these follow the picture's size, else 0.
+
+    Of encoders that cut pictures into tiles, the tokens of one tile. (0, 0) where the header does not say.
+    """
+    kind, patch = kind_of(projector), _plain(projector.metadata.get("clip.vision.patch_size"))
+    side = _plain(projector.metadata.get("clip.vision.image_size"))
+    merge = _plain(projector.metadata.get("clip.vision.spatial_merge_size")) or _plain(
+        projector.metadata.get("clip.vision.projector.scale_factor")
+    )
+    if kind in MOST_TOKENS:
+        return MOST_TOKENS[kind], patch * (merge or MERGED.get(kind, 2))
+    return ((side // patch // (merge or 1)) ** 2, 0) if patch else (0, 0)
 
 
 def _number(header: Header, key: str, otherwise: int = 0) -> int:

@@ -148,27 +148,34 @@ def write_down(sounds: Sequence[Audio], writer: SpeechModel, reader: str, report
     InputError where nothing is said in one; the first Ctrl-C is a KeyboardInterrupt soon.
     """
     from mmcli.media.text import of_sound
+
+    texts = []
+    for sound, transcript in zip(sounds, heard(sounds, writer, reporter), strict=True):
+        if not transcript.segments:
+            raise InputError(
+                f"no speech was heard in `{sound.receipt.source}`",
+                hint="a model with audio takes the sound itself: see `mmcli models`",
+            )
+        text = f"{sound.receipt.source}: `{reader}` cannot hear; it gets a transcript by {writer.name}"
+        reporter.notice(text)
+        receipt = replace(sound.receipt, notes=transcript.notes)
+        texts.append(of_sound(receipt, _with_times(transcript), writer.name))
+    return texts
+
+
+def heard(sounds: Sequence[Audio], writer: SpeechModel, reporter: Reporter) -> Iterator[Transcript]:
+    """What `writer` hears in each of the sounds, one after the other; the first Ctrl-C is a KeyboardInterrupt soon."""
     from mmcli.speech.transcriber import Listening
     from mmcli.speech.transcribing import listen
 
     stop = threading.Event()
-    texts = []
     with interruptible(stop, reporter) as progress:
         transcriber = load(writer, SpeechMachine(), reporter, progress)
         for sound in sounds:
             transcript = listen(transcriber, sound, Listening(), _Nowhere(), stop, progress)
             if stop.is_set():
                 raise KeyboardInterrupt
-            if not transcript.segments:
-                raise InputError(
-                    f"no speech was heard in `{sound.receipt.source}`",
-                    hint="a model with audio takes the sound itself: see `mmcli models`",
-                )
-            text = f"{sound.receipt.source}: `{reader}` cannot hear; it gets a transcript by {writer.name}"
-            reporter.notice(text)
-            receipt = replace(sound.receipt, notes=transcript.notes)
-            texts.append(of_sound(receipt, _with_times(transcript), writer.name))
-    return texts
+            yield transcript
 
 
 def _with_times(transcript: Transcript) -> str:

@@ -183,8 +183,8 @@ def _tell_how_it_ended(result: Answer, style: Style, tell_media: bool) -> None:
 def receipts(answer: Answer, style: Style) -> None:
     """With --verbose, prove what the model saw: a line for each medium, and one for the answer."""
     if style.verbose and not style.json:
-        for seen in answer.seen:
-            beside(report.seen_line(seen), "dim")
+        for line in report.seen_lines(answer.seen):
+            beside(line, "dim")
         beside(report.answer_line(answer), "dim")
 
 

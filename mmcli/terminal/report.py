@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mmcli.sanitize import one_line
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from mmcli.engine.messages import Answer, Seen
     from mmcli.media.types import Receipt
 
@@ -17,16 +21,68 @@ ORIGINS = {
     "disk": "reused from disk",
     "text": "in the prompt",
 }
+MOMENT = 0.2  # seconds
+MOST_TIMES = 32  # of a film's frames that are named
 PHASES = ("load", "tokenize", "restore", "encode", "prefill", "decode", "save")  # in the order they happen
+
+
+def seen_lines(seen: Sequence[Seen]) -> list[str]:
+    """A line for each medium; all moments of a film that stand side by side have one together."""
+    lines: list[str] = []
+    for film, group in itertools.groupby(seen, _film):
+        together = list(group)
+        lines += [seen_line(each) for each in together] if film is None else [_film_line(together)]
+    return lines
 
 
 def seen_line(seen: Seen) -> str:
     """`photo.jpg: JPEG 4032×3024 → upright 3024×4032 (rotated 90°), 576 tokens, encoded`"""
     receipt = seen.receipt
-    tokens = f"{seen.n_tokens} tokens" + (f" ({seen.n_pos} positions)" if seen.n_pos != seen.n_tokens else "")
     heard = [f"heard as: {receipt.heard_as}, by {receipt.heard_by}"] if receipt.heard_as else []
-    facts = [_shape(receipt), *heard, tokens, ORIGINS[seen.origin], *receipt.notes]
+    facts = [_shape(receipt), *heard, _tokens([seen]), ORIGINS[seen.origin], *receipt.notes]
     return f"{one_line(receipt.source)}: " + ", ".join(one_line(fact) for fact in facts)
+
+
+def _film(seen: Seen) -> tuple[str, str] | None:
+    """Which film a moment belongs to: one source in one part; None for anything else."""
+    receipt = seen.receipt
+    return (receipt.source, receipt.sha256) if receipt.kind == "video" else None
+
+
+def _film_line(seen: Sequence[Seen]) -> str:
+    """`clip.mp4: mp4 h264 1920×1080 → upright 1080×1920, 0:00-0:42 of 0:42, 16 frames in 8 pairs at 0.7 2.0 …, …`"""
+    receipt = seen[0].receipt
+    times = [time for each in seen for time in each.receipt.times]
+    span = (
+        [f"{clock(receipt.span[0])}-{clock(receipt.span[1])} of {clock(receipt.seconds or 0)}"] if receipt.span else []
+    )
+    shown = " ".join(f"{time:.1f}" for time in times[:MOST_TIMES]) + (" …" if len(times) > MOST_TIMES else "")
+    pairs = f" in {len(seen)} pairs" if receipt.pairs is not None else ""
+    frames = f"{len(times)} frame{'s' if len(times) != 1 else ''}{pairs} at {shown} s"
+    sound = {"transcript": ["sound as transcript"], "subtitles": ["sound as subtitles"], "heard": ["sound heard"]}
+    origins = dict.fromkeys(ORIGINS[each.origin] for each in seen)
+    facts = [
+        _shape(replace(receipt, seconds=None)),
+        *span,
+        frames,
+        *sound.get(receipt.sound or "", ["sound off" if receipt.sound == "off" else "no sound"]),
+        _tokens(seen),
+        " and ".join(origins),
+        *receipt.notes,
+    ]
+    return f"{one_line(receipt.source)}: " + ", ".join(one_line(fact) for fact in facts)
+
+
+def _tokens(seen: Sequence[Seen]) -> str:
+    n_tokens, n_pos = sum(each.n_tokens for each in seen), sum(each.n_pos for each in seen)
+    return f"{n_tokens} tokens" + (f" ({n_pos} positions)" if n_pos != n_tokens else "")
+
+
+def clock(seconds: float) -> str:
+    """`0:42`, `1:02:03`"""
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 def _page_shape(receipt: Receipt) -> str:
@@ -127,8 +183,26 @@ def _why_empty(answer: Answer) -> str:
 
 def media_notices(answer: Answer) -> list[str]:
     """One sentence for each medium of which the model saw something else than the file holds."""
-    return [
-        f"{one_line(seen.receipt.source)}: " + "; ".join(one_line(note) for note in seen.receipt.notes)
-        for seen in answer.seen
-        if seen.receipt.notes
-    ]
+    found: dict[str, None] = {}
+    for film, group in itertools.groupby(answer.seen, _film):
+        seen = list(group)
+        notes = [_moments(seen)] if film is not None and not _is_moment(seen[0].receipt) else []
+        for each in seen if film is None else seen[:1]:
+            told = "; ".join(one_line(note) for note in (*notes, *each.receipt.notes))
+            if told:
+                found[f"{one_line(each.receipt.source)}: {told}"] = None
+    return list(found)
+
+
+def _is_moment(receipt: Receipt) -> bool:
+    """Whether a single moment of a film was asked for."""
+    return receipt.span is not None and receipt.span[1] - receipt.span[0] < MOMENT
+
+
+def _moments(seen: Sequence[Seen]) -> str:
+    """How much of a film was seen, and how more of it is."""
+    receipt = seen[0].receipt
+    begin, end = receipt.span or (0.0, receipt.seconds or 0.0)
+    which = f"{len(seen)} moments" if len(seen) != 1 else "1 moment"
+    middle = round((begin + end) / 2)
+    return f"{which} of {clock(end - begin)} seen (--frames N for more, `#t={middle},{middle}.1` for a single one)"

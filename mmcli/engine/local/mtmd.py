@@ -24,10 +24,11 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from mmcli.media.types import Projected
+    from mmcli.media.types import Clip, Image, Projected
 
 GGML_TYPE_F16 = 1
 RELEASE_STEP = 4  # percent of the weights, after which the file's part of them is released
+PLACEHOLDER = 56  # pixels a side of a bitmap without pixels, which stands for any other
 ALL_LAYERS = 999  # more than any model has: everything that can go to the GPU does
 
 
@@ -263,8 +264,8 @@ class Projector:
                     text = mtmd.mtmd_input_text(text=data, text_len=len(data), add_special=False, parse_special=special)
                     keep += [data, text]
                     parts.append(mtmd.mtmd_input_part(text=ctypes.pointer(text), bitmap=None))
-                if i < len(bitmaps):
-                    parts.append(mtmd.mtmd_input_part(text=None, bitmap=bitmaps[i]))
+                for bitmap in bitmaps[i] if i < len(bitmaps) else ():
+                    parts.append(mtmd.mtmd_input_part(text=None, bitmap=bitmap))
             pointers = (ctypes.POINTER(mtmd.mtmd_input_part) * len(parts))(*map(ctypes.pointer, parts))
             found = mtmd.mtmd_input_chunks_init()
             status = mtmd.mtmd_tokenize_from_parts(self.handle, found, pointers, len(parts), False)
@@ -281,6 +282,26 @@ class Projector:
                 hint="try the picture in another size, or as PNG",
             )
         return Chunks(found, self.handle)
+
+    def merges_frames(self) -> bool:
+        """Whether two frames side by side become one chunk (Qwen-VL): asked of libmtmd with two empty bitmaps."""
+        _, mtmd = native()
+        bitmaps = [mtmd.mtmd_bitmap_init(PLACEHOLDER, PLACEHOLDER, None) for _ in range(2)]
+        found = mtmd.mtmd_input_chunks_init()
+        try:
+            for bitmap in bitmaps:
+                mtmd.mtmd_bitmap_set_mergeable(bitmap, True)
+            parts = [mtmd.mtmd_input_part(text=None, bitmap=bitmap) for bitmap in bitmaps]
+            pointers = (ctypes.POINTER(mtmd.mtmd_input_part) * 2)(*map(ctypes.pointer, parts))
+            if mtmd.mtmd_tokenize_from_parts(self.handle, found, pointers, 2, False) != 0:
+                return False
+            chunks = (mtmd.mtmd_input_chunks_get(found, i) for i in range(mtmd.mtmd_input_chunks_size(found)))
+            n_media: int = sum(mtmd.mtmd_input_chunk_get_type(chunk) != 0 for chunk in chunks)
+            return n_media == 1
+        finally:
+            mtmd.mtmd_input_chunks_free(found)
+            for bitmap in bitmaps:
+                mtmd.mtmd_bitmap_free(bitmap)
 
     def encode(self, chunk: Chunk) -> Any:
         """Media → embeddings: a pointer to (n_tokens, n_embd) float32, valid until the next call."""
@@ -335,38 +356,42 @@ class Projector:
 
 
 @contextmanager
-def bitmaps_of(media: Sequence[Projected]) -> Iterator[list[Any]]:
-    """Native copies of decoded media; their ID is the place in the prompt and the media ID."""
-    from mmcli.media.types import Audio
+def bitmaps_of(media: Sequence[Projected]) -> Iterator[list[list[Any]]]:
+    """Native copies of decoded media, one or (of a clip) two each; their ID is their place and the media ID.
+
+    Two frames that stand side by side under one ID may be merged, where the projector does that.
+    """
+    from mmcli.media.types import Audio, Clip
 
     _, mtmd = native()
-    bitmaps: list[Any] = []
+    every: list[Any] = []
     try:
+        found = []
         for i, medium in enumerate(media):
-            pixels = _pixels(medium)
-            if pixels is not None:
-                height, width, _channels = pixels.shape
-                bitmap = mtmd.mtmd_bitmap_init(width, height, pixels.ctypes.data_as(ctypes.POINTER(ctypes.c_uint8)))
-            else:
-                assert isinstance(medium, Audio)
+            if isinstance(medium, Audio):
                 samples = medium.samples.ctypes.data_as(ctypes.POINTER(ctypes.c_float))
-                bitmap = mtmd.mtmd_bitmap_init_from_audio(len(medium.samples), samples)
-            mtmd.mtmd_bitmap_set_id(bitmap, f"{i}:{medium.id}".encode())
-            bitmaps.append(bitmap)
-        yield bitmaps
+                bitmaps = [mtmd.mtmd_bitmap_init_from_audio(len(medium.samples), samples)]
+                every += bitmaps
+            else:
+                bitmaps = []
+                for pixels in _pictures(medium):
+                    height, width, _channels = pixels.shape
+                    data = pixels.ctypes.data_as(ctypes.POINTER(ctypes.c_uint8))
+                    bitmaps.append(mtmd.mtmd_bitmap_init(width, height, data))
+                    every.append(bitmaps[-1])
+                    mtmd.mtmd_bitmap_set_mergeable(bitmaps[-1], isinstance(medium, Clip) and len(medium.frames) == 2)
+            for bitmap in bitmaps:
+                mtmd.mtmd_bitmap_set_id(bitmap, f"{i}:{medium.id}".encode())
+            found.append(bitmaps)
+        yield found
     finally:
-        for bitmap in bitmaps:
+        for bitmap in every:
             mtmd.mtmd_bitmap_free(bitmap)
 
 
-def _pixels(medium: Projected) -> NDArray[np.uint8] | None:
-    """(height, width, 3), RGB; None for a sound."""
-    from mmcli.media.types import Clip, Image
-
-    if isinstance(medium, Clip):
-        first: NDArray[np.uint8] = medium.frames[0]
-        return first
-    return medium.pixels if isinstance(medium, Image) else None
+def _pictures(medium: Image | Clip) -> list[NDArray[np.uint8]]:
+    """Each (height, width, 3), RGB, C order."""
+    return list(medium.frames) if hasattr(medium, "frames") else [medium.pixels]
 
 
 class Chunk:

@@ -95,7 +95,8 @@ class Talker:
             stack.callback(self._context.close)
             self._handle = mtmd.mtmd_helper_gen_audio_init(self._context.handle, encoder.handle)
             stack.callback(mtmd.mtmd_helper_gen_audio_free, self._handle)
-            self._voice = stack.enter_context(bitmaps_of([voice] if voice is not None else []))
+            bitmaps = stack.enter_context(bitmaps_of([voice] if voice is not None else []))
+            self._voice = [bitmap for one in bitmaps for bitmap in one]
             self._language_of = language_of or (lambda text: "en")
             self._seed = random.randrange(2**31) if seed is None else seed
             self._most_frames = round(most_seconds * FRAME_RATE)
