@@ -24,6 +24,7 @@ from mmcli.commands import options as opt
 from mmcli.commands.ask import ask
 from mmcli.commands.caption import caption
 from mmcli.commands.chat import chat
+from mmcli.commands.classify import classify
 from mmcli.commands.demo import demo
 from mmcli.commands.devices import devices
 from mmcli.commands.doctor import doctor
@@ -31,6 +32,7 @@ from mmcli.commands.extract import extract
 from mmcli.commands.help import help_
 from mmcli.commands.models import models, show
 from mmcli.commands.pull import pull
+from mmcli.commands.read import read
 from mmcli.commands.rm import rm
 from mmcli.commands.schema import schema
 from mmcli.commands.transcribe import transcribe
@@ -132,7 +134,7 @@ def _top(
 
 PANELS: dict[str, tuple[Callable[..., int | None], ...]] = {
     "Ask": (ask, chat, voice, schema),
-    "Work on many files": (caption, extract, undo, transcribe),
+    "Work on many files": (read, caption, extract, classify, undo, transcribe),
     "Manage models": (pull, models, show, rm),
     "This machine": (devices, doctor, demo, completion.completion, help_),
 }

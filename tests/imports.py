@@ -11,7 +11,7 @@ from pathlib import Path
 MAY_NAME = {
     "llama_cpp": {"engine/local/bindings.py"},
     "rich": {"terminal/"},
-    "markdown_it": {"terminal/"},
+    "markdown_it": {"terminal/", "documents/"},
     "av": {
         "media/audio.py",
         "media/soundtrack.py",
@@ -39,7 +39,19 @@ MAY_NAME = {
     "sounddevice": {"health/microphone.py", "speech/devices.py"},
     "faster_whisper": {"speech/transcriber.py", "speech/vad.py", "speech/spans.py", "speech/windows.py"},
     "ctranslate2": {"speech/transcriber.py"},
-    "numpy": {"media/", "engine/", "speech/", "health/listening.py", "terminal/pixels.py", "terminal/graphics.py"},
+    "python_calamine": {"media/office.py"},
+    "mammoth": {"media/office.py"},
+    "cv2": {"documents/ocr.py"},
+    "onnxruntime": {"documents/ocr.py", "telemetry.py"},
+    "numpy": {
+        "media/",
+        "documents/",
+        "engine/",
+        "speech/",
+        "health/listening.py",
+        "terminal/pixels.py",
+        "terminal/graphics.py",
+    },
     "typer": {"main.py", "commands/"},
     "sqlite3": {"history/", "jobs/result_cache.py", "outputs/row_files.py", "documents/choose.py"},
 }

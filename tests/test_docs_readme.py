@@ -106,7 +106,7 @@ def shell(clone: Path, tmp_path: Path, environment: dict[str, str], hub: Hub) ->
         script.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m mmcli "$@"\n')
         script.chmod(0o755)
     path = os.pathsep.join((str(tmp_path / "bin"), environment["PATH"]))
-    settings = {"PATH": path, "PYTHONPATH": str(ROOT), "MMCLI_TEMPERATURE": "0", "MMCLI_MAX_TOKENS": "20"}
+    settings = {"PATH": path, "PYTHONPATH": str(ROOT), "MMCLI_TEMPERATURE": "0", "MMCLI_MAX_TOKENS": "40"}
     return environment | hub.environment(tmp_path / "hf") | settings | {"SHELL": "/bin/bash", "EDITOR": "true"}
 
 

@@ -54,15 +54,15 @@ MAY_IMPORT = {
     "runtime": {
         *("errors", "config", "files", "signals", "sanitize", "languages", "models", "media", "engine", "speech"),
     },
-    "documents": {"errors", "media", "engine"},
     "chat": {
         "documents",
         *("errors", "config", "conversations", "files", "signals", "suggestions", "models", "media", "engine"),
         *("history", "speech", "runtime", "terminal"),
     },
-    "jobs": {"errors", "files", "languages", "schema", "media", "engine", "speech", "extraction"},
+    "documents": {"errors", "telemetry", "media", "engine"},
+    "jobs": {"errors", "files", "languages", "schema", "media", "engine", "speech", "documents", "extraction"},
     "extraction": {"errors", "engine"},
-    "outputs": {"errors", "files", "jobs", "media", "schema"},
+    "outputs": {"errors", "files", "jobs", "media", "documents", "schema"},
     "history": {"errors", "config", "files", "schema", "media.types", "engine.messages", "engine.protocol"},
     "health": {"errors", "__version__", "config", "offline", "models", "media", "engine", "history", "speech"},
     "commands": {

@@ -62,7 +62,8 @@ def parts(media: Sequence[Medium], words: str) -> tuple[Part, ...]:
             shown += medium.content
         elif not isinstance(medium, Text):
             shown.append(medium)
-    return (*shown, *(medium for medium in media if isinstance(medium, Text)), words)
+    said = (words,) if words or not shown else ()  # some models are shown a page and asked nothing
+    return (*shown, *(medium for medium in media if isinstance(medium, Text)), *said)
 
 
 def _unchanged(messages: list[Message]) -> list[Message]:

@@ -84,7 +84,7 @@ def ask(
     mmcli ask -c "What color is the star?"
     cat docs/pictures/phone.jpg | mmcli ask "How many shapes?" -m starter
     """
-    from mmcli import documents, engine, signals, terminal
+    from mmcli import documents, engine, models, signals, terminal
     from mmcli.chat import parts, resume
     from mmcli.commands import filling, prompting
     from mmcli.commands.asking_pages import PagesAsked
@@ -102,7 +102,8 @@ def ask(
         files, question = _sorted(ctx, words)
         prompting.save(ctx, save, [*files, *attached], question, given, style)
         return None
-    files, question, data = _asked(ctx, words, attached, style, prompt, is_new=talk_options.continue_ is None)
+    is_new, wordless = talk_options.continue_ is None, models.is_wordless(model_options.model)
+    files, question, data = _asked(ctx, words, attached, style, prompt, is_new=is_new, wordless=wordless)
     _check(question, talk_options.continue_)
     if prompt is not None:
         question, prompt_system = prompt.filled(question, given)
@@ -134,11 +135,12 @@ def ask(
 
         def asked(media: Sequence[Medium], words: str) -> list[engine.Message]:
             """The conversation with these media and words as its new ones."""
-            system = [engine.Message("system", (setup.system,))] if setup.system else []
-            words = shape.words(words) if shape is not None else words
+            # A model that is asked nothing was trained with an empty one.
+            system = [engine.Message("system", (setup.system or "",))] if setup.system or wordless else []
             return [*system, *past.messages, engine.Message("user", parts([*past.unanswered, *media], words))]
 
-        messages = asked(documents.opened(inputs), question)
+        asked_for = shape.words(question) if shape is not None else question
+        messages = asked(documents.opened(inputs), asked_for)
         kinds = resume.kinds(messages) | documents.kinds(inputs)
         _check_sight(found, inputs)
         found.require(sight="image" in kinds, hearing=False)
@@ -169,6 +171,7 @@ def ask(
             pages = PagesAsked(
                 inputs,
                 question,
+                asked_for,
                 ready,
                 lambda media, words: documents.swapped(asked(media, words), messages, heard),
                 sampling,
@@ -214,14 +217,18 @@ def _asked(
     prompt: SavedPrompt | None,
     *,
     is_new: bool,
+    wordless: bool = False,
 ) -> tuple[list[str], str, bytes | None]:
-    """The files, the question, and what is piped in besides; UsageError where there is no question."""
+    """The files, the question, and what is piped in besides; UsageError where there is no question.
+
+    `wordless`: the model was trained to be shown a picture and asked nothing.
+    """
     from mmcli import media, terminal
     from mmcli.commands import asked, line, prompting
 
     typed = line.of(ctx)
-    files, question = _sorted(ctx, words, is_optional=prompt is not None)
-    is_enough = bool(question.strip()) or (prompt is not None and not prompt.wants_input)
+    files, question = _sorted(ctx, words, is_optional=prompt is not None or wordless)
+    is_enough = bool(question.strip()) or wordless or (prompt is not None and not prompt.wants_input)
 
     def missing(files: Sequence[str], *, has_data: bool = False) -> UsageError:
         if prompt is not None:

@@ -21,7 +21,8 @@ class PagesAsked:
     """`as_messages` makes the whole conversation of its new media and words. First `choose`, then `pieces`."""
 
     media: list[Medium]
-    question: str
+    question: str  # by whose words pages are chosen
+    asked_for: str  # the same with all that is to be said about the answer
     engine: Engine
     as_messages: Callable[[Sequence[Medium], str], list[Message]]
     sampling: Sampling
@@ -92,7 +93,7 @@ class PagesAsked:
         return self._each.found()
 
     def _words(self, shown: Sequence[cite.ShownPage]) -> str:
-        return f"{self.question}\n\n{cite.asked_for(shown)}" if self.cites else self.question
+        return f"{self.asked_for}\n\n{cite.asked_for(shown)}" if self.cites else self.asked_for
 
     def _tell(self, notes: Sequence[str]) -> None:
         self.notes += notes

@@ -2,33 +2,26 @@
 
 from __future__ import annotations
 
-import threading
-from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mmcli import errors
 from mmcli.commands import options as opt
 from mmcli.commands.caption import BatchOptions, PictureOptions, SteadyOptions
-from mmcli.commands.option_groups import Group, ModelOptions
-from mmcli.errors import BatchError, InputError, UsageError
+from mmcli.commands.option_groups import Group, ModelOptions, PictureOfPageOptions
+from mmcli.errors import UsageError
 
 if TYPE_CHECKING:
     from mmcli.extraction.answer_schema import AnswerSchema
     from mmcli.jobs.extract import Extracted, ExtractTask
-    from mmcli.jobs.inputs import InputNames, SpooledInputs
-    from mmcli.jobs.runner import Runner
-    from mmcli.jobs.task import Asked, Outcome
+    from mmcli.jobs.task import Outcome
     from mmcli.models import Model
     from mmcli.outputs.row_files import Columns, RowWriter, TableRow
     from mmcli.runtime.model_loader import Machine
-    from mmcli.terminal import BatchView, Style
 
 VALUES, ROWS = "Values", "Rows"
-RESULTS = "captions.db"  # one cache of answers for all that asks about many files
 MAX_TOKENS = 2048
 
 
@@ -107,13 +100,14 @@ def extract(
         list[str] | None,
         typer.Argument(
             metavar="[MEDIA...]",
-            help="Picture files, folders, URLs; or pipe their names in. Also a pattern in quotation marks, and "
-            "a part of a picture: photo.jpg#xywh=10,10,200,80.",
+            help="Picture and PDF files, folders, URLs; or pipe their names in. Also a pattern in quotation marks, "
+            "a part of a picture, photo.jpg#xywh=10,10,200,80, or a page, report.pdf#page=3.",
             show_default=False,
         ),
     ] = None,
     *,
     picture_options: PictureOptions,
+    page_options: PictureOfPageOptions,
     value_options: ValueOptions,
     row_options: RowOptions,
     model_options: ModelOptions,
@@ -123,12 +117,13 @@ def extract(
 ) -> int | None:
     """Read values from pictures into a table: one row for each. The same command continues where it was stopped.
 
-    mmcli extract docs/pictures --schema 'shape, n int 1..9' -m starter
-    mmcli extract docs/pictures --schema 'shape, n int 1..9' -o shapes.csv -m starter
+    mmcli extract docs/pictures --schema 'shape circle|square|star!, n int 1..9!' -m starter
+    mmcli extract docs/pictures --schema 'n int 1..9!' -o shapes.csv -m starter
     """
     from mmcli import terminal
-    from mmcli.commands import captioning
+    from mmcli.commands import batch_run, captioning
     from mmcli.extraction import answer_schema
+    from mmcli.jobs.engine_worker import EngineWorker
     from mmcli.outputs.row_files import Columns
     from mmcli.runtime import model_fetch, model_loader
 
@@ -139,12 +134,14 @@ def extract(
     shape = answer_schema.find(values.schema, nullable=True)
     columns = Columns(shape.wanted, row_options.rows)
     _check(row_options)
+    pages = page_options.wanted(machine_opts.detail.value)
     wanted = captioning.wanted(
         media or [],
         pictures.from_file,
         recursive=pictures.recursive,
         null=pictures.null,
         style=style,
+        pages=pages,
         command="extract",
     )
     screen = terminal.Screen(style)
@@ -161,8 +158,19 @@ def extract(
         cache=False,
         template=form,
     )
-    task = _task(shape, values, answer_options, machine_opts, chosen, machine)
-    return _run(wanted, task, chosen, machine, columns, row_options, style, keep=machine_opts.cache)
+    task = replace(_task(shape, values, answer_options, machine_opts, chosen, machine), pages=pages)
+    writer = _writer(row_options, columns)
+    return batch_run.run(
+        "extract",
+        wanted,
+        lambda results, engine: EngineWorker(task, results, engine),
+        chosen,
+        machine,
+        lambda outcome: writer.write(_row(outcome)),
+        style,
+        keep=machine_opts.cache,
+        close=lambda whole: writer.close(whole=whole),
+    )
 
 
 def _check(options: RowOptions) -> None:
@@ -225,88 +233,12 @@ def _writer(options: RowOptions, columns: Columns) -> RowWriter:
     )
 
 
-def _run(
-    wanted: InputNames,
-    task: ExtractTask,
-    model: Model,
-    machine: Machine,
-    columns: Columns,
-    options: RowOptions,
-    style: Style,
-    *,
-    keep: bool,
-) -> int:
-    """Everything that is wanted, row by row; the exit status."""
-    from mmcli import config, signals, terminal
-    from mmcli.jobs.engine_worker import EngineWorker
-    from mmcli.jobs.inputs import SpooledInputs
-    from mmcli.jobs.result_cache import Results
-    from mmcli.jobs.runner import Runner
-    from mmcli.runtime import model_loader
-
-    interrupted, whole = threading.Event(), False
-    writer = _writer(options, columns)
-    try:
-        with ExitStack() as close:
-            cache = config.cache_dir() / RESULTS if keep else None
-            results = Results(cache, on_warning=lambda text: terminal.warning(text, style))
-            close.callback(results.close)
-            progress = close.enter_context(terminal.progress(replace(style, json=False)))
-            loading = model_loader.Loading(model, machine, terminal.Screen(style), lasting=True)
-            loading.on_progress = progress
-            inputs = SpooledInputs(wanted)
-            runner = Runner(inputs, EngineWorker(task, results, loading.engine))
-
-            def end() -> None:
-                interrupted.set()
-                runner.stop()
-                loading.stop()
-
-            close.enter_context(signals.two_steps(end))
-            close.enter_context(runner)
-            view = terminal.BatchView("extract", style, progress)
-            _write(runner, inputs, writer, view, style)
-        whole = not interrupted.is_set()
-    finally:
-        left = writer.close(whole=whole)
-    if left is not None:
-        terminal.notice(left, style)
-    if not whole:
-        then = "the same command continues from there" if keep else "nothing is cached for the next run (--no-cache)"
-        terminal.notice(f"stopped after {view.done} pictures; {then}", style)
-        return errors.INTERRUPTED
-    for sentence in inputs.skipped:
-        terminal.notice(sentence, style)
-    if not view.done:
-        raise InputError("no pictures were named: the list is empty")
-    if view.failed:
-        hint = "the same command retries only those"
-        raise BatchError(f"{view.failed} of {view.done} pictures failed", hint=hint)
-    return 0
-
-
-def _write(
-    runner: Runner[Asked, Extracted], inputs: SpooledInputs, writer: RowWriter, view: BatchView, style: Style
-) -> None:
-    """Each outcome as a row; what failed is reported on stderr, too."""
-    from mmcli import terminal
-
-    for outcome in runner:
-        writer.write(_row(outcome))
-        view.done += 1
-        if outcome.error is not None:
-            view.failed += 1
-            view.tell_failure(outcome.source, outcome.error)
-        elif outcome.result is not None:
-            terminal.receipts(outcome.result.answer, style)
-        view.report(inputs.n if inputs.complete else 0, runner.pace())
-
-
 def _row(outcome: Outcome[Extracted]) -> TableRow:
     from mmcli.outputs.row_files import TableRow
 
     source = outcome.source.name
     if outcome.error is not None:
         return TableRow(source, error=outcome.error.message)
-    assert outcome.result is not None
+    if outcome.result is None:  # a blank page has no values
+        return TableRow(source, {})
     return TableRow(source, outcome.result.value, record=outcome.result.record | {"cached": outcome.cached})

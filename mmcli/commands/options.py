@@ -45,7 +45,7 @@ def _number(value: float | None) -> float | None:
 
 
 MODEL, ANSWER, PROMPT, TALK = "Model", "Answer", "Saved prompts", "Conversation"
-MACHINE, OUTPUT = "Machine", "Output"
+MACHINE, OUTPUT, DOCUMENTS = "Machine", "Output", "Documents"
 TalkMediaArg = Annotated[
     list[str] | None,
     typer.Argument(

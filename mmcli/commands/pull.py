@@ -70,7 +70,7 @@ def pull(
             continue
         model = model_fetch.fetch(download, yes=consent, reporter=screen)
         wanted = check
-        only_own_prompts = download.wanted.entry is not None and download.wanted.entry.prompts
+        only_own_prompts = download.wanted.entry is not None and bool(download.wanted.entry.prompts)
         if check is None and not consent and model.sees and not only_own_prompts:
             wanted = terminal.confirm(f"Show {model.name} a test card, to find out whether it sees?")
         status = _add(rows, model, bool(wanted), style) or status

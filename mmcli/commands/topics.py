@@ -50,6 +50,12 @@ TOPICS = (
         "write captions into the pictures' files",
         "mmcli caption photos --embed",
     ),
+    Topic(
+        "read pdf scan ocr text page document markdown photograph",
+        "read pages as Markdown",
+        "mmcli read scan.pdf -o scan.md",
+    ),
+    Topic("table tables csv excel spreadsheet", "get the tables of a PDF", "mmcli read report.pdf --tables tables/"),
     Topic("rename names files", "name pictures by what they show", "mmcli caption photos --rename"),
     Topic(
         "read aloud speak voice tts speech loudspeaker",

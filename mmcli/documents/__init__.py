@@ -1,4 +1,4 @@
-"""Which pages of documents are asked about, and whether citations hold. Knows no terminals, opens no files."""
+"""Which pages of documents are asked about, whether citations hold, and what pages say. Opens no files."""
 
 from mmcli.documents.fit import Fitted, fitted, room_for_answer, unopened
 from mmcli.documents.inputs import check_pages, kinds, notes, opened, swapped

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from mmcli.engine.messages import Message
 from mmcli.errors import UsageError
 from mmcli.media.pages import PagedDocument
+from mmcli.media.types import Text
 
 if TYPE_CHECKING:
     from mmcli.media import Medium
@@ -41,6 +42,11 @@ def swapped(messages: Sequence[Message], before: Sequence[Message], after: Seque
 
 
 def notes(media: Sequence[Medium]) -> list[str]:
-    """What must be known of documents: pages that are blank or faint, text that was left out."""
-    documents = (medium for medium in media if isinstance(medium, PagedDocument))
-    return [f"{document.book.name}: {note}" for document in documents for note in document.receipt.notes]
+    """What must be known of documents and texts: pages that are blank or faint, text that was left out."""
+    found = []
+    for medium in media:
+        if isinstance(medium, PagedDocument):
+            found += [f"{medium.book.name}: {note}" for note in medium.receipt.notes]
+        elif isinstance(medium, Text):
+            found += [f"{medium.name}: {note}" for note in medium.receipt.notes if "left out" in note]
+    return found

@@ -62,6 +62,12 @@ class Sampling:
     think: bool = False  # let a template that can think do so
     loop_guard: bool = True
     schema: str | None = None  # JSON schema, as JSON, that the answer keeps to; reasoning is left out of it
+    # DRY ("don't repeat yourself") makes the continuation of what was said before less likely; off at multiplier 0
+    dry_multiplier: float = 0.0
+    dry_base: float = 1.75
+    dry_allowed_length: int = 2  # tokens that may be repeated freely
+    dry_last_n: int = -1  # tokens that are looked at; -1: all of the answer
+    special: bool = False  # control tokens are part of the answer's text: DocTags are made of them
 
 
 # Where the KV cells of a medium came from; "ahead": computed while the question was typed; a text is part of the prompt

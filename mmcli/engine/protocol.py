@@ -8,6 +8,30 @@ from typing import Protocol, Self
 from mmcli.engine.messages import Message, OnProgress, Piece, Sampling, Scores
 
 
+class BatchEngine(Protocol):
+    """What a job needs of an engine: many answers, and an end to them. An engine need not be a language model."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *exc: object) -> None: ...
+
+    def generate_many(
+        self,
+        requests: Iterable[Sequence[Message]],
+        sampling: Sampling | None = None,
+        *,
+        parallel: int | None = None,
+        expected: int | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> Iterator[tuple[int, Piece]]:
+        """See `Engine`."""
+        ...
+
+    def stop(self) -> None:
+        """See `Engine`."""
+        ...
+
+
 class Engine(Protocol):
     """One model that answers conversations. It does one thing at a time; only `stop` may be called meanwhile."""
 

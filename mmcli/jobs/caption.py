@@ -5,16 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from mmcli import media, schema
 from mmcli.engine import Answer, Message, Sampling
-from mmcli.errors import InputError, OutputError
-from mmcli.jobs import caption_styles
+from mmcli.errors import OutputError
+from mmcli.jobs import caption_styles, pictures
 from mmcli.jobs.result_cache import is_cut
 from mmcli.jobs.task import Asked, Kept, Picture, parts_of
-from mmcli.media.pages import PagedDocument
 
 # Of the sampling, what every key has always held; see schema.named.
 KEYED = tuple("temperature max_tokens seed top_p top_k min_p repeat_penalty stop think loop_guard".split())
@@ -72,14 +71,7 @@ class CaptionTask:
 
     def load(self, source: media.Source, data: bytes) -> Picture | Kept:
         """A picture, a film, or a page as a picture; Kept where the page is blank."""
-        source = media.Source(source.name, data=data, locator=source.locator)
-        wanted = media.Wanted(pages=replace(self.pages, choice=None, at_once=0), film=self.film)
-        kinds = frozenset({"image", "pdf", "video"})
-        picture = media.load(source, kinds=kinds, max_megapixels=self.max_megapixels, wanted=wanted)
-        if isinstance(picture, PagedDocument):
-            return _page(picture, source)
-        assert isinstance(picture, media.Image | media.Document)
-        return picture
+        return pictures.load(source, data, max_megapixels=self.max_megapixels, pages=self.pages, film=self.film)
 
     def messages(self, picture: Picture, text: str) -> Sequence[Message]:
         messages = [Message("user", (*parts_of(picture), text))]
@@ -99,14 +91,6 @@ class CaptionTask:
             said = caption_styles.tidy(caption_styles.ANY, answer.text)
             return Kept(f"no keyword of the list is in the answer: {said}")
         return Caption(text, answer, asked.facts)
-
-
-def _page(document: PagedDocument, source: media.Source) -> media.Image | Kept:
-    if len(document.numbers) > 1:
-        raise InputError(f"{source.shown} has {len(document.numbers)} pages", hint=f"name one: {source.name}#page=1")
-    (number,) = document.numbers
-    picture = document.book.page(number).medium
-    return picture if isinstance(picture, media.Image) else Kept("the page is blank")
 
 
 def _facts(data: bytes) -> dict[str, str]:

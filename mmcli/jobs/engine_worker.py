@@ -9,20 +9,20 @@ from __future__ import annotations
 import hashlib
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Generic
 
 from mmcli import media
-from mmcli.engine import Answer, Message, Piece, Seen
+from mmcli.engine import Answer, Message, Piece, Sampling, Seen
 from mmcli.errors import ModelError, OutputError
 from mmcli.jobs.inputs import Named
 from mmcli.jobs.result_cache import Results, is_cut, key
 from mmcli.jobs.task import Asked, CacheHit, Done, Items, Kept, Picture, ReadAhead, ResultT, Task
 
 if TYPE_CHECKING:
-    from mmcli.engine import Engine
+    from mmcli.engine.protocol import BatchEngine
 
 
 class EngineWorker(Generic[ResultT]):
@@ -34,13 +34,13 @@ class EngineWorker(Generic[ResultT]):
         self,
         task: Task[ResultT],
         results: Results,
-        open_engine: Callable[[], AbstractContextManager[Engine]],
+        open_engine: Callable[[], AbstractContextManager[BatchEngine]],
     ) -> None:
         self._task, self._results, self._open_engine = task, results, open_engine
         self._setup, self._base = task.key, task.base
         self.seconds_before = results.seconds(self._setup)
         self._retried: set[str] = set()  # base keys of what was cut, and has been computed again
-        self._engine: Engine | None = None
+        self._engine: BatchEngine | None = None
 
     # reading
 
@@ -49,22 +49,29 @@ class EngineWorker(Generic[ResultT]):
 
     def open(self, named: Named, data: bytes, stop: threading.Event) -> Asked | CacheHit[ResultT]:
         text, facts = self._task.ask(data)
-
-        def asked(media_id: str, receipt: media.Receipt, picture: Picture | None = None) -> Asked:
-            name, base = key(self._setup, text, media_id), key(self._base, text, media_id)
-            return Asked(named, text, facts, receipt, media_id, name, base, picture)
-
         sha256 = hashlib.sha256(data).hexdigest()
         before = self._results.seen_before(sha256, named.source.locator)
         if before is not None and before[1].kind != "video":  # of a film, other frames may be wanted now
             media_id, receipt = before
-            item = asked(media_id, replace(receipt, source=named.source.name))
+            item = self._asked(named, text, facts, media_id, replace(receipt, source=named.source.name))
             if (answer := self._answer(item)) is not None:
                 return CacheHit(self._task.result(item, answer))
         picture = self._task.load(named.source, data)
         if isinstance(picture, Kept):
             return CacheHit(picture)
-        return asked(picture.id, picture.receipt, picture)
+        return self._asked(named, text, facts, picture.id, picture.receipt, picture)
+
+    def _asked(
+        self,
+        named: Named,
+        text: str,
+        facts: Mapping[str, str],
+        media_id: str,
+        receipt: media.Receipt,
+        picture: Picture | None = None,
+    ) -> Asked:
+        name, base = key(self._setup, text, media_id), key(self._base, text, media_id)
+        return Asked(named, text, facts, receipt, media_id, name, base, picture)
 
     def known(self, item: Asked) -> ResultT | Kept | None:
         if (answer := self._answer(item)) is None:
@@ -95,21 +102,34 @@ class EngineWorker(Generic[ResultT]):
         if engine is not None:
             engine.stop()
 
-    def _answers(self, engine: Engine, items: Items[Asked]) -> Iterator[Done[Asked, ResultT]]:
+    def _answers(self, engine: BatchEngine, items: Items[Asked]) -> Iterator[Done[Asked, ResultT]]:
+        for item, piece, seconds in self._answered(engine, items, self._task.sampling, items.expected):
+            yield self._done(item, piece, seconds)
+
+    def _answered(
+        self,
+        engine: BatchEngine,
+        items: Iterable[Asked],
+        sampling: Sampling,
+        expected: int | None,
+        *,
+        kept: Callable[[Asked], Asked] = Asked.released,
+    ) -> Iterator[tuple[Asked, Piece, float]]:
+        """The last piece of each, as they finish, and the seconds since the one before; `kept` is what waits for it."""
         asked: dict[int, Asked] = {}  # by the place in which the engine was asked; without pixels
 
         def requests() -> Iterator[Sequence[Message]]:
             for place, item in enumerate(items):
                 assert item.picture is not None
-                asked[place] = item.released()
+                asked[place] = kept(item)
                 yield self._task.messages(item.picture, item.text)
 
         since = time.monotonic()
         answers = engine.generate_many(
             requests(),
-            self._task.sampling,
+            sampling,
             parallel=self._task.parallel,
-            expected=items.expected,  # one picture needs no sixteen places
+            expected=expected,  # one picture needs no sixteen places
         )
         for index, piece in answers:
             if piece.error is None and piece.answer is None:
@@ -118,7 +138,7 @@ class EngineWorker(Generic[ResultT]):
                 raise piece.error
             now = time.monotonic()
             since, seconds = now, now - since
-            yield self._done(asked.pop(index), piece, seconds)
+            yield asked.pop(index), piece, seconds
 
     def _done(self, item: Asked, piece: Piece, seconds: float) -> Done[Asked, ResultT]:
         answer = piece.answer

@@ -12,8 +12,9 @@ from mmcli import media, schema
 from mmcli.engine import Answer, Message, Sampling
 from mmcli.errors import OutputError
 from mmcli.extraction.answer_schema import AnswerSchema
+from mmcli.jobs import pictures
 from mmcli.jobs.caption import KEYED
-from mmcli.jobs.task import Asked, Picture, parts_of
+from mmcli.jobs.task import Asked, Kept, Picture, parts_of
 
 QUESTION = "Read the values from this picture."
 
@@ -42,6 +43,7 @@ class ExtractTask:
     question: str = QUESTION
     system: str | None = None
     max_megapixels: float = 100.0
+    pages: media.PagesWanted = media.PagesWanted()
     setup: str = ""  # all else that could change an answer: weights, projector, detail …
     parallel: int | None = None  # answers at once; None: what the engine finds best
     retry_cut: bool = False
@@ -65,11 +67,8 @@ class ExtractTask:
     def ask(self, data: bytes) -> tuple[str, Mapping[str, str]]:
         return self.shape.words(self.question), {}
 
-    def load(self, source: media.Source, data: bytes) -> media.Image:
-        source = media.Source(source.name, data=data, locator=source.locator)
-        picture = media.load(source, kinds=frozenset({"image"}), max_megapixels=self.max_megapixels)
-        assert isinstance(picture, media.Image)
-        return picture
+    def load(self, source: media.Source, data: bytes) -> Picture | Kept:
+        return pictures.load(source, data, max_megapixels=self.max_megapixels, pages=self.pages)
 
     def messages(self, picture: Picture, text: str) -> Sequence[Message]:
         messages = [Message("user", (*parts_of(picture), text))]

@@ -82,8 +82,10 @@ class ListedInputs:
 
     complete = True
 
-    def __init__(self, sources: Sequence[media.Source]) -> None:
-        self._named = [Named(index, source) for index, source in enumerate(sources)]
+    def __init__(self, sources: Sequence[media.Source | Named]) -> None:
+        self._named = [
+            source if isinstance(source, Named) else Named(index, source) for index, source in enumerate(sources)
+        ]
         self._waiting = iter(self._named)
         self._lock = threading.Lock()
         self._is_stopped = False

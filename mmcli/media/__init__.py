@@ -6,7 +6,7 @@ Importing this room is cheap: Pillow, PyAV, numpy and the HTTP client are import
 from mmcli.media.document import load, open
 from mmcli.media.locator import Locator
 from mmcli.media.names import quoted
-from mmcli.media.opening import KINDS, read
+from mmcli.media.opening import KINDS, is_office, read
 from mmcli.media.sniffing import sniff
 from mmcli.media.sources import (
     Source,
@@ -43,6 +43,7 @@ __all__ = [
     "each",
     "find",
     "has_media_suffix",
+    "is_office",
     "load",
     "looks_like_medium",
     "named",

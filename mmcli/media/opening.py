@@ -50,6 +50,8 @@ def decode(
     """
     if not data:
         raise InputError(f"{source.shown} is empty: it has 0 bytes")
+    if data[:2] in (b"PK", b"\xd0\xcf") and (made := _office(data, source, kinds, max_text_bytes, on_data)) is not None:
+        return made
     kind = _kind(data, source, kinds)
     check_part(source, kind)
     if on_data is not None:
@@ -88,6 +90,30 @@ def decode(
         stretch=meant.time,
         stop=stop,
     )
+
+
+def is_office(data: bytes) -> bool:
+    """Whether these are the bytes of a spreadsheet or another office file."""
+    from mmcli.media import office
+
+    return data[:2] in (b"PK", b"\xd0\xcf") and office.kind(data) is not None
+
+
+def _office(
+    data: bytes, source: Source, kinds: frozenset[str], max_bytes: int, on_data: Callable[[bytes], None] | None
+) -> Text | None:
+    """An office file's text; None where it is none."""
+    from mmcli.media import office
+
+    if office.kind(data) is None:
+        return None
+    if "text" not in kinds:
+        raise InputError(f"{source.shown} is an office document, not {_wanted(kinds)}")
+    if source.locator is not None:
+        raise InputError(f"{source.shown} is an office document, which has no parts to choose", hint="leave `#` out")
+    if on_data is not None:
+        on_data(data)
+    return office.decode(data, source.name, shown=source.shown, max_bytes=max_bytes)
 
 
 def check_part(source: Source, kind: str) -> None:

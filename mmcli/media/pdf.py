@@ -10,9 +10,11 @@ import logging
 import math
 import threading
 import unicodedata
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import pairwise, repeat
 from typing import Any
 
 import numpy as np
@@ -31,9 +33,18 @@ _INVISIBLE = 3  # text render mode: neither filled nor stroked, as OCR puts it o
 _HYPHENS = "\x02\ufffe"  # PDFium's marks for a hyphen at a line's end
 _MANY = 40  # painted characters: a page with so many is neither blank nor faint
 _MAX_WORD = 12  # characters that are judged together
+_WIDE_GAP = 1.2  # heights of the words beside it: wider than a space between words, as between cells and columns
 _SHARE_BELOW = 0.5  # of an invisible letter that lies over visible ones: not the text of a scan
 
 _lock = threading.RLock()
+
+
+@dataclass(frozen=True)
+class PdfStretch:
+    """Some text without a wide gap in it, on one row of a page: of a table, a cell."""
+
+    text: str
+    box: tuple[int, int, int, int]  # as a line's
 
 
 @dataclass(frozen=True)
@@ -43,6 +54,7 @@ class PdfLine:
     text: str
     box: tuple[int, int, int, int]  # left, top, right, bottom, in pixels of the page's picture; it may lie outside
     is_painted: bool  # False: no ink under it, hidden below something, or too small to be read
+    stretches: tuple[PdfStretch, ...] = ()  # the same text, cut at wide gaps and where a divided word goes on below
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,6 +126,12 @@ class PdfFile:
             is_blank = share < painted.BLANK_SHARE and not any(line.is_painted for line in lines)
         return PdfPage(number, self.label(number), size, pixels, lines, is_blank, is_faint, notes)
 
+    def picture(self, number: int, side: int = SIDE) -> NDArray[np.uint8]:
+        """A page's picture alone, (height, width, 3) RGB, with its long side in pixels."""
+        self._check(number)
+        with _lock, self._page(number) as page:
+            return self._rendered(page, number, _size(page), min(side, MAX_SIDE))
+
     def size(self, number: int) -> tuple[float, float]:
         """A page's width and height in points, upright."""
         self._check(number)
@@ -145,7 +163,9 @@ class PdfFile:
         try:
             bitmap = page.render(scale=scale, rev_byteorder=True)
             try:
-                return np.array(bitmap.to_numpy(), np.uint8, order="C")  # a copy: the bitmap goes
+                return np.ascontiguousarray(
+                    bitmap.to_numpy()
+                )  # no copy: the buffer is Python's, and outlives the bitmap
             finally:
                 bitmap.close()
         except MemoryError as error:
@@ -233,10 +253,10 @@ class _Characters:
         object_of = _plain(raw.FPDFText_GetTextObject, ctypes.c_void_p, 2)
         box_of = _plain(raw.FPDFText_GetCharBox, ctypes.c_int, 6)
         found = np.zeros((n, 4))
-        objects = np.array([object_of(handle, i) or 0 for i in range(n)], np.int64)
-        at = found.ctypes.data
-        for i, there in enumerate(range(at, at + 32 * n, 32)):
-            box_of(handle, i, there, there + 8, there + 16, there + 24)  # left, right, bottom, top
+        # thousands of calls a page: `map` calls without a step of Python between them
+        objects = np.array([at or 0 for at in map(object_of, repeat(handle), range(n))], np.int64)
+        places = (range(found.ctypes.data + 8 * i, found.ctypes.data + 8 * i + 32 * n, 32) for i in range(4))
+        deque(map(box_of, repeat(handle), range(n), *places), maxlen=0)  # left, right, bottom, top
         to_pixels = _to_pixels(page, width, height)
         kinds, firsts = np.unique(objects, return_index=True)
         drawn = [(int(key), int(first)) for key, first in zip(kinds, firsts, strict=True) if key]
@@ -264,9 +284,35 @@ class _Characters:
         firsts = begins[np.concatenate(([0], changes))]
         lasts = ends[np.concatenate((changes - 1, [-1]))]
         seen = is_seen[np.concatenate(([0], changes))]
+        cuts = self._cuts(begins, ends)
         found = zip(firsts.tolist(), lasts.tolist(), seen.tolist(), strict=True)
-        lines = (PdfLine(_clean(self.text[first:last]), self._around(first, last), is_) for first, last, is_ in found)
+        lines = (self._line(first, last, is_, cuts) for first, last, is_ in found)
         return tuple(line for line in lines if line.text)
+
+    def _line(self, first: int, last: int, is_painted: bool, cuts: NDArray[np.int64]) -> PdfLine:
+        inside = cuts[np.searchsorted(cuts, first, "right") : np.searchsorted(cuts, last)].tolist()
+        pieces = (self._stretch(*ends) for ends in pairwise([first, *inside, last]))
+        text, box = _clean(self.text[first:last]), self._around(first, last)
+        return PdfLine(text, box, is_painted, tuple(piece for piece in pieces if piece.text))
+
+    def _stretch(self, first: int, last: int) -> PdfStretch:
+        return PdfStretch(_clean(self.text[first:last]), self._around(first, last))
+
+    def _cuts(self, begins: NDArray[np.int64], ends: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Where a stretch begins, among the words' begins: after a wide gap, or on another row."""
+        limit = 1 << 20
+        boxes = np.nan_to_num(self.boxes, nan=-1.0, posinf=limit, neginf=-limit).clip(-limit, limit)
+        edges = np.stack([begins, ends], axis=1).reshape(-1)
+        edges = edges[:-1] if edges[-1] >= len(boxes) else edges
+        low = np.minimum.reduceat(boxes[:, :2], edges)[::2]  # (n words, 2): left, top
+        high = np.maximum.reduceat(boxes[:, 2:], edges)[::2]  # right, bottom
+        height = np.maximum(high[:, 1] - low[:, 1], 1)
+        taller = np.maximum(height[1:], height[:-1])
+        gap = low[1:, 0] - high[:-1, 0]
+        is_below = np.minimum(high[1:, 1], high[:-1, 1]) <= np.maximum(low[1:, 1], low[:-1, 1])
+        is_back = gap < -2 * taller
+        is_cut = (gap > _WIDE_GAP * taller) | (is_below & (gap < -taller)) | is_back
+        return np.asarray(begins[1:][is_cut])
 
     def _words(self, is_space: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Begins and ends (n,) of runs without spaces, of one text object and not too long."""
@@ -321,7 +367,7 @@ def _characters(text: Any, n: int) -> str:
 
     handle = ctypes.cast(text.raw, ctypes.c_void_p).value
     unicode = _plain(raw.FPDFText_GetUnicode, ctypes.c_uint, 2)
-    codes = [unicode(handle, i) for i in range(n)]
+    codes = map(unicode, repeat(handle), range(n))
     return "".join(chr(code) if code < 0x110000 else "\N{REPLACEMENT CHARACTER}" for code in codes)
 
 

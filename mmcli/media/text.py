@@ -12,11 +12,14 @@ from mmcli.errors import InputError
 from mmcli.media.types import Receipt, Text
 
 MAX_BYTES = 1_000_000
+MAX_TABLE_BYTES = 200_000_000  # of a CSV file, of which the first rows are taken
 _FORMATS = {".md": "text/markdown", ".csv": "text/csv", ".json": "application/json", ".html": "text/html"}
 
 
 def decode(data: bytes, name: str, *, shown: str, suffix: str = "", max_bytes: int = MAX_BYTES) -> Text:
     """Decode UTF-8, or UTF-16 with a byte order mark; `shown` is the name as error messages put it."""
+    if len(data) > max_bytes and suffix.lower() in (".csv", ".tsv") and len(data) <= MAX_TABLE_BYTES:
+        return _long_table(data, name, shown, suffix, max_bytes)
     if len(data) > max_bytes:
         raise InputError(
             f"{shown} is a text of {len(data) / 1e6:.1f} MB, the limit is {max_bytes / 1e6:.1f} MB",
@@ -39,6 +42,26 @@ def decode(data: bytes, name: str, *, shown: str, suffix: str = "", max_bytes: i
     )
     rendered = text.strip() if name == "-" else fenced(text, name)
     return Text(text, name, rendered, receipt)
+
+
+def _long_table(data: bytes, name: str, shown: str, suffix: str, max_bytes: int) -> Text:
+    """The header of a long CSV file and as many rows as there is room for; how many are left out is told."""
+    from mmcli.media import tabular
+
+    encoding = "utf-16" if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8"
+    rows = tabular.of_csv(_decoded(data.removeprefix(codecs.BOM_UTF8), encoding, shown))
+    if rows is None:
+        return decode(data, name, shown=shown, max_bytes=max_bytes)  # an error like any long text's
+    table, n_left = tabular.as_markdown(rows, max_bytes)
+    receipt = Receipt(
+        source=name,
+        kind="text",
+        sha256=hashlib.sha256(data).hexdigest(),
+        n_bytes=len(data),
+        format=_FORMATS.get(suffix.lower(), "text/plain"),
+        notes=(f"{n_left:,} of {len(rows) - 1:,} rows left out: the text would be too long",) if n_left else (),
+    )
+    return Text(table, name, fenced(table, name), receipt)
 
 
 def of_sound(receipt: Receipt, text: str, model: str) -> Text:

@@ -51,6 +51,7 @@ __all__ = [
     "fits",
     "free_disk",
     "installed",
+    "is_wordless",
     "judge",
     "plan",
     "records",
@@ -81,6 +82,12 @@ def find(name: str, mmproj: Path | None = None) -> Model | WantedModel:
     close = catalogue.closest(name, *speech.load(), *adopted.load())
     hint = f"did you mean `{close}`?" if close else "`mmcli models` lists them; the path of a .gguf file works too"
     raise ModelError(f"there is no model named `{name}`", hint=hint)
+
+
+def is_wordless(name: str | None) -> bool:
+    """Whether a model of the catalogue was trained to be shown a picture and asked nothing."""
+    known = named(name) if name else None
+    return known is not None and isinstance(known[1], Entry) and known[1].prompts.get("text") == ""
 
 
 def find_speech(name: str | None = None) -> SpeechModel | WantedSpeech:

@@ -24,6 +24,10 @@ SPEECH = "speech"  # the table of tables that speech.py reads
 FILM = "film"  # the one that film_habits.py reads
 T = TypeVar("T")
 SAMPLING = ("temperature", "top_p", "top_k", "min_p", "repeat_penalty")
+DRY = ("dry_multiplier", "dry_base", "dry_allowed_length", "dry_last_n")
+WHOLE = ("top_k", "dry_allowed_length", "dry_last_n")  # the numbers of `sampling` without a fraction
+PROMPTS = ("text", "table", "formula", "chart", "system")
+OUTPUTS = ("markdown", "html", "doctags", "layout-json")
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,9 @@ class Advice:
 
     sampling: Mapping[str, float] = field(default_factory=dict)
     template_kwargs: Mapping[str, object] = field(default_factory=dict)
+    prompts: Mapping[str, str] = field(default_factory=dict)
+    output: str = "markdown"  # the form in which it writes pages
+    side: int | None = None  # pixels of a page's long side
 
 
 NO_ADVICE = Advice()
@@ -66,7 +73,9 @@ class Entry:
     memory: float | None = None  # GB
     kv_bytes: int | None = None  # of KV cache for a token of context
     default: bool = False
-    prompts: tuple[str, ...] = ()
+    prompts: Mapping[str, str] = field(default_factory=dict)
+    output: str = "markdown"
+    side: int | None = None  # pixels
     sampling: Mapping[str, float] = field(default_factory=dict)
     template_kwargs: Mapping[str, object] = field(default_factory=dict)
     film: str | None = None  # the table of film habits that counts before its projector's header is here
@@ -87,7 +96,12 @@ class Entry:
 
     @property
     def advice(self) -> Advice:
-        return Advice(self.sampling, self.template_kwargs)
+        return Advice(self.sampling, self.template_kwargs, self.prompts, self.output, self.side)
+
+    @property
+    def own_prompts(self) -> tuple[str, ...]:
+        """The questions that it was trained on."""
+        return tuple(text for what, text in self.prompts.items() if what != "system" and text)
 
     @property
     def abilities(self) -> tuple[str, ...]:
@@ -200,11 +214,11 @@ def _dotted(name: str, table: Any) -> str | None:
 
 
 _KINDS: dict[str, tuple[type, ...]] = {
-    **dict.fromkeys(("about", "licence", "repo", "revision", "languages", "film"), (str,)),
+    **dict.fromkeys(("about", "licence", "repo", "revision", "languages", "output", "film"), (str,)),
     **dict.fromkeys(("builtin", "sees", "hears", "speaks", "needs_voice", "default"), (bool,)),
     **dict.fromkeys(("parameters", "memory"), (int, float)),
-    **dict.fromkeys(("context", "kv_bytes"), (int,)),
-    "prompts": (list,),
+    **dict.fromkeys(("context", "kv_bytes", "side"), (int,)),
+    "prompts": (list, dict),
     **dict.fromkeys(("weights", "projector", "sampling", "template_kwargs"), (dict,)),
 }
 _FORMS = {"repo": REPO, "revision": COMMIT}
@@ -223,16 +237,32 @@ def check(key: str, value: Any) -> Any:
     if key in ("weights", "projector"):
         return file_of(key, value, FILE)
     if key == "prompts":
-        if not all(isinstance(prompt, str) and prompt for prompt in value):
-            raise ValueError("has `prompts` that are not texts")
-        return tuple(value)
+        return prompts_of(value)
+    if key == "output" and value not in OUTPUTS:
+        raise ValueError(f"has an `output` that is none of {', '.join(OUTPUTS)}")
+    if key == "side" and not 32 <= value <= 8192:
+        raise ValueError("has a `side` out of range")
     if key == "sampling":
         for word, number in value.items():
-            kinds = (int,) if word == "top_k" else (int, float)
-            is_number = isinstance(number, kinds) and not isinstance(number, bool) and 0 <= number < 1000
-            if word not in SAMPLING or not is_number:
+            kinds = (int,) if word in WHOLE else (int, float)
+            least, most = (-1 if word == "dry_last_n" else 0), (1_000_000 if word in WHOLE else 1000)
+            is_number = isinstance(number, kinds) and not isinstance(number, bool) and least <= number < most
+            if word not in (*SAMPLING, *DRY) or not is_number:
                 raise ValueError(f"has `sampling` with a bad `{word}`")
     return value
+
+
+def prompts_of(value: list[Any] | dict[str, Any]) -> dict[str, str]:
+    """Questions by what they ask for; a list of them, as older files have it, begins with that for text."""
+    if isinstance(value, list):
+        if not all(isinstance(prompt, str) and prompt for prompt in value):
+            raise ValueError("has `prompts` that are not texts")
+        names = ["text", *(f"prompt{number}" for number in range(2, len(value) + 1))]
+        return dict(zip(names, value, strict=False))
+    for what, prompt in value.items():
+        if what not in PROMPTS or not isinstance(prompt, str):
+            raise ValueError(f"has `prompts` with a bad `{what}`")
+    return dict(value)
 
 
 def file_of(key: str, table: Any, form: re.Pattern[str]) -> File:

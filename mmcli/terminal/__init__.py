@@ -1,9 +1,10 @@
 """Shows everything on the terminal: the only room that prints. Loads Rich only when something is shown."""
 
 from mmcli.sanitize import Cleaner, clean, escaped, one_line
-from mmcli.terminal.batch_view import BatchView, row
+from mmcli.terminal.batch_view import BatchView, json_line, row
 from mmcli.terminal.caption_view import Captions, pair
 from mmcli.terminal.chat_output import aside, exchange, pairs
+from mmcli.terminal.classify_view import classify_report
 from mmcli.terminal.clipboard import copy
 from mmcli.terminal.code import last_block
 from mmcli.terminal.confirmation import ask_password, can_ask, confirm
@@ -58,6 +59,7 @@ __all__ = [
     "ask_password",
     "bug",
     "can_ask",
+    "classify_report",
     "clean",
     "confirm",
     "copy",
@@ -81,6 +83,7 @@ __all__ = [
     "hit_json",
     "is_screen",
     "last_block",
+    "json_line",
     "line",
     "no_chatter",
     "notice",

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from mmcli.sanitize import clean
+from mmcli.sanitize import clean, json_safe, without_surrogates
 from mmcli.terminal import output, streams
 from mmcli.terminal.progress_line import duration
 
@@ -62,6 +63,14 @@ class BatchView:
         if name not in message and source.name not in message:
             message = f"{name}: {message}"
         output.failure(message, hint if self._style.verbose else None)
+
+
+def json_line(value: Any) -> None:
+    """One JSON object on one line, as they come."""
+    document = json_safe(without_surrogates(json.dumps(value, ensure_ascii=False)))
+    if not streams.can_show(document, sys.stdout):
+        document = json.dumps(json.loads(document))
+    streams.write(document + "\n", sys.stdout)
 
 
 def row(text: str) -> None:

@@ -29,8 +29,10 @@ LABELS = {
     "prefill": "reading the prompt",
     "pages": "reading the pages",
     "caption": "captioning",
+    "read": "reading",
     "stop": "stopping after this step; Ctrl-C again ends at once",
 }
+COUNTED = ("caption", "read")  # pictures or pages, not percent
 BAR_WIDTH = 20  # cells
 NARROW, NARROW_BAR_WIDTH = 72, 8  # cells: below that, what the bar says matters more than how it looks
 
@@ -110,14 +112,14 @@ def progress_line(phase: str, done: int, total: int, seconds: float, before: int
     if total < 0:
         return label
     if total == 0:
-        return f"{label}  {done}  {elapsed}" if phase == "caption" else f"{label}  {elapsed}"
+        return f"{label}  {done}  {elapsed}" if phase in COUNTED else f"{label}  {elapsed}"
     done = min(max(done, 0), total)
     bar = f"[{'#' * (width * done // total):-<{width}}] {100 * done // total:3d}%"
     if phase.startswith("download"):  # a file's name is long: it may be cut off where the terminal ends
         return f"{bar}  {_amount(done, total)}  {_left(done - before, total - done, seconds)}  {label}"
     if phase.startswith("listening"):  # milliseconds of a sound
         return f"{bar}  {_clock(done)}/{_clock(total)}  {_speed(done - before, seconds)}  {label}"
-    if phase == "caption":  # pictures, not percent
+    if phase in COUNTED:
         return f"{bar}  {done}/{total}"
     return f"{label}  {bar}  {elapsed}"
 

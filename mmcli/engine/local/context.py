@@ -10,6 +10,7 @@ import math
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mmcli.engine.local.bindings import log, native
@@ -201,6 +202,20 @@ class Context:
         return bool(read)
 
 
+@dataclass(frozen=True)
+class Dry:
+    """How DRY counts against repetitions; see messages.Sampling."""
+
+    multiplier: float
+    base: float
+    allowed_length: int
+    last_n: int
+
+
+# A repetition ends with these: llama.cpp's own, as its programs have them.
+DRY_BREAKERS = (b"\n", b":", b'"', b"*")
+
+
 class Sampler:
     """Logits → token, by llama.cpp's own chain of filters."""
 
@@ -214,11 +229,12 @@ class Sampler:
         min_p: float,
         repeat_penalty: float,
         seed: int,
+        dry: Dry | None = None,
         banned: Sequence[int] = (),
     ) -> None:
         llama, _ = native()
         self._llama = llama
-        self._greedy = temperature <= 0 and repeat_penalty == 1.0
+        self._greedy = temperature <= 0 and repeat_penalty == 1.0 and dry is None
         self.handle = llama.llama_sampler_chain_init(llama.llama_sampler_chain_default_params())
         n_vocab = llama.llama_vocab_n_tokens(weights.vocab)
         if banned:
@@ -226,6 +242,10 @@ class Sampler:
             self._add(llama.llama_sampler_init_logit_bias(n_vocab, len(banned), never))
         if repeat_penalty != 1.0:
             self._add(llama.llama_sampler_init_penalties(n_vocab, 64, repeat_penalty, 0.0, 0.0))
+        if dry is not None:
+            breakers = (ctypes.c_char_p * len(DRY_BREAKERS))(*DRY_BREAKERS)
+            limits = (dry.multiplier, dry.base, dry.allowed_length, dry.last_n)
+            self._add(llama.llama_sampler_init_dry(weights.vocab, *limits, breakers, len(DRY_BREAKERS)))
         if temperature <= 0:
             self._add(llama.llama_sampler_init_greedy())
             return

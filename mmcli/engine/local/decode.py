@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 
 from mmcli.engine.grammar import MakeMatcher
 from mmcli.engine.local import kv_cells, mtmd
-from mmcli.engine.local.context import Context, Sampler
+from mmcli.engine.local.context import Context, Dry, Sampler
 from mmcli.engine.local.detokenizer import Detokenizer, LoopGuard
 from mmcli.engine.local.kv_cache import Cache
 from mmcli.engine.local.shape import Shape, bytes_of
@@ -45,7 +45,9 @@ class TokenStream:
             min_p=sampling.min_p,
             repeat_penalty=sampling.repeat_penalty,
             seed=seed,
+            dry=_dry(sampling),
         )
+        self._special = sampling.special
         self._reader = Detokenizer((*prompt.stop, *sampling.stop), opened=opened_by(prompt.text))
         self._shape = None if make_matcher is None else Shape(weights, self._reader, make_matcher, think=sampling.think)
         self._guard = LoopGuard()
@@ -89,7 +91,7 @@ class TokenStream:
         self.tokens.append(token)
         self._usage.completion_tokens += 1
         self._usage.reasoning_tokens += self._reader.reasoning
-        data, control = bytes_of(self._weights, token)
+        data, control = bytes_of(self._weights, token, special=self._special)
         yield from self._take(self._reader.feed(data, control=control))
         if self._shape is not None and self._shape.has_begun:
             self._guard.follow_json(data.decode("utf-8", "ignore"))
@@ -140,6 +142,14 @@ def decode(cache: Cache, voice: TokenStream, usage: Usage, interrupted: Callable
             cache.advance(voice.run, position)
             position, filled = position + len(voice.run), filled + len(voice.run)
         yield from voice.finish()
+
+
+def _dry(sampling: Sampling) -> Dry | None:
+    if not sampling.dry_multiplier:
+        return None
+    # To llama.cpp of 2026-08 a negative number means none, whatever its programs' help says.
+    last_n = sampling.max_tokens if sampling.dry_last_n < 0 else sampling.dry_last_n
+    return Dry(sampling.dry_multiplier, sampling.dry_base, sampling.dry_allowed_length, last_n)
 
 
 def _has_letter(data: bytes) -> bool:

@@ -73,9 +73,12 @@ class Shape:
         return self._matcher.mask(n_vocab)
 
 
-def bytes_of(weights: Weights, token: int) -> tuple[bytes, bool]:
-    """The token's bytes, and whether it is a control token; of these, only those in marks of reasoning have any."""
-    data = weights.piece(token)
+def bytes_of(weights: Weights, token: int, *, special: bool = False) -> tuple[bytes, bool]:
+    """The token's bytes, and whether it is a control token; of these, only those in marks of reasoning have any.
+
+    With `special`, all have, and count as text.
+    """
+    data = weights.piece(token, special=special)
     if data:
         return data, False
     mark = weights.piece(token, special=True)

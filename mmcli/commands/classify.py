@@ -1,0 +1,276 @@
+"""`mmcli classify`: which of some labels fits each picture best, by the model's own probabilities."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mmcli.commands import options as opt
+from mmcli.commands.caption import BatchOptions, PictureOptions
+from mmcli.commands.option_groups import Group, ModelOptions, PictureOfPageOptions
+from mmcli.errors import InputError, UsageError
+
+if TYPE_CHECKING:
+    from mmcli.jobs.classify import Classified, ClassifyTask
+    from mmcli.jobs.classify_report import Judged
+    from mmcli.jobs.task import Outcome
+    from mmcli.terminal import Style
+
+LABELS, SHOWN = "Labels", "Output"
+MOST_BYTES = 1 << 20  # of a file of labels
+QUESTION = "What is in this picture?"
+
+
+class Truth(StrEnum):
+    folder = "folder"
+
+
+@dataclass(frozen=True)
+class LabelOptions(Group):
+    """What the pictures may be, and how that is asked."""
+
+    labels: Annotated[
+        str | None,
+        typer.Option(
+            "--labels", metavar="A,B,C", rich_help_panel=LABELS, help="The labels to choose from, with commas between."
+        ),
+    ] = None
+    labels_file: Annotated[
+        Path | None,
+        typer.Option("--labels-file", metavar="FILE", rich_help_panel=LABELS, help="The same from a file, one a line."),
+    ] = None
+    ask: Annotated[
+        str | None,
+        typer.Option("--ask", metavar="QUESTION", rich_help_panel=LABELS, help="What is asked about each picture."),
+    ] = None
+    form: Annotated[
+        str,
+        typer.Option(
+            "--form",
+            metavar="TEXT",
+            rich_help_panel=LABELS,
+            help="How the model says a label. For a model that answers in sentences: 'The circle is {}.'",
+        ),
+    ] = "{}"
+    multi: Annotated[
+        bool,
+        typer.Option(
+            "--multi", rich_help_panel=LABELS, help="Several labels may fit. Each is asked about by itself, yes or no."
+        ),
+    ] = False
+    abstain: Annotated[
+        float | None,
+        typer.Option(
+            "--abstain",
+            min=0.0,
+            max=1.0,
+            metavar="P",
+            rich_help_panel=LABELS,
+            help="Say ? where no label is so likely. Also where the model would have answered something else.",
+        ),
+    ] = None
+
+
+@dataclass(frozen=True)
+class JudgeOptions(Group):
+    """How labels are shown, or compared with the truth."""
+
+    truth: Annotated[
+        Truth | None,
+        typer.Option(
+            "--truth",
+            rich_help_panel=SHOWN,
+            help="Where the right label is known from. `folder`: it is the name of a picture's folder.",
+        ),
+    ] = None
+    report: Annotated[
+        bool,
+        typer.Option(
+            "--report",
+            rich_help_panel=SHOWN,
+            help="Print how good the labels were. Confusions, precision, recall, calibration and the worst mistakes.",
+        ),
+    ] = False
+    json: opt.JsonOpt = False
+    jsonl: Annotated[
+        bool, typer.Option("--jsonl", rich_help_panel=SHOWN, help="Print one JSON object a line, as they come.")
+    ] = False
+    quiet: opt.QuietOpt = False
+    verbose: opt.VerboseOpt = False
+    debug: opt.DebugOpt = False
+
+
+def classify(
+    media: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[MEDIA...]",
+            help="Picture and PDF files, folders, URLs; or pipe their names in. Also a pattern in quotation marks, "
+            "a part of a picture, photo.jpg#xywh=10,10,200,80, or a page, report.pdf#page=3.",
+            show_default=False,
+        ),
+    ] = None,
+    *,
+    picture_options: PictureOptions,
+    page_options: PictureOfPageOptions,
+    label_options: LabelOptions,
+    judge_options: JudgeOptions,
+    model_options: ModelOptions,
+    yes: opt.YesOpt = False,
+    system: opt.SystemOpt = None,
+    machine_options: BatchOptions,
+) -> int | None:
+    """Choose a label for each picture, with its probability.
+
+    mmcli classify docs/pictures --labels circle,square,star -m starter
+    mmcli classify docs/pictures --ask "Is there a star?" --labels yes,no -m starter
+    """
+    from mmcli import terminal
+    from mmcli.commands import batch_run, captioning
+    from mmcli.jobs.classify import ClassifyTask, ClassifyWorker
+    from mmcli.runtime import model_fetch, model_loader
+
+    judge, machine_opts = judge_options, machine_options
+    style = terminal.Style(judge.json or judge.jsonl, judge.quiet, judge.verbose, judge.debug)
+    labels = _labels(label_options)
+    _check(judge)
+    question = label_options.ask if label_options.ask is not None else "" if label_options.multi else QUESTION
+    screen = terminal.Screen(style)
+    ClassifyTask(labels, question, label_options.form, label_options.multi)  # its errors come first
+    pages = page_options.wanted(machine_opts.detail.value)
+    wanted = captioning.wanted(
+        media or [],
+        picture_options.from_file,
+        recursive=picture_options.recursive,
+        null=picture_options.null,
+        style=style,
+        pages=pages,
+        command="classify",
+    )
+    form = model_loader.template(model_options.template)
+    found = model_fetch.find(model_options.model, model_options.mmproj, yes=yes, reporter=screen)
+    found.require(sight=True, hearing=False)
+    chosen = model_fetch.here(found, yes=yes, reporter=screen)
+    chosen.require(sight=True, hearing=False)
+    machine = model_loader.Machine(
+        machine_opts.ctx_size,
+        machine_opts.threads,
+        machine_opts.gpu_layers,
+        machine_opts.detail.value,
+        cache=False,
+        template=form,
+    )
+    task = ClassifyTask(
+        labels,
+        question,
+        label_options.form,
+        label_options.multi,
+        system,
+        machine_opts.max_megapixels,
+        pages,
+        model_loader.setup(chosen, machine),
+    )
+    out = _Out(task, label_options.abstain, judge, style)
+    return batch_run.run(
+        "classify",
+        wanted,
+        lambda results, engine: ClassifyWorker(task, results, engine),
+        chosen,
+        machine,
+        out.write,
+        style,
+        keep=machine_opts.cache,
+        close=out.close,
+    )
+
+
+def _labels(options: LabelOptions) -> tuple[str, ...]:
+    """The labels that were named; UsageError for none, or for both ways of naming them."""
+    if (options.labels is None) == (options.labels_file is None):
+        raise UsageError(
+            "no labels were named" if options.labels is None else "--labels and --labels-file cannot be combined",
+            hint="--labels cat,dog,bird names three; --labels-file FILE reads them, one a line",
+        )
+    if options.labels is not None:
+        return tuple(label.strip() for label in options.labels.split(","))
+    assert options.labels_file is not None
+    path = Path(os.path.expanduser(options.labels_file))
+    try:
+        if path.stat().st_size > MOST_BYTES:
+            raise InputError(f"--labels-file: `{path}` is larger than a megabyte", hint="give one label a line")
+        text = path.read_text("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise InputError(f"--labels-file: cannot read `{path}`: {reason}") from error
+    return tuple(line.strip() for line in text.splitlines() if line.strip())
+
+
+def _check(judge: JudgeOptions) -> None:
+    if judge.json and judge.jsonl:
+        raise UsageError("--json and --jsonl cannot be combined", hint="use one of them")
+    if judge.report and judge.truth is None:
+        raise UsageError("--report needs to know the truth", hint="--truth folder: the name of a picture's folder")
+
+
+class _Out:
+    """Where outcomes go: lines as they come, or a report at the end."""
+
+    def __init__(self, task: ClassifyTask, abstain: float | None, judge: JudgeOptions, style: Style) -> None:
+        self._task, self._abstain, self._judge, self._style = task, abstain, judge, style
+        self._judged: list[Judged] = []
+        self._records: list[dict[str, object]] = []
+        self._n_unmeant = 0  # pictures of which the model would have said something else
+
+    def write(self, outcome: Outcome[Classified]) -> None:
+        from mmcli import terminal
+        from mmcli.jobs import classify as job
+        from mmcli.jobs.classify_report import Judged
+
+        found, source = outcome.result, outcome.source.name
+        if found is not None:
+            self._n_unmeant += found.mass < job.LEAST_MASS
+        if self._judge.report:
+            if found is not None:
+                truth = Path(os.path.abspath(outcome.source.path or source)).parent.name
+                self._judged.append(Judged(source, truth, found.label(self._abstain), found.ranked[0][1]))
+        elif self._style.json:
+            told: dict[str, object] = {"path": source}
+            if outcome.error is not None:
+                told["error"] = {"code": outcome.error.code, "message": outcome.error.message}
+            elif found is not None:
+                told |= job.record(found, self._abstain) | {"cached": outcome.cached}
+            if self._judge.jsonl:
+                terminal.json_line(told)
+            else:
+                self._records.append(told)
+        elif found is not None:
+            for label, p in self._told(found):
+                terminal.row(f"{terminal.escaped(source)}\t{label}\t{p:.3f}\n")
+
+    def close(self, whole: bool) -> str | None:
+        """The report or the list, where they are wanted; a sentence where labels were forced upon the model."""
+        from mmcli import terminal
+        from mmcli.jobs.classify_report import ClassifyReport
+
+        if self._judge.report and self._judged:
+            terminal.classify_report(ClassifyReport(self._judged), self._style)
+        elif self._judge.json:
+            terminal.data(self._records)
+        if self._n_unmeant and self._abstain is None:
+            return (
+                f"of {self._n_unmeant} pictures the model would have answered something else than a label"
+                " (--form says how it answers; --abstain shows them as ?)"
+            )
+        return None
+
+    def _told(self, found: Classified) -> list[tuple[str, float]]:
+        """The label, or all that fit."""
+        if not self._task.multi:
+            return [(found.label(self._abstain), found.ranked[0][1])]
+        least = 0.5 if self._abstain is None else self._abstain
+        return [(label, p) for label, p in found.ranked if p >= least] or [("?", found.ranked[0][1])]
