@@ -104,3 +104,10 @@ def test_several_documents_share_the_room() -> None:
 def test_named_pages_stay_beside_chosen_ones() -> None:
     fitted = fit([load(pages(3), "b.pdf", choice="2-3"), load(pages(60, p37="zebra"))], "zebra", 400)
     assert numbers(fitted)[0] == (2, 3) and 37 in numbers(fitted)[1]
+
+
+def test_where_no_page_has_room_the_numbers_are_those_of_the_smallest() -> None:
+    with pytest.raises(ContextFull) as caught:
+        fit([load([" ".join(FILLER * 20)] * 3)], "Where is the zebra?", 120)
+    assert "no page of a.pdf has room" in caught.value.message and "120" in caught.value.message
+    assert "--text never" in (caught.value.hint or "")

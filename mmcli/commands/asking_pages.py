@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from mmcli import documents
 from mmcli.documents import cite
 from mmcli.documents.each import EachPage
+from mmcli.errors import ContextFull
 
 if TYPE_CHECKING:
     from mmcli.engine import Answer, Engine, Message, OnProgress, Piece, Sampling
@@ -55,8 +56,15 @@ class PagesAsked:
         """The answer, as it comes."""
         if self._each is not None:
             return self._each.pieces()
-        messages = self.as_messages(self.media, self._words(self._shown))
-        return self.engine.generate(messages, self.sampling, self.on_progress)
+        return self._generated(self.as_messages(self.media, self._words(self._shown)))
+
+    def _generated(self, messages: Sequence[Message]) -> Iterator[Piece]:
+        try:
+            yield from self.engine.generate(messages, self.sampling, self.on_progress)
+        except ContextFull as error:
+            if not self._shown:
+                raise
+            raise ContextFull(error.message, hint=documents.LESS_OF_A_PAGE) from error
 
     def facts(self, answer: Answer) -> dict[str, Any]:
         """What --json has beside the answer."""

@@ -24,6 +24,8 @@ SURELY = 0.97  # of the room: an estimate may be a little off
 _TEXT_SAMPLE = 20_000  # characters of which the tokens are counted
 _SAMPLES = 8  # pages of which one is not blank
 
+LESS_OF_A_PAGE = "--text never gives the pictures alone, --text only the text; a larger --ctx-size makes room"
+
 AsMessages: TypeAlias = "Callable[[Sequence[Medium]], list[Message]]"
 
 
@@ -191,7 +193,7 @@ class _Fitting:
             if self._fits(media):
                 return Fitted(media, tuple(self._told(taken, choosable, by_words=by_words)))
             taken.pop()  # the estimate was too small: without the last one
-        raise self._too_much(list(self._documents.values()), min(page.n_tokens for page in choosable), room)
+        raise self._not_even_one(choosable, room)
 
     def _numbers(self, pages: Sequence[_Page]) -> dict[int, tuple[int, ...]]:
         """The pages of each document, in the document's order."""
@@ -247,6 +249,15 @@ class _Fitting:
             f"the {pages} take about {round(needed):,} tokens, but of the context's {limit:,} only"
             f" {round(room):,} are left for them",
             hint="name fewer pages, or none: then the question chooses; --text only takes less room",
+        )
+
+    def _not_even_one(self, pages: Sequence[_Page], room: float) -> ContextFull:
+        names = ", ".join(dict.fromkeys(self._documents[page.place].book.name for page in pages))
+        limit, least = self._engine.n_ctx_limit, min(page.n_tokens for page in pages)
+        return ContextFull(
+            f"no page of {names} has room: of the context's {limit:,} tokens {round(room):,} are left, and the smallest"
+            f" page takes about {round(least):,} or more",
+            hint=LESS_OF_A_PAGE,
         )
 
     def _nothing_to_choose_by(self, pages: Sequence[_Page], needed: float, room: float) -> ContextFull:
