@@ -11,7 +11,6 @@ import typer
 from mmcli.commands import options as opt
 from mmcli.commands import origins
 from mmcli.commands import speech_options as speech_opt
-from mmcli.commands.filling import with_variables
 from mmcli.commands.option_groups import (
     AnswerOptions,
     AskedPageOptions,
@@ -24,6 +23,7 @@ from mmcli.commands.option_groups import (
     TalkOptions,
 )
 from mmcli.commands.optional_value import is_id, with_optional_id
+from mmcli.commands.prompt_variables import with_variables
 from mmcli.errors import ModelError, OutputError, UsageError
 
 if TYPE_CHECKING:
@@ -86,34 +86,34 @@ def ask(
     """
     from mmcli import documents, engine, models, signals, terminal
     from mmcli.chat import parts, resume
-    from mmcli.commands import filling, prompting
+    from mmcli.commands import prompt_variables, saved_prompts
     from mmcli.commands.asking_pages import PagesAsked
     from mmcli.media import Wanted
     from mmcli.runtime import films, model_fetch, model_loader, speech_output, transcription
 
     style, attached = output_options.style(json=json), input_options.attach or []
     # find the talk and the model, load the media: what is cheap and can fail comes first
-    given = filling.values(param or ())
-    prompt = prompting.chosen(use, given, save)
+    given = prompt_variables.values(param or ())
+    prompt = saved_prompts.chosen(use, given, save)
     words = [*(media or ()), question]
     others = {"extract": extract, "save": save is not None}
     shape = _shape(schema, others | {"cite": page_options.cite, "every-page": page_options.every_page})
     if save is not None:
         files, question = _sorted(ctx, words)
-        prompting.save(ctx, save, [*files, *attached], question, given, style)
+        saved_prompts.save(ctx, save, [*files, *attached], question, given, style)
         return None
     is_new, wordless = talk_options.continue_ is None, models.is_wordless(model_options.model)
     files, question, data = _asked(ctx, words, attached, style, prompt, is_new=is_new, wordless=wordless)
     _check(question, talk_options.continue_)
     if prompt is not None:
         question, prompt_system = prompt.filled(question, given)
-        answer_options = prompting.answer(ctx, prompt, answer_options)
+        answer_options = saved_prompts.answer(ctx, prompt, answer_options)
         extract = extract or prompt.extract
     wish = speak_options.wishes(ctx, json=json)
     talk = resume.talk(talk_options.continue_)
     setup = resume.setup(origins.typed(ctx), talk, model_options.model, model_options.mmproj, answer_options.system)
     if prompt is not None:
-        setup = prompting.setup(ctx, prompt, prompt_system, setup)
+        setup = saved_prompts.setup(ctx, prompt, prompt_system, setup)
     machine, max_megapixels = machine_options.machine(model_options.template), machine_options.max_megapixels
     wanted = Wanted(pages=page_options.wanted(machine.detail, style), film=film_options.wanted())
     screen = terminal.Screen(style)
@@ -224,16 +224,16 @@ def _asked(
     `wordless`: the model was trained to be shown a picture and asked nothing.
     """
     from mmcli import media, terminal
-    from mmcli.commands import asked, line, prompting
+    from mmcli.commands import question_words, saved_prompts, typed_line
 
-    typed = line.of(ctx)
+    typed = typed_line.of(ctx)
     files, question = _sorted(ctx, words, is_optional=prompt is not None or wordless)
     is_enough = bool(question.strip()) or wordless or (prompt is not None and not prompt.wants_input)
 
     def missing(files: Sequence[str], *, has_data: bool = False) -> UsageError:
         if prompt is not None:
-            return prompting.needs_input(prompt, typed, files)
-        return asked.missing(files, typed, is_example=is_new and not attached and not has_data)
+            return saved_prompts.needs_input(prompt, typed, files)
+        return question_words.missing(files, typed, is_example=is_new and not attached and not has_data)
 
     if not is_enough and (sys.stdin is None or sys.stdin.isatty()) and "-" not in files:
         raise missing(files)
@@ -254,9 +254,9 @@ def _asked(
 
 
 def _sorted(ctx: typer.Context, words: Sequence[str], *, is_optional: bool = False) -> tuple[list[str], str]:
-    from mmcli.commands import asked, line
+    from mmcli.commands import question_words, typed_line
 
-    return asked.sort(words, line.of(ctx), is_optional=is_optional)
+    return question_words.sort(words, typed_line.of(ctx), is_optional=is_optional)
 
 
 def _shape(schema: str | None, others: Mapping[str, bool]) -> AnswerSchema | None:

@@ -18,7 +18,7 @@ from mmcli.commands.pages import RARE
 from mmcli.jobs.caption_styles import STYLES
 
 if TYPE_CHECKING:
-    from mmcli.commands import captioning
+    from mmcli.commands import caption_run
 
 PICTURES, CAPTION, WRITING = "Pictures", "Caption", "Writing"
 StyleName = StrEnum("StyleName", {name.replace("-", "_"): name for name in STYLES})  # type: ignore[misc]
@@ -296,7 +296,7 @@ def caption(
     mmcli caption docs/pictures --sidecar xmp -o captions -m starter
     """
     from mmcli import terminal
-    from mmcli.commands import captioning
+    from mmcli.commands import caption_run
     from mmcli.outputs import exiftool
     from mmcli.runtime import model_fetch, model_loader
 
@@ -305,14 +305,14 @@ def caption(
     how = terminal.Style(json=shown.json or shown.jsonl, quiet=shown.quiet, verbose=shown.verbose, debug=shown.debug)
     # find the pictures and the model
     pages, film = page_options.wanted(machine_options.detail.value), frame_options.wanted()
-    wanted = captioning.wanted(
+    wanted = caption_run.wanted(
         media or [], pictures.from_file, recursive=pictures.recursive, null=pictures.null, style=how, pages=pages
     )
     style = str(asked.style) if asked.style else None
-    words = captioning.vocabulary(asked.keywords_from, style)
+    words = caption_run.vocabulary(asked.keywords_from, style)
     is_tags = words is not None or style == "tags"
     writing = _writing(called, pictures, write, is_tags=is_tags)
-    captioning.check_parts(media or [], writing)
+    caption_run.check_parts(media or [], writing)
     if write.embed:
         exiftool.require()
     form = model_loader.template(model_options.template)
@@ -330,7 +330,7 @@ def caption(
         cache=False,
         template=form,
     )
-    asking = captioning.Asking(
+    asking = caption_run.Asking(
         style=style or ("tags" if is_tags else "filename" if write.rename else "short"),
         words=words,
         prompt=asked.prompt,
@@ -345,13 +345,13 @@ def caption(
     )
     choice = model_loader.Choice(answer.temperature, asked.max_tokens, answer.seed or 0, loop_guard=answer.loop_guard)
     # run, write and show
-    return captioning.run(
+    return caption_run.run(
         wanted,
         asking.task(chosen, machine, choice),
         chosen,
         machine,
         writing,
-        captioning.form(wanted, json=shown.json, jsonl=shown.jsonl, print0=shown.print0, dry_run=write.dry_run),
+        caption_run.form(wanted, json=shown.json, jsonl=shown.jsonl, print0=shown.print0, dry_run=write.dry_run),
         how,
         keep=machine_opts.cache,
     )
@@ -359,15 +359,15 @@ def caption(
 
 def _writing(
     called: typer.Context, pictures: PictureOptions, write: WritingOptions, *, is_tags: bool
-) -> captioning.Writing:
+) -> caption_run.Writing:
     """What becomes of the captions; UsageError where the options contradict each other."""
-    from mmcli.commands import captioning
+    from mmcli.commands import caption_run
     from mmcli.outputs.sidecars import SidecarPlan
 
     kinds = [str(kind) for kind in write.sidecar or ()]
     naming = str(write.sidecar_name) if write.sidecar_name else None
     names = pictures.from_file
     lists = (Path(os.path.expanduser(names)),) if names and names != "-" else ()
-    sidecars = captioning.checked(SidecarPlan(kinds, write.output, naming, write.overwrite, is_tags, lists))
+    sidecars = caption_run.checked(SidecarPlan(kinds, write.output, naming, write.overwrite, is_tags, lists))
     apply = write.rename and write.yes and origins.is_typed(called, "yes")
-    return captioning.Writing(sidecars, write.rename, apply, write.embed, write.dry_run)
+    return caption_run.Writing(sidecars, write.rename, apply, write.embed, write.dry_run)

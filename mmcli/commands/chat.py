@@ -58,11 +58,11 @@ def chat(
     from mmcli.chat import resume
     from mmcli.chat.front import ReadAloud, Typed
     from mmcli.chat.session import Session
-    from mmcli.commands import asked, line
+    from mmcli.commands import question_words, typed_line
     from mmcli.media import Wanted
     from mmcli.runtime import model_fetch, speech_output
 
-    files, question = asked.split(media or (), line.of(ctx))
+    files, question = question_words.split(media or (), typed_line.of(ctx))
     style = output_options.style()
     wish = speak_options.wishes(ctx)
     talk = resume.talk(talk_options.continue_)

@@ -131,7 +131,7 @@ def classify(
     mmcli classify docs/pictures --ask "Is there a star?" --labels yes,no -m starter
     """
     from mmcli import terminal
-    from mmcli.commands import batch_run, captioning
+    from mmcli.commands import batch_run, caption_run
     from mmcli.jobs.classify import ClassifyTask, ClassifyWorker
     from mmcli.runtime import model_fetch, model_loader
 
@@ -143,7 +143,7 @@ def classify(
     screen = terminal.Screen(style)
     ClassifyTask(labels, question, label_options.form, label_options.multi)  # its errors come first
     pages = page_options.wanted(machine_opts.detail.value)
-    wanted = captioning.wanted(
+    wanted = caption_run.wanted(
         media or [],
         picture_options.from_file,
         recursive=picture_options.recursive,

@@ -121,7 +121,7 @@ def extract(
     mmcli extract docs/pictures --schema 'n int 1..9!' -o shapes.csv -m starter
     """
     from mmcli import terminal
-    from mmcli.commands import batch_run, captioning
+    from mmcli.commands import batch_run, caption_run
     from mmcli.extraction import answer_schema
     from mmcli.jobs.engine_worker import EngineWorker
     from mmcli.outputs.row_files import Columns
@@ -135,7 +135,7 @@ def extract(
     columns = Columns(shape.wanted, row_options.rows)
     _check(row_options)
     pages = page_options.wanted(machine_opts.detail.value)
-    wanted = captioning.wanted(
+    wanted = caption_run.wanted(
         media or [],
         pictures.from_file,
         recursive=pictures.recursive,

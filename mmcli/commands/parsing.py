@@ -12,7 +12,7 @@ import typer
 from typer.core import TyperArgument, TyperCommand, TyperGroup, TyperOption
 from typer.main import get_command
 
-from mmcli.commands import line, names, origins, pages, spelling
+from mmcli.commands import names, origins, pages, spelling, typed_line
 from mmcli.commands.pages import HelpMark, Page
 from mmcli.errors import MmcliError, UsageError
 
@@ -73,7 +73,7 @@ class DocumentedCommand(TyperCommand):
         rewrite = getattr(inspect.unwrap(self.callback), "rewrite", None) if self.callback else None
         args = spelling.translated(self.name or "", self.params, args)
         args = rewrite(self.params, args) if rewrite else args
-        line.remember(ctx, self.params, args)
+        typed_line.remember(ctx, self.params, args)
         return _parsed(super().parse_args, ctx, args)
 
     def invoke(self, ctx: Any) -> Any:

@@ -193,10 +193,10 @@ def read(
     mmcli read report.pdf --tables tables/ -f json
     """
     from mmcli import terminal
-    from mmcli.commands import reading
+    from mmcli.commands import read_run
 
     shown, writing, reader, machine = output_options, writing_options, reader_options, machine_options
-    form = reading.form(writing.page_format and writing.page_format.value, writing.output, json=shown.json)
+    form = read_run.form(writing.page_format and writing.page_format.value, writing.output, json=shown.json)
     style = terminal.Style(
         json=shown.json or (form in ("json", "jsonl") and writing.output is None),
         quiet=shown.quiet,
@@ -204,8 +204,8 @@ def read(
         debug=shown.debug,
     )
     wanted = PageOptions(page_options.pages, opt.PageTextMode.auto, page_options.password_file).wanted("auto", style)
-    target = reading.target(writing.output, overwrite=writing.overwrite)
-    tables = reading.table_folder(writing.tables)
-    pages = reading.find(media or [], wanted, target, style, recursive=page_options.recursive)
-    chosen = reading.choose(reader, machine, style, by_sight=page_options.by_sight)
-    return reading.run(pages, chosen, form, target, tables, style, keep=machine.cache)
+    target = read_run.target(writing.output, overwrite=writing.overwrite)
+    tables = read_run.table_folder(writing.tables)
+    pages = read_run.find(media or [], wanted, target, style, recursive=page_options.recursive)
+    chosen = read_run.choose(reader, machine, style, by_sight=page_options.by_sight)
+    return read_run.run(pages, chosen, form, target, tables, style, keep=machine.cache)

@@ -21,17 +21,17 @@ def undo(
     mmcli undo
     """
     from mmcli import config, terminal
-    from mmcli.commands import captioning
+    from mmcli.commands import caption_run
     from mmcli.jobs.result_cache import Results
     from mmcli.outputs import renames
     from mmcli.outputs.embedding import Change
 
     style = terminal.Style(quiet=quiet, debug=debug)
-    journal = renames.last(captioning.journals())
+    journal = renames.last(caption_run.journals())
     if journal is None:
         raise InputError("there is nothing to undo", hint="mmcli caption --rename --yes and --embed record changes")
     n_failed = 0
-    results = Results(config.cache_dir() / captioning.RESULTS, on_warning=lambda text: terminal.warning(text, style))
+    results = Results(config.cache_dir() / caption_run.RESULTS, on_warning=lambda text: terminal.warning(text, style))
     for move, reason in renames.undo(journal, dry_run=dry_run):
         if isinstance(move, Change):
             if reason is not None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from mmcli import prompts
 from mmcli.commands import origins
-from mmcli.commands.line import Line
+from mmcli.commands.typed_line import Line
 from mmcli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -62,12 +62,12 @@ def save(
 ) -> None:
     """Keep what was typed under a name, and ask nothing. A prompt of that name is replaced only after a yes."""
     from mmcli import terminal
-    from mmcli.commands import line
+    from mmcli.commands import typed_line
 
     if files:
         raise UsageError(
             f"a prompt is saved without files: `{files[0]}`",
-            hint=line.of(ctx).with_words(*filter(None, [question])),
+            hint=typed_line.of(ctx).with_words(*filter(None, [question])),
         )
     options: dict[str, Any] = {
         option: ctx.params[option]

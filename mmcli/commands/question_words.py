@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from mmcli import media
-from mmcli.commands.line import Line
+from mmcli.commands.typed_line import Line
 from mmcli.errors import UsageError
 
 EXAMPLE = "What is this?"
