@@ -30,11 +30,12 @@ from mmcli.commands.devices import devices
 from mmcli.commands.doctor import doctor
 from mmcli.commands.extract import extract
 from mmcli.commands.help import help_
-from mmcli.commands.models import models, show
+from mmcli.commands.models import models
 from mmcli.commands.pull import pull
 from mmcli.commands.read import read
 from mmcli.commands.rm import rm
 from mmcli.commands.schema import schema
+from mmcli.commands.show import show
 from mmcli.commands.transcribe import transcribe
 from mmcli.commands.undo import undo
 from mmcli.commands.voice import voice

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from mmcli import main, models
-from mmcli.commands import models as catalogue_command
+from mmcli.commands import show as show_command
 from mmcli.errors import ModelError
 from mmcli.models import speech
 from tests.conftest import STARTER, Completed, Run
@@ -234,7 +234,7 @@ def test_the_built_in_one_is_found_and_listed_only_where_it_is(
         ("speech", True),
     ]
     assert [row["size_gb"] for row in listed if row["name"] == "starter"][1] == 0.002
-    catalogue_command.show("starter", json=True)
+    show_command.show("starter", json=True)
     assert json.loads(capsys.readouterr().out)["speech_model"] == str(speech.STARTER)
 
 
