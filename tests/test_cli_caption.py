@@ -503,8 +503,8 @@ def test_who_waits_long_is_told_how_long_and_of_the_faster_build(tmp_path: Path,
     (tmp_path / "cpuinfo").write_text(flags)
     program = (
         "import sys; from pathlib import Path; from mmcli import main; from mmcli.engine import hardware\n"
-        "from mmcli.terminal import caption_view\n"
-        "hardware.CPUINFO, caption_view.LONG = Path('cpuinfo'), 0.1; main.main()"
+        "from mmcli.terminal import batch_view\n"
+        "hardware.CPUINFO, batch_view.LONG = Path('cpuinfo'), 0.1; main.main()"
     )
     child = on_terminal(tmp_path, environment, "many", program=("-c", program))
     child.expect(r"\d+ pictures to go: about .* on this machine, measured on the first \d+")
