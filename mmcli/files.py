@@ -45,6 +45,15 @@ def write(path: Path, data: bytes, *, mode: int | None = None, follow: bool = Fa
             _put(folder, folder.followed(real.name, path), path, data, mode)
 
 
+def cache(path: Path, data: bytes) -> None:
+    """The same for a cache, 0600; OSError where the system refuses.
+
+    The disk is not waited for: what a power failure leaves of it, its reader must find out.
+    """
+    with _opened(path.parent, None) as folder:
+        _put(folder, folder.followed(path.name, path), path, data, 0o600, is_durable=False)
+
+
 def update(path: Path, change: Callable[[bytes | None], bytes], *, max_bytes: int, within: Path | None = None) -> bool:
     """Put `change(content)` in place of a file's content (None: there is no file); False where they are equal.
 
@@ -240,7 +249,14 @@ def _get(folder: _Folder, name: str, path: Path, max_bytes: int) -> tuple[bytes 
 
 
 def _put(
-    folder: _Folder, name: str, path: Path, data: bytes, mode: int | None, *, expected: list[Stamp] | None = None
+    folder: _Folder,
+    name: str,
+    path: Path,
+    data: bytes,
+    mode: int | None,
+    *,
+    expected: list[Stamp] | None = None,
+    is_durable: bool = True,
 ) -> bool:
     """Write under another name and rename; False where the file is not what `expected` holds, and stays as it is."""
     _sweep(folder)
@@ -257,7 +273,8 @@ def _put(
                     _keep_rights(handle, status)
                 file.write(data)
                 file.flush()
-                _sync(handle)
+                if is_durable:
+                    _sync(handle)
                 if os.name == "nt":  # which renames no open file
                     file.close()
                 with _renaming(folder):

@@ -17,7 +17,7 @@ from mmcli.engine.local.context import Context, Interrupted
 from mmcli.engine.local.projector_loader import Encoded
 from mmcli.engine.local.prompt_plan import Plan
 from mmcli.engine.messages import OnProgress, Usage
-from mmcli.errors import ContextFull, ResourceError
+from mmcli.errors import ContextFull, InputError, ResourceError
 
 N_UBATCH = 512  # tokens in one forward pass of a prefill; llama.cpp's own default
 WORTH_SAVING = 0.3  # seconds: a prefix that took less is computed again rather than stored
@@ -320,8 +320,9 @@ class Cache:
             return
         try:
             self._store.save(key, record)
-        except OSError as error:
-            self._on_notice(f"cannot keep the KV cache of this prompt on disk: {error.strerror or error}")
+        except (OSError, InputError) as error:  # InputError: something else lies under that name
+            reason = error.strerror if isinstance(error, OSError) else None
+            self._on_notice(f"cannot keep the KV cache of this prompt on disk: {reason or error}")
 
     def advance(self, tokens: Sequence[int], position: int) -> None:
         """One step of decoding: these tokens, from `position` on."""

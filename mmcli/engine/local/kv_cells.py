@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import secrets
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -166,14 +165,7 @@ class PrefixStore:
             return
         files.private_folder(self._folder)
         self._make_room(len(data))
-        scratch = self._folder / f".{secrets.token_hex(8)}.tmp"
-        try:
-            handle = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with open(handle, "wb") as file:
-                file.write(data)
-            os.replace(scratch, self._folder / (key + SUFFIX))
-        finally:
-            scratch.unlink(missing_ok=True)
+        files.cache(self._folder / (key + SUFFIX), data)
 
     def remove(self, key: str) -> None:
         (self._folder / (key + SUFFIX)).unlink(missing_ok=True)
