@@ -83,7 +83,7 @@ def test_every_habit_leads_to_a_command_there_is() -> None:
         (("ask", "--no-histroy", "What?"), "did you mean --no-history? see `mmcli ask --help`"),
         (("ask", "--image", "a.png", "What?"), "did you mean --attach? see `mmcli ask --help`"),
         (("ask", "--num-predict", "5", "What?"), "did you mean --max-tokens? see `mmcli ask --help`"),
-        (("ask", "--schema", "x", "What?"), "see `mmcli ask --help`"),
+        (("ask", "--zebra", "x", "What?"), "see `mmcli ask --help`"),
         (("ask", "-z", "What?"), "see `mmcli ask --help`"),
         (("ask", "--sidecar", "xmp", "What?"), "--sidecar is an option of `mmcli caption`; see `mmcli ask --help`"),
         (("--model", "starter", "ask", "What?"), "options follow the command: `mmcli ask --model`"),
@@ -98,7 +98,7 @@ def test_an_unknown_option_gets_a_near_one_or_none(mmcli: Run, arguments: tuple[
 @pytest.mark.parametrize(
     ("word", "near"),
     [
-        ("--schema", []),
+        ("--zebra", []),
         ("--stream", []),
         ("--size", []),
         ("--cpu", []),
@@ -122,8 +122,8 @@ def test_what_is_near_an_option_of_ask(word: str, near: list[str]) -> None:
 
 
 def test_with_json_the_error_is_an_object(mmcli: Run) -> None:
-    done = mmcli("ask", "--schema", "x", "--json", "What?")
-    assert done.json_error["message"] == "unknown option `--schema` for `mmcli ask`"
+    done = mmcli("ask", "--zebra", "x", "--json", "What?")
+    assert done.json_error["message"] == "unknown option `--zebra` for `mmcli ask`"
 
 
 @pytest.mark.parametrize(

@@ -143,7 +143,7 @@ def test_a_page_on_which_a_model_repeats_itself_is_marked(mmcli: Run, tmp_path: 
 def test_a_model_may_be_asked_nothing_in_words(mmcli: Run, tmp_path: Path) -> None:
     Image.fromarray(sheet("x")).save(tmp_path / "a.png")
     weights = scripted.write(tmp_path, ("Hello ", "world"), projector=True)
-    done = mmcli("read", "a.png", "-m", weights, "--mmproj", tmp_path / "scripted-mmproj.gguf", "--prompt", "")
+    done = mmcli("read", "a.png", "-m", weights, "--mmproj", tmp_path / "scripted-mmproj.gguf", "--ask", "")
     assert (done.status, done.stdout) == (0, "Hello world\n")
 
 
@@ -220,7 +220,7 @@ def test_nothing_is_overwritten_unasked(mmcli: Run, tmp_path: Path, mixed: Path)
         (["a.png", "-o", "."], 2, "-o takes a file"),
         (["a.png", "--tables", "a.png"], 2, "--tables takes a folder"),
         (["a.png", "--json", "-f", "html"], 2, "--json and -f html"),
-        (["a.png", "--prompt", "x"], 2, "are for a model"),
+        (["a.png", "--ask", "x"], 2, "are for a model"),
         (["a.png", "-m", "nothing-like-it"], 4, "no model named `nothing-like-it`"),
         (["a.png", "--pages", "x"], 2, "--pages"),
     ],

@@ -68,7 +68,7 @@ class PagesAsked:
 
     def facts(self, answer: Answer) -> dict[str, Any]:
         """What --json has beside the answer."""
-        facts: dict[str, Any] = {"notes": self.notes}
+        facts: dict[str, Any] = {"notes": self.notes} if documents.kinds(self.media) or self.notes else {}
         if self.cites:
             facts["citations"] = [
                 {"source": found.source, "quote": found.quote, "verified": found.verified, "reason": found.reason}

@@ -105,12 +105,11 @@ class ReaderOptions(Group):
     mmproj: Annotated[opt.MmprojOpt, RARE] = None
     template: opt.TemplateOpt = None
     yes: Annotated[opt.YesOpt, RARE] = False
-    read_prompt: Annotated[
+    ask: Annotated[
         str | None,
         typer.Option(
-            "--prompt",
+            "--ask",
             metavar="TEXT",
-            envvar="MMCLI_READ_PROMPT",
             rich_help_panel=opt.ANSWER,
             help="Ask the model this of each page. Without it, what it was trained to be asked.",
         ),
@@ -119,7 +118,7 @@ class ReaderOptions(Group):
     page_tokens: Annotated[
         int,
         typer.Option(
-            "--max-tokens",
+            "--page-tokens",
             min=1,
             envvar="MMCLI_PAGE_TOKENS",
             rich_help_panel=opt.ANSWER,

@@ -174,8 +174,8 @@ def choose(reader: ReaderOptions, machine: ReadMachineOptions, style: Style, *, 
     from mmcli.jobs.read import MODEL_SIDE, ReadTask
 
     if reader.reader is None or reader.reader.lower() == EMBEDDED:
-        if reader.mmproj is not None or reader.read_prompt is not None:
-            raise UsageError("--mmproj and --prompt are for a model", hint="name one with -m, for example -m glm-ocr")
+        if reader.mmproj is not None or reader.ask is not None:
+            raise UsageError("--mmproj and --ask are for a model", hint="name one with -m, for example -m glm-ocr")
         return _embedded(machine, by_sight)
     from mmcli import terminal
     from mmcli.runtime import model_fetch, model_loader
@@ -192,7 +192,7 @@ def choose(reader: ReaderOptions, machine: ReadMachineOptions, style: Style, *, 
     advice = model.advice
     sampling = model_loader.sampling(model, model_loader.Choice(max_tokens=reader.page_tokens, seed=0))
     task = ReadTask(
-        question=reader.read_prompt if reader.read_prompt is not None else advice.prompts.get("text", PROMPT),
+        question=reader.ask if reader.ask is not None else advice.prompts.get("text", PROMPT),
         sampling=replace(sampling, temperature=0.0, special=advice.output == "doctags"),
         system=advice.prompts.get("system"),
         form=cast("writing.Form", advice.output),

@@ -138,7 +138,7 @@ class ReadTask:
                 differ = "1 number differs" if len(strange) == 1 else f"{len(strange)} numbers differ"
                 notes.append(f"{differ} from the text layer")
         if is_cut(answer):
-            notes.append("cut off; raise --max-tokens")
+            notes.append("cut off; raise --page-tokens")
         return Reading(text, "read", asked.receipt, lines, size, tuple(notes), answer, asked.facts.get("label"))
 
 
