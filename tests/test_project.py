@@ -233,6 +233,14 @@ def test_the_command_line_loads_nothing_heavy(environment: dict[str, str], tmp_p
             ["ask", "Hello!", "-m", "starter"],
             {"av", "httpx", "PIL", "numpy", "rich", "huggingface_hub", "faster_whisper"},
         ),
+        (
+            ["ask", str(ROOT / "docs" / "pictures" / "shapes.png"), "What?", "-m", "starter"],
+            {"av", "pypdfium2", "llguidance", "fastjsonschema", "cv2", "onnxruntime", "httpx", "rich", "faster_whisper"},
+        ),
+        (
+            ["caption", str(ROOT / "docs" / "pictures" / "shapes.png"), "-m", "starter"],
+            {"av", "pypdfium2", "llguidance", "fastjsonschema", "cv2", "onnxruntime", "httpx", "rich", "faster_whisper"},
+        ),
     ],
 )
 def test_a_command_loads_only_what_it_needs(

@@ -14,6 +14,7 @@ from PIL import Image as Pillow
 
 from mmcli.errors import InputError
 from mmcli.media import film_frames, film_plan, pillow
+from mmcli.media.animated import FORMATS
 from mmcli.media.locator import Locator, Stretch
 from mmcli.media.types import Image, Receipt
 from mmcli.media.video import Film, Moment, distinct, span_of
@@ -22,28 +23,10 @@ from mmcli.media.wanted import FilmRecipe, FilmWanted
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-FORMATS = ("GIF", "PNG", "WEBP")
 USUAL = 0.1  # seconds: how long browsers show a frame whose own time is 0 or 10 milliseconds
 SHORTEST = 0.011  # seconds
 MOST_FRAMES = 100_000
 STILL = 0.001  # seconds: so short a stretch holds one frame
-_STARTS = (b"GIF8", b"\x89PNG\r\n\x1a\n", b"RIFF")
-
-
-def is_animated(data: bytes) -> bool:
-    """Whether these bytes are a GIF, APNG or WebP of two or more frames."""
-    if not data.startswith(_STARTS) or (data[:4] == b"RIFF" and data[8:12] != b"WEBP"):
-        return False
-    if data[:4] == b"RIFF" and b"ANIM" not in data[:1024]:
-        return False
-    if data[:4] == b"\x89PNG" and b"acTL" not in data[: max(1024, data.find(b"IDAT"))]:
-        return False
-    with pillow.warnings_kept():
-        try:
-            with Pillow.open(io.BytesIO(data), formats=FORMATS) as picture:
-                return int(getattr(picture, "n_frames", 1)) > 1
-        except Exception:  # damaged: whoever decodes the picture says how
-            return False
 
 
 def decode(

@@ -41,11 +41,13 @@ def opened(
         return _film(source, data, wanted, damaged_ok, sound, stop)
     if kind != "image":
         return None
-    from mmcli.media import animation
+    from mmcli.media.animated import is_animated
 
     meant = source.locator or Locator()
-    if meant.box is not None or meant.pages or not animation.is_animated(data):
+    if meant.box is not None or meant.pages or not is_animated(data):
         return None
+    from mmcli.media import animation
+
     if meant.time is not None and meant.time.end is None:
         return _still(source, data, meant.time, max_megapixels)
     film = animation.decode(data, shown=source.shown, wanted=wanted, stretch=meant.time, megapixels=max_megapixels)
