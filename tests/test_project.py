@@ -235,11 +235,11 @@ def test_the_command_line_loads_nothing_heavy(environment: dict[str, str], tmp_p
         ),
         (
             ["ask", str(ROOT / "docs" / "pictures" / "shapes.png"), "What?", "-m", "starter"],
-            {"av", "pypdfium2", "llguidance", "fastjsonschema", "cv2", "onnxruntime", "httpx", "rich", "faster_whisper"},
+            {"av", "pypdfium2", "llguidance", "fastjsonschema", "cv2", "onnxruntime", "rich", "faster_whisper"},
         ),
         (
             ["caption", str(ROOT / "docs" / "pictures" / "shapes.png"), "-m", "starter"],
-            {"av", "pypdfium2", "llguidance", "fastjsonschema", "cv2", "onnxruntime", "httpx", "rich", "faster_whisper"},
+            {"av", "pypdfium2", "llguidance", "fastjsonschema", "cv2", "onnxruntime", "rich", "faster_whisper"},
         ),
     ],
 )
