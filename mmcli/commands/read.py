@@ -188,8 +188,8 @@ def read(
     embedded reader, or by a model with -m. Run the same command again to continue where it was stopped.
 
     mmcli read docs/pictures/words.png
-    mmcli read scan.pdf -o scan.md
-    mmcli read report.pdf --tables tables/ -f json
+    mmcli read docs/pictures/words.png -o words.md
+    mmcli read docs/pictures/*.png --tables tables -f json
     """
     from mmcli import terminal
     from mmcli.commands import read_run
