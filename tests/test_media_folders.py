@@ -65,8 +65,8 @@ def test_nothing_left_out_is_no_sentence() -> None:
 
 @pytest.mark.parametrize(("options", "told"), [((), True), (("-q",), False)])
 def test_ask_and_caption_tell_it_once(ask: Run, caption: Run, tmp_path: Path, options: tuple[str], told: bool) -> None:
-    draw(fill(tmp_path / "f", "b.pdf", "c/d.png") / "a.png", "red circle")
-    sentence = "left out of the folder `f`: 1 × .pdf, 1 sub-folder (`-r` takes what is in them)"
+    draw(fill(tmp_path / "f", "b.zip", "c/d.png") / "a.png", "red circle")
+    sentence = "left out of the folder `f`: 1 × .zip, 1 sub-folder (`-r` takes what is in them)"
     for done in (ask("f", "What is this?", *options), caption("f", *options)):
         assert done.status == 0 and done.stderr.count(sentence) == told
 

@@ -157,10 +157,10 @@ def test_a_folder_of_raw_files_and_jpegs_is_captioned_whole(caption: Run, tmp_pa
     (folder / "1.jpg").write_bytes(encoded(shapes, "JPEG", quality=95))
     raw = tiff({274: (6,)}, behind=SENSOR + encoded(shapes.transpose(Image.Transpose.ROTATE_90), "JPEG", quality=95))
     (folder / "2.NEF").write_bytes(raw)
-    (folder / "3.MP4").write_bytes(b"\0\0\0\x18ftypmp42")
+    (folder / "3.zip").write_bytes(b"PK\x03\x04")
     (folder / "4.pdf").write_bytes(b"%PDF-1.4")
     done = caption("card")
     assert done.status == 0
     assert [line.split("\t")[0] for line in done.stdout.splitlines()] == ["card/1.jpg", "card/2.NEF"]
     assert "red circle" in done.stdout.splitlines()[1]
-    assert "left out of the folder `card`: 1 × .mp4, 1 × .pdf" in done.stderr
+    assert "left out of the folder `card`: 1 × .pdf, 1 × .zip" in done.stderr
