@@ -92,7 +92,7 @@ def test_named_pages_that_do_not_fit_are_an_error_with_three_numbers() -> None:
     with pytest.raises(ContextFull) as caught:
         fit([load(pages(60), choice="1-60")], "Where is the zebra?", 300)
     assert caught.value.status == 6
-    assert "60 pages of a.pdf take about 2," in caught.value.message and "context's 300" in caught.value.message
+    assert "60 pages of a.pdf take at least 1,4" in caught.value.message and "context's 300" in caught.value.message
 
 
 def test_several_documents_share_the_room() -> None:

@@ -97,6 +97,28 @@ def test_who_never_tells_keeps_nobody_waiting(tiny: tuple[Path, Path], loads: Lo
     assert (loads.beside, loads.after) == (0, 1)
 
 
+def test_many_are_not_asked_before_what_is_encoded_ahead_is_done(
+    tiny: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, at_work, overlaps = mtmd.Projector.encode, threading.Lock(), []
+
+    def encode(self: mtmd.Projector, *args: object, **how: object) -> object:
+        overlaps.append(not at_work.acquire(blocking=False))
+        try:
+            if threading.current_thread().name == "projector":
+                threading.Event().wait(0.2)  # time for another thread to come in between
+            return real(self, *args, **how)  # type: ignore[arg-type]
+        finally:
+            if at_work.locked():
+                at_work.release()
+
+    monkeypatch.setattr(mtmd.Projector, "encode", encode)
+    with engine.load(*tiny, first=known(user(picture("red"), picture("green"), "what is this?"))) as running:
+        asked = [[user(picture(colour), "what is this?")] for colour in ("blue", "black")]
+        ended = [piece.answer for _, piece in running.generate_many(asked) if piece.answer]
+    assert len(ended) == 2 and len(overlaps) >= 3 and not any(overlaps)
+
+
 def test_a_projector_that_does_not_load_is_told_when_it_is_needed(tiny: tuple[Path, Path], tmp_path: Path) -> None:
     question = user(picture("red"), "what is this?")
     broken = tmp_path / "mmproj.gguf"

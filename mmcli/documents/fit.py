@@ -98,8 +98,14 @@ class _Fitting:
             return Fitted(self._media)
         if not unopened(self._media) and self._fits(self._media):
             return Fitted(self._media)
-        pages = self._estimated()
         room = self._room()
+        pictures = {place: self._picture_tokens(document.book) for place, document in self._documents.items()}
+        bare = sum((pictures[place] + HEADING) * len(each.numbers) for place, each in self._documents.items())
+        if bare > room and all(each.book.is_chosen for each in documents):
+            raise self._too_much(
+                list(documents), bare, room, about="at least"
+            )  # without reading their texts, which may take a while
+        pages = self._estimated(pictures)
         needed = sum(page.n_tokens for page in pages)
         if needed <= SURELY * room:
             everything = self._opened({place: each.numbers for place, each in self._documents.items()})
@@ -122,16 +128,13 @@ class _Fitting:
         taken = self._engine.count(self._as_messages(others))
         return max(self._engine.n_ctx_limit - taken - self._for_answer, 0)
 
-    def _estimated(self) -> list[_Page]:
-        """All pages that are wanted, with about the tokens that each takes."""
+    def _estimated(self, pictures: dict[int, int]) -> list[_Page]:
+        """All pages that are wanted, with about the tokens that each takes; `pictures`: those of one, by document."""
         pages = [page for place in self._documents for page in self._pages(place)]
         text = "\n".join(page.text for page in pages)[:_TEXT_SAMPLE]
         per_character = self._tokens(text) / len(text) if text else 0.0
-        for place, document in self._documents.items():
-            per_picture = self._picture_tokens(document.book)
-            for page in pages:
-                if page.place == place:
-                    page.n_tokens = per_picture + HEADING + per_character * len(page.text)
+        for page in pages:
+            page.n_tokens = pictures[page.place] + HEADING + per_character * len(page.text)
         return pages
 
     def _pages(self, place: int) -> list[_Page]:
@@ -241,12 +244,14 @@ class _Fitting:
 
     # where there is no way
 
-    def _too_much(self, documents: Sequence[PagedDocument], needed: float, room: float) -> ContextFull:
+    def _too_much(
+        self, documents: Sequence[PagedDocument], needed: float, room: float, *, about: str = "about"
+    ) -> ContextFull:
         n_pages = sum(len(each.numbers) for each in documents)
         pages = f"{n_pages} pages of {documents[0].book.name}" if len(documents) == 1 else f"{n_pages} pages"
         limit = self._engine.n_ctx_limit
         return ContextFull(
-            f"the {pages} take about {round(needed):,} tokens, but of the context's {limit:,} only"
+            f"the {pages} take {about} {round(needed):,} tokens, but of the context's {limit:,} only"
             f" {round(room):,} are left for them",
             hint="name fewer pages, or none: then the question chooses; --text only takes less room",
         )

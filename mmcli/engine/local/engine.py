@@ -285,6 +285,7 @@ class LocalEngine:
         After `stop` the answers that were begun end as `interrupted`, and requests that were not begun get no Piece.
         """
         sampling = sampling or Sampling()
+        self._model.settle()  # what is encoded ahead is not used here, but encoded by the same projector
         many = BatchScheduler(
             self._weights,
             lambda: self._projector,

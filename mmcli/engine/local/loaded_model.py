@@ -178,6 +178,11 @@ class Loaded:
             self._path, weights, threads=self.threads, use_gpu=on_gpu, min_tokens=low, max_tokens=high
         )
 
+    def settle(self) -> None:
+        """Return when nothing is encoded beside the weights any more."""
+        if self._beside is not None:
+            self._beside.settle()
+
     def encoded(self) -> list[Encoded]:
         """What of the media asked about first was encoded while the weights were loading: waited for; returned once."""
         return self._beside.encoded() if self._beside is not None else []

@@ -60,10 +60,14 @@ class ProjectorLoader:
 
     def encoded(self) -> list[Encoded]:
         """What was encoded, waited for; returned once."""
-        self._first.cancel()
-        self._thread.join()
+        self.settle()
         encoded, self._encoded = self._encoded, []
         return encoded
+
+    def settle(self) -> None:
+        """Return when nothing is encoded any more: until then no other thread may encode."""
+        self._first.cancel()
+        self._thread.join()
 
     def close(self) -> None:
         """Free what was not taken, and the header; what was taken must be closed by now."""
