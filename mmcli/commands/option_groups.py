@@ -7,8 +7,9 @@ and `collected` are the two ways between, and main.py's `_running` is the one pl
 from __future__ import annotations
 
 import dataclasses
+import functools
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast, get_type_hints
 
@@ -262,9 +263,16 @@ def _parameters(function: Callable[..., Any]) -> Iterator[tuple[tuple[str, type[
         if not (isinstance(kind, type) and issubclass(kind, Group)):
             yield None, parameter
             continue
-        hints = get_type_hints(kind, include_extras=True)
-        for field in dataclasses.fields(kind):  # type: ignore[arg-type]
+        for name, default, annotation in _fields(cast(Hashable, kind)):
             yield (
                 (parameter.name, kind),
-                inspect.Parameter(field.name, parameter.kind, default=field.default, annotation=hints[field.name]),
+                inspect.Parameter(name, parameter.kind, default=default, annotation=annotation),
             )
+
+
+@functools.cache
+def _fields(kind: Any) -> tuple[tuple[str, Any, Any], ...]:
+    """Name, default and annotation of each field: several commands have the same group."""
+    hints = get_type_hints(kind, include_extras=True)
+    fields = dataclasses.fields(kind)
+    return tuple((field.name, field.default, hints[field.name]) for field in fields)
