@@ -19,6 +19,7 @@ from mmcli.jobs.caption_styles import STYLES
 
 if TYPE_CHECKING:
     from mmcli.commands import caption_run
+    from mmcli.runtime.model_loader import Machine
 
 PICTURES, CAPTION, WRITING = "Pictures", "Caption", "Writing"
 StyleName = StrEnum("StyleName", {name.replace("-", "_"): name for name in STYLES})  # type: ignore[misc]
@@ -231,7 +232,7 @@ class BatchOptions(Group):
             max=256,
             envvar="MMCLI_PARALLEL",
             rich_help_panel=opt.MACHINE,
-            help="Captions written at once. The default is what memory and cores allow.",
+            help="Answers written at once. The default is what memory and cores allow.",
             show_default="automatic",
         ),
         RARE,
@@ -241,6 +242,15 @@ class BatchOptions(Group):
     gpu_layers: opt.GpuLayersOpt = None
     cache: opt.CacheOpt = True
     max_megapixels: opt.MegapixelsOpt = 100.0
+
+    def machine(self, template: str | None) -> Machine:
+        """The options as the engine's; `template` as --template takes it, with its errors."""
+        from mmcli.runtime import model_loader
+
+        form = model_loader.template(template)
+        return model_loader.Machine(
+            self.ctx_size, self.threads, self.gpu_layers, self.detail.value, cache=False, template=form
+        )
 
 
 @dataclass(frozen=True)
@@ -315,21 +325,10 @@ def caption(
     caption_run.check_parts(media or [], writing)
     if write.embed:
         exiftool.require()
-    form = model_loader.template(model_options.template)
+    machine = machine_options.machine(model_options.template)
     screen = terminal.Screen(how)
-    found = model_fetch.find(model_options.model, model_options.mmproj, yes=write.yes, reporter=screen)
-    found.require(sight=True, hearing=False)
-    chosen = model_fetch.here(found, yes=write.yes, reporter=screen)
-    chosen.require(sight=True, hearing=False)
+    chosen = model_fetch.seeing(model_options.model, model_options.mmproj, yes=write.yes, reporter=screen)
     # say what is asked of it
-    machine = model_loader.Machine(
-        machine_opts.ctx_size,
-        machine_opts.threads,
-        machine_opts.gpu_layers,
-        machine_opts.detail.value,
-        cache=False,
-        template=form,
-    )
     asking = caption_run.Asking(
         style=style or ("tags" if is_tags else "filename" if write.rename else "short"),
         words=words,

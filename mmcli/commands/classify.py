@@ -152,19 +152,8 @@ def classify(
         pages=pages,
         command="classify",
     )
-    form = model_loader.template(model_options.template)
-    found = model_fetch.find(model_options.model, model_options.mmproj, yes=yes, reporter=screen)
-    found.require(sight=True, hearing=False)
-    chosen = model_fetch.here(found, yes=yes, reporter=screen)
-    chosen.require(sight=True, hearing=False)
-    machine = model_loader.Machine(
-        machine_opts.ctx_size,
-        machine_opts.threads,
-        machine_opts.gpu_layers,
-        machine_opts.detail.value,
-        cache=False,
-        template=form,
-    )
+    machine = machine_options.machine(model_options.template)
+    chosen = model_fetch.seeing(model_options.model, model_options.mmproj, yes=yes, reporter=screen)
     task = ClassifyTask(
         labels,
         question,

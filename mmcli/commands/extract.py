@@ -125,7 +125,7 @@ def extract(
     from mmcli.extraction import answer_schema
     from mmcli.jobs.engine_worker import EngineWorker
     from mmcli.outputs.row_files import Columns
-    from mmcli.runtime import model_fetch, model_loader
+    from mmcli.runtime import model_fetch
 
     pictures, values, machine_opts = picture_options, value_options, machine_options
     style = terminal.Style(row_options.jsonl, row_options.quiet, row_options.verbose, row_options.debug)
@@ -145,19 +145,8 @@ def extract(
         command="extract",
     )
     screen = terminal.Screen(style)
-    form = model_loader.template(model_options.template)
-    found = model_fetch.find(model_options.model, model_options.mmproj, yes=yes, reporter=screen)
-    found.require(sight=True, hearing=False)
-    chosen = model_fetch.here(found, yes=yes, reporter=screen)
-    chosen.require(sight=True, hearing=False)
-    machine = model_loader.Machine(
-        machine_opts.ctx_size,
-        machine_opts.threads,
-        machine_opts.gpu_layers,
-        machine_opts.detail.value,
-        cache=False,
-        template=form,
-    )
+    machine = machine_options.machine(model_options.template)
+    chosen = model_fetch.seeing(model_options.model, model_options.mmproj, yes=yes, reporter=screen)
     task = replace(_task(shape, values, answer_options, machine_opts, chosen, machine), pages=pages)
     writer = _writer(row_options, columns)
     return batch_run.run(

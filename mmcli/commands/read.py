@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from mmcli.commands import options as opt
+from mmcli.commands.caption import BatchOptions
 from mmcli.commands.completion import model_names
 from mmcli.commands.option_groups import Group, PageOptions
 from mmcli.commands.pages import RARE
@@ -129,31 +130,6 @@ class ReaderOptions(Group):
 
 
 @dataclass(frozen=True)
-class ReadMachineOptions(Group):
-    """How this machine is used."""
-
-    detail: opt.DetailOpt = opt.Detail.auto
-    parallel: Annotated[
-        int | None,
-        typer.Option(
-            "--parallel",
-            min=1,
-            max=256,
-            envvar="MMCLI_PARALLEL",
-            rich_help_panel=opt.MACHINE,
-            help="Pages that a model reads at once. The default is what memory and cores allow.",
-            show_default="automatic",
-        ),
-        RARE,
-    ] = None
-    ctx_size: opt.CtxSizeOpt = None
-    threads: opt.ThreadsOpt = None
-    gpu_layers: opt.GpuLayersOpt = None
-    cache: opt.CacheOpt = True
-    max_megapixels: opt.MegapixelsOpt = 100.0
-
-
-@dataclass(frozen=True)
 class ReadOutputOptions(Group):
     """What is told."""
 
@@ -179,7 +155,7 @@ def read(
     page_options: ReadPageOptions,
     writing_options: PageWritingOptions,
     reader_options: ReaderOptions,
-    machine_options: ReadMachineOptions,
+    machine_options: BatchOptions,
     output_options: ReadOutputOptions,
 ) -> int | None:
     """Read pages as Markdown: PDFs, scans, photographs of text.

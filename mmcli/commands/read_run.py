@@ -15,7 +15,8 @@ from mmcli import errors, files
 from mmcli.errors import BatchError, InputError, MmcliError, UsageError
 
 if TYPE_CHECKING:
-    from mmcli.commands.read import ReaderOptions, ReadMachineOptions
+    from mmcli.commands.caption import BatchOptions
+    from mmcli.commands.read import ReaderOptions
     from mmcli.engine.protocol import BatchEngine
     from mmcli.jobs.inputs import Named
     from mmcli.jobs.read import Reading, ReadTask
@@ -168,7 +169,7 @@ def _pages_of(source: Source, wanted: PagesWanted, passwords: dict[str, str]) ->
 # who reads
 
 
-def choose(reader: ReaderOptions, machine: ReadMachineOptions, style: Style, *, by_sight: bool) -> Chosen:
+def choose(reader: ReaderOptions, machine: BatchOptions, style: Style, *, by_sight: bool) -> Chosen:
     """The embedded reader, or the model that was named."""
     from mmcli.documents import writing
     from mmcli.jobs.read import MODEL_SIDE, ReadTask
@@ -181,14 +182,8 @@ def choose(reader: ReaderOptions, machine: ReadMachineOptions, style: Style, *, 
     from mmcli.runtime import model_fetch, model_loader
 
     screen = terminal.Screen(style)
-    form = model_loader.template(reader.template)
-    found = model_fetch.find(reader.reader, reader.mmproj, yes=reader.yes, reporter=screen)
-    found.require(sight=True, hearing=False)
-    model = model_fetch.here(found, yes=reader.yes, reporter=screen)
-    model.require(sight=True, hearing=False)
-    how = model_loader.Machine(
-        machine.ctx_size, machine.threads, machine.gpu_layers, machine.detail.value, cache=False, template=form
-    )
+    how = machine.machine(reader.template)
+    model = model_fetch.seeing(reader.reader, reader.mmproj, yes=reader.yes, reporter=screen)
     advice = model.advice
     sampling = model_loader.sampling(model, model_loader.Choice(max_tokens=reader.page_tokens, seed=0))
     task = ReadTask(
@@ -211,7 +206,7 @@ def choose(reader: ReaderOptions, machine: ReadMachineOptions, style: Style, *, 
     return Chosen(task, open_engine, loading.stop)
 
 
-def _embedded(machine: ReadMachineOptions, by_sight: bool) -> Chosen:
+def _embedded(machine: BatchOptions, by_sight: bool) -> Chosen:
     from mmcli.jobs.read import ReadTask
 
     def open_engine(progress: Progress) -> AbstractContextManager[BatchEngine]:

@@ -7,6 +7,7 @@ text can follow, its tokens are taken without asking the model.
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 import threading
@@ -54,6 +55,12 @@ def _why(messages: Sequence[str]) -> str:
     return told[:200]
 
 
+@functools.lru_cache(maxsize=8)
+def _compiled_text(schema: str) -> str:
+    """The same of a schema as JSON: each of many answers asks for it."""
+    return compiled(json.loads(schema))
+
+
 class NativeVocabulary(Protocol):
     """What is asked of llama.cpp's vocabulary."""
 
@@ -98,7 +105,7 @@ class GrammarVocabulary:
     def matcher(self, schema: str) -> Matcher:
         """What holds one answer to a schema, given as JSON; UsageError as from `compiled`."""
         self.start()
-        grammar = compiled(json.loads(schema))
+        grammar = _compiled_text(schema)
         self.join()
         if self._error is not None:
             raise self._error

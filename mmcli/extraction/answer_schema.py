@@ -6,9 +6,10 @@ result.
 
 from __future__ import annotations
 
+import functools
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -60,10 +61,19 @@ class AnswerSchema:
         import fastjsonschema
 
         try:
-            fastjsonschema.compile(dict(self.wanted))(value)
+            _witness(json.dumps(self.wanted))(value)
         except fastjsonschema.JsonSchemaValueException as error:
             raise OutputError(f"the answer does not keep to the schema: {error.message}") from error
         return value
+
+
+@functools.lru_cache(maxsize=8)
+def _witness(schema: str) -> Callable[[Any], Any]:
+    """What raises for a value that is not of a schema, given as JSON; made once: many answers may be read."""
+    import fastjsonschema
+
+    check: Callable[[Any], Any] = fastjsonschema.compile(json.loads(schema))
+    return check
 
 
 def find(argument: str, *, nullable: bool = False) -> AnswerSchema:
@@ -112,9 +122,7 @@ def _parsed(text: str) -> dict[str, Any]:
 
 def _check_witness(wanted: Mapping[str, Any]) -> None:
     """UsageError for a schema that the grammar took, and that the second witness cannot read."""
-    import fastjsonschema
-
     try:
-        fastjsonschema.compile(dict(wanted))
+        _witness(json.dumps(wanted))
     except Exception as error:  # it raises what it meets: KeyError, re.error, its own
         raise UsageError(f"the schema is not a JSON schema: {error}") from error

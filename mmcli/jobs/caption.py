@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
-from mmcli import media, schema
+from mmcli import media
 from mmcli.engine import Answer, Message, Sampling
 from mmcli.errors import OutputError
-from mmcli.jobs import caption_styles, pictures
+from mmcli.jobs import caption_styles, keys, pictures
 from mmcli.jobs.result_cache import is_cut
 from mmcli.jobs.task import Asked, Kept, Picture, parts_of
-
-# Of the sampling, what every key has always held; see schema.named.
-KEYED = tuple("temperature max_tokens seed top_p top_k min_p repeat_penalty stop think loop_guard".split())
 
 
 @dataclass(frozen=True)
@@ -52,18 +46,16 @@ class CaptionTask:
     @property
     def key(self) -> str:
         """Everything but picture and facts that could change a caption, in one word."""
-        return self._key(schema.named(self.sampling, KEYED))
+        return keys.whole(self._words, self.sampling)
 
     @property
     def base(self) -> str:
         """The same without the limit, which changes only those captions that it cuts."""
-        sampling = schema.named(self.sampling, KEYED)
-        del sampling["max_tokens"]
-        return self._key(sampling)
+        return keys.base(self._words, self.sampling)
 
-    def _key(self, sampling: dict[str, Any]) -> str:
-        words = [self.setup, self.system, self.question, self.facts, sampling]
-        return hashlib.sha256(json.dumps(words).encode()).hexdigest()
+    @property
+    def _words(self) -> list[object]:
+        return [self.setup, self.system, self.question, self.facts]
 
     def ask(self, data: bytes) -> tuple[str, Mapping[str, str]]:
         facts = _facts(data) if self.facts else {}

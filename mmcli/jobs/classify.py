@@ -48,10 +48,6 @@ class Classified:
         label, p = self.ranked[0]
         return UNKNOWN if abstain is not None and (p < abstain or self.mass < LEAST_MASS) else label
 
-    def labels(self, least: float) -> list[str]:
-        """Those that are at least so likely: where several may be true."""
-        return [label for label, p in self.ranked if p >= least]
-
 
 @dataclass(frozen=True)
 class ClassifyTask:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,8 +10,7 @@ from mmcli import media, schema
 from mmcli.engine import Answer, Message, Sampling
 from mmcli.errors import OutputError
 from mmcli.extraction.answer_schema import AnswerSchema
-from mmcli.jobs import pictures
-from mmcli.jobs.caption import KEYED
+from mmcli.jobs import keys, pictures
 from mmcli.jobs.task import Asked, Kept, Picture, parts_of
 
 QUESTION = "Read the values from this picture."
@@ -51,18 +48,16 @@ class ExtractTask:
     @property
     def key(self) -> str:
         """Everything but the picture that could change an answer, in one word."""
-        return self._key(schema.named(self.sampling, KEYED))
+        return keys.whole(self._words, self.sampling)
 
     @property
     def base(self) -> str:
         """The same without the limit, which changes only those answers that it cuts."""
-        sampling = schema.named(self.sampling, KEYED)
-        del sampling["max_tokens"]
-        return self._key(sampling)
+        return keys.base(self._words, self.sampling)
 
-    def _key(self, sampling: dict[str, Any]) -> str:
-        words = ["extract", self.setup, self.system, self.question, sampling]
-        return hashlib.sha256(json.dumps(words).encode()).hexdigest()
+    @property
+    def _words(self) -> list[object]:
+        return ["extract", self.setup, self.system, self.question]
 
     def ask(self, data: bytes) -> tuple[str, Mapping[str, str]]:
         return self.shape.words(self.question), {}

@@ -7,18 +7,17 @@ model repeats itself is read once more with a higher penalty.
 from __future__ import annotations
 
 import hashlib
-import json
 import threading
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from mmcli import media, schema
+from mmcli import media
 from mmcli.documents import layout, ocr, ppocr, writing
 from mmcli.engine import Answer, Message, Sampling
 from mmcli.errors import OutputError
-from mmcli.jobs.caption import KEYED
+from mmcli.jobs import keys
 from mmcli.jobs.engine_worker import EngineWorker
 from mmcli.jobs.inputs import Named
 from mmcli.jobs.result_cache import Results, is_cut
@@ -82,17 +81,15 @@ class ReadTask:
 
     @property
     def key(self) -> str:
-        return self._key(schema.named(self.sampling, KEYED))
+        return keys.whole(self._words, self.sampling)
 
     @property
     def base(self) -> str:
-        sampling = schema.named(self.sampling, KEYED)
-        del sampling["max_tokens"]
-        return self._key(sampling)
+        return keys.base(self._words, self.sampling)
 
-    def _key(self, sampling: dict[str, object]) -> str:
-        words = ["read", self.setup, self.system, self.question, self.by_sight, self.side, sampling]
-        return hashlib.sha256(json.dumps(words).encode()).hexdigest()
+    @property
+    def _words(self) -> list[object]:
+        return ["read", self.setup, self.system, self.question, self.by_sight, self.side]
 
     @property
     def harder(self) -> Sampling:

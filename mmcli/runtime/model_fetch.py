@@ -68,6 +68,15 @@ def here(found: Model | WantedModel, *, yes: bool, reporter: Reporter) -> Model:
     return fetch(models.plan(found), yes=yes, reporter=reporter)
 
 
+def seeing(name: str | None, mmproj: Path | None, *, yes: bool, reporter: Reporter) -> Model:
+    """The model of that name with all its files here; ModelError where it does not see, before anything is fetched."""
+    found = find(name, mmproj, yes=yes, reporter=reporter)
+    found.require(sight=True, hearing=False)
+    chosen = here(found, yes=yes, reporter=reporter)
+    chosen.require(sight=True, hearing=False)
+    return chosen
+
+
 def speech(name: str | None, *, yes: bool, reporter: Reporter) -> SpeechModel:
     """The speech model of that name (None: the default), fetched, if need be, after the user said yes."""
     from mmcli import models

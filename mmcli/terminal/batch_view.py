@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from mmcli.sanitize import clean, json_safe, without_surrogates
+from mmcli.sanitize import clean
 from mmcli.terminal import output, streams
 from mmcli.terminal.progress_line import duration
 
@@ -67,10 +66,7 @@ class BatchView:
 
 def json_line(value: Any) -> None:
     """One JSON object on one line, as they come."""
-    document = json_safe(without_surrogates(json.dumps(value, ensure_ascii=False)))
-    if not streams.can_show(document, sys.stdout):
-        document = json.dumps(json.loads(document))
-    streams.write(document + "\n", sys.stdout)
+    streams.write(output.json_text(value, sys.stdout) + "\n", sys.stdout)
 
 
 def row(text: str) -> None:

@@ -7,7 +7,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from mmcli.sanitize import clean, escaped, json_safe, without_surrogates
+from mmcli.sanitize import clean, escaped
 from mmcli.terminal import output, streams, wrapping
 from mmcli.terminal.batch_view import BatchView
 from mmcli.terminal.progress_line import duration, out_of_the_way
@@ -120,11 +120,7 @@ class Captions(BatchView):
         return f"{escaped(name)}\t{escaped(written.renamed) if written.renamed else text}\n"
 
     def _record(self, record: dict[str, Any]) -> None:
-        import json
-
-        document = json_safe(without_surrogates(json.dumps(record, ensure_ascii=False)))
-        if not streams.can_show(document, sys.stdout):
-            document = json.dumps(json.loads(document))
+        document = output.json_text(record, sys.stdout)
         before = ""
         if self._form == "json":
             before = ",\n" if self._n_records else "[\n"

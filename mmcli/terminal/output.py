@@ -339,8 +339,12 @@ def tables(
 def data(value: Any, stream: TextIO | None = None) -> None:
     """One JSON document: indented for a user, on one line for a pipe."""
     stream = stream or sys.stdout
-    indent = 2 if streams.is_terminal(stream) else None
+    streams.write(json_text(value, stream, indent=2 if streams.is_terminal(stream) else None) + "\n", stream)
+
+
+def json_text(value: Any, stream: TextIO, indent: int | None = None) -> str:
+    """A value as JSON that `stream` can show."""
     document = json_safe(without_surrogates(json.dumps(value, ensure_ascii=False, indent=indent)))
     if not streams.can_show(document, stream):  # a backslash escape of the stream's own would be no JSON
         document = json.dumps(json.loads(document), indent=indent)
-    streams.write(document + "\n", stream)
+    return document
