@@ -211,6 +211,13 @@ def test_nothing_is_overwritten_unasked(mmcli: Run, tmp_path: Path, mixed: Path)
     assert mixed.read_bytes().startswith(b"%PDF")
 
 
+def test_a_text_under_a_picture_s_name_is_told_whole(mmcli: Run, tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_text("hello\n")
+    done = mmcli("read", "a.png")
+    assert (done.status, done.stdout) == (3, "")
+    assert "error: `a.png` is a text file, not a picture\n" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "status", "words"),
     [

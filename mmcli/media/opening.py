@@ -150,7 +150,8 @@ def _refuse_text_in_disguise(head: bytes, source: Source, promised: str | None, 
     """A text under a picture's name, a web page instead of a download, a text where none is wanted: say which."""
     if is_lfs_pointer(head):
         raise InputError(f"{source.shown} is only a Git LFS pointer, not the file", hint="get the file: `git lfs pull`")
-    wanted = A_KIND[promised] if promised in kinds else _wanted(kinds - {"text"})
+    others = kinds - {"text"} or {promised or "text"}  # of a text that is no text: what its name promises
+    wanted = A_KIND[promised] if promised in kinds else _wanted(frozenset(others))
     if is_web_page(head) and (promised or source.url or "text" not in kinds):
         hint = "give the address of the picture itself" if source.url else "the download got a page instead of the file"
         raise InputError(f"{source.shown} is a web page, not {wanted}", hint=hint)
