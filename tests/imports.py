@@ -42,18 +42,21 @@ MAY_NAME = {
     "python_calamine": {"media/office.py"},
     "mammoth": {"media/office.py"},
     "cv2": {"documents/ocr.py"},
-    "onnxruntime": {"documents/ocr.py", "telemetry.py"},
+    "onnxruntime": {"documents/ocr.py", "embed/onnx.py", "telemetry.py"},
+    "tokenizers": {"embed/words.py", "embed/merges.py"},
     "numpy": {
         "media/",
         "documents/",
         "engine/",
+        "embed/",
+        "library/",
         "speech/",
         "health/listening.py",
         "terminal/pixels.py",
         "terminal/graphics.py",
     },
     "typer": {"main.py", "commands/"},
-    "sqlite3": {"history/", "jobs/result_cache.py", "outputs/row_files.py", "documents/choose.py"},
+    "sqlite3": {"history/", "jobs/result_cache.py", "outputs/row_files.py", "documents/choose.py", "library/"},
 }
 HEAVY = {*MAY_NAME, "huggingface_hub", "sounddevice", "torch", "gguf", "click"} - {"typer"}
 

@@ -52,7 +52,7 @@ MAY_IMPORT = {
     "engine": {"errors", "config", "files", "media.types"},
     "speech": {"errors", "files", "hubenv", "languages", "sanitize", "media", "telemetry", "engine.hardware"},
     "runtime": {
-        *("errors", "config", "files", "signals", "sanitize", "languages", "models", "media", "engine", "speech"),
+        *("errors", "config", "files", "signals", "sanitize", "languages", "models", "media", "engine", "speech", "embed"),
     },
     "chat": {
         "documents",
@@ -62,13 +62,15 @@ MAY_IMPORT = {
     "documents": {"errors", "telemetry", "media", "engine"},
     "jobs": {"errors", "files", "languages", "schema", "media", "engine", "speech", "documents", "extraction"},
     "extraction": {"errors", "engine"},
+    "embed": {"errors", "files", "telemetry", "media"},
+    "library": {"errors", "files", "schema", "languages", "telemetry", "media", "embed", "documents"},
     "outputs": {"errors", "files", "jobs", "media", "documents", "schema"},
     "history": {"errors", "config", "files", "schema", "media.types", "engine.messages", "engine.protocol"},
     "health": {"errors", "__version__", "config", "offline", "models", "media", "engine", "history", "speech"},
     "commands": {
         *("errors", "config", "files", "signals", "models", "media", "engine", "terminal", "health", "jobs"),
         *("outputs", "history", "chat", "speech", "languages", "tomlfile", "prompts", "runtime", "conversations"),
-        *("suggestions", "sanitize", "extraction", "documents"),
+        *("suggestions", "sanitize", "extraction", "documents", "embed", "library"),
     },
 }
 
