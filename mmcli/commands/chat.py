@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from mmcli.commands import form_options as form_opt
 from mmcli.commands import options as opt
 from mmcli.commands import origins
 from mmcli.commands import speech_options as speech_opt
@@ -43,7 +44,7 @@ def chat(
     speech_model: speech_opt.WriterOpt = None,
     yes: opt.YesOpt = False,
     answer_options: AnswerOptions,
-    schema: opt.SchemaOpt = None,
+    schema: form_opt.SchemaOpt = None,
     talk_options: TalkOptions,
     speak_options: SpeakOptions,
     machine_options: MachineOptions,
