@@ -64,6 +64,7 @@ MAY_IMPORT = {
             "engine",
             "speech",
             "embed",
+            "documents",
         ),
     },
     "chat": {

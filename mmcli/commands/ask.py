@@ -89,7 +89,7 @@ def ask(
     from mmcli.commands import answer_form, prompt_variables, saved_prompts
     from mmcli.commands.asking_pages import PagesAsked
     from mmcli.media import Wanted
-    from mmcli.runtime import films, model_fetch, model_loader, speech_output, transcription
+    from mmcli.runtime import films, model_fetch, model_loader, page_words, speech_output, transcription
 
     style, attached = output_options.style(json=json), input_options.attach or []
     # find the talk and the model, load the media: what is cheap and can fail comes first
@@ -120,6 +120,7 @@ def ask(
     screen = terminal.Screen(style)
     sources = _sources([*files, *attached], input_options.recursive, data, style)
     found = model_fetch.find(setup.model, setup.mmproj, yes=yes, reporter=screen)
+    wanted = page_words.fitted(wanted, page_options.ocr.value, found, screen)
     recorder = resume.recorder(talk_options.history, talk_options.keep_media, screen)
     with (
         recorder,

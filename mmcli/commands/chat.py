@@ -63,7 +63,7 @@ def chat(
     from mmcli.commands import question_words, typed_line
     from mmcli.extraction import answer_schema
     from mmcli.media import Wanted
-    from mmcli.runtime import model_fetch, speech_output
+    from mmcli.runtime import model_fetch, page_words, speech_output
 
     files, question = question_words.split(media or (), typed_line.of(ctx))
     style = output_options.style()
@@ -75,6 +75,7 @@ def chat(
     wanted = Wanted(pages=page_options.wanted(machine.detail, style), film=film_options.wanted())
     screen = terminal.Screen(style)
     found = model_fetch.find(setup.model, setup.mmproj, yes=yes, reporter=screen)
+    wanted = page_words.fitted(wanted, page_options.ocr.value, found, screen)
     chosen = model_fetch.here(found, yes=yes, reporter=screen)
     recorder = resume.recorder(talk_options.history, talk_options.keep_media, screen)
     with recorder, speech_output.opened(wish, machine, yes=yes, reporter=screen) as aloud:
