@@ -26,7 +26,10 @@ def fields(text: str, **more: Any) -> dict[str, Any]:
         ("a\nb int\n", {"a": TEXT, "b": {"type": "integer"}}),
         ("a,", {"a": TEXT}),
         ("größe float, 名前", {"größe": {"type": "number"}, "名前": TEXT}),
-        ("total float?", {"total": {"anyOf": [{"type": "number"}, {"type": "null"}]}}),
+        ("total float?", {"total": {"type": ["number", "null"]}}),
+        ("c EUR|USD?", {"c": {"enum": ["EUR", "USD", None]}}),
+        ("n int 1..9?", {"n": {"type": ["integer", "null"], "minimum": 1, "maximum": 9}}),
+        ("tags[..2]?", {"tags": {"type": ["array", "null"], "items": TEXT, "maxItems": 2}}),
         ("on date, at time, when datetime", None),
         ("c EUR|USD|GBP", {"c": {"enum": ["EUR", "USD", "GBP"]}}),
         ('c "New York" | LA', {"c": {"enum": ["New York", "LA"]}}),
@@ -57,10 +60,10 @@ def test_objects_lie_in_each_other() -> None:
 
 def test_all_may_be_null_but_what_must_not() -> None:
     found = fields("a, b!, c[]{d, e!}", nullable=True)
-    is_open = {name: "anyOf" in value for name, value in found.items()}
+    is_open = {name: "null" in value["type"] for name, value in found.items()}
     assert is_open == {"a": True, "b": False, "c": True}
-    inner = found["c"]["anyOf"][0]["items"]["properties"]
-    assert ("anyOf" in inner["d"], "anyOf" in inner["e"]) == (True, False)
+    inner = found["c"]["items"]["properties"]
+    assert ("null" in inner["d"]["type"], "null" in inner["e"]["type"]) == (True, False)
 
 
 @pytest.mark.parametrize(
@@ -162,3 +165,13 @@ def test_the_model_is_told_the_fields() -> None:
     assert words.startswith("What does it cost?\n\n") and "null" in words
     assert json.loads(words.rpartition("\n")[2])["required"] == ["total"]
     assert "null" not in answer_schema.find("total float").words("What?")
+    for may_be_null in ("c A|B?", "a[]{b, c?}", '{"anyOf": [{"const": 1}, {"type": "null"}]}'):
+        assert "null for what cannot be seen" in answer_schema.find(may_be_null).words("What?")
+
+
+def test_what_may_be_null_is_kept_to() -> None:
+    shape = answer_schema.find("c EUR|USD?, n int 1..9?, s ..5?, o[]{a}?")
+    for told in ('{"c": null, "n": null, "s": null, "o": null}', '{"c": "EUR", "n": 9, "s": "x", "o": [{"a": "y"}]}'):
+        assert shape.read(told) == json.loads(told)
+    with pytest.raises(OutputError):
+        shape.read('{"c": "GBP", "n": null, "s": null, "o": null}')

@@ -332,25 +332,6 @@ SaveOpt = Annotated[
         help="Save the question and options as a prompt. Nothing is asked; `mmcli prompts` lists what is saved.",
     ),
 ]
-ExtractOpt = Annotated[
-    bool,
-    typer.Option(
-        "-x",
-        "--extract",
-        rich_help_panel=OUTPUT,
-        help="Print only the last code block of the answer. The exit status is 8 where the answer holds none.",
-    ),
-]
-SchemaOpt = Annotated[
-    str | None,
-    typer.Option(
-        "--schema",
-        metavar="SCHEMA",
-        rich_help_panel=OUTPUT,
-        help="Print values of this shape, as JSON. In short ('vendor, date date, total float?'), a JSON schema, or a "
-        "file of one. The exit status is 8, and nothing is printed, where the answer is not whole.",
-    ),
-]
 CtxSizeOpt = Annotated[
     int | None,
     typer.Option(

@@ -42,7 +42,7 @@ class AnswerSchema:
     @property
     def has_null(self) -> bool:
         """Whether a value may be null."""
-        return '"null"' in json.dumps(self.wanted)
+        return _may_be_null(self.wanted)
 
     def words(self, question: str) -> str:
         """The question as a model gets it: it has to know the fields to choose well among what the grammar allows."""
@@ -65,6 +65,16 @@ class AnswerSchema:
         except fastjsonschema.JsonSchemaValueException as error:
             raise OutputError(f"the answer does not keep to the schema: {error.message}") from error
         return value
+
+
+def _may_be_null(schema: Any) -> bool:
+    if isinstance(schema, list):
+        return any(map(_may_be_null, schema))
+    if not isinstance(schema, Mapping):
+        return False
+    kinds = schema.get("type")
+    is_null = "null" in ([kinds] if isinstance(kinds, str) else kinds or ())
+    return is_null or None in schema.get("enum", ()) or any(map(_may_be_null, schema.values()))
 
 
 @functools.lru_cache(maxsize=8)
