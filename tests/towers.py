@@ -1,4 +1,4 @@
-"""Embedding models of random weights, of any size, in the forms in which real ones come: two ONNX files and a tokenizer."""
+"""Embedding models of random weights, of any size, as real ones come: two ONNX files and a tokenizer."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Array = np.ndarray
 
 @dataclass(frozen=True)
 class Shape:
-    """Sizes of both towers; the default takes a few milliseconds, B32 is ViT-B/32 at 256 pixels with CLIP's text tower."""
+    """Sizes of both towers; the default takes milliseconds, B32 is ViT-B/32 at 256 pixels with CLIP's text tower."""
 
     dim: int = 16
     side: int = 32

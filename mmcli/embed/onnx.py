@@ -1,4 +1,4 @@
-"""A tower as an ONNX graph: named tensors in, vectors out. Knows no pictures and no words; alone imports onnxruntime."""
+"""A tower as an ONNX graph: named tensors in, vectors out. Alone imports onnxruntime; knows no pictures, no words."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Tower:
         self._output = self._chosen_output()
 
     def _chosen_output(self) -> str:
-        outputs = {item.name: item for item in self._session.get_outputs()}
+        outputs: dict[str, Any] = {item.name: item for item in self._session.get_outputs()}
         for name in OUTPUTS:
             if name in outputs:
                 return name
@@ -82,7 +82,8 @@ class Tower:
 def unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
     """Each row divided by its length; a row of zeros stays one."""
     lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
-    return (vectors / np.maximum(lengths, 1e-12)).astype(np.float32)
+    out: NDArray[np.float32] = (vectors / np.maximum(lengths, 1e-12)).astype(np.float32)
+    return out
 
 
 def all_threads() -> int:

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -152,7 +152,7 @@ class TowerSpace:
 
 
 def canary_picture() -> NDArray[np.uint8]:
-    """(192, 256, 3): waves of all colours and a disc, made of whole numbers alone, so that it is the same everywhere."""
+    """(192, 256, 3): waves of all colours and a disc, by whole numbers alone: the same everywhere."""
     y, x = np.mgrid[0:192, 0:256]
     waves = np.stack((x, y * 4 // 3, 255 - (x + y) % 256), -1)
     disc = (x - 128) ** 2 + (y - 96) ** 2 < 60**2
@@ -175,11 +175,11 @@ def from_folder(name: str, folder: Path, *, threads: int | None = None, cache: P
     return open_space(name, files, recipe, dim=dim, threads=threads, cache=cache)
 
 
-def self_described(how: dict[str, object], config: dict[str, object]) -> tuple[Recipe, int]:
-    """The recipe and the number of dimensions in open_clip's words; KeyError, TypeError, ValueError where they are not."""
+def self_described(how: dict[str, Any], config: dict[str, Any]) -> tuple[Recipe, int]:
+    """The recipe and the number of dimensions, told in open_clip's words; KeyError, TypeError, ValueError if not."""
     size = how["size"]
-    side = int(size[0] if isinstance(size, list | tuple) else size)  # type: ignore[call-overload]
-    mean, std = (tuple(float(number) for number in how[key]) for key in ("mean", "std"))  # type: ignore[attr-defined]
+    side = int(size[0] if isinstance(size, list | tuple) else size)
+    mean, std = (tuple(float(number) for number in how[key]) for key in ("mean", "std"))
     if len(mean) != 3 or len(std) != 3:
         raise ValueError("mean and std are not three numbers")
     resize, interpolation = str(how.get("resize_mode", "shortest")), str(how.get("interpolation", "bicubic"))
@@ -189,12 +189,12 @@ def self_described(how: dict[str, object], config: dict[str, object]) -> tuple[R
     clean = (text.get("tokenizer_kwargs") or {}).get("clean") == "canonicalize"
     is_sigmoid = config.get("init_logit_bias") is not None or "siglip" in str(text.get("hf_tokenizer_name", "")).lower()
     wording = Wording(int(text.get("context_length", 77)), int(text.get("pad_id", 0)), clean)
-    bias = float(config.get("bias", config["init_logit_bias"])) if config.get("init_logit_bias") is not None else None  # type: ignore[arg-type]
-    scale = float(config.get("scale", 112.0 if is_sigmoid else 100.0))  # type: ignore[arg-type]
-    return Recipe(Preparation(side, resize, interpolation, mean, std), wording, scale, bias), int(config["embed_dim"])  # type: ignore[call-overload]
+    bias = float(config.get("bias", config["init_logit_bias"])) if config.get("init_logit_bias") is not None else None
+    scale = float(config.get("scale", 112.0 if is_sigmoid else 100.0))
+    return Recipe(Preparation(side, resize, interpolation, mean, std), wording, scale, bias), int(config["embed_dim"])
 
 
-def _json(path: Path) -> dict[str, object]:
+def _json(path: Path) -> dict[str, Any]:
     try:
         found = json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError) as error:

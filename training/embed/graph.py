@@ -1,6 +1,6 @@
 """Towers as ONNX graphs, written operator by operator from numpy arrays. Knows no torch and no pictures.
 
-Matrices are kept as f32, f16, or int8 with a scale for each column; onnxruntime makes f32 of them when it loads a graph.
+Matrices are kept as f32, f16, or int8 with a scale for each column; onnxruntime makes f32 of them as it loads.
 """
 
 from __future__ import annotations

@@ -16,9 +16,11 @@ SHAPE_WORDS = {
 }
 NUMBERS = ("no", "one", "two", "three", "four", "five", "six")
 WRAPPERS = (
-    "{}", "{}", "{}", "{}", "a picture of {}", "a photo of {}", "an image of {}", "a drawing of {}", "a picture with {}",
+    "{}", "{}", "{}", "{}", "a picture of {}", "a photo of {}", "an image of {}", "a drawing of {}",
+    "a picture with {}",
     "an image with {}", "there is {}", "find {}", "art of {}", "a bad photo of {}", "an origami {}", "itap of {}",
-    "{} in a video game", "a photo of the large {}", "a photo of the small {}", "the {}", "pictures of {}", "show me {}",
+    "{} in a video game", "a photo of the large {}", "a photo of the small {}", "the {}", "pictures of {}",
+    "show me {}",
 )  # fmt: skip
 PLACES = {
     (None, 0): ("on the left", "at the left", "left"), (None, 2): ("on the right", "at the right", "right"),
@@ -31,7 +33,8 @@ GERMAN_COLORS = ("rot", "grün", "blau", "gelb", "orange", "lila", "rosa", "schw
 GERMAN_SHAPES = (("Kreis", "m"), ("Quadrat", "n"), ("Dreieck", "n"), ("Stern", "m"), ("Kreuz", "n"))
 GERMAN_NUMBERS = ("kein", "ein", "zwei", "drei", "vier", "fünf", "sechs")
 GERMAN_PLACES = {
-    (None, 0): ("links",), (None, 2): ("rechts",), (0, None): ("oben",), (2, None): ("unten",), (1, 1): ("in der Mitte",),
+    (None, 0): ("links",), (None, 2): ("rechts",), (0, None): ("oben",), (2, None): ("unten",),
+    (1, 1): ("in der Mitte",),
     (0, 0): ("oben links",), (0, 2): ("oben rechts",), (2, 0): ("unten links",), (2, 2): ("unten rechts",),
 }  # fmt: skip
 GERMAN_WRAPPERS = ("{}", "{}", "{}", "ein Bild mit {}", "ein Foto von {}", "Bilder mit {}", "finde {}", "zeig mir {}")
