@@ -136,9 +136,15 @@ class TowerSpace:
         self.close()
 
     def _tokenizer(self) -> Words:
+        from mmcli.embed import merges
         from mmcli.embed.words import Reference, Words
 
-        return Words(Reference(self._files.tokenizer), self._recipe.wording)
+        path = self._files.tokenizer
+        tables = None
+        if self._cache and merges.may_be(path):
+            tables = merges.compiled(path, digest(path, self._cache), self._cache)
+        cutter = merges.CompiledCutter(tables, lambda: Reference(path)) if tables else Reference(path)
+        return Words(cutter, self._recipe.wording)
 
     def _checked(self, tower: onnx.Tower, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
         if vectors.ndim != 2 or vectors.shape[1] != self.dim or not np.isfinite(vectors).all():
