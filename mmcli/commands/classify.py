@@ -11,12 +11,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mmcli.commands import options as opt
+from mmcli.commands import origins
 from mmcli.commands.caption import BatchOptions, PictureOptions
+from mmcli.commands.classify_embedding import MatchOptions
 from mmcli.commands.option_groups import Group, ModelOptions, PictureOfPageOptions
 from mmcli.errors import InputError, UsageError
 
 if TYPE_CHECKING:
     from mmcli.jobs.classify import Classified, ClassifyTask
+    from mmcli.jobs.classify_embedding import MatchTask
     from mmcli.jobs.classify_report import Judged
     from mmcli.jobs.task import Outcome
     from mmcli.terminal import Style
@@ -106,6 +109,7 @@ class JudgeOptions(Group):
 
 
 def classify(
+    called: typer.Context,
     media: Annotated[
         list[str] | None,
         typer.Argument(
@@ -119,6 +123,7 @@ def classify(
     picture_options: PictureOptions,
     page_options: PictureOfPageOptions,
     label_options: LabelOptions,
+    match_options: MatchOptions,
     judge_options: JudgeOptions,
     model_options: ModelOptions,
     yes: opt.YesOpt = False,
@@ -129,6 +134,7 @@ def classify(
 
     mmcli classify docs/pictures --labels circle,square,star -m starter
     mmcli classify docs/pictures --ask "Is there a star?" --labels yes,no -m starter
+    mmcli classify docs/pictures --by embedding --labels circle,square,star -m starter
     """
     from mmcli import terminal
     from mmcli.commands import batch_run, caption_run
@@ -137,8 +143,12 @@ def classify(
 
     judge, machine_opts = judge_options, machine_options
     style = terminal.Style(judge.json or judge.jsonl, judge.quiet, judge.verbose, judge.debug)
-    labels = _labels(label_options)
     _check(judge)
+    if match_options.wanted or match_options.examples is not None:
+        return _by_embedding(
+            called, media or [], picture_options, page_options, label_options, match_options, judge, machine_opts, style
+        )
+    labels = _labels(label_options)
     question = label_options.ask if label_options.ask is not None else "" if label_options.multi else QUESTION
     screen = terminal.Screen(style)
     ClassifyTask(labels, question, label_options.form, label_options.multi)  # its errors come first
@@ -178,6 +188,57 @@ def classify(
     )
 
 
+def _by_embedding(
+    called: typer.Context,
+    media: list[str],
+    picture_options: PictureOptions,
+    page_options: PictureOfPageOptions,
+    label_options: LabelOptions,
+    match_options: MatchOptions,
+    judge: JudgeOptions,
+    machine_options: BatchOptions,
+    style: Style,
+) -> int:
+    """Compare pictures with labels, sentences or examples; nothing is asked."""
+    from mmcli import terminal
+    from mmcli.commands import caption_run, classify_embedding
+    from mmcli.jobs.classify_embedding import MatchTask
+    from mmcli.runtime import embedding
+
+    has_labels = label_options.labels is not None or label_options.labels_file is not None
+    others = {"ask": "--ask", "form": "--form", "system": "-s/--system", "mmproj": "--mmproj"}
+    refused = [option for name, option in others.items() if origins.is_typed(called, name)]
+    match_options.check(has_labels=has_labels, refused=refused)
+    if has_labels:
+        described = _labels(label_options)
+    elif match_options.texts is not None:
+        described = classify_embedding.sentences(match_options.texts)
+    elif match_options.examples is not None:
+        described = classify_embedding.folders(match_options.examples)
+    else:
+        described = _labels(label_options)
+    names = classify_embedding.names_of(described, match_options, multi=label_options.multi)
+    pages = page_options.wanted(machine_options.detail.value)
+    wanted = caption_run.wanted(
+        media,
+        picture_options.from_file,
+        recursive=picture_options.recursive,
+        null=picture_options.null,
+        style=style,
+        pages=pages,
+        command="classify",
+    )
+    task = MatchTask(names, label_options.multi)
+    chosen = called.params.get("model") if origins.is_typed(called, "model") else None
+    yes = bool(called.params.get("yes"))
+    screen = terminal.Screen(style)
+    with embedding.open_space(chosen, yes=yes, reporter=screen, threads=machine_options.threads) as space:
+        matching = classify_embedding.Matching(space, task, pages, machine_options.max_megapixels, style)
+        told_apart = classify_embedding.judge_of(matching, described, match_options)
+        out = _Out(task, label_options.abstain, judge, style)
+        return matching.run(wanted, told_apart, out.write, out.close)
+
+
 def _labels(options: LabelOptions) -> tuple[str, ...]:
     """The labels that were named; UsageError for none, or for both ways of naming them."""
     if (options.labels is None) == (options.labels_file is None):
@@ -209,7 +270,9 @@ def _check(judge: JudgeOptions) -> None:
 class _Out:
     """Where outcomes go: lines as they come, or a report at the end."""
 
-    def __init__(self, task: ClassifyTask, abstain: float | None, judge: JudgeOptions, style: Style) -> None:
+    def __init__(
+        self, task: ClassifyTask | MatchTask, abstain: float | None, judge: JudgeOptions, style: Style
+    ) -> None:
         self._task, self._abstain, self._judge, self._style = task, abstain, judge, style
         self._judged: list[Judged] = []
         self._records: list[dict[str, object]] = []
@@ -251,6 +314,10 @@ class _Out:
         elif self._judge.json:
             terminal.data(self._records)
         if self._n_unmeant and self._abstain is None:
+            from mmcli.jobs.classify_embedding import MatchTask
+
+            if isinstance(self._task, MatchTask):
+                return f"to {self._n_unmeant} pictures none of the labels fits (--abstain P shows them as ?)"
             return (
                 f"of {self._n_unmeant} pictures the model would have answered something else than a label"
                 " (--form says how it answers; --abstain shows them as ?)"
