@@ -34,7 +34,7 @@ MAY_NAME = {
     "jinja2": {"engine/local/sandbox.py"},
     "psutil": {"engine/hardware.py"},
     "prompt_toolkit": {"terminal/keyboard.py", "terminal/interruptible_prompt.py"},
-    "PIL": {"media/", "terminal/pixels.py", "terminal/graphics.py", "health/canary.py"},
+    "PIL": {"media/", "embed/prepare.py", "terminal/pixels.py", "terminal/graphics.py", "health/canary.py"},
     "wcwidth": {"speech/atoms.py"},
     "sounddevice": {"health/microphone.py", "speech/devices.py"},
     "faster_whisper": {"speech/transcriber.py", "speech/vad.py", "speech/spans.py", "speech/windows.py"},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,32 @@ def test_an_error_ends_it_before_a_wrong_answer(chat: Run, two: Path, lines: str
     done = chat(lines=lines)
     assert (done.status, done.stdout) == (status, "")
     assert told in done.stderr
+
+
+def test_every_answer_of_a_talk_has_the_shape_until_it_is_taken_back(chat: Run, two: Path) -> None:
+    shape = "shape circle|square|star, n int 1..9"
+    lines = f"{WHAT}\nAnd now?\n/schema\n/schema -\n/undo\n/undo\n{WHAT}\n/schema n int 1..9\nHow many?\n"
+    done = chat("two.png", "--schema", shape, lines=lines)
+    assert done.status == 0, done.stderr
+    first, second, third, fourth = done.stdout.splitlines()
+    for line in (first, second):
+        value = json.loads(line)
+        assert value["shape"] in ("circle", "square", "star") and 1 <= value["n"] <= 9
+    assert third == TWO  # the schema is not in what was said before
+    assert 1 <= json.loads(fourth)["n"] <= 9
+    assert "answers are free" in done.stderr and '"enum": ["circle", "square", "star"]' in done.stderr
+
+
+def test_a_shape_is_checked_before_a_chat_begins(chat: Run, two: Path) -> None:
+    done = chat("two.png", "--schema", "total flaot", lines=f"{WHAT}\n")
+    assert (done.status, done.stdout) == (2, "") and "did you mean `float`?" in done.stderr
+    done = chat("two.png", lines=f"/schema total flaot\n{WHAT}\n")
+    assert (done.status, done.stdout) == (2, "") and "did you mean `float`?" in done.stderr
+
+
+def test_a_chats_answer_that_is_not_whole_is_not_shown(chat: Run, two: Path) -> None:
+    done = chat("two.png", "--schema", "a, b, c", "--max-tokens", "8", lines=f"{WHAT}\n")
+    assert (done.status, done.stdout) == (8, "") and "not whole" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -70,7 +70,7 @@ MAY_IMPORT = {
     "chat": {
         "documents",
         *("errors", "config", "conversations", "files", "signals", "suggestions", "models", "media", "engine"),
-        *("history", "speech", "runtime", "terminal"),
+        *("history", "speech", "runtime", "terminal", "extraction"),
     },
     "documents": {"errors", "telemetry", "media", "engine"},
     "jobs": {"errors", "files", "languages", "schema", "media", "engine", "speech", "documents", "extraction"},

@@ -19,10 +19,11 @@ def data(out: Path, seed: int) -> None:
     samples.write_sheet(out / "samples.png", seed)
 
 
-def train(out: Path, seed: int, at_most: int | None) -> None:
+def train(out: Path, seed: int, at_most: int | None, only: str | None, begin: list[Path] | None) -> None:
+    from training import restore
     from training import train as trainer
 
-    trainer.train(out, seed, at_most=at_most)
+    trainer.train(out, seed, only, at_most=at_most, begin=restore.restore(*begin) if begin else None)
 
 
 def export(out: Path, file_type: str) -> tuple[Path, Path]:
@@ -47,6 +48,10 @@ def main() -> None:
         command.add_argument("--out", type=Path, default=Path("training-out"), help="where checkpoints and files go")
         command.add_argument("--seed", type=int, default=0)
         command.add_argument("--at-most", type=int, metavar="STEPS", help="of each stage: to try the way, not to train")
+        command.add_argument("--only", metavar="STAGE", help="one stage of the training")
+        command.add_argument(
+            "--begin", type=Path, nargs=2, metavar=("GGUF", "MMPROJ"), help="go on from these files with --only STAGE"
+        )
         command.add_argument("--file-type", choices=("f16", "q8_0", "f32"), default="q8_0")
     command = commands.add_parser("evaluate")
     command.add_argument("weights", type=Path)
@@ -67,7 +72,7 @@ def main() -> None:
     if arguments.command in ("data", "all"):
         data(arguments.out, arguments.seed)
     if arguments.command in ("train", "all"):
-        train(arguments.out, arguments.seed, arguments.at_most)
+        train(arguments.out, arguments.seed, arguments.at_most, arguments.only, arguments.begin)
     if arguments.command in ("export", "all"):
         export(arguments.out, arguments.file_type)
     if arguments.command == "all":

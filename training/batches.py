@@ -12,13 +12,14 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from training import others, pairs, pictures, questions, tokenizer
+from training import fields, others, pairs, pictures, questions, tokenizer
 from training.config import IMAGE_ID, Config
 from training.pictures import Picture
 from training.questions import Turn
 
 IMAGE_TOKENS = Config().image_tokens
 LENGTH = 256  # tokens of a row
+FIELDS_LENGTH, FIELDS_ROWS = 512, 8  # the same of rows that ask for JSON: the schema takes most of it
 SINGLE, DOUBLE, NONE = 16, 6, 2  # rows with one picture, two, none
 PICTURES = SINGLE + 2 * DOUBLE  # in every batch
 UNSEEN = 99  # the segment of padding
@@ -47,6 +48,7 @@ class Row:
     positions: list[int] = field(default_factory=list)
     segments: list[int] = field(default_factory=list)
     is_answer: list[bool] = field(default_factory=list)
+    length: int = LENGTH
 
     def add(self, ids: list[int], segment: int = 0, answer: bool = False, start: int | None = None) -> None:
         if start is None:
@@ -57,19 +59,20 @@ class Row:
         self.is_answer += [answer] * len(ids)
 
     def fits(self, *parts: list[int]) -> bool:
-        return len(self.ids) + sum(len(part) for part in parts) <= LENGTH
+        return len(self.ids) + sum(len(part) for part in parts) <= self.length
 
 
 def encode_turn(before: str, turn: Turn) -> tuple[list[int], list[int]]:
-    """(question up to `ASSISTANT:`, answer with its end token)."""
+    """(question up to `ASSISTANT:`, answer with its end token). JSON begins at once, as under a grammar."""
     known = tokenizer.load()
     question = known.encode(f"{before}{turn.question}\nASSISTANT:")
-    return question, [*known.encode(f" {turn.answer}"), tokenizer.EOS]
+    answer = turn.answer if turn.skill == "fields" else f" {turn.answer}"
+    return question, [*known.encode(answer), tokenizer.EOS]
 
 
-def opening(rng: random.Random, n_pictures: int) -> tuple[Row, str]:
+def opening(rng: random.Random, n_pictures: int, length: int = LENGTH) -> tuple[Row, str]:
     """The prefix up to the last picture, and what joins the question to it."""
-    known, row = tokenizer.load(), Row()
+    known, row = tokenizer.load(), Row(length=length)
     row.add([tokenizer.BOS])
     system = rng.choice(SYSTEM) + "\n\n" if rng.random() < 0.04 else ""
     if not n_pictures:
@@ -83,8 +86,8 @@ def opening(rng: random.Random, n_pictures: int) -> tuple[Row, str]:
     return row, "\n" if rng.random() < 0.94 else ""
 
 
-def independent(rng: random.Random, n_pictures: int, turns: list[Turn]) -> Row:
-    row, join = opening(rng, n_pictures)
+def independent(rng: random.Random, n_pictures: int, turns: list[Turn], length: int = LENGTH) -> Row:
+    row, join = opening(rng, n_pictures, length)
     start = row.positions[-1] + 1
     for segment, turn in enumerate(turns, 1):
         question, answer = encode_turn(join, turn)
@@ -135,6 +138,8 @@ def make(stage: str, seed: int, number: int, weights: dict[str, float]) -> tuple
     rng = random.Random(f"{seed} {stage} {number}")
     if stage == "vision":
         return prepared([random_picture(rng, drawn_kind(rng, VISION_MIX)) for _ in range(PICTURES)])
+    if stage == "fields" and number % 2:
+        return for_fields(rng)
     drawn: list[Picture] = []
     rows: list[Row] = []
     for _ in range(SINGLE):
@@ -162,20 +167,32 @@ def make(stage: str, seed: int, number: int, weights: dict[str, float]) -> tuple
     return (*prepared(drawn), *collated(rows))
 
 
+def for_fields(rng: random.Random) -> tuple[np.ndarray, ...]:
+    """A batch of rows that ask for JSON, two or three schemas to a picture."""
+    drawn: list[Picture] = []
+    rows: list[Row] = []
+    for _ in range(FIELDS_ROWS):
+        kind = "alike" if rng.random() < 0.45 else drawn_kind(rng, JOINT_MIX)
+        picture = fields.alike(rng) if kind == "alike" else random_picture(rng, kind)
+        drawn.append(picture)
+        rows.append(independent(rng, 1, [fields.turn(rng, picture) for _ in range(5)], FIELDS_LENGTH))
+    return (*prepared(drawn), *collated(rows, FIELDS_LENGTH))
+
+
 def prepared(drawn: list[Picture]) -> tuple[np.ndarray, np.ndarray]:
     """Pixels (n, size, size, 3) uint8 and dense labels (n, heads, image tokens) int64."""
     pixels = np.stack([pictures.preprocess(picture.image) for picture in drawn])
     return pixels, np.stack([pictures.aux_labels(picture) for picture in drawn])
 
 
-def collated(rows: list[Row]) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """IDs, positions, segments and answer marks, each (rows, LENGTH), padded."""
-    shape = (len(rows), LENGTH)
+def collated(rows: list[Row], length: int = LENGTH) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """IDs, positions, segments and answer marks, each (rows, length), padded."""
+    shape = (len(rows), length)
     ids, positions = np.full(shape, tokenizer.PAD, np.int64), np.zeros(shape, np.int64)
     segments, is_answer = np.full(shape, UNSEEN, np.int64), np.zeros(shape, bool)
     for i, row in enumerate(rows):
         n = len(row.ids)
-        assert n <= LENGTH, n
+        assert n <= length, n
         ids[i, :n], positions[i, :n], segments[i, :n], is_answer[i, :n] = (
             row.ids,
             row.positions,

@@ -23,6 +23,16 @@ TEMPLATE = (
     "{% if add_generation_prompt %}{{ 'ASSISTANT:' }}{% endif %}"
 )
 FILE_TYPES = {"f16": LlamaFileType.MOSTLY_F16, "q8_0": LlamaFileType.MOSTLY_Q8_0, "f32": LlamaFileType.ALL_F32}
+# llama.cpp's names and ours: of a decoder's block, of an encoder's, and of what there is one of
+DECODER_NAMES = {
+    "attn_norm": "norm1", "ffn_norm": "norm2", "attn_q": "q", "attn_k": "k", "attn_v": "v",
+    "attn_output": "o", "ffn_gate": "gate", "ffn_up": "up", "ffn_down": "down",
+}  # fmt: skip
+VISION_NAMES = {
+    "ln1": "ln1", "ln2": "ln2", "attn_q": "q", "attn_k": "k", "attn_v": "v", "attn_out": "o",
+    "ffn_up": "up", "ffn_down": "down",
+}  # fmt: skip
+PROJECTOR_NAMES = {"v.pre_ln": "encoder.pre", "v.post_ln": "encoder.post", "mm.0": "mm0", "mm.2": "mm2"}
 DESCRIPTION = "A starter model trained from scratch on drawn pictures of coloured shapes; it knows nothing else."
 
 
@@ -87,12 +97,8 @@ def write_decoder(state: dict[str, Tensor], config: Config, path: Path, file_typ
     writer.add_chat_template(TEMPLATE)
     write_tensor(writer, "token_embd.weight", state["embed.weight"], file_type)  # tied: no output.weight
     write_tensor(writer, "output_norm.weight", state["norm.weight"], file_type)
-    names = {
-        "attn_norm": "norm1", "ffn_norm": "norm2", "attn_q": "q", "attn_k": "k", "attn_v": "v",
-        "attn_output": "o", "ffn_gate": "gate", "ffn_up": "up", "ffn_down": "down",
-    }  # fmt: skip
     for i in range(config.layers):
-        for theirs, ours in names.items():
+        for theirs, ours in DECODER_NAMES.items():
             weight = state[f"blocks.{i}.{ours}.weight"]
             if ours in ("q", "k"):
                 weight = interleaved(weight, config.heads)
@@ -124,13 +130,9 @@ def write_projector(state: dict[str, Tensor], config: Config, path: Path, file_t
     write_tensor(writer, "v.patch_embd.weight", patch, file_type)
     write_tensor(writer, "v.patch_embd.bias", state[e + "patch.bias"], file_type)
     write_tensor(writer, "v.position_embd.weight", state[e + "position"], file_type)
-    parts = {"v.pre_ln": e + "pre", "v.post_ln": e + "post", "mm.0": "mm0", "mm.2": "mm2"}
-    names = {
-        "ln1": "ln1", "ln2": "ln2", "attn_q": "q", "attn_k": "k", "attn_v": "v", "attn_out": "o",
-        "ffn_up": "up", "ffn_down": "down",
-    }  # fmt: skip
+    parts = dict(PROJECTOR_NAMES)
     for i in range(config.vision_layers):
-        parts |= {f"v.blk.{i}.{theirs}": f"{e}blocks.{i}.{ours}" for theirs, ours in names.items()}
+        parts |= {f"v.blk.{i}.{theirs}": f"{e}blocks.{i}.{ours}" for theirs, ours in VISION_NAMES.items()}
     for theirs, ours in parts.items():
         for kind in ("weight", "bias"):
             write_tensor(writer, f"{theirs}.{kind}", state[f"{ours}.{kind}"], file_type)

@@ -72,11 +72,14 @@ STAGES = (
     restart("more", 4200, 9e-4, warmup=100, vision_scale=0.7, mix=MORE_MIX),
     restart("even", 1000, 4e-4, warmup=40, mix=EVEN_MIX),
     restart("colors", 800, 4e-4, warmup=40, mix=EVEN_MIX | {"colors": 10.0, "exist_color": 1.5}),
+    # JSON in every other batch; the encoder is left as it is, so that the projector's file stays the same
+    restart("fields", 800, 1e-3, warmup=30, vision_scale=0.0, mix=EVEN_MIX),
 )
 DECISIVE = (
     " Yes", " No", " left", " right", " above", " below", " Nothing", " Only", " Both", " yes", " no",
     " different",
 )  # fmt: skip
+HAS_BF16 = torch.cpu._is_avx512_bf16_supported()  # elsewhere bf16 is slower than float32
 SAVE_EVERY = 200  # steps
 LOG_EVERY = 50  # steps
 
@@ -126,6 +129,9 @@ def run_stage(
     stage: Stage, model: StarterModel, out: Path, seed: int, resume: Path | None, mix_file: str | None
 ) -> None:
     """Train one stage to its end; checkpoints go to `out`/<stage>.pt."""
+    if not stage.vision_scale:
+        for part in (model.encoder, model.mm0, model.mm2, model.aux):
+            part.requires_grad_(False)
     optimizers = make_optimizers(model, stage.vision_scale)
     first = 0
     if resume:
@@ -148,7 +154,7 @@ def run_stage(
         before = time.monotonic()
         batch = [torch.from_numpy(part) for part in next(stream)]
         waited += time.monotonic() - before
-        with torch.autocast("cpu", torch.bfloat16):
+        with torch.autocast("cpu", torch.bfloat16, enabled=HAS_BF16):
             answer_loss, aux_loss = forward(stage, model, batch)
             loss = answer_loss + stage.aux_weight * aux_loss
         for optimizer in optimizers:
@@ -180,11 +186,14 @@ def forward(stage: Stage, model: StarterModel, batch: list[torch.Tensor]) -> tup
         pixels, labels = batch
         return torch.zeros(()), model.aux_loss(model.encoder(normalise(pixels)), labels)
     pixels, labels, ids, positions, segments, is_answer = batch
-    embeddings, features = model.image(normalise(pixels))
+    is_frozen = not stage.vision_scale
+    with torch.set_grad_enabled(not is_frozen):
+        embeddings, features = model.image(normalise(pixels))
     wanted = F.pad(is_answer[:, 1:], (0, 1))  # position i predicts i + 1
     scores = model.decode(model.inputs(ids, embeddings), positions, visible(segments), wanted)
     targets = ids[:, 1:][is_answer[:, 1:]]
-    return F.cross_entropy(scores.float(), targets, weight=token_weights()), model.aux_loss(features, labels)
+    labels_loss = torch.zeros(()) if is_frozen else model.aux_loss(features, labels)
+    return F.cross_entropy(scores.float(), targets, weight=token_weights()), labels_loss
 
 
 @cache
@@ -205,13 +214,21 @@ def visible(segments: torch.Tensor) -> torch.Tensor:
 
 
 def train(
-    out: Path, seed: int, only: str | None = None, mix_file: str | None = None, at_most: int | None = None
+    out: Path,
+    seed: int,
+    only: str | None = None,
+    mix_file: str | None = None,
+    at_most: int | None = None,
+    begin: StarterModel | None = None,
 ) -> Path:
-    """Run all stages, of `at_most` steps each, going on from the newest checkpoint in `out`; return the last's path."""
+    """Run all stages, of `at_most` steps each, going on from the newest checkpoint in `out`; return the last's path.
+
+    `begin`: the network to begin `only` with, where `out` has none.
+    """
     torch.set_num_threads(1)
     torch.manual_seed(seed)
     out.mkdir(parents=True, exist_ok=True)
-    model = StarterModel(Config())
+    model = begin or StarterModel(Config())
     path = out / "vision.pt"
     for stage in STAGES:
         if at_most is not None:

@@ -52,6 +52,7 @@ class Turn:
     finish_reason: FinishReason = "interrupted"
     answer: Answer | None = None  # with receipts and usage; None: from a file or the history
     recorded: tuple[tuple[int, int], ...] = ()  # of each medium, in what turn of the history it is, and at which place
+    asked: str = ""  # the words as the model gets them, where that is more than what was typed
 
 
 def parts(media: Sequence[Medium], words: str) -> tuple[Part, ...]:
@@ -139,16 +140,19 @@ class Conversation:
         on_progress: OnProgress | None = None,
         *,
         heard_by: str | None = None,
+        asked: str = "",
     ) -> Iterator[Piece]:
         """Ask with all that is staged, and pass the answer on while it comes. `heard_by`: who wrote spoken words down.
+
+        `asked`: the words as the model gets them, where that is more.
 
         What was said stays, whatever ends it. Where nothing was said, the question is not part of the talk, its media
         are staged as before, and an error is raised again: ContextFull where not even the question alone has room.
         """
-        turn = Turn(words, tuple(self.staged))
+        turn = Turn(words, tuple(self.staged), asked=asked)
         if self._recorder is not None:
-            if (asked := self._recorder.question(words, turn.media, sampling, heard_by=heard_by)) is not None:
-                turn = replace(turn, recorded=tuple((asked, place) for place in range(len(turn.media))))
+            if (kept := self._recorder.question(words, turn.media, sampling, heard_by=heard_by)) is not None:
+                turn = replace(turn, recorded=tuple((kept, place) for place in range(len(turn.media))))
         left_out = self.n_left_out
         said: list[str] = []
         try:
@@ -200,7 +204,7 @@ class Conversation:
         stay = [medium for old in self.turns[: self.n_left_out] for medium in old.media]
         messages = [Message("system", (self.system,))] if self.system else []
         for each in sent:
-            messages.append(Message("user", parts((*stay, *each.media), each.words)))
+            messages.append(Message("user", parts((*stay, *each.media), each.asked or each.words)))
             stay = []
             if each is not turn:
                 messages.append(Message("assistant", (each.said,)))

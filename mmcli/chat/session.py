@@ -9,11 +9,12 @@ from __future__ import annotations
 import base64
 import functools
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from mmcli import chat, documents, errors, media, signals, terminal
-from mmcli.chat import resume, slash_commands
+from mmcli.chat import in_words, resume, slash_commands
 from mmcli.chat.prefetch import Preparing
 from mmcli.chat.sounds_in_words import SoundsInWords
 from mmcli.errors import MmcliError
@@ -24,6 +25,7 @@ from mmcli.runtime import films, model_loader
 if TYPE_CHECKING:
     from mmcli.chat.front import Front
     from mmcli.engine import Engine, Sampling
+    from mmcli.extraction.answer_schema import AnswerSchema
     from mmcli.history import Recorder, Talk
     from mmcli.media import Medium, Source, Wanted
     from mmcli.models import Model, SpeechModel
@@ -50,6 +52,7 @@ class Session:
         yes: bool = False,
         speech_model: str | SpeechModel | None = None,
         wanted: Wanted | None = None,
+        shape: AnswerSchema | None = None,
     ) -> None:
         self.model, self.style, self.yes = model, style, yes
         self.screen = terminal.Screen(style)
@@ -57,6 +60,7 @@ class Session:
         self.talk = chat.Conversation(recorder=recorder, on_notice=self.note)
         self._sounds = SoundsInWords(speech_model, self.screen, yes=yes)
         self.talk.as_heard = lambda messages: self._sounds.as_heard(self.model, messages)
+        self.shape = shape  # that answers are held to
         self.pending = ""  # stands at the next prompt
         self.saved: Path | None = None  # where /save wrote this talk
         self._n_saved = 0  # turns that were in it
@@ -137,9 +141,7 @@ class Session:
         if self._may_end or not self.is_person or not self.talk.staged:
             return True
         self._may_end = True
-        self.note(
-            f"{slash_commands.counted(self.talk.staged)} staged: Ctrl-C again ends the chat, /drop all removes them"
-        )
+        self.note(f"{in_words.counted(self.talk.staged)} staged: Ctrl-C again ends the chat, /drop all removes them")
         return False
 
     @property
@@ -178,15 +180,23 @@ class Session:
         self._loading.stop()
 
     def _ask(self, words: str, sampling: Sampling) -> None:
-        engine = self.engine()
+        engine, shape = self.engine(), self.shape
+        asked = shape.words(words) if shape is not None else ""
         self.pending = words  # until there is an answer
         with terminal.progress(self.style) as progress:
             self._loading.begin(progress)  # first: it forgets what stopped the answer before
             with signals.two_steps(self._loading.stop):
                 self._preparing.settle(progress)
                 self._choose_pages(engine, words, sampling, progress)
-                pieces = self.talk.ask(engine, words, sampling, progress, heard_by=self.front.heard_by)
-                answer = terminal.answer(self.front.passed_on(pieces), self.style, progress, tell_media=False)
+                heard_by = self.front.heard_by
+                pieces = self.talk.ask(engine, words, sampling, progress, heard_by=heard_by, asked=asked)
+                answer = terminal.answer(
+                    self.front.passed_on(pieces),
+                    self.style,
+                    progress,
+                    tell_media=False,
+                    read=shape.read if shape is not None else None,
+                )
         self.pending = words if answer.finish_reason == "interrupted" and not answer.text else ""
         terminal.receipts(answer, self.style)
         if answer.finish_reason == "interrupted":
@@ -257,10 +267,10 @@ class Session:
     def _tell_staged(self, first: int, loaded: Sequence[Medium], *, together: bool) -> None:
         """Say what was staged under the numbers from `first` on: a note for each, or one where there are many."""
         if len(loaded) > 1 and (together or len(loaded) > FEW):
-            self.note(f"staged as {first}-{first + len(loaded) - 1}: {slash_commands.summed_up(loaded)}")
+            self.note(f"staged as {first}-{first + len(loaded) - 1}: {in_words.summed_up(loaded)}")
             return
         for number, medium in enumerate(loaded, first):
-            self.note(f"staged as {number}: {slash_commands.described(medium)}")
+            self.note(f"staged as {number}: {in_words.described(medium)}")
 
     def _prepare(self) -> None:
         """While the next message is typed, compute what its question will begin with."""
@@ -349,7 +359,8 @@ class Session:
 
     @property
     def sampling(self) -> Sampling:
-        return model_loader.sampling(self.model, self._choice)
+        wish = model_loader.sampling(self.model, self._choice)
+        return wish if self.shape is None else replace(wish, schema=self.shape.text)
 
     def engine(self) -> Engine:
         """The model, loaded; waited for where it is still on its way."""
@@ -407,7 +418,7 @@ class Session:
 
     def _greet(self) -> None:
         if not self.style.quiet:
-            terminal.aside(slash_commands.banner(self.model, self._machine.ctx_size), "bold")
+            terminal.aside(in_words.banner(self.model, self._machine.ctx_size), "bold")
             if self.talk.turns:
                 self.note(slash_commands.going_on(self))
                 slash_commands.show_last(self)
@@ -423,7 +434,7 @@ class Session:
         """The status line."""
         engine = self._loading.loaded
         used = f"{self.talk.n_past}/{engine.n_ctx_limit} tokens" if engine else "loading"
-        staged = ", ".join(map(slash_commands.named, self.talk.staged))
+        staged = ", ".join(map(in_words.named, self.talk.staged))
         ready = ", ready" if self._preparing.is_ready else ""
         if self._preparing.is_too_much and len(self.talk.turns) == self.talk.n_left_out:
             full = "the staged files do not fit the context: /drop N, or /drop all"

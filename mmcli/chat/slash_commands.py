@@ -5,20 +5,18 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import unquote
 
 from mmcli import chat, files, media, terminal
+from mmcli.chat import in_words
 from mmcli.errors import InputError, UsageError
 from mmcli.media import capture, encode
 
 if TYPE_CHECKING:
     from mmcli.chat.session import Session
-    from mmcli.media import Medium
-    from mmcli.models import Model
 
 
 SHOWN_TALKS = 10
@@ -39,55 +37,6 @@ class Slash:
     wants: chat.Wants = ""  # as completion sees it
 
 
-def banner(model: Model, ctx_size: int | None) -> str:
-    """`starter: sees · context 2048 tokens · /help`"""
-    from mmcli.models import gguf
-
-    header = gguf.read(model.weights)
-    n_ctx = ctx_size or header.metadata.get(f"{header.architecture}.context_length")
-    senses = [verb for verb, can in (("sees", model.sees), ("hears", model.hears)) if can]
-    facts = [" and ".join(senses) or "reads only", f"context {n_ctx} tokens" if n_ctx else "", "/help"]
-    return f"{model.name}: " + " · ".join(fact for fact in facts if fact)
-
-
-def described(medium: Medium) -> str:
-    """`two.png, PNG 320×240`"""
-    receipt = medium.receipt
-    facts = [receipt.format]
-    if receipt.kind == "document":
-        facts.append(_pages(receipt))
-    if receipt.sent_size:
-        facts.append("×".join(map(str, receipt.sent_size)))
-    if receipt.seconds is not None:
-        facts.append(f"{receipt.seconds:.1f} s")
-    return f"{named(medium)}, {' '.join(facts)}"
-
-
-def _pages(receipt: media.Receipt) -> str:
-    """`12 pages`, `3 of 12 pages`"""
-    from mmcli.media import locator
-
-    pages = f"{receipt.pages} page{'s' * (receipt.pages != 1)}"
-    if receipt.locator is None:
-        return pages
-    n_shown = sum(last - first + 1 for first, last in locator.parse(receipt.locator).pages)
-    return f"{n_shown} of {pages}"
-
-
-def counted(media_: Sequence[Medium]) -> str:
-    """`1 picture is`, `50 pictures and 2 sounds are`"""
-    words = {"image": "picture", "audio": "sound", "text": "text", "document": "document", "video": "film"}
-    kinds = [medium.receipt.kind for medium in media_]
-    counts = [(kinds.count(kind), word) for kind, word in words.items() if kind in kinds]
-    told = " and ".join(f"{count} {word}{'s' if count > 1 else ''}" for count, word in counts)
-    return f"{told} {'is' if len(media_) == 1 else 'are'}"
-
-
-def summed_up(media_: Sequence[Medium]) -> str:
-    """`50 pictures, a.jpg … z.jpg`"""
-    return f"{counted(media_).rpartition(' ')[0]}, {named(media_[0])} … {named(media_[-1])}"
-
-
 def show_last(session: Session) -> None:
     """The last question and the beginning of its answer, dim: what the talk goes on from."""
     if session.is_person and session.talk.turns and not session.style.quiet:
@@ -105,13 +54,6 @@ def going_on(session: Session) -> str:
 def _questions(session: Session) -> str:
     count = len(session.talk.turns)
     return "1 question" if count == 1 else f"{count} questions"
-
-
-def named(medium: Medium) -> str:
-    """The file's own name: terminals paste whole paths, which say little more and fill the screen."""
-    source = medium.receipt.source
-    name = os.path.basename(source.rstrip("/")) or source
-    return unquote(name) if source.startswith("file://") else name
 
 
 # media
@@ -139,7 +81,7 @@ def _media(session: Session, argument: str) -> None:
         return
     n_said = sum(len(turn.media) for turn in conversation.turns)
     numbered = enumerate(conversation.media, 1)
-    rows = [(str(i), described(medium) + (", staged" if i > n_said else "")) for i, medium in numbered]
+    rows = [(str(i), in_words.described(medium) + (", staged" if i > n_said else "")) for i, medium in numbered]
     terminal.pairs(rows)
 
 
@@ -148,7 +90,7 @@ def _drop(session: Session, argument: str) -> None:
     found = [session.talk.find(number) for number in numbers]  # all are there, or nothing is dropped
     for number in reversed(numbers):
         session.talk.drop(number)
-    session.note(f"dropped {described(found[0]) if len(found) == 1 else summed_up(found)}")
+    session.note(f"dropped {in_words.described(found[0]) if len(found) == 1 else in_words.summed_up(found)}")
 
 
 def _numbers(session: Session, argument: str) -> list[int]:
@@ -180,7 +122,7 @@ def _talk(session: Session, argument: str) -> None:
     if not session.talk.turns:
         raise UsageError("nothing was asked yet")
     for turn in session.talk.turns:
-        terminal.exchange(turn.words, turn.said, [described(medium) for medium in turn.media])
+        terminal.exchange(turn.words, turn.said, [in_words.described(medium) for medium in turn.media])
 
 
 def _show(session: Session, argument: str) -> None:
@@ -229,6 +171,17 @@ def _system(session: Session, argument: str) -> None:
         session.changed()
     told = session.talk.system
     session.note(f"the system prompt is: {told}" if told else "there is no system prompt; /system TEXT sets one")
+
+
+def _schema(session: Session, argument: str) -> None:
+    from mmcli.extraction import answer_schema
+
+    if argument:
+        session.shape = None if argument == "-" else answer_schema.find(argument)
+    if session.shape is None:
+        session.note("answers are free; /schema FIELDS makes them JSON: /schema shape, color, n int")
+    else:
+        session.note(f"answers are JSON of {json.dumps(session.shape.wanted, ensure_ascii=False)}")
 
 
 def _installed() -> list[str]:
@@ -369,6 +322,7 @@ TABLE: dict[str, Slash] = {
     "show": Slash("draw a picture in the terminal", _show, "N", "number"),
     "model": Slash("switch to another model, or show which one this is", _model, "[NAME]", "model"),
     "system": Slash("set the system prompt, show it, or remove it (-)", _system, "[TEXT]"),
+    "schema": Slash("answers as JSON of a shape (`shape, n int`, or a file); - takes it back", _schema, "[FIELDS]"),
     "talk": Slash("print the whole conversation", _talk),
     "undo": Slash("take back the last question and its answer", _undo),
     "retry": Slash("ask the last question again", _retry),

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from mmcli import chat, terminal
-from mmcli.chat import slash_commands, voice_commands
+from mmcli.chat import in_words, slash_commands, voice_commands
 from mmcli.chat.echo_guard import EchoGuard
 from mmcli.chat.recognizer import Recognizer
 from mmcli.errors import AudioDeviceError, MmcliError, UsageError
@@ -357,7 +357,7 @@ class VoiceFront:
             self.session.attach([wanted.name])
         if not self.session.is_person:
             for medium in self.session.talk.staged[before:]:
-                self.session.note(f"looking at {slash_commands.described(medium)}")
+                self.session.note(f"looking at {in_words.described(medium)}")
 
     @contextmanager
     def answering(self) -> Iterator[None]:

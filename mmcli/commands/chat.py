@@ -43,6 +43,7 @@ def chat(
     speech_model: speech_opt.WriterOpt = None,
     yes: opt.YesOpt = False,
     answer_options: AnswerOptions,
+    schema: opt.SchemaOpt = None,
     talk_options: TalkOptions,
     speak_options: SpeakOptions,
     machine_options: MachineOptions,
@@ -59,11 +60,13 @@ def chat(
     from mmcli.chat.front import ReadAloud, Typed
     from mmcli.chat.session import Session
     from mmcli.commands import question_words, typed_line
+    from mmcli.extraction import answer_schema
     from mmcli.media import Wanted
     from mmcli.runtime import model_fetch, speech_output
 
     files, question = question_words.split(media or (), typed_line.of(ctx))
     style = output_options.style()
+    shape = answer_schema.find(schema) if schema is not None else None
     wish = speak_options.wishes(ctx)
     talk = resume.talk(talk_options.continue_)
     setup = resume.setup(origins.typed(ctx), talk, model_options.model, model_options.mmproj, answer_options.system)
@@ -86,6 +89,7 @@ def chat(
             yes=yes,
             speech_model=speech_model,
             wanted=wanted,
+            shape=shape,
         ) as session:
             session.take_up(talk, setup)
             session.attach([*files, *(input_options.attach or ())], recursive=input_options.recursive)

@@ -347,7 +347,7 @@ SchemaOpt = Annotated[
         "--schema",
         metavar="SCHEMA",
         rich_help_panel=OUTPUT,
-        help="Print values of this shape, as JSON. In short ('vendor, date date, total float?'), a JSON schema, or a "
+        help="Answer with values of this shape, as JSON: in short (`vendor, total float?`), as a JSON schema, or a "
         "file of one. The exit status is 8, and nothing is printed, where the answer is not whole.",
     ),
 ]
