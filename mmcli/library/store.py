@@ -105,7 +105,7 @@ class Library:
         for space in self.spaces():
             kept.add(space.file)
             with contextlib.suppress(InputError):  # `check` tells it
-                self.vectors(space).cut(self._n_named(space))
+                self.vectors(space).cut(self.n_rows(space))
         for path in self.folder.glob("vectors-*.f32"):
             if path.name not in kept:
                 path.unlink(missing_ok=True)
@@ -156,7 +156,7 @@ class Library:
     def vectors(self, space: StoredSpace) -> VectorFile:
         return VectorFile(self.folder / space.file, space.identity, space.dim)
 
-    def _n_named(self, space: StoredSpace) -> int:
+    def n_rows(self, space: StoredSpace) -> int:
         """Rows up to the last one that is named."""
         row = self.db.execute("SELECT max(row) + 1 FROM vectors WHERE space = ?", (space.id,)).fetchone()
         return int(row[0] or 0)
@@ -295,7 +295,7 @@ class Library:
         first = 0
         if embedded is not None and len(embedded):
             assert space is not None, "vectors belong to a space"
-            first = self._n_named(space)
+            first = self.n_rows(space)
             with schema.told(self.folder / schema.DATABASE):
                 self.vectors(space).append(embedded, first)
         with self.transaction() as db:
@@ -326,7 +326,7 @@ class Library:
                 if content is not None:
                     touched.add(content)
             assert next(rows, None) is None, "a vector without a piece"
-            self._name(touched)
+            self.rename(touched)
 
     def _store(self, new: NewContent, space: StoredSpace | None, rows: Iterator[int]) -> int:
         """A content with its pieces; what the library had of the same bytes goes."""
@@ -378,7 +378,7 @@ class Library:
         return made.lastrowid
 
     def _put_words(self, piece: int, words: dict[str, str]) -> None:
-        """What is to be found of a piece; its name is added by `_name`."""
+        """What is to be found of a piece; its name is added by `rename`."""
         values = [_storable(words.get(name, "")) for name in FIELDS]
         self.db.execute("DELETE FROM texts WHERE rowid = ?", (piece,))
         if any(values):
@@ -386,7 +386,7 @@ class Library:
                 f"INSERT INTO texts (rowid, {', '.join(FIELDS)}) VALUES (?{', ?' * len(FIELDS)})", (piece, *values)
             )
 
-    def _name(self, contents: set[int]) -> None:
+    def rename(self, contents: set[int]) -> None:
         """Write the names of files, with those of their folders, to the first piece of their content."""
         for content in contents:
             piece = self.db.execute("SELECT min(id) FROM pieces WHERE content = ?", (content,)).fetchone()[0]
@@ -414,7 +414,7 @@ class Library:
                 db.execute("UPDATE files SET state = 'gone', gone_since = ? WHERE id = ?", (now, number))
                 if row is not None and row[0] is not None:
                     touched.add(row[0])
-            self._name(touched)
+            self.rename(touched)
 
     def purge(self, *, older: float = KEPT_GONE) -> int:
         """Forget files that are gone for so many seconds, and contents of no file; how many contents."""
