@@ -1,4 +1,4 @@
-"""`mmcli find`: pictures, pages and moments of a library, by what they show, what they say and what is known of them."""
+"""`mmcli find`: pictures, pages and moments of a library, by what they show, say, and what is known of them."""
 
 from __future__ import annotations
 
@@ -43,9 +43,7 @@ class QueryOptions(Group):
     ] = None
     words_only: Annotated[
         bool,
-        typer.Option(
-            "--words-only", rich_help_panel=QUERY, help="Look for the words in texts and names alone, without a model."
-        ),
+        typer.Option("--words-only", rich_help_panel=QUERY, help="Look in texts and names alone. Needs no model."),
     ] = False
     same: Annotated[
         bool,
@@ -53,7 +51,7 @@ class QueryOptions(Group):
     ] = False
     similar: Annotated[
         bool,
-        typer.Option("--similar", rich_help_panel=QUERY, help="With --same: also those that are only alike."),
+        typer.Option("--similar", rich_help_panel=QUERY, help="With --same: those that are alike, too."),
         RARE,
     ] = False
 
@@ -168,17 +166,18 @@ def find(
         ),
     ] = None,
     *,
-    library: libraries.LibraryOpt = libraries.DEFAULT,
+    index: libraries.LibraryOpt = libraries.DEFAULT,
     query_options: QueryOptions,
     fact_options: FactOptions,
     found_options: FoundOptions,
     history: opt.HistoryOpt = True,
     threads: opt.ThreadsOpt = None,
 ) -> int | None:
-    """Find pictures, pages and moments that `mmcli index` has taken in.
+    """Find pictures, pages and moments that were indexed.
 
     A line has the source, by how much it stands out among all others, and when, where and why.
 
+    mmcli index docs/pictures -m starter
     mmcli find red circle
     mmcli find --like docs/pictures/shapes.png -n 3
     mmcli find circle --not red --files
@@ -191,7 +190,7 @@ def find(
     style = terminal.Style(out.json or out.jsonl, out.quiet, debug=out.debug)
     _refuse(words or [], query_options, fact_options, out)
     facts = fact_options.facts()
-    with Library(libraries.folder(library)) as lib:
+    with Library(libraries.folder(index)) as lib:
         if query_options.same:
             find_output.same(lib, query_options.similar, out, style)
             return None

@@ -92,7 +92,8 @@ class Asked:
         space = self._opened(self._stored)
         data = opening.read(source)
         picture = images.decode(data, name, shown=source.shown, suffix=source.suffix, least=space.side)
-        return space.pictures([picture.pixels])[0]
+        vector: NDArray[np.float32] = space.pictures([picture.pixels])[0]
+        return vector
 
     def _opened(self, stored: StoredSpace) -> Space:
         """The model of the library's vectors."""

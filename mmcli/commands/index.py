@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 TAKEN, CARE = "What is taken", "The library itself"
 WATCH_SECONDS = 60.0
 NICE = 5
+COUNTS = ("files", "new", "moved", "gone", "failed", "embedded", "offline")
 
 
 @dataclass(frozen=True)
@@ -67,9 +68,7 @@ class CareOptions(Group):
     )
     forget: Annotated[
         Path | None,
-        typer.Option(
-            "--forget", metavar="PATH", rich_help_panel=CARE, help="Forget a folder or a file, and all of it."
-        ),
+        typer.Option("--forget", metavar="PATH", rich_help_panel=CARE, help="Forget a folder or a file."),
     ] = None
     check: Annotated[bool, typer.Option("--check", rich_help_panel=CARE, help="Check that nothing is damaged.")] = False
     repair: Annotated[
@@ -93,24 +92,25 @@ def index(
         list[Path] | None,
         typer.Argument(
             metavar="[PATHS...]",
-            help="Folders and files. Without them, all that were indexed before.",
+            help="Folders and files. Without them, all that were indexed.",
             show_default=False,
         ),
     ] = None,
     *,
-    library: libraries.LibraryOpt = libraries.DEFAULT,
+    index: libraries.LibraryOpt = libraries.DEFAULT,
     taken_options: TakenOptions,
     care_options: CareOptions,
-    model: libraries.EmbedModelOpt = None,
+    embed_model: libraries.EmbedModelOpt = None,
     yes: opt.YesOpt = False,
     threads: opt.ThreadsOpt = None,
     json: opt.JsonListOpt = False,
     quiet: opt.QuietOpt = False,
     debug: opt.DebugOpt = False,
 ) -> int | None:
-    """Make pictures, pages and films findable with `mmcli find`.
+    """Make pictures, pages and films findable.
 
-    Run it again for what is new: files that did not change are not opened, and moved ones are known by their content.
+    `mmcli find` finds them. Run it again for what is new: files that did not change are not opened, and moved ones are
+    known by their content.
 
     mmcli index docs/pictures
     mmcli index --list
@@ -122,7 +122,7 @@ def index(
     style = terminal.Style(json, quiet, debug=debug)
     care = care_options
     _refuse_contradictions(paths or [], care)
-    where = libraries.folder(library)
+    where = libraries.folder(index)
     if care.list:
         with Library(where) as lib:
             _list(lib, style)
@@ -134,7 +134,7 @@ def index(
     if care.check:
         with Library(where) as lib:
             return _check(lib, care, style)
-    run = _Run(where, taken_options, care, model, yes, threads, style)
+    run = _Run(where, taken_options, care, embed_model, yes, threads, style)
     return run.merge(care.merge) if care.merge is not None else run.all(paths or [])
 
 
@@ -212,7 +212,7 @@ def _check(lib: Library, care: CareOptions, style: Style) -> int | None:
     if faults and not care.repair:
         raise InputError(
             f"the library has {len(faults)} faults",
-            hint="`mmcli index --check --repair` computes again what is damaged",
+            hint="`mmcli index --check --repair` computes it again",
         )
     return None
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mmcli.commands import options as opt
-from mmcli.errors import ModelError, UsageError
+from mmcli.errors import UsageError
 
 if TYPE_CHECKING:
     from mmcli.embed.protocol import Space
@@ -62,15 +62,8 @@ def shown(path: Path) -> str:
 
 def space(name: str | None, *, yes: bool, threads: int | None, reporter: Reporter) -> Space:
     """The embedding model of that name, or the default. Its towers are loaded when they are first used."""
-    from mmcli import config
-    from mmcli.embed import space as spaces
+    from mmcli.runtime import embedding
 
-    if name is not None and (os.sep in name or Path(name).is_dir()):
-        path = Path(os.path.abspath(os.path.expanduser(name)))
-        if not path.is_dir():
-            raise ModelError(f"there is no folder `{name}`", hint="`mmcli models` lists the names there are")
-        return spaces.from_folder(str(path), path, threads=threads, cache=config.cache_dir() / "embed")
-    raise ModelError(
-        "no embedding model is installed" if name is None else f"there is no embedding model `{name}`",
-        hint="`-m FOLDER` takes one in the form of immich-app's",
-    )
+    if name is not None and (os.sep in name or name.startswith("~")):
+        name = os.path.abspath(os.path.expanduser(name))  # the library remembers it, wherever it is asked from
+    return embedding.open_space(name, yes=yes, reporter=reporter, threads=threads)

@@ -11,6 +11,8 @@ from mmcli.errors import InputError
 from mmcli.library.vectors import BLOCK
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from mmcli.library.store import Library, StoredSpace
 
 LENGTH = 1e-2  # by which a vector's length may differ from 1
@@ -56,9 +58,7 @@ def _of_space(library: Library, space: StoredSpace) -> list[str]:
     return faults
 
 
-def _broken(
-    matrix: np.ndarray[tuple[int, ...], np.dtype[np.float32]], rows: np.ndarray[tuple[int, ...], np.dtype[np.int64]]
-) -> np.ndarray[tuple[int, ...], np.dtype[np.int64]]:
+def _broken(matrix: NDArray[np.float32], rows: NDArray[np.int64]) -> NDArray[np.int64]:
     """Rows that are no vectors."""
     found = []
     for at in range(0, len(rows), BLOCK):

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def of(found: FoundPiece, side: int) -> NDArray[np.uint8]:
-    """(height, width, 3) RGB, upright, each side at least `side` where the file has so many. InputError if it cannot."""
+    """(height, width, 3) RGB, upright, no side below `side` if the file has so many. InputError if it cannot."""
     from mmcli.media import images, opening, pdf
 
     source = media.Source(os.fsdecode(found.path), Path(os.fsdecode(found.path)))
