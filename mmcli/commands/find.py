@@ -232,10 +232,10 @@ def _refuse(words: list[str], query: QueryOptions, facts: FactOptions, out: Foun
     asks = bool(" ".join(words).strip() or query.like or query.and_)
     if query.same and (asks or query.not_):
         raise UsageError("--same takes no words", hint="mmcli find --same")
-    if not asks and not query.same and facts == FactOptions():
-        raise UsageError("nothing to look for was named", hint="mmcli find red circle; or --like PICTURE, --on DATE")
     if query.not_ and not asks:
         raise UsageError("--not needs something that is looked for", hint=f"mmcli find circle --not {query.not_[0]}")
+    if not asks and not query.same and facts == FactOptions():
+        raise UsageError("nothing to look for was named", hint="mmcli find red circle; or --like PICTURE, --on DATE")
 
 
 def _tell(findings: Findings, words: list[str], style: Style) -> None:
