@@ -174,6 +174,24 @@ def test_all_tokens_are_as_likely_as_the_logits_say(tiny: tuple[Path, Path]) -> 
         assert float(np.exp(logits).sum()) == pytest.approx(1.0)
 
 
+def test_many_choices_in_few_passes_are_as_likely_as_each_alone(tiny: tuple[Path, Path]) -> None:
+    """Some begin alike, some are in other scripts, and there are more than can be read at once."""
+    choices = ["red circle", "red", "red square", "rot", "赤い丸", "赤い星", "кот", *(f"label {n}" for n in range(90))]
+    question = user(picture("red"), "what is this?")
+    with engine.load(*tiny, Options(threads=1)) as running:
+        together = running.score([question], choices)
+        assert running.n_encodes == 1
+        # What choices begin with is computed once: far fewer passes than tokens.
+        n_tokens = sum(together.n_tokens)
+        assert together.usage.completion_tokens < n_tokens
+        for choice, log_prob in zip(choices, together.log_probs, strict=True):
+            assert running.score([question], [choice]).log_probs[0] == pytest.approx(log_prob, abs=0.01), choice
+        # The context that can branch answers as any other.
+        branched = answer(running, question, sampling=GREEDY)
+    with engine.load(*tiny, Options(threads=1)) as running:
+        assert answer(running, question, sampling=GREEDY).text == branched.text
+
+
 def test_a_model_that_cannot_go_back_scores_the_same_in_any_order(tmp_path: Path) -> None:
     with engine.load(*random_llava.write_recurrent(tmp_path), Options(threads=1)) as running:
         assert not running._weights.can_forget

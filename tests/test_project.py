@@ -65,6 +65,7 @@ MAY_IMPORT = {
             "engine",
             "speech",
             "embed",
+            "documents",
         ),
     },
     "chat": {
@@ -74,7 +75,7 @@ MAY_IMPORT = {
     },
     "documents": {"errors", "telemetry", "media", "engine"},
     "jobs": {"errors", "files", "languages", "schema", "media", "engine", "speech", "documents", "extraction"},
-    "extraction": {"errors", "engine"},
+    "extraction": {"errors", "engine", "documents"},
     "embed": {"errors", "files", "telemetry", "media"},
     "library": {"errors", "files", "search_words", "schema", "languages", "telemetry", "media", "embed", "documents"},
     "outputs": {"errors", "files", "jobs", "media", "documents", "schema"},

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mmcli.commands import form_options as form_opt
 from mmcli.commands import options as opt
 from mmcli.commands import origins
 from mmcli.commands import speech_options as speech_opt
@@ -27,9 +27,8 @@ from mmcli.commands.prompt_variables import with_variables
 from mmcli.errors import ModelError, OutputError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
-    from mmcli.extraction.answer_schema import AnswerSchema
     from mmcli.media import Medium, Source, Wanted
     from mmcli.models import Model, WantedModel
     from mmcli.prompts import SavedPrompt
@@ -73,8 +72,9 @@ def ask(
     talk_options: TalkOptions,
     speak_options: SpeakOptions,
     machine_options: MachineOptions,
-    extract: opt.ExtractOpt = False,
-    schema: opt.SchemaOpt = None,
+    extract: form_opt.ExtractOpt = False,
+    schema: form_opt.SchemaOpt = None,
+    form: form_opt.AnswerFormatOpt = None,
     json: opt.JsonOpt = False,
     output_options: OutputOptions,
 ) -> int | None:
@@ -86,18 +86,19 @@ def ask(
     """
     from mmcli import documents, engine, models, signals, terminal
     from mmcli.chat import parts, resume
-    from mmcli.commands import prompt_variables, saved_prompts
+    from mmcli.commands import answer_form, prompt_variables, saved_prompts
     from mmcli.commands.asking_pages import PagesAsked
     from mmcli.media import Wanted
-    from mmcli.runtime import films, model_fetch, model_loader, speech_output, transcription
+    from mmcli.runtime import films, model_fetch, model_loader, page_words, speech_output, transcription
 
     style, attached = output_options.style(json=json), input_options.attach or []
     # find the talk and the model, load the media: what is cheap and can fail comes first
     given = prompt_variables.values(param or ())
     prompt = saved_prompts.chosen(use, given, save)
     words = [*(media or ()), question]
-    others = {"extract": extract, "save": save is not None}
-    shape = _shape(schema, others | {"cite": page_options.cite, "every-page": page_options.every_page})
+    others = {"extract-code": extract, "save": save is not None}
+    others |= {"cite": page_options.cite, "every-page": page_options.every_page}
+    shape = answer_form.find(schema, form.value if form is not None else None, others)
     if save is not None:
         files, question = _sorted(ctx, words)
         saved_prompts.save(ctx, save, [*files, *attached], question, given, style)
@@ -119,6 +120,7 @@ def ask(
     screen = terminal.Screen(style)
     sources = _sources([*files, *attached], input_options.recursive, data, style)
     found = model_fetch.find(setup.model, setup.mmproj, yes=yes, reporter=screen)
+    wanted = page_words.fitted(wanted, page_options.ocr.value, found, screen)
     recorder = resume.recorder(talk_options.history, talk_options.keep_media, screen)
     with (
         recorder,
@@ -158,9 +160,7 @@ def ask(
             begun.asks(heard if not page_options.every_page else asked([], question), think=answer_options.think)
             recorder.open()
         # run and show
-        sampling = model_loader.sampling(chosen, answer_options.choice())
-        if shape is not None:
-            sampling = replace(sampling, schema=shape.text)
+        sampling = answer_form.held(model_loader.sampling(chosen, answer_options.choice()), shape)
         with (
             signals.clean_end(),
             terminal.unechoed(),  # stray keys would stand in the answer; the shell gets them
@@ -189,13 +189,15 @@ def ask(
                 talk=recorder.talk,
                 extract=extract,
                 read=shape.read if shape is not None else None,
+                is_json=form is None or form is form_opt.AnswerFormat.json,
                 more=pages.facts,
             )
+            answer_form.tell(shape, screen)
             pages.tell_citations(answer)
             terminal.receipts(answer, style)
             speech_output.finish(aloud, screen)
     status = model_loader.status(answer)
-    if extract and not status and terminal.last_block(answer.text) is None:
+    if extract and not status and terminal.first_block(answer.text) is None:
         raise OutputError("the answer holds no code block", hint="without -x the whole answer is printed")
     return status
 
@@ -257,17 +259,6 @@ def _sorted(ctx: typer.Context, words: Sequence[str], *, is_optional: bool = Fal
     from mmcli.commands import question_words, typed_line
 
     return question_words.sort(words, typed_line.of(ctx), is_optional=is_optional)
-
-
-def _shape(schema: str | None, others: Mapping[str, bool]) -> AnswerSchema | None:
-    """The shape that the answer shall have; UsageError where it cannot be kept to, or beside one of the `others`."""
-    if schema is None:
-        return None
-    for name in (name for name, is_given in others.items() if is_given):
-        raise UsageError(f"--schema and --{name} cannot be combined", hint="use one of them")
-    from mmcli.extraction import answer_schema
-
-    return answer_schema.find(schema)
 
 
 def _check(question: str, talk: str | None) -> None:

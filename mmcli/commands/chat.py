@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from mmcli.commands import form_options as form_opt
 from mmcli.commands import options as opt
 from mmcli.commands import origins
 from mmcli.commands import speech_options as speech_opt
@@ -43,7 +44,7 @@ def chat(
     speech_model: speech_opt.WriterOpt = None,
     yes: opt.YesOpt = False,
     answer_options: AnswerOptions,
-    schema: opt.SchemaOpt = None,
+    schema: form_opt.SchemaOpt = None,
     talk_options: TalkOptions,
     speak_options: SpeakOptions,
     machine_options: MachineOptions,
@@ -62,7 +63,7 @@ def chat(
     from mmcli.commands import question_words, typed_line
     from mmcli.extraction import answer_schema
     from mmcli.media import Wanted
-    from mmcli.runtime import model_fetch, speech_output
+    from mmcli.runtime import model_fetch, page_words, speech_output
 
     files, question = question_words.split(media or (), typed_line.of(ctx))
     style = output_options.style()
@@ -74,6 +75,7 @@ def chat(
     wanted = Wanted(pages=page_options.wanted(machine.detail, style), film=film_options.wanted())
     screen = terminal.Screen(style)
     found = model_fetch.find(setup.model, setup.mmproj, yes=yes, reporter=screen)
+    wanted = page_words.fitted(wanted, page_options.ocr.value, found, screen)
     chosen = model_fetch.here(found, yes=yes, reporter=screen)
     recorder = resume.recorder(talk_options.history, talk_options.keep_media, screen)
     with recorder, speech_output.opened(wish, machine, yes=yes, reporter=screen) as aloud:

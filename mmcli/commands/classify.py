@@ -11,19 +11,23 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mmcli.commands import options as opt
+from mmcli.commands import origins
 from mmcli.commands.caption import BatchOptions, PictureOptions
 from mmcli.commands.option_groups import Group, ModelOptions, PictureOfPageOptions
-from mmcli.errors import InputError, UsageError
+from mmcli.errors import BatchError, InputError, UsageError
 
 if TYPE_CHECKING:
     from mmcli.jobs.classify import Classified, ClassifyTask
     from mmcli.jobs.classify_report import Judged
     from mmcli.jobs.task import Outcome
+    from mmcli.media import Source
+    from mmcli.outputs.sorting import Sorting
     from mmcli.terminal import Style
 
-LABELS, SHOWN = "Labels", "Output"
+LABELS, SHOWN, SORTED = "Labels", "Output", "Sorting"
 MOST_BYTES = 1 << 20  # of a file of labels
 QUESTION = "What is in this picture?"
+UNKNOWN = "?"  # as jobs/classify.py has it
 
 
 class Truth(StrEnum):
@@ -77,6 +81,50 @@ class LabelOptions(Group):
 
 
 @dataclass(frozen=True)
+class SortOptions(Group):
+    """Whether the pictures go into a folder for each label."""
+
+    move: Annotated[
+        Path | None,
+        typer.Option(
+            "--move",
+            metavar="DIR",
+            rich_help_panel=SORTED,
+            help="Show into which folder of DIR each would go. With --yes, move them; `mmcli undo` takes that back.",
+        ),
+    ] = None
+    copy: Annotated[
+        Path | None,
+        typer.Option("--copy", metavar="DIR", rich_help_panel=SORTED, help="The same with copies of the pictures."),
+    ] = None
+    yes: Annotated[
+        bool,
+        typer.Option(
+            "-y",
+            "--yes",
+            envvar="MMCLI_YES",
+            rich_help_panel=SORTED,
+            help="Do not ask before downloading or sorting. Sorting needs it typed; the variable is ignored there.",
+        ),
+    ] = False
+
+    def sorting(self, labels: tuple[str, ...], *, multi: bool, report: bool) -> Sorting | None:
+        """What sorts the pictures, where that is wanted; UsageError where it cannot be done."""
+        from mmcli.outputs import sorting
+
+        if (folder := self.move or self.copy) is None:
+            return None
+        name = "--move" if self.move is not None else "--copy"
+        if self.move is not None and self.copy is not None:
+            raise UsageError("--move and --copy cannot be combined", hint="use one of them")
+        if multi or report:
+            other = "--multi" if multi else "--report"
+            raise UsageError(f"{name} and {other} cannot be combined", hint="leave one of them out")
+        sorting.check(folder, labels)
+        return sorting.Sorting(folder, copy=self.copy is not None)
+
+
+@dataclass(frozen=True)
 class JudgeOptions(Group):
     """How labels are shown, or compared with the truth."""
 
@@ -106,6 +154,7 @@ class JudgeOptions(Group):
 
 
 def classify(
+    called: typer.Context,
     media: Annotated[
         list[str] | None,
         typer.Argument(
@@ -120,8 +169,8 @@ def classify(
     page_options: PictureOfPageOptions,
     label_options: LabelOptions,
     judge_options: JudgeOptions,
+    sort_options: SortOptions,
     model_options: ModelOptions,
-    yes: opt.YesOpt = False,
     system: opt.SystemOpt = None,
     machine_options: BatchOptions,
 ) -> int | None:
@@ -129,6 +178,7 @@ def classify(
 
     mmcli classify docs/pictures --labels circle,square,star -m starter
     mmcli classify docs/pictures --ask "Is there a star?" --labels yes,no -m starter
+    mmcli classify docs/pictures --labels circle,square,star --move sorted -m starter
     """
     from mmcli import terminal
     from mmcli.commands import batch_run, caption_run
@@ -141,6 +191,8 @@ def classify(
     _check(judge)
     question = label_options.ask if label_options.ask is not None else "" if label_options.multi else QUESTION
     screen = terminal.Screen(style)
+    sorting = sort_options.sorting(labels, multi=label_options.multi, report=judge.report)
+    apply = sort_options.yes and origins.is_typed(called, "yes")
     ClassifyTask(labels, question, label_options.form, label_options.multi)  # its errors come first
     pages = page_options.wanted(machine_opts.detail.value)
     wanted = caption_run.wanted(
@@ -153,7 +205,7 @@ def classify(
         command="classify",
     )
     machine = machine_options.machine(model_options.template)
-    chosen = model_fetch.seeing(model_options.model, model_options.mmproj, yes=yes, reporter=screen)
+    chosen = model_fetch.seeing(model_options.model, model_options.mmproj, yes=sort_options.yes, reporter=screen)
     task = ClassifyTask(
         labels,
         question,
@@ -164,8 +216,8 @@ def classify(
         pages,
         model_loader.setup(chosen, machine),
     )
-    out = _Out(task, label_options.abstain, judge, style)
-    return batch_run.run(
+    out = _Out(task, label_options.abstain, judge, style, sorting, apply=apply)
+    status = batch_run.run(
         "classify",
         wanted,
         lambda results, engine: ClassifyWorker(task, results, engine),
@@ -176,6 +228,9 @@ def classify(
         keep=machine_opts.cache,
         close=out.close,
     )
+    if out.n_stuck:
+        raise BatchError(f"{out.n_stuck} pictures could not be sorted", hint="the same command retries only those")
+    return status
 
 
 def _labels(options: LabelOptions) -> tuple[str, ...]:
@@ -209,7 +264,19 @@ def _check(judge: JudgeOptions) -> None:
 class _Out:
     """Where outcomes go: lines as they come, or a report at the end."""
 
-    def __init__(self, task: ClassifyTask, abstain: float | None, judge: JudgeOptions, style: Style) -> None:
+    def __init__(
+        self,
+        task: ClassifyTask,
+        abstain: float | None,
+        judge: JudgeOptions,
+        style: Style,
+        sorting: Sorting | None,
+        *,
+        apply: bool,
+    ) -> None:
+        """`apply`: pictures are sorted, at the end; else it is only said where they would go."""
+        self._sorting, self._apply = sorting, apply
+        self.n_stuck = 0  # pictures that could not be sorted
         self._task, self._abstain, self._judge, self._style = task, abstain, judge, style
         self._judged: list[Judged] = []
         self._records: list[dict[str, object]] = []
@@ -233,13 +300,17 @@ class _Out:
                 told["error"] = {"code": outcome.error.code, "message": outcome.error.message}
             elif found is not None:
                 told |= job.record(found, self._abstain) | {"cached": outcome.cached}
+                if (place := self._place(outcome.source, found)) is not None:
+                    told["sorted"] = str(place)
             if self._judge.jsonl:
                 terminal.json_line(told)
             else:
                 self._records.append(told)
         elif found is not None:
+            place = self._place(outcome.source, found)
+            to = "" if place is None else f"\t{terminal.escaped(str(place))}"
             for label, p in self._told(found):
-                terminal.row(f"{terminal.escaped(source)}\t{label}\t{p:.3f}\n")
+                terminal.row(f"{terminal.escaped(source)}\t{label}\t{p:.3f}{to}\n")
 
     def close(self, whole: bool) -> str | None:
         """The report or the list, where they are wanted; a sentence where labels were forced upon the model."""
@@ -250,12 +321,47 @@ class _Out:
             terminal.classify_report(ClassifyReport(self._judged), self._style)
         elif self._judge.json:
             terminal.data(self._records)
+        if self._sorting is not None:
+            self._sort(self._sorting, whole=whole)
         if self._n_unmeant and self._abstain is None:
             return (
                 f"of {self._n_unmeant} pictures the model would have answered something else than a label"
                 " (--form says how it answers; --abstain shows them as ?)"
             )
         return None
+
+    def _place(self, source: Source, found: Classified) -> Path | None:
+        """Where the picture goes; None where it stays."""
+        label = found.label(self._abstain)
+        return None if self._sorting is None or label == UNKNOWN else self._sorting.plan(source, label)
+
+    def _sort(self, sorting: Sorting, *, whole: bool) -> None:
+        """Move or copy, where that is wanted and all pictures have their label; say what was done."""
+        from mmcli import config, terminal
+        from mmcli.commands import caption_run
+        from mmcli.jobs.result_cache import Results
+        from mmcli.outputs import renames
+
+        done = "copied" if sorting.copies else "moved"
+        if sorting.n_no_files:
+            terminal.notice(f"{sorting.n_no_files} that are no files of their own stay where they are", self._style)
+        if not self._apply or not whole:
+            if sorting.n_planned:
+                how = "the same command with --yes does it" if whole else "not all have their label yet"
+                terminal.notice(f"nothing was {done}: {how}", self._style)
+            return
+        results = Results(config.cache_dir() / caption_run.RESULTS, on_warning=lambda t: None)
+        journal = renames.RenameJournal(caption_run.journals())
+        try:
+            for move, error in sorting.carry_out(journal):
+                if error is not None:
+                    self.n_stuck += 1
+                    terminal.failure(terminal.escaped(error.message), None)
+                elif not sorting.copies:
+                    results.moved(move.old, move.new)
+        finally:
+            journal.close()
+            results.close()
 
     def _told(self, found: Classified) -> list[tuple[str, float]]:
         """The label, or all that fit."""

@@ -23,6 +23,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+BRANCH_ROWS = (
+    63  # tokens in a forward pass over branches; from 64 on llama.cpp computes attention in tiles, less exactly
+)
+
+
 class Interrupted(Exception):
     """A forward pass was given up because `Context.abort_when` said so. Not an error: never leaves engine/."""
 
@@ -36,11 +41,20 @@ class Row(NamedTuple):
     logits: bool = False
 
 
+class BranchRow(NamedTuple):
+    """One token of a forward pass that several sequences go on with; its logits are wanted."""
+
+    token: int
+    pos: int
+    seqs: tuple[int, ...]
+
+
 class Context:
     """A KV cache of `n_seq` sequences, and the forward pass over it.
 
     Each sequence has cells of its own (a stream, as llama.cpp calls it), so what one holds changes no bit of what
-    another computes: with cells shared by all, sums would run over them in another order.
+    another computes: with cells shared by all, sums would run over them in another order. With `branches`, there is one
+    sequence instead, that can go on in so many ways at once: they share its cells, and have numbers from 1 on.
     """
 
     def __init__(
@@ -52,18 +66,20 @@ class Context:
         threads: int,
         offload: bool,
         n_seq: int = 1,
+        branches: int = 0,
         embeddings: bool = False,
     ) -> None:
         """`n_ctx` tokens for each sequence, `n_ubatch` tokens in one forward pass; `embeddings`: keep hidden states."""
+        assert n_seq == 1 or not branches
         llama, _ = native()
         self._llama = llama
         params = llama.llama_context_default_params()
         params.n_ctx = n_ctx * n_seq
-        params.n_seq_max = n_seq
-        params.kv_unified = False
+        params.n_seq_max = n_seq + branches
+        params.kv_unified = branches > 0
         params.n_batch = params.n_ubatch = n_ubatch
         # Logits of one token a sequence at a time: by default there is room for n_batch rows of the vocabulary.
-        params.n_outputs_max = n_ubatch if embeddings else n_seq
+        params.n_outputs_max = n_ubatch if embeddings else max(BRANCH_ROWS, 1 + branches) if branches else n_seq
         params.embeddings = embeddings
         params.n_threads = params.n_threads_batch = self._threads = threads
         params.offload_kqv = params.op_offload = offload
@@ -76,15 +92,18 @@ class Context:
                 hint="a smaller --ctx-size needs less",
             )
         self.n_ctx: int = llama.llama_n_ctx_seq(self.handle)
-        self.n_seq, self.n_batch = n_seq, n_ubatch
+        self.n_seq, self.branches, self.n_batch = n_seq, branches, n_ubatch
         self.n_vocab: int = llama.llama_vocab_n_tokens(weights.vocab)
         self._memory = llama.llama_get_memory(self.handle)
         self._batch = llama.llama_batch_init(n_ubatch, 0, 1)
         for i in range(n_ubatch):
             self._batch.n_seq_id[i] = 1
+        self._branch_batch = llama.llama_batch_init(BRANCH_ROWS, 0, branches) if branches else None
 
     def close(self) -> None:
         self._llama.llama_batch_free(self._batch)
+        if self._branch_batch is not None:
+            self._llama.llama_batch_free(self._branch_batch)
         self._llama.llama_free(self.handle)
 
     def use_threads(self, threads: int) -> None:
@@ -104,6 +123,23 @@ class Context:
         batch = self._batch
         for i, (token, pos, seq, logits) in enumerate(rows):
             batch.token[i], batch.pos[i], batch.seq_id[i][0], batch.logits[i] = token, pos, seq, logits
+        batch.n_tokens = len(rows)
+        placement.look(self._threads)
+        self._check(self._llama.llama_decode(self.handle, batch))
+
+    def branch(self, n: int) -> None:
+        """Let the sequences 1 to n hold what sequence 0 does; nothing is copied."""
+        for seq in range(1, n + 1):
+            self._llama.llama_memory_seq_cp(self._memory, 0, seq, -1, -1)
+
+    def decode_branches(self, rows: Sequence[BranchRow]) -> None:
+        """One forward pass over at most BRANCH_ROWS tokens of branches, those of one in order."""
+        batch = self._branch_batch
+        assert batch is not None
+        for i, (token, pos, seqs) in enumerate(rows):
+            batch.token[i], batch.pos[i], batch.n_seq_id[i], batch.logits[i] = token, pos, len(seqs), True
+            for k, seq in enumerate(seqs):
+                batch.seq_id[i][k] = seq
         batch.n_tokens = len(rows)
         placement.look(self._threads)
         self._check(self._llama.llama_decode(self.handle, batch))
@@ -128,13 +164,13 @@ class Context:
         )
         self._check(status)
 
-    def log_probs(self) -> NDArray[np.float64]:
-        """Logarithms of the probabilities of the token after the last forward pass: (n_vocab,)."""
+    def log_probs(self, row: int = -1) -> NDArray[np.float32]:
+        """Logarithms of the probabilities of the token after a row of the last forward pass: (n_vocab,)."""
         import numpy as np
 
-        logits = np.ctypeslib.as_array(self._llama.llama_get_logits_ith(self.handle, -1), (self.n_vocab,))
-        shifted = logits.astype(np.float64) - float(logits.max())
-        return np.asarray(shifted - np.log(np.exp(shifted).sum()))
+        logits = np.ctypeslib.as_array(self._llama.llama_get_logits_ith(self.handle, row), (self.n_vocab,))
+        shifted = logits - logits.max()
+        return np.asarray(shifted - np.log(np.exp(shifted).sum(dtype=np.float64)).astype(np.float32))
 
     def synchronize(self) -> None:
         """Wait until what was decoded is computed: a GPU may still be at it when `decode` returns."""

@@ -5,18 +5,17 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
-from functools import partial
+from functools import partial, reduce
 from pathlib import Path
 
 from mmcli.engine.grammar import GrammarVocabulary, MakeMatcher
-from mmcli.engine.local import kv_cells, mtmd, prompt_plan
+from mmcli.engine.local import kv_cells, mtmd, prompt_plan, scoring
 from mmcli.engine.local.batching import BatchRequest, BatchScheduler
 from mmcli.engine.local.cpu_affinity import placement
 from mmcli.engine.local.decode import TokenStream, decode
 from mmcli.engine.local.kv_cache import Cache
 from mmcli.engine.local.loaded_model import Loaded, Options
 from mmcli.engine.local.prompt_memo import Beginning, PromptMemo
-from mmcli.engine.local.scoring import log_sum, scores
 from mmcli.engine.local.template import Prompt
 from mmcli.engine.messages import Answer, First, Message, OnProgress, Origin, Piece, Sampling, Scores, Usage
 from mmcli.errors import MmcliError, ResourceError
@@ -153,21 +152,31 @@ class LocalEngine:
         with ExitStack() as close:
             close.enter_context(placement.computing())
             prompt = self._model.prompts.render(messages, think=False)
-            # The first word may be a token with a space before it, which is not shown: both are the same answer.
-            spoken = [[*map(self._weights.tokenize, (choice, f" {choice.lstrip()}"))] for choice in choices]
-            longest = max((len(tokens) for forms in spoken for tokens in forms), default=0)
-            current, ready = self._computed(prompt, media, usage, close, longest, longest, on_progress)
-            usage.n_encodes = self.n_encodes - encoded
+            spoken = [self._spoken(choice) for choice in choices]
             flat = [tokens for forms in spoken for tokens in forms]
-            scored = scores(self._cache, flat, usage, self._stop.is_set) if ready else None
+            room, longest = scoring.room(flat), max(map(len, flat), default=0)
+            branches = scoring.BRANCHES if self._weights.can_forget else 0
+            current, ready = self._computed(prompt, media, usage, close, room, longest, on_progress, branches)
+            usage.n_encodes = self.n_encodes - encoded
+            scored = scoring.scores(self._cache, flat, usage, self._stop.is_set) if ready else None
             self._stop.clear()
         reused = self._cache.reused
         seen = tuple(prompt_plan.seen(current, reused, messages, self._weights, self._prepared))
         self._prepared.clear()
         if scored is None:
             raise KeyboardInterrupt
-        log_probs = tuple(map(log_sum, scored[::2], scored[1::2]))
+        of_forms = iter(scored)
+        log_probs = tuple(reduce(scoring.log_sum, [next(of_forms) for _ in forms]) for forms in spoken)
         return Scores(log_probs, tuple(min(map(len, forms)) for forms in spoken), seen, usage)
+
+    def _spoken(self, choice: str) -> list[list[int]]:
+        """A choice as tokens, in each way that is the same answer: the space before its first word is not shown.
+
+        Some tokenizers put one there themselves.
+        """
+        tokens = self._weights.tokenize(choice)
+        has_space = bool(tokens) and self._weights.piece(tokens[0]).startswith(b" ")
+        return [tokens] if has_space else [tokens, self._weights.tokenize(f" {choice.lstrip()}")]
 
     def prepare(
         self,
@@ -212,10 +221,11 @@ class LocalEngine:
         max_tokens: int,
         least: int,
         on_progress: OnProgress | None,
+        branches: int = 0,
     ) -> tuple[prompt_plan.Plan, bool]:
         """The prompt as cells that the cache holds; False beside them where that was interrupted."""
         while True:
-            current = self._begun(prompt, media, usage, close, max_tokens, least)
+            current = self._begun(prompt, media, usage, close, max_tokens, least, branches)
             self._book.add(prompt, [medium.id for medium in media], current.cells, answer=None)
             usage.prompt_tokens, usage.reused_tokens = current.n_tokens, self._cache.n_tokens
             self._explain(prompt, current, self._cache.reused)
@@ -236,6 +246,7 @@ class LocalEngine:
         close: ExitStack,
         max_tokens: int,
         least: int,
+        branches: int = 0,
     ) -> prompt_plan.Plan:
         """The prompt as cells, in a context with room for it that holds the first of them already."""
         # 2 tokenize; or recall what was computed in this talk, or from disk what was in another
@@ -248,13 +259,13 @@ class LocalEngine:
         else:
             current = self._tokenize(prompt, media, key, usage, close, beginning=beginning)
         # 3 make room
-        self._cache.fit(current, max_tokens, least)
+        self._cache.fit(current, max_tokens, least, branches)
         # 4 reuse the longest common prefix
         with usage.timed("restore"):
             accepted = self._cache.reuse(current, record)
         if not accepted or current.needs_more_than(len(self._cache.cells)):
             current = self._tokenize(prompt, media, key, usage, close)
-            self._cache.fit(current, max_tokens, least)
+            self._cache.fit(current, max_tokens, least, branches)
             self._cache.reuse(current, None)
         if media and (beginning is None or beginning.n_media < len(media)):
             self._book.add_media(prompt, ids, [*current.cells[: current.after_media], *current.suffix])
@@ -371,11 +382,11 @@ class LocalEngine:
         return rest.after(beginning.cells) if beginning else rest
 
     def _matchers(self, sampling: Sampling) -> MakeMatcher | None:
-        """What holds answers to the schema; None where there is none. The vocabulary is prepared from now on."""
-        if sampling.schema is None:
+        """What holds answers to the schema or the grammar; None without. The vocabulary is prepared from now on."""
+        if sampling.schema is None and sampling.grammar is None:
             return None
         self._vocabulary.start()
-        return partial(self._vocabulary.matcher, sampling.schema)
+        return partial(self._vocabulary.matcher, sampling.schema, sampling.grammar)
 
     def _opens_apart(self, text: str) -> bool:
         """Whether a control token stands at the beginning of this text."""

@@ -115,17 +115,23 @@ class Cache:
             self._on_notice(f"cannot read the KV cache on disk: {error.strerror or error}")
             return None
 
-    def fit(self, plan: Plan, max_tokens: int, least: int = 1) -> None:
-        """A context large enough for prompt and answer; ContextFull with the numbers where `least` has no room."""
+    def fit(self, plan: Plan, max_tokens: int, least: int = 1, branches: int = 0) -> None:
+        """A context large enough for prompt and answer; ContextFull with the numbers where `least` has no room.
+
+        It can go on in `branches` ways at once; one that can do more stays as it is.
+        """
         wanted, limit = self._room.wanted(plan.n_tokens, max_tokens, least), self._room.limit
         # Media whose tokens see each other both ways must go through in one piece.
         n_ubatch = max(N_UBATCH, plan.whole)
         old = self._context
-        if old is not None and old.n_ctx >= wanted and old.n_batch >= n_ubatch:
+        if old is not None and old.n_ctx >= wanted and old.n_batch >= n_ubatch and old.branches >= branches:
             return
         state = None
         if old is not None:
-            wanted = min(limit, max(wanted, 2 * old.n_ctx))  # a growing talk doubles, so that it rarely moves
+            branches = max(branches, old.branches)
+            if old.n_ctx < wanted:
+                wanted = min(limit, max(wanted, 2 * old.n_ctx))  # a growing talk doubles, so that it rarely moves
+            wanted = max(wanted, old.n_ctx)
             state = old.state() if self.cells else None
             self.close()
         self._context = Context(
@@ -134,6 +140,7 @@ class Cache:
             n_ubatch=n_ubatch,
             threads=self._threads,
             offload=self._weights.device != "CPU",
+            branches=branches,
         )
         if state is not None and not self._context.restore(state):
             self._clear()
