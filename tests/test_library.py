@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from mmcli.errors import InputError, MmcliError, ModelError, UsageError
-from mmcli.library import checking, facts, merging, near
+from mmcli.library import checking, facts, merging, near, sources
 from mmcli.library import query as queries
 from mmcli.library.facts import PieceFacts
 from mmcli.library.indexing import Indexing
@@ -401,6 +401,16 @@ def test_nobody_else_can_read_it(shelf: Shelf, folder: Path) -> None:
     assert shelf.library.folder.stat().st_mode & 0o777 == 0o700
     modes = {path.name: path.stat().st_mode & 0o077 for path in shelf.library.folder.iterdir()}
     assert {name: mode for name, mode in modes.items() if mode and name not in ("lock", "writer")} == {}
+
+
+def test_sources_of_a_question_are_numbered(shelf: Shelf, folder: Path) -> None:
+    shelf.index(folder)
+    told = sources.retrieve(shelf.library, "red", shelf.space.texts(["red"])[0], 3)
+    assert told.tells and [each.words for each in told.sources] == [
+        f"[{number}] {os.path.basename(os.fsdecode(each.found.path))}" for number, each in enumerate(told.sources, 1)
+    ]
+    nothing = sources.retrieve(shelf.library, "what", shelf.space.texts([" ".join(NAMES)])[0], 3)
+    assert not nothing.tells
 
 
 # same
