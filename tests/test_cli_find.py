@@ -212,3 +212,40 @@ def test_killed_runs_lose_nothing(mmcli: Run, environment: dict[str, str], tmp_p
         assert [(each["path"], each["parts"]["cosine"]) for each in killed] == [
             (each["path"], each["parts"]["cosine"]) for each in calm
         ]
+
+
+def test_a_model_that_sees_confirms_what_was_found(mmcli: Run) -> None:
+    mmcli("index", PICTURES, "-m", "starter")
+    verify = ("--verify", "9", "--verify-model", "starter")
+    done = mmcli("find", "red", "circle", *verify, "--files")
+    assert set(found(done.stdout)) == {"IMG_0001.jpg", "phone.jpg", "shapes.png", "shapes-2.png"}
+    assert done.stderr.strip().endswith("5 more that starter does not confirm")
+    rows = [line.split("\t") for line in mmcli("find", "yellow", "star", *verify).stdout.splitlines()]
+    assert {os.path.basename(row[0]) for row in rows} >= {"IMG_0003.jpg", "phone.jpg"}
+    assert all(float(row[1]) > 0.9 for row in rows)
+    assert mmcli("find", "--like", PICTURES / "shapes.png", *verify).status == 3
+
+
+def test_captions_are_taken_over(mmcli: Run) -> None:
+    mmcli("index", PICTURES, "-m", "starter")
+    assert mmcli("find", "purple", "cross", "--words-only").stdout == ""
+    mmcli("caption", PICTURES, "-m", "starter")
+    assert mmcli("index").status == 0
+    row = mmcli("find", "purple", "cross", "--words-only").stdout.split("\t")
+    assert row[0].endswith("positions.png") and "a purple cross" in row[2]
+
+
+def test_words_in_pictures_are_read(mmcli: Run) -> None:
+    assert mmcli("index", PICTURES / "words.png", "-m", "starter", "--ocr").status == 0
+    text = mmcli("read", PICTURES / "words.png").stdout.split()
+    word = max((word.strip("*#.,") for word in text), key=len)
+    assert mmcli("find", word, "--words-only", "-l").stdout == f"{PICTURES / 'words.png'}\n"
+
+
+def test_libraries_of_two_machines_merge(mmcli: Run, scenes: Path, tmp_path: Path) -> None:
+    mmcli("index", PICTURES, "-m", "starter")
+    mmcli("index", scenes, "-m", "starter", "--index", f"{tmp_path}/other")
+    assert mmcli("index", "--merge", f"{tmp_path}/other").stdout == "30 contents, 30 files, 30 vectors\n"
+    assert mmcli("index", "--merge", f"{tmp_path}/other").stdout == "0 contents, 0 files, 0 vectors\n"
+    assert mmcli("index", "--check").stdout == "clean\n"
+    assert len(mmcli("find", "--in", scenes, "-n", "0", "-l").stdout.splitlines()) == 30

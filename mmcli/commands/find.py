@@ -11,6 +11,7 @@ import typer
 
 from mmcli.commands import libraries
 from mmcli.commands import options as opt
+from mmcli.commands.completion import model_names
 from mmcli.commands.option_groups import Group
 from mmcli.commands.pages import RARE
 from mmcli.errors import UsageError
@@ -40,6 +41,28 @@ class QueryOptions(Group):
     not_: Annotated[
         list[str] | None,
         typer.Option("--not", metavar="TEXT|PICTURE", rich_help_panel=QUERY, help="And not this. Can be repeated."),
+    ] = None
+    verify: Annotated[
+        int | None,
+        typer.Option(
+            "--verify",
+            min=1,
+            metavar="N",
+            rich_help_panel=QUERY,
+            help="Keep what a model that sees confirms, of the best N.",
+        ),
+    ] = None
+    verify_model: Annotated[
+        str | None,
+        typer.Option(
+            "--verify-model",
+            metavar="NAME",
+            envvar="MMCLI_VERIFY_MODEL",
+            autocompletion=model_names,
+            rich_help_panel=QUERY,
+            help="The model that sees.",
+            show_default="as `mmcli ask`",
+        ),
     ] = None
     words_only: Annotated[
         bool,
@@ -197,20 +220,31 @@ def find(
         asked = find_query.Asked(lib, style, threads=threads, keep=history)
         try:
             query = asked.query(words or [], query_options, facts)
-            findings = _searched(lib, query, out)
+            findings = _searched(lib, query, out, query_options.verify)
         finally:
             asked.close()
         _tell(findings, words or [], style)
+        if query_options.verify is not None:
+            findings = _verified(lib, findings, query_options, " ".join(words or []), style)
         find_output.show(lib, findings, out, style)
     return None
 
 
-def _searched(lib: Library, query: object, out: FoundOptions) -> Findings:
+def _searched(lib: Library, query: object, out: FoundOptions, verify: int | None) -> Findings:
     from mmcli.library import query as queries
 
     assert isinstance(query, queries.Query)
-    n = out.limit or 1_000_000
+    n = max(out.limit or 1_000_000, verify or 0)
     return queries.search(lib, query, n, fold=not out.everything, least=out.least)
+
+
+def _verified(lib: Library, findings: Findings, query: QueryOptions, words: str, style: Style) -> Findings:
+    from mmcli.commands import find_verify
+    from mmcli.library import query as queries
+
+    assert query.verify is not None
+    what = find_verify.checked(queries.parse_words(words)[0])
+    return find_verify.Verifying(lib, query.verify_model, query.verify, style)(findings, what)
 
 
 def _refuse(words: list[str], query: QueryOptions, facts: FactOptions, out: FoundOptions) -> None:

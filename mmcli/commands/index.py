@@ -236,6 +236,7 @@ class _Run:
         self.stop = threading.Event()
         self.errors: list[MmcliError] = []
         self._space: Space | None = None
+        self._captions: dict[str, str] = {}
 
     def all(self, paths: list[Path]) -> int | None:
         """Take in the paths, or all roots again; the exit status."""
@@ -262,6 +263,7 @@ class _Run:
 
     def _once(self, lib: Library, wanted: list[bytes]) -> int | None:
         from mmcli import terminal
+        from mmcli.commands import index_extras
 
         self.errors.clear()
         began = time.monotonic()
@@ -274,7 +276,10 @@ class _Run:
                 roots = _as_roots(lib, wanted, recursive=not self.taken.no_recursive) or roots
             if not roots:
                 raise InputError("nothing is indexed yet", hint="name a folder: `mmcli index FOLDER`")
+            self._captions = index_extras.captions()
             counts = self._indexed(lib, roots, space)
+            if self._captions and not self.taken.dry_run:
+                lib.caption(self._captions)
             stored = next((each for each in lib.spaces() if each.identity == space.identity), None)
             if stored is not None and not self.taken.dry_run and not lib.lacking(stored):
                 lib.serve(stored)
@@ -337,7 +342,7 @@ class _Run:
             self.taken.max_megapixels,
             index_extras.reader() if self.taken.ocr else None,
             index_extras.transcriber(self.yes, self.screen, self.stop) if self.taken.speech else None,
-            index_extras.captions(),
+            self._captions.get,
         )
 
     def _failed(self, error: MmcliError) -> None:

@@ -35,18 +35,18 @@ def reader() -> Callable[[Any], str]:
     return read
 
 
-def captions() -> Callable[[str], str | None]:
-    """The caption that `mmcli caption` has made of a file with these bytes (SHA-256, hex); None where there is none."""
+def captions() -> dict[str, str]:
+    """The captions that `mmcli caption` has made, by the SHA-256 (hex) of a file's bytes."""
     from mmcli import config
     from mmcli.commands.batch_run import RESULTS
     from mmcli.jobs.result_cache import Results
 
     path = config.cache_dir() / RESULTS
     if not path.exists():
-        return lambda sha256: None
+        return {}
     results = Results(path)
     try:
-        return results.texts().get
+        return results.texts()
     finally:
         results.close()
 

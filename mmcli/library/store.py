@@ -9,7 +9,7 @@ import contextlib
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -404,6 +404,21 @@ class Library:
             if not self.db.execute("UPDATE texts SET names = ? WHERE rowid = ?", (text, piece)).rowcount:
                 self.db.execute("INSERT INTO texts (rowid, names) VALUES (?, ?)", (piece, text))
 
+    def caption(self, captions: Mapping[str, str]) -> None:
+        """Take over captions, by the SHA-256 (hex) of their bytes, that contents do not have yet."""
+        rows = self.db.execute(
+            "SELECT hex(sha256), min(pieces.id), caption FROM contents JOIN pieces ON content = contents.id"
+            " LEFT JOIN texts ON texts.rowid = pieces.id GROUP BY contents.id"
+        ).fetchall()
+        new = [
+            (_storable(captions[sha256.lower()]), piece)
+            for sha256, piece, before in rows
+            if sha256.lower() in captions and _storable(captions[sha256.lower()]) != before
+        ]
+        if new:
+            with self.transaction() as db:
+                db.executemany("UPDATE texts SET caption = ? WHERE rowid = ?", new)
+
     def lose(self, numbers: Sequence[int]) -> None:
         """These files are not there any more: hidden at once, forgotten later."""
         with self.transaction() as db:
@@ -470,6 +485,20 @@ class Library:
                     "DELETE FROM queries WHERE used < (SELECT used FROM queries ORDER BY used DESC LIMIT 1 OFFSET ?)",
                     (MOST_QUERIES,),
                 )
+
+    def verdict(self, piece: int, question: str, model: str) -> float | None:
+        """The probability of a yes that a model gave before."""
+        row = self.db.execute(
+            "SELECT p FROM verdicts WHERE piece = ? AND question = ? AND model = ?", (piece, question, model)
+        ).fetchone()
+        return None if row is None else float(row[0])
+
+    def keep_verdict(self, piece: int, question: str, model: str, p: float) -> None:
+        """Remember it; where another process writes, it is not waited for."""
+        with contextlib.suppress(sqlite3.Error):
+            self.db.execute("PRAGMA busy_timeout = 100")
+            with schema.transaction(self.db) as db:
+                db.execute("INSERT OR REPLACE INTO verdicts VALUES (?, ?, ?, ?)", (piece, question, model, p))
 
     def n_contents(self) -> int:
         return int(self.db.execute("SELECT count(*) FROM contents").fetchone()[0])
