@@ -45,7 +45,7 @@ class SavedPrompt:
     model: str | None = None
     temperature: float | None = None
     max_tokens: int | None = None
-    extract: bool = False  # print the last code block only
+    extract: bool = False  # print the first code block only
     variables: dict[str, str] = field(default_factory=dict)  # values where the command line gives none
 
     @property

@@ -30,7 +30,7 @@ MAY_NAME = {
     "httpx": {"media/web.py"},
     "httpx2": {"media/web.py", "models/hub.py", "models/hub_errors.py"},
     "huggingface_hub": {"models/hub.py", "models/hub_errors.py", "models/removing.py"},
-    "filelock": {"models/pinned_hashes.py", "models/removing.py"},
+    "filelock": {"library/store.py", "models/pinned_hashes.py", "models/removing.py"},
     "jinja2": {"engine/local/sandbox.py"},
     "psutil": {"engine/hardware.py"},
     "prompt_toolkit": {"terminal/keyboard.py", "terminal/interruptible_prompt.py"},

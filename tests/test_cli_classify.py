@@ -16,6 +16,7 @@ from mmcli.jobs.classify_report import ClassifyReport, Judged
 from mmcli.jobs.inputs import Named
 from mmcli.jobs.task import Asked
 from mmcli.media import Receipt, Source
+from mmcli.outputs import renames
 from tests.conftest import Completed, Run, draw
 
 COLOURS = ("red", "blue", "green", "yellow")
@@ -174,3 +175,111 @@ def test_the_report_s_figures() -> None:
     assert report.calibration_error() == pytest.approx((2 * 0.45 + 0.45) / 3)
     assert [one.source for one in report.worst()] == ["2"]
     assert math.isnan(ClassifyReport([judged[3]]).accuracy)
+
+
+# sorting into folders
+
+
+def tree(folder: Path) -> dict[str, bytes | None]:
+    """Every file with its bytes, and every folder, below one."""
+    return {str(p.relative_to(folder)): p.read_bytes() if p.is_file() else None for p in sorted(folder.rglob("*"))}
+
+
+@pytest.fixture
+def mixed(tmp_path: Path) -> Path:
+    folder = tmp_path / "in"
+    (folder / "more").mkdir(parents=True)
+    draw(folder / "1.png", "red circle")
+    (folder / "1.txt").write_text("mine")
+    draw(folder / "2.png", "blue circle")
+    draw(folder / "more" / "1.png", "red circle", "purple square")
+    return folder
+
+
+@pytest.mark.parametrize("how", ["--move", "--copy"])
+def test_pictures_are_sorted_by_their_labels_and_back(
+    classify: Run, mmcli: Run, mixed: Path, tmp_path: Path, how: str
+) -> None:
+    before = tree(tmp_path / "in")
+    planned = classify("in", "-r", *COLOUR, how, "out", env={"MMCLI_YES": "1"})
+    assert planned.status == 0 and "with --yes does it" in planned.stderr
+    assert tree(tmp_path / "in") == before and not (tmp_path / "out").exists()
+    done = classify("in", "-r", *COLOUR, how, "out", "--yes")
+    assert (done.status, done.stdout) == (0, planned.stdout)
+    rows = {row[0]: row[3] for row in (line.split("\t") for line in done.stdout.splitlines())}
+    there = tree(tmp_path / "out")
+    assert [name for name in there if there[name] is not None] == [
+        *("blue/2.png", "red/1-2.png", "red/1.png", "red/1.txt")
+    ]
+    assert rows["in/1.png"] == str(tmp_path / "out" / "red" / "1.png")
+    assert there["red/1-2.png"] == before["more/1.png"] and there["red/1.txt"] == b"mine"
+    assert (tree(tmp_path / "in") == before) == (how == "--copy")
+    shown = mmcli("undo", "--dry-run")
+    assert shown.status == 0 and tree(tmp_path / "out") == there
+    undone = mmcli("undo")
+    assert undone.status == 0, undone.stderr
+    assert tree(tmp_path / "in") == before and not (tmp_path / "out").exists()
+
+
+def test_what_was_changed_since_is_not_removed(classify: Run, mmcli: Run, mixed: Path, tmp_path: Path) -> None:
+    assert classify("in/1.png", "in/2.png", *COLOUR, "--copy", "out", "-y").status == 0
+    (tmp_path / "out" / "red" / "1.png").write_bytes(b"mine now")
+    undone = mmcli("undo")
+    assert undone.status == 7 and "changed since" in undone.stderr
+    assert [*tree(tmp_path / "out")] == ["red", "red/1.png"]
+
+
+def test_what_cannot_be_sorted_stays(classify: Run, mixed: Path, tmp_path: Path) -> None:
+    before = tree(tmp_path / "in")
+    done = classify("in/1.png#xywh=0,0,50,50", *COLOUR, "--move", "out", "--yes")
+    assert done.status == 0 and "no files of their own" in done.stderr
+    done = classify("in/1.png", *COLOUR, "--abstain", "1", "--move", "out", "--yes")
+    assert done.stdout.split("\t")[1] == "?" and tree(tmp_path / "in") == before
+    # what is in its folder already stays there
+    (tmp_path / "out" / "red").mkdir(parents=True)
+    draw(tmp_path / "out" / "red" / "1.png", "red circle")
+    assert classify("out/red/1.png", *COLOUR, "--move", "out", "--yes").stdout.count("\t") == 2
+    assert (tmp_path / "out" / "red" / "1.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--labels", "a/b,c", "--move", "out"), "cannot be the name of a folder"),
+        (("--labels", "a,b", "--move", "out", "--copy", "out"), "cannot be combined"),
+        (("--labels", "a,b", "--move", "out", "--multi"), "cannot be combined"),
+        (("--labels", "a,b", "--move", "in/1.png"), "is not a folder"),
+    ],
+)
+def test_what_cannot_be_sorted_into_is_said_at_once(
+    mmcli: Run, mixed: Path, arguments: tuple[str, ...], said: str
+) -> None:
+    done = mmcli("classify", "in/1.png", *arguments, "-m", "nosuchmodel")
+    assert done.status == 2 and said in done.stderr
+
+
+def test_a_copy_that_a_kill_left_unfinished_is_undone(tmp_path: Path) -> None:
+    whole, begun = tmp_path / "a.png", tmp_path / "out" / "a.png"
+    whole.write_bytes(b"0123456789")
+    journal = renames.RenameJournal(tmp_path / "journals")
+    journal.make_folder(begun.parent)
+    journal.copy(whole, begun)
+    journal.close()
+    begun.write_bytes(b"01234")
+    found = renames.last(tmp_path / "journals")
+    assert found is not None
+    assert [reason for _, reason in renames.undo(found)] == [None, None]
+    assert not begun.parent.exists() and renames.last(tmp_path / "journals") is None
+
+
+def test_a_move_to_another_file_system_that_a_kill_stopped_is_undone(tmp_path: Path) -> None:
+    old, new = tmp_path / "a.png", tmp_path / "b.png"
+    old.write_bytes(b"0123456789")
+    journal = renames.RenameJournal(tmp_path / "journals")
+    journal.note({"old": str(old), "new": str(new)})
+    journal.close()
+    new.write_bytes(b"01234")
+    found = renames.last(tmp_path / "journals")
+    assert found is not None
+    assert [reason for _, reason in renames.undo(found)] == [None]
+    assert old.read_bytes() == b"0123456789" and not new.exists()

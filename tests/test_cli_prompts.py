@@ -11,7 +11,7 @@ from mmcli import prompts
 from tests import scripted
 from tests.conftest import Run
 
-ANSWER = "First:\n```python\nold = 1\n```\nBetter:\n~~~\nnew = 2\n\tif new: pass\n~~~\nDone."
+ANSWER = "First:\n~~~python\nnew = 2\n\tif new: pass\n~~~\nWorse:\n```\nold = 1\n```\nDone."
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def coder(tmp_path: Path) -> Path:
 # -x
 
 
-def test_only_the_last_code_block_is_printed(mmcli: Run, coder: Path) -> None:
+def test_only_the_first_code_block_is_printed(mmcli: Run, coder: Path) -> None:
     done = mmcli("ask", "Write code", "-x", "-m", coder, "--temperature", "0")
     assert done.stdout == "new = 2\n\tif new: pass\n"
     assert done.status == 0
@@ -31,7 +31,7 @@ def test_only_the_last_code_block_is_printed(mmcli: Run, coder: Path) -> None:
 
 
 def test_json_has_the_answer_and_the_code(mmcli: Run, coder: Path) -> None:
-    answer = mmcli("ask", "Write code", "--extract", "--json", "-m", coder, "--temperature", "0").json
+    answer = mmcli("ask", "Write code", "--extract-code", "--json", "-m", coder, "--temperature", "0").json
     assert answer["code"] == "new = 2\n\tif new: pass\n"
     assert answer["answer"] == ANSWER
 

@@ -7,15 +7,14 @@ from collections import defaultdict
 import torch
 from torch import Tensor, nn
 
-# Without AVX-512, torch computes bf16 thirty times as slowly as f32.
-HAS_FAST_HALF = torch.backends.cpu.get_cpu_capability() not in ("DEFAULT", "AVX2")
+HAS_BF16 = torch.cpu._is_avx512_bf16_supported()  # elsewhere bf16 is slower than float32
 Groups = dict[tuple[int, int], list[nn.Parameter]]
 
 
 def orthogonal(matrices: Tensor, steps: int = 5) -> Tensor:
     """Newton-Schulz: nearly the closest orthogonal matrix to each of (n, rows, columns)."""
     a, b, c = 3.4445, -4.7750, 2.0315
-    x = matrices.bfloat16() if HAS_FAST_HALF else matrices
+    x = matrices.bfloat16() if HAS_BF16 else matrices
     x = x / (x.norm(dim=(-2, -1), keepdim=True) + 1e-7)
     tall = x.shape[-2] > x.shape[-1]
     if tall:

@@ -24,7 +24,7 @@ import torch.nn.functional as F
 from training import batches, tokenizer
 from training.config import Config
 from training.model import StarterModel, normalise
-from training.optim import make_optimizers
+from training.optim import HAS_BF16, make_optimizers
 
 
 @dataclass(frozen=True)
@@ -72,14 +72,13 @@ STAGES = (
     restart("more", 4200, 9e-4, warmup=100, vision_scale=0.7, mix=MORE_MIX),
     restart("even", 1000, 4e-4, warmup=40, mix=EVEN_MIX),
     restart("colors", 800, 4e-4, warmup=40, mix=EVEN_MIX | {"colors": 10.0, "exist_color": 1.5}),
-    # JSON in every other batch; the encoder is left as it is, so that the projector's file stays the same
-    restart("fields", 800, 1e-3, warmup=30, vision_scale=0.0, mix=EVEN_MIX),
+    # JSON in two batches of three; the encoder is left as it is, so that the projector's file stays the same
+    restart("fields", 600, 1e-3, warmup=30, vision_scale=0.0, mix=EVEN_MIX),
 )
 DECISIVE = (
     " Yes", " No", " left", " right", " above", " below", " Nothing", " Only", " Both", " yes", " no",
     " different",
 )  # fmt: skip
-HAS_BF16 = torch.cpu._is_avx512_bf16_supported()  # elsewhere bf16 is slower than float32
 SAVE_EVERY = 200  # steps
 LOG_EVERY = 50  # steps
 
@@ -239,7 +238,8 @@ def train(
         resume = path if path.exists() else None
         if resume or previous.exists():
             model.load_state_dict(torch.load(resume or previous)["model"])
-        for block in [*model.encoder.blocks, *model.blocks]:
-            block.compile(dynamic=False)
+        if HAS_BF16:
+            for block in [*model.encoder.blocks, *model.blocks]:
+                block.compile(dynamic=False)
         run_stage(stage, model, out, seed, resume, mix_file)
     return path

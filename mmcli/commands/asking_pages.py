@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from mmcli import documents
@@ -56,6 +56,8 @@ class PagesAsked:
         """The answer, as it comes."""
         if self._each is not None:
             return self._each.pieces()
+        if self.cites:
+            self.sampling = replace(self.sampling, grammar=cite.grammar(self._shown))
         return self._generated(self.as_messages(self.media, self._words(self._shown)))
 
     def _generated(self, messages: Sequence[Message]) -> Iterator[Piece]:

@@ -15,16 +15,13 @@ from mmcli.commands import origins
 from mmcli.commands.caption import BatchOptions, PictureOptions
 from mmcli.commands.classify_embedding import MatchOptions
 from mmcli.commands.option_groups import Group, ModelOptions, PictureOfPageOptions
-from mmcli.errors import InputError, UsageError
+from mmcli.errors import BatchError, InputError, UsageError
 
 if TYPE_CHECKING:
-    from mmcli.jobs.classify import Classified, ClassifyTask
-    from mmcli.jobs.classify_embedding import MatchTask
-    from mmcli.jobs.classify_report import Judged
-    from mmcli.jobs.task import Outcome
+    from mmcli.outputs.sorting import Sorting
     from mmcli.terminal import Style
 
-LABELS, SHOWN = "Labels", "Output"
+LABELS, SHOWN, SORTED = "Labels", "Output", "Sorting"
 MOST_BYTES = 1 << 20  # of a file of labels
 QUESTION = "What is in this picture?"
 
@@ -80,6 +77,50 @@ class LabelOptions(Group):
 
 
 @dataclass(frozen=True)
+class SortOptions(Group):
+    """Whether the pictures go into a folder for each label."""
+
+    move: Annotated[
+        Path | None,
+        typer.Option(
+            "--move",
+            metavar="DIR",
+            rich_help_panel=SORTED,
+            help="Show into which folder of DIR each would go. With --yes, move them; `mmcli undo` takes that back.",
+        ),
+    ] = None
+    copy: Annotated[
+        Path | None,
+        typer.Option("--copy", metavar="DIR", rich_help_panel=SORTED, help="The same with copies of the pictures."),
+    ] = None
+    yes: Annotated[
+        bool,
+        typer.Option(
+            "-y",
+            "--yes",
+            envvar="MMCLI_YES",
+            rich_help_panel=SORTED,
+            help="Do not ask before downloading or sorting. Sorting needs it typed; the variable is ignored there.",
+        ),
+    ] = False
+
+    def sorting(self, labels: tuple[str, ...], *, multi: bool, report: bool) -> Sorting | None:
+        """What sorts the pictures, where that is wanted; UsageError where it cannot be done."""
+        from mmcli.outputs import sorting
+
+        if (folder := self.move or self.copy) is None:
+            return None
+        name = "--move" if self.move is not None else "--copy"
+        if self.move is not None and self.copy is not None:
+            raise UsageError("--move and --copy cannot be combined", hint="use one of them")
+        if multi or report:
+            other = "--multi" if multi else "--report"
+            raise UsageError(f"{name} and {other} cannot be combined", hint="leave one of them out")
+        sorting.check(folder, labels)
+        return sorting.Sorting(folder, copy=self.copy is not None)
+
+
+@dataclass(frozen=True)
 class JudgeOptions(Group):
     """How labels are shown, or compared with the truth."""
 
@@ -125,8 +166,8 @@ def classify(
     label_options: LabelOptions,
     match_options: MatchOptions,
     judge_options: JudgeOptions,
+    sort_options: SortOptions,
     model_options: ModelOptions,
-    yes: opt.YesOpt = False,
     system: opt.SystemOpt = None,
     machine_options: BatchOptions,
 ) -> int | None:
@@ -134,10 +175,12 @@ def classify(
 
     mmcli classify docs/pictures --labels circle,square,star -m starter
     mmcli classify docs/pictures --ask "Is there a star?" --labels yes,no -m starter
+    mmcli classify docs/pictures --labels circle,square,star --move sorted -m starter
     mmcli classify docs/pictures --by embedding --labels circle,square,star -m starter
     """
     from mmcli import terminal
     from mmcli.commands import batch_run, caption_run
+    from mmcli.commands.classify_out import LabelsOut
     from mmcli.jobs.classify import ClassifyTask, ClassifyWorker
     from mmcli.runtime import model_fetch, model_loader
 
@@ -146,11 +189,22 @@ def classify(
     _check(judge)
     if match_options.wanted or match_options.examples is not None:
         return _by_embedding(
-            called, media or [], picture_options, page_options, label_options, match_options, judge, machine_opts, style
+            called,
+            media or [],
+            picture_options,
+            page_options,
+            label_options,
+            match_options,
+            judge,
+            sort_options,
+            machine_opts,
+            style,
         )
     labels = _labels(label_options)
     question = label_options.ask if label_options.ask is not None else "" if label_options.multi else QUESTION
     screen = terminal.Screen(style)
+    sorting = sort_options.sorting(labels, multi=label_options.multi, report=judge.report)
+    apply = sort_options.yes and origins.is_typed(called, "yes")
     ClassifyTask(labels, question, label_options.form, label_options.multi)  # its errors come first
     pages = page_options.wanted(machine_opts.detail.value)
     wanted = caption_run.wanted(
@@ -163,7 +217,7 @@ def classify(
         command="classify",
     )
     machine = machine_options.machine(model_options.template)
-    chosen = model_fetch.seeing(model_options.model, model_options.mmproj, yes=yes, reporter=screen)
+    chosen = model_fetch.seeing(model_options.model, model_options.mmproj, yes=sort_options.yes, reporter=screen)
     task = ClassifyTask(
         labels,
         question,
@@ -174,8 +228,8 @@ def classify(
         pages,
         model_loader.setup(chosen, machine),
     )
-    out = _Out(task, label_options.abstain, judge, style)
-    return batch_run.run(
+    out = LabelsOut(task, label_options.abstain, judge, style, sorting, apply=apply)
+    status = batch_run.run(
         "classify",
         wanted,
         lambda results, engine: ClassifyWorker(task, results, engine),
@@ -186,6 +240,14 @@ def classify(
         keep=machine_opts.cache,
         close=out.close,
     )
+    _check_stuck(out.n_stuck)
+    return status
+
+
+def _check_stuck(n_stuck: int) -> None:
+    """BatchError where pictures could not be sorted."""
+    if n_stuck:
+        raise BatchError(f"{n_stuck} pictures could not be sorted", hint="the same command retries only those")
 
 
 def _by_embedding(
@@ -196,12 +258,14 @@ def _by_embedding(
     label_options: LabelOptions,
     match_options: MatchOptions,
     judge: JudgeOptions,
+    sort_options: SortOptions,
     machine_options: BatchOptions,
     style: Style,
 ) -> int:
     """Compare pictures with labels, sentences or examples; nothing is asked."""
     from mmcli import terminal
     from mmcli.commands import caption_run, classify_embedding
+    from mmcli.commands.classify_out import LabelsOut
     from mmcli.jobs.classify_embedding import MatchTask
     from mmcli.runtime import embedding
 
@@ -218,6 +282,7 @@ def _by_embedding(
     else:
         described = _labels(label_options)
     names = classify_embedding.names_of(described, match_options, multi=label_options.multi)
+    sorting = sort_options.sorting(tuple(names), multi=label_options.multi, report=judge.report)
     pages = page_options.wanted(machine_options.detail.value)
     wanted = caption_run.wanted(
         media,
@@ -230,13 +295,15 @@ def _by_embedding(
     )
     task = MatchTask(names, label_options.multi)
     chosen = called.params.get("model") if origins.is_typed(called, "model") else None
-    yes = bool(called.params.get("yes"))
+    apply = sort_options.yes and origins.is_typed(called, "yes")
     screen = terminal.Screen(style)
-    with embedding.open_space(chosen, yes=yes, reporter=screen, threads=machine_options.threads) as space:
+    with embedding.open_space(chosen, yes=sort_options.yes, reporter=screen, threads=machine_options.threads) as space:
         matching = classify_embedding.Matching(space, task, pages, machine_options.max_megapixels, style)
         told_apart = classify_embedding.judge_of(matching, described, match_options)
-        out = _Out(task, label_options.abstain, judge, style)
-        return matching.run(wanted, told_apart, out.write, out.close)
+        out = LabelsOut(task, label_options.abstain, judge, style, sorting, apply=apply)
+        status = matching.run(wanted, told_apart, out.write, out.close)
+    _check_stuck(out.n_stuck)
+    return status
 
 
 def _labels(options: LabelOptions) -> tuple[str, ...]:
@@ -265,68 +332,3 @@ def _check(judge: JudgeOptions) -> None:
         raise UsageError("--json and --jsonl cannot be combined", hint="use one of them")
     if judge.report and judge.truth is None:
         raise UsageError("--report needs to know the truth", hint="--truth folder: the name of a picture's folder")
-
-
-class _Out:
-    """Where outcomes go: lines as they come, or a report at the end."""
-
-    def __init__(
-        self, task: ClassifyTask | MatchTask, abstain: float | None, judge: JudgeOptions, style: Style
-    ) -> None:
-        self._task, self._abstain, self._judge, self._style = task, abstain, judge, style
-        self._judged: list[Judged] = []
-        self._records: list[dict[str, object]] = []
-        self._n_unmeant = 0  # pictures of which the model would have said something else
-
-    def write(self, outcome: Outcome[Classified]) -> None:
-        from mmcli import terminal
-        from mmcli.jobs import classify as job
-        from mmcli.jobs.classify_report import Judged
-
-        found, source = outcome.result, outcome.source.name
-        if found is not None:
-            self._n_unmeant += found.mass < job.LEAST_MASS
-        if self._judge.report:
-            if found is not None:
-                truth = Path(os.path.abspath(outcome.source.path or source)).parent.name
-                self._judged.append(Judged(source, truth, found.label(self._abstain), found.ranked[0][1]))
-        elif self._style.json:
-            told: dict[str, object] = {"path": source}
-            if outcome.error is not None:
-                told["error"] = {"code": outcome.error.code, "message": outcome.error.message}
-            elif found is not None:
-                told |= job.record(found, self._abstain) | {"cached": outcome.cached}
-            if self._judge.jsonl:
-                terminal.json_line(told)
-            else:
-                self._records.append(told)
-        elif found is not None:
-            for label, p in self._told(found):
-                terminal.row(f"{terminal.escaped(source)}\t{label}\t{p:.3f}\n")
-
-    def close(self, whole: bool) -> str | None:
-        """The report or the list, where they are wanted; a sentence where labels were forced upon the model."""
-        from mmcli import terminal
-        from mmcli.jobs.classify_report import ClassifyReport
-
-        if self._judge.report and self._judged:
-            terminal.classify_report(ClassifyReport(self._judged), self._style)
-        elif self._judge.json:
-            terminal.data(self._records)
-        if self._n_unmeant and self._abstain is None:
-            from mmcli.jobs.classify_embedding import MatchTask
-
-            if isinstance(self._task, MatchTask):
-                return f"to {self._n_unmeant} pictures none of the labels fits (--abstain P shows them as ?)"
-            return (
-                f"of {self._n_unmeant} pictures the model would have answered something else than a label"
-                " (--form says how it answers; --abstain shows them as ?)"
-            )
-        return None
-
-    def _told(self, found: Classified) -> list[tuple[str, float]]:
-        """The label, or all that fit."""
-        if not self._task.multi:
-            return [(found.label(self._abstain), found.ranked[0][1])]
-        least = 0.5 if self._abstain is None else self._abstain
-        return [(label, p) for label, p in found.ranked if p >= least] or [("?", found.ranked[0][1])]

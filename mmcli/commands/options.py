@@ -25,6 +25,12 @@ class Detail(StrEnum):
     high = "high"
 
 
+class OcrChoice(StrEnum):
+    auto = "auto"
+    always = "always"
+    never = "never"
+
+
 class PageTextMode(StrEnum):
     auto = "auto"
     only = "only"
@@ -92,6 +98,16 @@ PageTextOpt = Annotated[
         "--text",
         envvar="MMCLI_TEXT",
         help="Give the model the text of PDF pages beside their pictures, alone, or not at all.",
+    ),
+    RARE,
+]
+OcrOpt = Annotated[
+    OcrChoice,
+    typer.Option(
+        "--ocr",
+        envvar="MMCLI_OCR",
+        help="Read PDF pages that have no text, and put the words beside their pictures. auto: where the reader is "
+        "installed, and the model is no reader itself; always: pages with text of their own, too.",
     ),
     RARE,
 ]
@@ -330,25 +346,6 @@ SaveOpt = Annotated[
         metavar="NAME",
         rich_help_panel=PROMPT,
         help="Save the question and options as a prompt. Nothing is asked; `mmcli prompts` lists what is saved.",
-    ),
-]
-ExtractOpt = Annotated[
-    bool,
-    typer.Option(
-        "-x",
-        "--extract",
-        rich_help_panel=OUTPUT,
-        help="Print only the last code block of the answer. The exit status is 8 where the answer holds none.",
-    ),
-]
-SchemaOpt = Annotated[
-    str | None,
-    typer.Option(
-        "--schema",
-        metavar="SCHEMA",
-        rich_help_panel=OUTPUT,
-        help="Answer with values of this shape, as JSON: in short (`vendor, total float?`), as a JSON schema, or a "
-        "file of one. The exit status is 8, and nothing is printed, where the answer is not whole.",
     ),
 ]
 CtxSizeOpt = Annotated[

@@ -15,7 +15,7 @@ SETTINGS = {"context": "facts", "language": "answer_language", "speaker": "voice
 _SPEAKER = {"--speaker": "--voice-model"}
 # By command: an option's old name and its new one.
 OPTIONS: dict[str, dict[str, str]] = {
-    "ask": _SPEAKER,
+    "ask": _SPEAKER | {"--extract": "--extract-code"},
     "chat": _SPEAKER,
     "voice": _SPEAKER | {"--device": "--input-device"},
     "caption": {"--language": "--answer-language", "--context": "--facts"},

@@ -1,4 +1,4 @@
-"""`mmcli undo`: take back the names that `mmcli caption --rename --yes` gave, and what `--embed` wrote."""
+"""`mmcli undo`: take back new names, what was written into pictures, and what was sorted into folders."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ def undo(
     quiet: opt.QuietOpt = False,
     debug: opt.DebugOpt = False,
 ) -> int | None:
-    """Undo what `mmcli caption` last renamed or embedded. Run it again to undo the run before.
+    """Undo the last renaming, embedding or sorting.
+
+    Of `mmcli caption --rename` and `--embed`, and of `mmcli classify --move` and `--copy`.
+    Run it again to undo the run before.
 
     mmcli undo --dry-run
     mmcli undo
@@ -25,14 +28,26 @@ def undo(
     from mmcli.jobs.result_cache import Results
     from mmcli.outputs import renames
     from mmcli.outputs.embedding import Change
+    from mmcli.outputs.renames import Copied, MadeFolder
 
     style = terminal.Style(quiet=quiet, debug=debug)
     journal = renames.last(caption_run.journals())
     if journal is None:
-        raise InputError("there is nothing to undo", hint="mmcli caption --rename --yes and --embed record changes")
+        raise InputError(
+            "there is nothing to undo", hint="caption --rename, caption --embed, classify --move record changes"
+        )
     n_failed = 0
     results = Results(config.cache_dir() / caption_run.RESULTS, on_warning=lambda text: terminal.warning(text, style))
     for move, reason in renames.undo(journal, dry_run=dry_run):
+        if isinstance(move, MadeFolder):
+            continue
+        if isinstance(move, Copied):
+            if reason is not None:
+                n_failed += 1
+                terminal.failure(f"the copy {terminal.escaped(str(move.new))} is not removed: {reason}", None)
+            elif not quiet:
+                terminal.pair(str(move.new), "removed")
+            continue
         if isinstance(move, Change):
             if reason is not None:
                 n_failed += 1

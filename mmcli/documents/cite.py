@@ -1,11 +1,12 @@
 """Asks for citations, and checks them: was the page shown, and is the quote on it? Knows no models and no terminals.
 
-What a model names is taken from its words. A grammar that allows nothing but shown pages needs `ShownPage` and
-`checked` as they are, and `asked_for` no more.
+Under `grammar` a model cannot name a page that it was not shown. An engine that keeps to none may: so what an answer
+names is taken from its words, and compared with what was shown.
 """
 
 from __future__ import annotations
 
+import json
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
@@ -50,6 +51,16 @@ def asked_for(shown: Sequence[ShownPage]) -> str:
         f"Name the page of each statement in brackets, such as [{example}], and quote the words on it that show the"
         " statement, in quotation marks, before the brackets."
     )
+
+
+def grammar(shown: Sequence[ShownPage]) -> str | None:
+    """Any words, with brackets around nothing but shown pages, in llguidance's form of Lark; None without pages."""
+    sources = [page.source for page in shown]
+    names = list(dict.fromkeys([*sources, *(source.rpartition("/")[2] for source in sources)]))
+    if not names:
+        return None
+    choices = " | ".join(json.dumps(name, ensure_ascii=False) for name in names)
+    return f'start: TEXT? (cite TEXT?)*\nTEXT: /[^\\[]+/\ncite: "[" SOURCE "]"\nSOURCE: {choices}\n'
 
 
 def pages(media: Iterable[Medium]) -> list[ShownPage]:

@@ -55,6 +55,17 @@ def _why(messages: Sequence[str]) -> str:
     return told[:200]
 
 
+def of_lark(text: str) -> str:
+    """A grammar written in llguidance's form of Lark, as llguidance reads it; UsageError where it is none."""
+    from llguidance import LLMatcher
+
+    grammar: str = LLMatcher.grammar_from_lark(text)
+    is_wrong, messages = LLMatcher.validate_grammar_with_warnings(grammar)
+    if is_wrong:
+        raise UsageError(f"the grammar cannot be kept to: {_why(messages)}")
+    return grammar
+
+
 @functools.lru_cache(maxsize=8)
 def _compiled_text(schema: str) -> str:
     """The same of a schema as JSON: each of many answers asks for it."""
@@ -102,10 +113,10 @@ class GrammarVocabulary:
             self._thread = threading.Thread(target=self._make, name="vocabulary", daemon=True)
             self._thread.start()
 
-    def matcher(self, schema: str) -> Matcher:
-        """What holds one answer to a schema, given as JSON; UsageError as from `compiled`."""
+    def matcher(self, schema: str | None, lark: str | None = None) -> Matcher:
+        """What holds one answer to a schema, given as JSON, or to a grammar; UsageError as from `compiled`."""
         self.start()
-        grammar = _compiled_text(schema)
+        grammar = _compiled_text(schema) if schema is not None else of_lark(lark or "")
         self.join()
         if self._error is not None:
             raise self._error

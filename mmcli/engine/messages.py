@@ -62,6 +62,7 @@ class Sampling:
     think: bool = False  # let a template that can think do so
     loop_guard: bool = True
     schema: str | None = None  # JSON schema, as JSON, that the answer keeps to; reasoning is left out of it
+    grammar: str | None = None  # Lark, as llguidance reads it: the same for answers that are no JSON
     # DRY ("don't repeat yourself") makes the continuation of what was said before less likely; off at multiplier 0
     dry_multiplier: float = 0.0
     dry_base: float = 1.75

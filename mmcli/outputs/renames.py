@@ -1,4 +1,4 @@
-"""Renames pictures after their captions, with a journal, and undoes that. Knows files; prints nothing.
+"""Renames, moves and copies pictures, with a journal, and undoes that. Knows files; prints nothing.
 
 No rename overwrites anything, and each is written into the journal, on disk for certain, before it happens.
 """
@@ -6,16 +6,18 @@ No rename overwrites anything, and each is written into the journal, on disk for
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import os
 import secrets
+import shutil
 import unicodedata
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from mmcli import files
 from mmcli.errors import InputError
@@ -33,6 +35,41 @@ class Move:
 
     old: Path
     new: Path
+
+
+@dataclass(frozen=True)
+class Copied:
+    """A file that was made of another; both absolute. `sha256` is that of what was copied."""
+
+    old: Path
+    new: Path
+    sha256: str
+
+    def undo(self, *, dry_run: bool) -> str | None:
+        """Remove the copy; the reason where it is left. What a kill left unfinished is removed, too."""
+        try:
+            if not os.path.lexists(self.new):
+                return None
+            if _sha256(self.new) != self.sha256 and not _is_begun(self.new, self.old):
+                return "it was changed since"
+            if not dry_run:
+                os.unlink(self.new)
+        except OSError as error:
+            return error.strerror
+        return None
+
+
+@dataclass(frozen=True)
+class MadeFolder:
+    """A folder that was made for files to be in."""
+
+    path: Path
+
+    def undo(self, *, dry_run: bool) -> None:
+        """Remove it, unless there is something in it."""
+        if not dry_run:
+            with suppress(OSError):
+                os.rmdir(self.path)
 
 
 class Namer:
@@ -56,20 +93,20 @@ class Namer:
             raise InputError(f"`{picture}`: the caption cannot become a file name", hint="try another --prompt")
         if picture.parent != self._folder:
             self._folder = picture.parent
-            self._stems = {_folded(Path(entry).stem) for entry in _names(picture.parent)}
+            self._stems = {folded(Path(entry).stem) for entry in _names(picture.parent)}
         stem = f"{name}-picture" if name in _RESERVED else name
         for number in range(1, MOST_EQUAL):
             numbered = f"{stem}-{number}" if number > 1 else stem
-            if _folded(numbered) == _folded(picture.stem):
+            if folded(numbered) == folded(picture.stem):
                 return picture
-            key = os.path.join(picture.parent, _folded(numbered))
-            if key not in self._given and _folded(numbered) not in self._stems:
+            key = os.path.join(picture.parent, folded(numbered))
+            if key not in self._given and folded(numbered) not in self._stems:
                 self._given.add(key)
                 return picture.with_name(numbered + picture.suffix)
         raise InputError(f"`{picture}`: there are too many pictures named `{stem}`")
 
 
-def _folded(name: str) -> str:
+def folded(name: str) -> str:
     """A name as a file system compares it that knows neither case nor two ways to write an accent."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
 
@@ -139,6 +176,24 @@ class RenameJournal:
                 raise InputError(f"`{move.new}` already exists: `{move.old}` keeps its name") from error
             raise InputError(f"cannot rename `{move.old}`: {error.strerror}") from error
 
+    def copy(self, old: Path, new: Path) -> None:
+        """Write the copy down, then make it; errors as `apply` has them."""
+        try:
+            self.note({"copied": _words(new), "from": _words(old), "sha256": _sha256(old)})
+            _copy(old, new)
+        except OSError as error:
+            if error.errno == errno.EEXIST:
+                raise InputError(f"`{new}` already exists: `{old}` is not copied") from error
+            raise InputError(f"cannot copy `{old}`: {error.strerror}") from error
+
+    def make_folder(self, path: Path) -> None:
+        """Write down which folders are made, then make them: `path`, and what it lies in."""
+        missing = [folder for folder in (path, *path.parents) if not os.path.lexists(folder)]
+        for folder in reversed(missing):
+            self.note({"made": _words(folder)})
+        with files.naming(path):
+            path.mkdir(parents=True, exist_ok=True)
+
     def close(self) -> None:
         if self._descriptor is not None:
             os.close(self._descriptor)
@@ -171,6 +226,10 @@ def rename(move: Move) -> None:
             raise
         if os.path.lexists(move.new):
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(move.new)) from None
+        if isinstance(error, OSError) and error.errno == errno.EXDEV:  # another file system
+            _copy(move.old, move.new)
+            os.unlink(move.old)
+            return
         os.rename(move.old, move.new)  # a file system without hard links
         return
     try:
@@ -178,6 +237,32 @@ def rename(move: Move) -> None:
     except OSError:
         os.unlink(move.new)  # as it was
         raise
+
+
+def _copy(old: Path, new: Path) -> None:
+    """Copy a file with its times, on disk for certain; FileExistsError where the name is taken."""
+    with open(old, "rb") as source, open(new, "xb") as target:
+        shutil.copyfileobj(source, target, 1 << 20)
+        target.flush()
+        os.fsync(target.fileno())
+    shutil.copystat(old, new)
+
+
+def _sha256(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _is_begun(copy: Path, whole: Path) -> bool:
+    """Whether a file is the beginning of another, or all of it: a copy that was stopped."""
+    try:
+        with open(copy, "rb") as one, open(whole, "rb") as other:
+            while data := one.read(1 << 20):
+                if data != other.read(len(data)):
+                    return False
+    except OSError:
+        return False
+    return True
 
 
 def _is_same_file(move: Move) -> bool:
@@ -198,14 +283,17 @@ def last(folder: Path) -> Path | None:
         return None
 
 
-def undo(journal: Path, *, dry_run: bool = False) -> Iterator[tuple[Move | Change, str | None]]:
+Undoable: TypeAlias = Move | Change | Copied | MadeFolder
+
+
+def undo(journal: Path, *, dry_run: bool = False) -> Iterator[tuple[Undoable, str | None]]:
     """Take the changes of a journal back, the last one first; yields each with the reason why it could not be.
 
     What was not renamed after all is passed over in silence. A journal that is undone whole is put away.
     """
     failed = False
     for move in reversed(_read(journal)):
-        if isinstance(move, Change):
+        if not isinstance(move, Move):
             reason = move.undo(dry_run=dry_run)
             failed = failed or reason is not None
             yield move, reason
@@ -220,6 +308,10 @@ def undo(journal: Path, *, dry_run: bool = False) -> Iterator[tuple[Move | Chang
             if not dry_run:
                 rename(back)
         except FileExistsError:
+            if _is_begun(back.old, back.new):  # a move to another file system that was stopped
+                os.unlink(back.old)
+                yield back, None
+                continue
             failed = True
             yield back, f"`{back.new}` exists again"
         except OSError as error:
@@ -232,25 +324,34 @@ def undo(journal: Path, *, dry_run: bool = False) -> Iterator[tuple[Move | Chang
             journal.rename(journal.with_suffix(".undone"))
 
 
-def _read(journal: Path) -> list[Move | Change]:
+def _read(journal: Path) -> list[Undoable]:
     """The changes of a journal; InputError where it is damaged, and then none can be trusted."""
     data = files.read(journal, max_bytes=MAX_JOURNAL)
     if data is None:
         raise InputError(f"cannot read `{journal}`: it no longer exists")
-    moves: list[Move | Change] = []
+    moves: list[Undoable] = []
     for number, line in enumerate(data.splitlines(keepends=True), 1):
         if not line.endswith(b"\n"):
             break  # of a run that was killed while it wrote it: nothing was renamed yet
         try:
             entry = json.loads(line)
-            is_rename = "embedded" not in entry
-            moves.append(Move(Path(entry["old"]), Path(entry["new"])) if is_rename else of_json(entry))
+            moves.append(_of_json(entry))
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise InputError(
                 f"line {number} of `{journal}` is damaged, so nothing is undone",
                 hint="remove that line, and `mmcli undo` restores the others",
             ) from error
     return moves
+
+
+def _of_json(entry: dict[str, Any]) -> Undoable:
+    if "embedded" in entry:
+        return of_json(entry)
+    if "copied" in entry:
+        return Copied(Path(entry["from"]), Path(entry["copied"]), str(entry["sha256"]))
+    if "made" in entry:
+        return MadeFolder(Path(entry["made"]))
+    return Move(Path(entry["old"]), Path(entry["new"]))
 
 
 def _words(path: Path) -> str:

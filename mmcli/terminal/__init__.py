@@ -1,12 +1,12 @@
 """Shows everything on the terminal: the only room that prints. Loads Rich only when something is shown."""
 
 from mmcli.sanitize import Cleaner, clean, escaped, one_line
-from mmcli.terminal.batch_view import BatchView, json_line, row
+from mmcli.terminal.batch_view import BatchView, json_line, raw, row
 from mmcli.terminal.caption_view import Captions, pair
 from mmcli.terminal.chat_output import aside, exchange, pairs
 from mmcli.terminal.classify_view import classify_report
 from mmcli.terminal.clipboard import copy
-from mmcli.terminal.code import last_block
+from mmcli.terminal.code import first_block
 from mmcli.terminal.confirmation import ask_password, can_ask, confirm
 from mmcli.terminal.doctor_view import finding, finding_json
 from mmcli.terminal.help import HelpRow as HelpRow
@@ -82,7 +82,7 @@ __all__ = [
     "help_pages",
     "hit_json",
     "is_screen",
-    "last_block",
+    "first_block",
     "json_line",
     "line",
     "no_chatter",
@@ -94,6 +94,7 @@ __all__ = [
     "pairs",
     "picture",
     "progress",
+    "raw",
     "receipts",
     "restore",
     "row",

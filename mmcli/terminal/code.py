@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 
-def last_block(text: str) -> str | None:
-    """What the last fenced code block of a Markdown text holds, without its fences; None where there is none.
+def first_block(text: str) -> str | None:
+    """What the first fenced code block of a Markdown text holds, without its fences; None where there is none.
 
     A block that the end of the text cuts off counts.
     """
@@ -13,4 +13,4 @@ def last_block(text: str) -> str | None:
     from markdown_it import MarkdownIt
 
     blocks = [token.content for token in MarkdownIt("commonmark").parse(text) if token.type == "fence"]
-    return blocks[-1] if blocks else None
+    return blocks[0] if blocks else None

@@ -14,7 +14,7 @@ from mmcli import schema
 from mmcli.errors import OutputError
 from mmcli.sanitize import Cleaner, clean, json_safe, one_line, without_surrogates
 from mmcli.terminal import report, streams, wrapping
-from mmcli.terminal.code import last_block
+from mmcli.terminal.code import first_block
 from mmcli.terminal.columns import PROSE, aligned, cell, fitted, left_out, shortened
 from mmcli.terminal.progress_line import out_of_the_way
 from mmcli.terminal.style import Style
@@ -48,13 +48,15 @@ def answer(
     tell_media: bool = True,
     extract: bool = False,
     read: Callable[[str], Any] | None = None,
+    is_json: bool = True,
     more: Callable[[Answer], Mapping[str, Any]] = lambda answer: {},
 ) -> Answer:
     """Show an answer while it is written; return it whole. What was said before an interruption stays.
 
     `talk` is the id that the history keeps it under, for --json. `tell_media`: afterwards, report of which media the
-    model saw something else than the file holds. `extract`: show nothing but the last code block of it. `read` makes
-    the value of an answer that is JSON; what it raises comes before anything is shown. `more`: what --json has beside
+    model saw something else than the file holds. `extract`: show nothing but the first code block of it. `read` makes
+    the value of an answer that is JSON (not `is_json`: the text of it that is wanted); what it raises comes before
+    anything is shown. `more`: what --json has beside
     the answer.
     """
     reasoning: _Writer = _reasoning_writer(style)
@@ -81,11 +83,13 @@ def answer(
     assert result is not None, "the last piece of an answer carries it"
     value = {} if read is None or result.finish_reason == "interrupted" else {"data": _read(read, result, style)}
     if style.json:
-        code = {"code": last_block(result.text)} if extract else {}
+        code = {"code": first_block(result.text)} if extract else {}
         data(schema.answer_json(result) | code | value | dict(more(result)) | {"talk": talk})
+    elif value and isinstance(value["data"], str) and not is_json:
+        streams.write(clean(value["data"]), sys.stdout)
     elif value:
         data(value["data"])
-    elif extract and (block := last_block(result.text)) is not None:
+    elif extract and (block := first_block(result.text)) is not None:
         streams.write(clean(block), sys.stdout)
     _tell_how_it_ended(result, style, tell_media)
     return result
@@ -94,6 +98,8 @@ def answer(
 def _read(read: Callable[[str], Any], result: Answer, style: Style) -> Any:
     """The value of an answer; where there is none, why it ended is reported before the error."""
     try:
+        if result.finish_reason in ("length", "loop"):
+            raise OutputError("the answer is not whole: it was cut off", hint="a larger --max-tokens lets it continue")
         return read(result.text)
     except OutputError:
         _tell_how_it_ended(result, style, tell_media=True)

@@ -14,7 +14,7 @@ from training.embed import claims, wording
 from training.embed.claims import Facts
 from training.embed.model import Sizes, frozen_encoder
 from training.model import normalise
-from training.optim import HAS_FAST_HALF
+from training.optim import HAS_BF16
 
 MIX = (("scene", 0.86), ("text", 0.05), ("foreign", 0.07), ("empty", 0.02))
 CHUNK = 100
@@ -29,7 +29,7 @@ def draw(seed: str, n: int) -> tuple[np.ndarray, Facts]:
 
 def features(pixels: np.ndarray) -> torch.Tensor:
     """(n, patches, width) float16."""
-    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=HAS_FAST_HALF):
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=HAS_BF16):
         return ENCODER(normalise(torch.from_numpy(pixels))).half()
 
 

@@ -10,7 +10,7 @@ import torch
 
 from training.embed import corpus
 from training.embed.model import Sizes, Towers
-from training.optim import HAS_FAST_HALF, Muon
+from training.optim import HAS_BF16, Muon
 
 PICTURES, PHRASES, PAIRS = 96, 96, 32  # of a batch
 SCENES = 24_000
@@ -55,7 +55,7 @@ def train(out: Path, seed: int, steps: int, scenes: int = SCENES) -> Path:
             for group in optimizer.param_groups:
                 group["lr"] = rate(step, steps)
             optimizer.zero_grad(set_to_none=True)
-        with torch.autocast("cpu", torch.bfloat16, enabled=HAS_FAST_HALF):
+        with torch.autocast("cpu", torch.bfloat16, enabled=HAS_BF16):
             loss = model.loss(batch.features, batch.ids, batch.truth, batch.swapped)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)

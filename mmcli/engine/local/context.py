@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-BRANCH_ROWS = 63  # tokens in a forward pass over branches; from 64 on llama.cpp computes attention in tiles, less exactly
+BRANCH_ROWS = (
+    63  # tokens in a forward pass over branches; from 64 on llama.cpp computes attention in tiles, less exactly
+)
 
 
 class Interrupted(Exception):

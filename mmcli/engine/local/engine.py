@@ -382,11 +382,11 @@ class LocalEngine:
         return rest.after(beginning.cells) if beginning else rest
 
     def _matchers(self, sampling: Sampling) -> MakeMatcher | None:
-        """What holds answers to the schema; None where there is none. The vocabulary is prepared from now on."""
-        if sampling.schema is None:
+        """What holds answers to the schema or the grammar; None without. The vocabulary is prepared from now on."""
+        if sampling.schema is None and sampling.grammar is None:
             return None
         self._vocabulary.start()
-        return partial(self._vocabulary.matcher, sampling.schema)
+        return partial(self._vocabulary.matcher, sampling.schema, sampling.grammar)
 
     def _opens_apart(self, text: str) -> bool:
         """Whether a control token stands at the beginning of this text."""
