@@ -13,6 +13,7 @@ import typer
 from mmcli.commands import options as opt
 from mmcli.commands import origins
 from mmcli.commands.caption import BatchOptions, PictureOptions
+from mmcli.commands.example_options import ExampleOptions, loaded, warn
 from mmcli.commands.option_groups import Group, ModelOptions, PictureOfPageOptions
 from mmcli.errors import BatchError, InputError, UsageError
 
@@ -168,6 +169,7 @@ def classify(
     picture_options: PictureOptions,
     page_options: PictureOfPageOptions,
     label_options: LabelOptions,
+    example_options: ExampleOptions,
     judge_options: JudgeOptions,
     sort_options: SortOptions,
     model_options: ModelOptions,
@@ -189,6 +191,9 @@ def classify(
     style = terminal.Style(judge.json or judge.jsonl, judge.quiet, judge.verbose, judge.debug)
     labels = _labels(label_options)
     _check(judge)
+    if label_options.multi and example_options.are_given:
+        raise UsageError("--multi and examples cannot be combined", hint="leave out --multi")
+    named = example_options.named(lambda answer: _labelled(answer, labels, label_options.form), labels=True)
     question = label_options.ask if label_options.ask is not None else "" if label_options.multi else QUESTION
     screen = terminal.Screen(style)
     sorting = sort_options.sorting(labels, multi=label_options.multi, report=judge.report)
@@ -205,6 +210,7 @@ def classify(
         command="classify",
     )
     machine = machine_options.machine(model_options.template)
+    shown_first = loaded(named, machine_opts.max_megapixels)
     chosen = model_fetch.seeing(model_options.model, model_options.mmproj, yes=sort_options.yes, reporter=screen)
     task = ClassifyTask(
         labels,
@@ -215,7 +221,9 @@ def classify(
         machine_opts.max_megapixels,
         pages,
         model_loader.setup(chosen, machine),
+        examples=shown_first,
     )
+    warn(named, chosen, screen)
     out = _Out(task, label_options.abstain, judge, style, sorting, apply=apply)
     status = batch_run.run(
         "classify",
@@ -252,6 +260,14 @@ def _labels(options: LabelOptions) -> tuple[str, ...]:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise InputError(f"--labels-file: cannot read `{path}`: {reason}") from error
     return tuple(line.strip() for line in text.splitlines() if line.strip())
+
+
+def _labelled(answer: str, labels: tuple[str, ...], form: str) -> str:
+    """An example's label as the model is to say it; UsageError where it is none of them."""
+    same = [label for label in labels if label.casefold() == answer.casefold()]
+    if not same:
+        raise UsageError(f"`{answer[:60]}` is none of the labels", hint=f"the labels: {', '.join(labels)[:200]}")
+    return form.replace("{}", same[0])
 
 
 def _check(judge: JudgeOptions) -> None:
