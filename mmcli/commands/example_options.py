@@ -31,7 +31,7 @@ class ExampleOptions(Group):
             "--example",
             metavar="FILE=ANSWER",
             rich_help_panel=ANSWER,
-            help="Show the model a picture and its right answer first. The answer stands behind the last =; with @, it "
+            help="Show the model a picture and its answer first. The answer stands behind the last =; with @, it "
             "is read from a file. Can be repeated.",
         ),
     ] = None

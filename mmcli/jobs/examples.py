@@ -118,8 +118,8 @@ def _of_argument(argument: str) -> GivenExample:
         raise UsageError(
             f"--example: `{argument}` is not FILE=ANSWER", hint='for example --example a.jpg="A red kite."'
         )
-    (source,) = sources if len(sources := media.find([name], kinds=frozenset({"image"}))) == 1 else (None,)
-    if source is None:
+    source, *others = media.find([name], kinds=frozenset({"image"}))
+    if others:
         raise UsageError(f"--example: `{name}` is more than one picture", hint="--examples DIR takes a folder")
     return GivenExample(
         source, _read(Path(os.path.expanduser(answer[1:]))) if answer.startswith("@") else answer.strip()
