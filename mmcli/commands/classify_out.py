@@ -85,7 +85,9 @@ class LabelsOut:
             from mmcli.jobs.classify_embedding import MatchTask
 
             if isinstance(self._task, MatchTask):
-                return f"to {self._n_unmeant} pictures none of the labels fits (--abstain P shows them as ?)"
+                n = self._n_unmeant
+                pictures = "1 picture" if n == 1 else f"{n} pictures"
+                return f"none of the labels fits {pictures} (--abstain P shows ? there)"
             return (
                 f"of {self._n_unmeant} pictures the model would have answered something else than a label"
                 " (--form says how it answers; --abstain shows them as ?)"
