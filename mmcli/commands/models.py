@@ -89,7 +89,9 @@ def _show_list(rows: list[dict[str, Any]], style: Style) -> None:
     missing = terminal.tables(SHOWN, sections, style, spare=SPARE, prose=ABOUT)
     chosen = [row for row in rows if row["chosen"]]
     if chosen:
-        fetch = "".join(f"; `mmcli pull {row['name']}` downloads it" for row in chosen[:1] if not row["here"])
+        fetch = "".join(
+            f"; `mmcli pull {row['name']}` downloads it" for row in chosen if not (row["here"] or _kind(row))
+        )
         terminal.notice(f"{MARK} is used when you name no model{fetch}", style)
     if missing:
         named = ", ".join(missing)
