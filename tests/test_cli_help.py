@@ -196,7 +196,9 @@ def test_every_setting_s_variable_is_named_after_its_option(command: str, param:
                 "show",
                 "html",
             ),
-            *("pages", "every_page", "cite"),
+            *("pages", "every_page", "cite", "ocr"),
+            *("from_", "query", "anyway"),  # one question's library
+            *("by", "texts"),
             *("rebuild", "undo", "mic", "retry_cut", "until_silence", "test", "seconds", "show", "man"),
         }
 

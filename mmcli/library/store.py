@@ -37,8 +37,8 @@ _FILE = "SELECT path, id, size, mtime_ns, inode, content, state, message FROM fi
 class StoredSpace:
     """A space that the library has vectors of."""
 
-    def __init__(self, row: tuple[int, bytes, str, int, bytes, str, str]) -> None:
-        self.id, self.identity, self.name, self.dim, self.canary, self.file, self.state = row
+    def __init__(self, row: tuple[int, bytes, str, int, bytes, str, str, float | None]) -> None:
+        self.id, self.identity, self.name, self.dim, self.canary, self.file, self.state, self.enough = row
 
 
 class Library:
@@ -115,7 +115,7 @@ class Library:
     def spaces(self) -> list[StoredSpace]:
         """All of them, the one that serves first."""
         rows = self.db.execute(
-            "SELECT id, identity, name, dim, canary, file, state FROM spaces ORDER BY state != 'serving', id"
+            "SELECT id, identity, name, dim, canary, file, state, enough FROM spaces ORDER BY state != 'serving', id"
         )
         return [StoredSpace(row) for row in rows]
 
@@ -137,8 +137,8 @@ class Library:
         with self.transaction() as db:
             state = "filling" if self.spaces() else "serving"
             db.execute(
-                "INSERT INTO spaces (identity, name, dim, canary, file, state) VALUES (?, ?, ?, ?, ?, ?)",
-                (space.identity, space.name, space.dim, canary, name, state),
+                "INSERT INTO spaces (identity, name, dim, canary, file, state, enough) VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (space.identity, space.name, space.dim, canary, name, state, _enough(space)),
             )
         return next(stored for stored in self.spaces() if stored.identity == space.identity)
 
@@ -506,6 +506,11 @@ class Library:
     def n_bytes(self) -> int:
         """What the library takes on the disk."""
         return sum(entry.stat().st_size for entry in os.scandir(self.folder) if entry.is_file())
+
+
+def _enough(space: Space) -> float | None:
+    """The cosine at which the sigmoid of a calibrated model is one half."""
+    return -space.bias / space.scale if space.calibrated and space.bias is not None else None
 
 
 def _pid(path: Path) -> str:
