@@ -177,7 +177,6 @@ def classify(
 ) -> int | None:
     """Choose a label for each picture, with its probability.
 
-    mmcli classify docs/pictures --labels circle,square,star -m starter
     mmcli classify docs/pictures --ask "Is there a star?" --labels yes,no -m starter
     mmcli classify docs/pictures --by embedding --labels circle,square,star -m starter
     """
