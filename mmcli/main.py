@@ -29,7 +29,9 @@ from mmcli.commands.demo import demo
 from mmcli.commands.devices import devices
 from mmcli.commands.doctor import doctor
 from mmcli.commands.extract import extract
+from mmcli.commands.find import find
 from mmcli.commands.help import help_
+from mmcli.commands.index import index
 from mmcli.commands.models import models
 from mmcli.commands.pull import pull
 from mmcli.commands.read import read
@@ -136,6 +138,7 @@ def _top(
 PANELS: dict[str, tuple[Callable[..., int | None], ...]] = {
     "Ask": (ask, chat, voice, schema),
     "Work on many files": (read, caption, extract, classify, undo, transcribe),
+    "Find files": (index, find),
     "Manage models": (pull, models, show, rm),
     "This machine": (devices, doctor, demo, completion.completion, help_),
 }

@@ -39,6 +39,7 @@ MAY_IMPORT = {
     "languages": set(),
     "sanitize": set(),
     "conversations": set(),
+    "search_words": set(),
     "suggestions": set(),
     "telemetry": set(),
     "tomlfile": {"errors"},
@@ -64,6 +65,7 @@ MAY_IMPORT = {
             "engine",
             "speech",
             "embed",
+            "documents",
         ),
     },
     "chat": {
@@ -75,14 +77,23 @@ MAY_IMPORT = {
     "jobs": {"errors", "files", "languages", "schema", "media", "engine", "speech", "documents", "extraction"},
     "extraction": {"errors", "engine", "documents"},
     "embed": {"errors", "files", "telemetry", "media"},
-    "library": {"errors", "files", "schema", "languages", "telemetry", "media", "embed", "documents"},
+    "library": {"errors", "files", "search_words", "schema", "languages", "telemetry", "media", "embed", "documents"},
     "outputs": {"errors", "files", "jobs", "media", "documents", "schema"},
-    "history": {"errors", "config", "files", "schema", "media.types", "engine.messages", "engine.protocol"},
+    "history": {
+        "errors",
+        "config",
+        "files",
+        "schema",
+        "search_words",
+        "media.types",
+        "engine.messages",
+        "engine.protocol",
+    },
     "health": {"errors", "__version__", "config", "offline", "models", "media", "engine", "history", "speech"},
     "commands": {
         *("errors", "config", "files", "signals", "models", "media", "engine", "terminal", "health", "jobs"),
         *("outputs", "history", "chat", "speech", "languages", "tomlfile", "prompts", "runtime", "conversations"),
-        *("suggestions", "sanitize", "extraction", "documents", "embed", "library"),
+        *("suggestions", "sanitize", "extraction", "documents", "embed", "library", "search_words"),
     },
 }
 

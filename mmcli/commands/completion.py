@@ -241,6 +241,13 @@ def speech_model_names(incomplete: str) -> list[Reply]:
     return names.speech_names()
 
 
+def embedding_model_names(incomplete: str) -> list[Reply]:
+    """Those of the models that compare pictures with words."""
+    from mmcli.models import names
+
+    return names.embedding_names()
+
+
 def voice_model_names(incomplete: str) -> list[Reply]:
     """The models that speak, and the system's own voice."""
     from mmcli.models import names
@@ -250,7 +257,8 @@ def voice_model_names(incomplete: str) -> list[Reply]:
 
 def any_names(incomplete: str) -> list[Reply]:
     """Models of every kind."""
-    found = dict(speech_model_names(incomplete)) | dict(model_names(incomplete))
+    found = dict(embedding_model_names(incomplete)) | dict(speech_model_names(incomplete))
+    found |= dict(model_names(incomplete))
     return list(found.items())
 
 

@@ -222,10 +222,13 @@ def delete(
 
 def _told(text: str, wanted: str) -> str:
     """A text on one line: whole for a program, on a terminal from about where the words are."""
-    from mmcli import terminal
-    from mmcli.history import search
+    from mmcli import search_words, terminal
 
-    return search.excerpt(terminal.flat(text), wanted, EXCERPT, BEFORE) if terminal.is_screen() else terminal.flat(text)
+    return (
+        search_words.excerpt(terminal.flat(text), wanted, EXCERPT, BEFORE)
+        if terminal.is_screen()
+        else terminal.flat(text)
+    )
 
 
 def _damaged(talk: Talk) -> InputError:

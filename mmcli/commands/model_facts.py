@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mmcli.models import Entry, Fit, Room, SpeechEntry
+    from mmcli.models import EmbeddingEntry, Entry, Fit, Room, SpeechEntry
 
 
-def total(entry: Entry | SpeechEntry) -> int | None:
+def total(entry: Entry | SpeechEntry | EmbeddingEntry) -> int | None:
     """All files together, where their sizes are known or were recorded."""
     from mmcli import models as known
 
@@ -17,7 +17,7 @@ def total(entry: Entry | SpeechEntry) -> int | None:
 
 
 def speech_fit(n_bytes: int | None, room: Room) -> Fit | None:
-    """Whether a speech model fits the memory: where it would run on a GPU is not known before it is loaded."""
+    """Whether a speech or an embedding model fits the memory; whether it would run on a GPU is not known yet."""
     from mmcli.models import Room as Free
     from mmcli.models import memory
 

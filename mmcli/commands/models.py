@@ -60,7 +60,7 @@ def models(
             raise UsageError("--adopt looks for all models: it takes no words and no --here")
         return _adopt(style)
     room = memory_report.room()
-    rows = [*_catalogue_rows(room), *_adopted_rows(room), *_speech_rows(room)]
+    rows = [*_catalogue_rows(room), *_adopted_rows(room), *_speech_rows(room), *_embedding_rows(room)]
     chosen = settings.value(ctx, "model"), settings.value(ctx, "speech_model")
     _mark(rows, chosen[0] or default(room), chosen[1])
     wanted = [word.casefold() for word in words or ()]
@@ -85,7 +85,7 @@ def _show_list(rows: list[dict[str, Any]], style: Style) -> None:
 
     sections: dict[str, list[list[Any]]] = {heading: [] for heading in HEADINGS.values()}
     for row in rows:
-        sections[HEADINGS[row["here"], row["abilities"] == "speech"]].append(_cells(row))
+        sections[HEADINGS[row["here"], _kind(row)]].append(_cells(row))
     missing = terminal.tables(SHOWN, sections, style, spare=SPARE, prose=ABOUT)
     chosen = [row for row in rows if row["chosen"]]
     if chosen:
@@ -97,11 +97,18 @@ def _show_list(rows: list[dict[str, Any]], style: Style) -> None:
 
 
 HEADINGS = {
-    (True, False): "on this machine",
-    (True, True): "on this machine, for speech",
-    (False, False): "not here yet",
-    (False, True): "not here yet, for speech",
+    (True, ""): "on this machine",
+    (True, "speech"): "on this machine, for speech",
+    (True, "embedding"): "on this machine, to find pictures by words",
+    (False, ""): "not here yet",
+    (False, "speech"): "not here yet, for speech",
+    (False, "embedding"): "not here yet, to find pictures by words",
 }
+
+
+def _kind(row: dict[str, Any]) -> str:
+    """`speech` and `embedding` for models that do nothing else."""
+    return str(row["abilities"]) if row["abilities"] in ("speech", "embedding") else ""
 
 
 def _cells(row: dict[str, Any]) -> list[Any]:
@@ -123,9 +130,9 @@ def _mark(rows: list[dict[str, Any]], model: str, speech_model: str | None) -> N
     """Mark the models that are taken where nobody names one; those in the settings may be files, and are not listed."""
     from mmcli import models as known
 
-    writer = speech_model or known.find_speech().name
+    chosen = {"speech": speech_model or known.find_speech().name, "embedding": known.find_embedding().name}
     for row in rows:
-        row["chosen"] = row["name"] == (writer if row["abilities"] == "speech" else model)
+        row["chosen"] = row["name"] == chosen.get(_kind(row), model)
 
 
 def _catalogue_rows(room: Room) -> list[dict[str, Any]]:
@@ -253,4 +260,21 @@ def _speech_rows(room: Room) -> list[dict[str, Any]]:
     for name, entry in speech.load().items():
         here = isinstance(known.find_speech(name), known.SpeechModel)
         add(name, here, total(entry), entry.licence, entry.about)
+    return rows
+
+
+def _embedding_rows(room: Room) -> list[dict[str, Any]]:
+    """The rows of the models that compare pictures with words."""
+    from mmcli import models as known
+    from mmcli.models import embedding
+    from mmcli.models.sizes import rounded_gb
+
+    rows = []
+    for name, entry in embedding.load().items():
+        found = known.find_embedding(name)
+        here = isinstance(found, known.EmbeddingModel)
+        n_bytes = found.n_bytes if isinstance(found, known.EmbeddingModel) else total(entry)
+        fit = speech_fit(n_bytes, room)
+        row = _row(name, here, rounded_gb(n_bytes), fit, ["embedding"], entry.licence, entry.about)
+        rows.append(row | {"largest_context": None})
     return rows

@@ -27,7 +27,7 @@ HABITS: Mapping[str, str] = {
     **dict.fromkeys(("continue", "resume"), "mmcli chat -c {rest}"),
     **dict.fromkeys(("conversations", "sessions", "log"), "mmcli history {rest}"),
     **dict.fromkeys(("check", "test", "diagnose", "status"), "mmcli doctor {rest}"),
-    "search": "mmcli history search {rest}",
+    "search": "mmcli find {rest}",
     "man": "mmcli help --man",
     "microphones": "mmcli devices",
 }

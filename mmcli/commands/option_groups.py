@@ -106,6 +106,7 @@ class PageOptions(Group):
 
     pages: opt.PagesOpt = None
     text: opt.PageTextOpt = opt.PageTextMode.auto
+    ocr: opt.OcrOpt = opt.OcrChoice.auto
     password_file: opt.PasswordFileOpt = None
 
     def wanted(self, detail: str, style: Style) -> PagesWanted:
@@ -116,7 +117,7 @@ class PageOptions(Group):
         choice = None if self.pages is None else locator.pages(self.pages)
         passwords = () if self.password_file is None else _passwords(self.password_file)
         ask = None if passwords or not terminal.can_ask(style) else terminal.ask_password
-        return media.PagesWanted(choice, self.text.value, cast("PageDetail", detail), passwords, ask, AT_ONCE)
+        return media.PagesWanted(choice, self.text.value, cast("PageDetail", detail), passwords, ask, at_once=AT_ONCE)
 
 
 @dataclass(frozen=True)

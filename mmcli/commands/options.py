@@ -25,6 +25,12 @@ class Detail(StrEnum):
     high = "high"
 
 
+class OcrChoice(StrEnum):
+    auto = "auto"
+    always = "always"
+    never = "never"
+
+
 class PageTextMode(StrEnum):
     auto = "auto"
     only = "only"
@@ -92,6 +98,16 @@ PageTextOpt = Annotated[
         "--text",
         envvar="MMCLI_TEXT",
         help="Give the model the text of PDF pages beside their pictures, alone, or not at all.",
+    ),
+    RARE,
+]
+OcrOpt = Annotated[
+    OcrChoice,
+    typer.Option(
+        "--ocr",
+        envvar="MMCLI_OCR",
+        help="Read PDF pages that have no text, and put the words beside their pictures. auto: where the reader is "
+        "installed, and the model is no reader itself; always: pages with text of their own, too.",
     ),
     RARE,
 ]

@@ -1,4 +1,4 @@
-"""`mmcli pull`: download models from the Hugging Face Hub, each with its projector, verified; speech models too."""
+"""`mmcli pull`: download models of every kind from the Hugging Face Hub, verified; each with its projector."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from mmcli.commands import options as opt
 from mmcli.commands.completion import any_names
 
 if TYPE_CHECKING:
-    from mmcli.models import Model, SpeechModel
+    from mmcli.models import EmbeddingModel, Model, SpeechModel
     from mmcli.terminal import Style
 
 
@@ -57,7 +57,7 @@ def pull(
     rows: list[tuple[str, str, str | None, bool | None]] = []
     status = 0
     for found in [models.find_any(name) for name in names]:  # a slip in the last name fails before the first download
-        if isinstance(found, models.Model | models.SpeechModel):
+        if isinstance(found, models.Model | models.SpeechModel | models.EmbeddingModel):
             again = f"; to download it again, run `mmcli rm {found.name}` first" if accept_changed else ""
             terminal.notice(f"{found.name} is already on this machine{again}", style)
             status = _add(rows, found, bool(check), style) or status
@@ -67,6 +67,9 @@ def pull(
         download = models.plan(found, accept_changed=accept_changed)
         if isinstance(download.wanted, models.WantedSpeech):
             _add(rows, model_fetch.fetch_speech(download, yes=consent, reporter=screen), False, style)
+            continue
+        if isinstance(download.wanted, models.WantedEmbedding):
+            _add(rows, model_fetch.fetch_embedding(download, yes=consent, reporter=screen), False, style)
             continue
         model = model_fetch.fetch(download, yes=consent, reporter=screen)
         wanted = check
@@ -80,7 +83,10 @@ def pull(
 
 
 def _add(
-    rows: list[tuple[str, str, str | None, bool | None]], model: Model | SpeechModel, check: bool, style: Style
+    rows: list[tuple[str, str, str | None, bool | None]],
+    model: Model | SpeechModel | EmbeddingModel,
+    check: bool,
+    style: Style,
 ) -> int:
     """The row of a model that is here, examined where that is wanted; the status of the examination."""
     projector = getattr(model, "projector", None)

@@ -178,7 +178,7 @@ def read(
         verbose=shown.verbose,
         debug=shown.debug,
     )
-    wanted = PageOptions(page_options.pages, opt.PageTextMode.auto, page_options.password_file).wanted("auto", style)
+    wanted = PageOptions(page_options.pages, password_file=page_options.password_file).wanted("auto", style)
     target = read_run.target(writing.output, overwrite=writing.overwrite)
     tables = read_run.table_folder(writing.tables)
     pages = read_run.find(media or [], wanted, target, style, recursive=page_options.recursive)

@@ -12,7 +12,16 @@ from mmcli.commands.model_facts import speech_fit, total, with_license
 
 if TYPE_CHECKING:
     from mmcli.engine.forms import ChosenTemplate
-    from mmcli.models import Entry, Model, PinnedFile, SpeechModel, WantedModel, WantedSpeech
+    from mmcli.models import (
+        EmbeddingModel,
+        Entry,
+        Model,
+        PinnedFile,
+        SpeechModel,
+        WantedEmbedding,
+        WantedModel,
+        WantedSpeech,
+    )
 
 
 # What a fact of `mmcli show` is called, where that is not its key's own words.
@@ -60,6 +69,10 @@ def show(
     fit = of_speech = None
     if isinstance(found, known.SpeechModel | known.WantedSpeech):
         facts = _of_speech(found)
+        size = facts.get("size_gb")
+        of_speech = speech_fit(round(size * sizes.GB) if size else None, memory_report.room())
+    elif isinstance(found, known.EmbeddingModel | known.WantedEmbedding):
+        facts = _of_embedding(found)
         size = facts.get("size_gb")
         of_speech = speech_fit(round(size * sizes.GB) if size else None, memory_report.room())
     else:
@@ -128,6 +141,34 @@ def _of_speech(found: SpeechModel | WantedSpeech) -> dict[str, Any]:
             size = rounded_gb(found.n_bytes)
             facts |= {"abilities": ["speech"], "languages": found.languages, "size_gb": size}
         return facts | {"folder": str(found.folder), "weights": str(found.weights)}
+    return facts | {"repo": found.repo, "revision": found.revision}
+
+
+def _of_embedding(found: EmbeddingModel | WantedEmbedding) -> dict[str, Any]:
+    """What is known of a model that compares pictures with words."""
+    from mmcli import models as known
+    from mmcli.models.sizes import rounded_gb
+
+    facts: dict[str, Any] = {"name": found.name, "here": isinstance(found, known.EmbeddingModel)}
+    facts["abilities"] = ["embedding"]
+    if found.entry is not None:
+        facts |= {
+            "about": found.entry.about,
+            "languages": found.entry.languages,
+            "licence": found.entry.licence,
+            "size_gb": rounded_gb(total(found.entry)),
+            "embedding_length": found.entry.dim,
+            "side": found.entry.side,
+            "repo": found.entry.repo,
+            "revision": found.entry.revision,
+            "sha256": {file.file: file.sha256 for file in found.entry.files if file.sha256},
+        }
+    if isinstance(found, known.EmbeddingModel):
+        return facts | {
+            "size_gb": rounded_gb(found.n_bytes),
+            "folder": str(found.folder),
+            "weights": str(found.weights),
+        }
     return facts | {"repo": found.repo, "revision": found.revision}
 
 

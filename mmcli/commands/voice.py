@@ -128,7 +128,7 @@ def voice(
     from mmcli.chat.session import Session
     from mmcli.chat.voice_front import Manner, VoiceFront
     from mmcli.media import Wanted
-    from mmcli.runtime import model_fetch, speech_output, transcription
+    from mmcli.runtime import model_fetch, page_words, speech_output, transcription
     from mmcli.speech import devices
     from mmcli.speech.transcriber import Listening
 
@@ -145,6 +145,7 @@ def voice(
     wanted = Wanted(pages=page_options.wanted(machine.detail, style), film=film_options.wanted())
     screen = terminal.Screen(style)
     found = model_fetch.find(setup.model, setup.mmproj, yes=yes, reporter=screen)
+    wanted = page_words.fitted(wanted, page_options.ocr.value, found, screen)
     with terminal.no_chatter(style):
         microphone = devices.choose(input_device, "input")
         chosen = model_fetch.here(found, yes=yes, reporter=screen)

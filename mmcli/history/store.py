@@ -20,10 +20,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from mmcli import config, files
+from mmcli import config, files, search_words
 from mmcli.engine.messages import Answer, Sampling
 from mmcli.errors import InputError
-from mmcli.history import rows, schema, search
+from mmcli.history import rows, schema
 from mmcli.history.records import Hit, Summary, Talk, pack_answer, pack_receipt, unpack_receipt
 from mmcli.media.types import Medium, Text
 from mmcli.schema import Unreadable
@@ -263,7 +263,7 @@ class Store:
 
     def search(self, text: str, limit: int | None = None) -> list[Hit]:
         """Turns whose question, answer or media names have all of these words (or longer ones), the last first."""
-        query = search.query(text)
+        query = search_words.query(text)
         if query is None:
             return []
         with self._reading() as database:
@@ -335,7 +335,7 @@ class Store:
         for (receipt,) in self._database.execute("SELECT receipt FROM media WHERE turn = ? ORDER BY place", (turn,)):
             with contextlib.suppress(Unreadable):
                 names.append(unpack_receipt(receipt).source)
-        text = _storable(search.indexed(row[0], *names, row[1]))
+        text = _storable(search_words.indexed(row[0], *names, row[1]))
         self._database.execute("DELETE FROM words WHERE rowid = ?", (turn,))
         self._database.execute("INSERT INTO words (rowid, text) VALUES (?, ?)", (turn, text))
 

@@ -149,6 +149,18 @@ class Results:
         row = self._one("SELECT avg(seconds) FROM (SELECT seconds FROM results WHERE setup = ? LIMIT 200)", setup)
         return row[0] if row and isinstance(row[0], float) and 0 < row[0] < math.inf else None
 
+    def texts(self) -> dict[str, str]:
+        """What was last said of each picture in words, by the SHA-256 of its file's bytes."""
+        pictures = self._all("SELECT sha256, media_id FROM pictures WHERE sha256 != ?", "")
+        said: dict[str, str] = {}
+        for (document,) in self._all("SELECT answer FROM results WHERE key != ? ORDER BY rowid", ""):
+            with suppress(schema.Unreadable, KeyError, TypeError, AttributeError):
+                answer = schema.parse(document)
+                text, media_id = answer["text"].strip(), answer["seen"]["media_id"]
+                if text and text[0] not in "{[":  # extracted values are no sentence
+                    said[media_id] = text
+        return {str(sha256): said[media_id] for sha256, media_id in pictures if media_id in said}
+
     # sidecars
 
     def is_ours(self, path: Path, data: bytes) -> bool:

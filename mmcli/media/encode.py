@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import io
 import wave
+from typing import TYPE_CHECKING
 
 from mmcli.errors import InputError
 from mmcli.media.names import quoted
 from mmcli.media.types import Document, Image, Medium, Text
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 def pack(medium: Medium) -> bytes:
@@ -28,4 +33,15 @@ def pack(medium: Medium) -> bytes:
         file.setsampwidth(2)
         file.setframerate(medium.sample_rate)
         file.writeframes((medium.samples * 32767).astype("<i2").tobytes())
+    return out.getvalue()
+
+
+def jpeg(pixels: NDArray[np.uint8], side: int) -> bytes:
+    """A small JPEG of RGB pixels (height, width, 3), fitted into a square of `side`."""
+    from PIL import Image as Pillow
+
+    picture = Pillow.fromarray(pixels)
+    picture.thumbnail((side, side))
+    out = io.BytesIO()
+    picture.save(out, "JPEG", quality=80)
     return out.getvalue()

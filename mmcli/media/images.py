@@ -56,15 +56,17 @@ def decode(
     suffix: str = "",
     max_megapixels: float = MAX_MEGAPIXELS,
     box: Rectangle | None = None,
+    least: int = 0,
 ) -> Image:
     """Decode a picture, turn it upright and give it an ID; `shown` is the name as error messages put it.
 
     What is no picture, damaged, cut short or too big is an InputError; a ResourceError where the memory is too small.
-    `box` is cut out of the upright picture; an InputError where it lies outside.
+    `box` is cut out of the upright picture; an InputError where it lies outside. `least`: it may come out smaller than
+    it is, but no side below so many pixels, which is a third of the work; its ID is then that of the smaller one.
     """
     with pillow.warnings_kept() as heard, tiffs.listening() as complaints:
         try:
-            return _decoded(data, name, shown, suffix, max_megapixels, box, heard, complaints)
+            return _decoded(data, name, shown, suffix, max_megapixels, box, least, heard, complaints)
         except MemoryError as error:
             raise _too_large_for_memory(shown) from error
 
@@ -76,6 +78,7 @@ def _decoded(
     suffix: str,
     max_megapixels: float,
     box: Rectangle | None,
+    least: int,
     heard: list[str],
     complaints: tiffs.Complaints,
 ) -> Image:
@@ -86,7 +89,7 @@ def _decoded(
     file_format = (opened.picture.format or "unknown") if raw is None else raw.format
     stored_size, notes = opened.stored_size, opened.notes
     # 2  decode, and look for the damage that decoders pass over
-    pixels = _jpeg_pixels(opened) if opened.picture.format in _JPEG else None
+    pixels = _jpeg_pixels(opened, least) if opened.picture.format in _JPEG else None
     if pixels is None:
         _load(opened, complaints)
     # 3  colours, upright, the box
@@ -97,6 +100,8 @@ def _decoded(
     rgb = colour.to_rgb(opened.picture, pixels, notes)  # (height, width, 3) uint8, C order
     if opened.orientation is None and orientation is not None:
         rgb = upright.turned(rgb, orientation)
+    if least and (factor := min(rgb.shape[:2]) // (2 * least)) > 1:
+        rgb = np.asarray(Pillow.fromarray(rgb).reduce(factor))
     cut = None if box is None else _inside(box, rgb, shown, notes)
     if cut is not None:
         rgb = _cut(rgb, cut)
@@ -177,12 +182,12 @@ def _too_big(shown: str, n_pixels: int, max_megapixels: float) -> InputError:
     )
 
 
-def _jpeg_pixels(opened: _Opened) -> NDArray[np.uint8] | None:
+def _jpeg_pixels(opened: _Opened, least: int) -> NDArray[np.uint8] | None:
     """A JPEG's pixels, RGB (height, width, 3) or grey (height, width); None where only Pillow can decode it."""
     found = jpegs.layout(opened.data)
     if found is None:
         return None
-    read = jpegs.read(opened.data, found, opened.picture.mode)
+    read = jpegs.read(opened.data, found, opened.picture.mode, least)
     if read.damage is not None:
         raise _refused(opened.shown, read.damage)
     if read.note is not None:

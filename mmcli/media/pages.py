@@ -223,7 +223,8 @@ def _password(data: bytes, shown: str, wanted: PagesWanted) -> str | None:
 def _part(page: PdfPage, book: Book) -> _Part:
     """A page as a part of the prompt: a heading and its text, and its picture."""
     wanted = book.wanted.text
-    text = page.text if wanted != "never" else ""
+    read = _read(page, book.wanted)
+    text = read or (page.text if wanted != "never" else "")
     locator = Locator(pages=((page.number, page.number),))
     heading = f"{book.name}, page {page.number}" + (f' (printed "{page.label}")' if page.label else "")
     height, width = page.pixels.shape[:2]
@@ -239,7 +240,7 @@ def _part(page: PdfPage, book: Book) -> _Part:
         page=page.number,
         pages=book.n_pages,
         label=page.label,
-        text=_use_of_text(page, wanted),
+        text="read" if read else _use_of_text(page, wanted),
         characters=len(text),
         hidden_lines=page.n_hidden,
         notes=page.notes,
@@ -253,6 +254,13 @@ def _part(page: PdfPage, book: Book) -> _Part:
         words = fenced(text, heading) if text else f"{one_line_name(heading)}:"
         part = DocumentPart(locator, Image(page.pixels, image_id(page.pixels), receipt), words)
     return _Part(part, page.number, len(text), page.n_hidden, page.is_blank, page.is_faint, page.notes)
+
+
+def _read(page: PdfPage, wanted: PagesWanted) -> str:
+    """The words that a reader finds on the picture of a page, where they are wanted."""
+    if wanted.reader is None or wanted.text == "never" or page.is_blank or (page.text and not wanted.reads_all):
+        return ""
+    return wanted.reader(page.pixels)
 
 
 def _use_of_text(page: PdfPage, wanted: str) -> str:

@@ -46,7 +46,9 @@ class Receipt:
     page: int | None = None  # of a document, from 1
     pages: int | None = None  # that the document has
     label: str | None = None  # the number printed on the page, where it differs
-    text: str | None = None  # of a page: "used", "absent", "ignored", or "hidden" where none of it is seen
+    text: str | None = (
+        None  # of a page: "used", "read" off its picture, "absent", "ignored", or "hidden": none of it is seen
+    )
     characters: int | None = None  # of a page's text that the model got
     hidden_lines: int | None = None  # of a page's text, left out because nobody sees them
     notes: tuple[str, ...] = ()  # sentences on everything that was changed: "first of 12 frames", "alpha on white"

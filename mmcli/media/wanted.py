@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from mmcli.media.locator import PageChoice
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 FilmSampling: TypeAlias = Literal["uniform", "scene", "keyframes"]
 FilmSound: TypeAlias = Literal["auto", "transcript", "subtitles", "heard", "off"]
@@ -23,6 +27,8 @@ class PagesWanted:
     detail: PageDetail = "auto"  # how large the pictures are
     passwords: tuple[str, ...] = ()  # tried one after the other
     ask_password: Callable[[str], str | None] | None = None  # of a file; None: nobody can be asked
+    reader: Callable[[NDArray[np.uint8]], str] | None = None  # reads pages that have no text of their own
+    reads_all: bool = False  # and those that have some
     at_once: int | None = None  # a document of more pages is not rendered before it is clear which ones are needed
 
 

@@ -1,7 +1,8 @@
 """Finds which weights a name means, and what they can do. Knows files, the catalogue and the Hub; no engine.
 
-Two kinds of models: those that answer (`find`, `fetch`), and those that write down speech (`find_speech`,
-`fetch_speech`). `plan` serves both; `find_any` is for commands that take either.
+Three kinds of models: those that answer (`find`, `fetch`), those that write down speech (`find_speech`,
+`fetch_speech`), and those that put pictures and words into one space (`find_embedding`, `fetch_embedding`). `plan`
+serves all; `find_any` is for commands that take any.
 """
 
 from __future__ import annotations
@@ -13,15 +14,28 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mmcli.errors import ModelError, UsageError
-from mmcli.models import addresses, adopted, cache, catalogue, discovery, gguf, memory, pairing, pinned_hashes, speech
+from mmcli.models import (
+    addresses,
+    adopted,
+    cache,
+    catalogue,
+    discovery,
+    embedding,
+    gguf,
+    memory,
+    pairing,
+    pinned_hashes,
+    speech,
+)
 from mmcli.models.adopted import Adopted
 from mmcli.models.catalogue import NO_ADVICE, Entry, File
-from mmcli.models.fetching import Download, fetch, fetch_speech, plan
+from mmcli.models.embedding import EmbeddingEntry, EmbeddingModel
+from mmcli.models.fetching import Download, fetch, fetch_embedding, fetch_speech, plan
 from mmcli.models.hub import free_disk
 from mmcli.models.memory import Fit, Needs, Room, judge
 from mmcli.models.model import Model, beside, open_files
 from mmcli.models.pinned_hashes import PinnedFile
-from mmcli.models.references import WantedModel, WantedSpeech, files_of
+from mmcli.models.references import WantedEmbedding, WantedModel, WantedSpeech, files_of
 from mmcli.models.speech import SpeechEntry, SpeechModel
 
 if TYPE_CHECKING:
@@ -30,6 +44,8 @@ if TYPE_CHECKING:
 __all__ = [
     "Adopted",
     "Download",
+    "EmbeddingEntry",
+    "EmbeddingModel",
     "Entry",
     "Fit",
     "Model",
@@ -37,15 +53,18 @@ __all__ = [
     "Room",
     "SpeechEntry",
     "SpeechModel",
+    "WantedEmbedding",
     "WantedModel",
     "WantedSpeech",
     "adopt",
     "default",
     "fetch",
+    "fetch_embedding",
     "fetch_speech",
     "file_sizes",
     "find",
     "find_any",
+    "find_embedding",
     "find_speaker",
     "find_speech",
     "fits",
@@ -79,7 +98,12 @@ def find(name: str, mmproj: Path | None = None) -> Model | WantedModel:
             f"`{known_speech[0]}` transcribes speech; it can neither see nor answer",
             hint="`mmcli models` lists the models that answer",
         )
-    close = catalogue.closest(name, *speech.load(), *adopted.load())
+    if known_space := embedding.match(name):
+        raise ModelError(
+            f"`{known_space[0]}` finds pictures by words; it cannot answer",
+            hint="`mmcli models` lists the models that answer",
+        )
+    close = catalogue.closest(name, *speech.load(), *embedding.load(), *adopted.load())
     hint = f"did you mean `{close}`?" if close else "`mmcli models` lists them; the path of a .gguf file works too"
     raise ModelError(f"there is no model named `{name}`", hint=hint)
 
@@ -125,6 +149,38 @@ def find_speech(name: str | None = None) -> SpeechModel | WantedSpeech:
     raise ModelError(f"there is no speech model named `{name}`", hint=hint)
 
 
+def find_embedding(name: str | None = None) -> EmbeddingModel | WantedEmbedding:
+    """The embedding model called `name`; without a name one that is here, or the built-in one. Makes no connection.
+
+    `name` is one of the catalogue's (`siglip2-b32`, `starter`), `[hf:]ORG/REPO` of a repository that describes itself
+    as those of immich-app do, or a folder made like one. Without it: the catalogue's default if it is here, else
+    another that is here, else the starter.
+    """
+    entries = embedding.load()
+    if name is None:
+        names = sorted((known for known in entries if not entries[known].builtin), key=lambda n: not entries[n].default)
+        here = [
+            found for known in names if isinstance(found := _known_embedding(known, entries[known]), EmbeddingModel)
+        ]
+        return here[0] if here else _known_embedding("starter", entries["starter"])
+    name = addresses.repository(embedding.repository(name))
+    if name not in entries and (folder := embedding.folder_of(name)):
+        return embedding.open_folder(folder.name or str(folder), folder)
+    if known := embedding.match(name):
+        return _known_embedding(*known)
+    if REPOSITORY.fullmatch(name):
+        wanted = WantedEmbedding(name, name)
+        return _cached_embedding(wanted) or wanted
+    if named(name) or speech.match(name):
+        raise ModelError(
+            f"`{name}` is no embedding model: it cannot compare pictures with words",
+            hint=f"`mmcli models embedding` lists those that can: {', '.join(entries)}",
+        )
+    close = catalogue.closest(name, *entries)
+    hint = f"did you mean `{close}`?" if close in entries else f"there are {', '.join(entries)}"
+    raise ModelError(f"there is no embedding model named `{name}`", hint=hint)
+
+
 def find_speaker(name: str | None = None, *, has_voice: bool = False) -> Model | WantedModel | None:
     """The model called `name`, which must speak; without a name the first of the catalogue's that is here, or None.
 
@@ -141,16 +197,21 @@ def find_speaker(name: str | None = None, *, has_voice: bool = False) -> Model |
     return None
 
 
-def find_any(name: str) -> Model | WantedModel | SpeechModel | WantedSpeech:
-    """The model called `name`, of either kind. Makes no connection."""
-    name = addresses.repository(name)
+def find_any(name: str) -> Model | WantedModel | SpeechModel | WantedSpeech | EmbeddingModel | WantedEmbedding:
+    """The model called `name`, of any kind. Makes no connection."""
+    name = addresses.repository(embedding.repository(name))
+    if not named(name) and (embedding.folder_of(name) or embedding.is_family(name)):
+        return find_embedding(name)
     if not named(name) and speech.folder_of(name):
         return find_speech(name)
     if not Path(name).suffix.lower() == ".gguf" and not named(name) and speech.match(name):
         return find_speech(name)
+    if not Path(name).suffix.lower() == ".gguf" and not named(name) and embedding.match(name):
+        return find_embedding(name)
     found = find(name)
     if isinstance(found, WantedModel) and found.entry is None and found.choice is None:
-        return _cached_speech(WantedSpeech(name, found.repo)) or found
+        as_space = _cached_embedding(WantedEmbedding(name, found.repo))
+        return _cached_speech(WantedSpeech(name, found.repo)) or as_space or found
     return found
 
 
@@ -166,7 +227,7 @@ def fits(found: Model | WantedModel, room: Room) -> Fit | None:
     return judge(needs, room) if needs else None
 
 
-def file_sizes(entry: Entry | SpeechEntry) -> list[int | None]:
+def file_sizes(entry: Entry | SpeechEntry | EmbeddingEntry) -> list[int | None]:
     """Bytes of each of an entry's files: the catalogue's figure, else what was recorded when the file came."""
     if entry.repo is None:
         return [file.bytes for file in entry.files]
@@ -191,19 +252,24 @@ def _needs_of_entry(entry: Entry) -> Needs | None:
     return told or guess
 
 
-def records(found: Model | WantedModel | SpeechModel | WantedSpeech, name: str) -> list[tuple[PinnedFile, bool | None]]:
+def records(
+    found: Model | WantedModel | SpeechModel | WantedSpeech | EmbeddingModel | WantedEmbedding, name: str
+) -> list[tuple[PinnedFile, bool | None]]:
     """What was recorded of a model's files when they came from the Hub, and whether those that are here are the same.
 
     None of a file that is not here. `name` is what the user called the model.
     """
-    entry: Entry | SpeechEntry | None
-    entry = found.entry if isinstance(found, SpeechModel | WantedSpeech) else catalogue.load().get(found.name)
+    entry: Entry | SpeechEntry | EmbeddingEntry | None
+    if isinstance(found, SpeechModel | WantedSpeech | EmbeddingModel | WantedEmbedding):
+        entry = found.entry
+    else:
+        entry = catalogue.load().get(found.name)
     if entry is not None:
         if entry.repo is None:
             return []
         repo, revision = entry.repo, entry.revision or "main"
         names = {file.file for file in entry.files}
-    elif reference := REFERENCE.fullmatch(addresses.repository(name)):
+    elif reference := REFERENCE.fullmatch(addresses.repository(embedding.repository(name))):
         repo, revision = reference[1], "main"
         place = cache.snapshot(repo, revision)
         names = set()
@@ -287,6 +353,26 @@ def _cached_speech(wanted: WantedSpeech) -> SpeechModel | None:
         return SpeechModel(wanted.name, place, wanted.entry)
     names = [path.name for path in place.iterdir() if path.exists()]
     return SpeechModel(wanted.name, place) if speech.is_one(names) else None
+
+
+def _known_embedding(name: str, entry: EmbeddingEntry) -> EmbeddingModel | WantedEmbedding:
+    if entry.builtin:
+        return embedding.open_folder(name, embedding.STARTER, entry)
+    assert entry.repo is not None, f"{name} has neither files nor a repository"
+    wanted = WantedEmbedding(name, entry.repo, entry.revision or "main", entry)
+    return _cached_embedding(wanted) or wanted
+
+
+def _cached_embedding(wanted: WantedEmbedding) -> EmbeddingModel | None:
+    """The embedding model, if all its files are in the Hub's cache."""
+    place = cache.snapshot(wanted.repo, wanted.revision)
+    if place is None:
+        return None
+    if wanted.entry is not None:
+        is_whole = all(_here(wanted.repo, wanted.revision, file) for file in wanted.entry.files)
+    else:
+        is_whole = all((place / name).is_file() for name in embedding.NEEDED)
+    return EmbeddingModel(wanted.name, place, wanted.entry) if is_whole else None
 
 
 def _known(name: str, entry: Entry, mmproj: Path | None) -> Model | WantedModel:

@@ -21,6 +21,7 @@ FORM = "docs/models.md explains the form"
 COMMIT = re.compile(r"[0-9a-f]{40}")
 SHA256 = re.compile(r"[0-9a-f]{64}")
 SPEECH = "speech"  # the table of tables that speech.py reads
+EMBED = "embed"  # the one that embedding.py reads
 FILM = "film"  # the one that film_habits.py reads
 T = TypeVar("T")
 SAMPLING = ("temperature", "top_p", "top_k", "min_p", "repeat_penalty")
@@ -174,7 +175,8 @@ def parse_all(path: Path, found: Any, parse_one: Callable[[str, Any], T], prefix
 
 
 def _read(path: Path) -> dict[str, Entry]:
-    return parse_all(path, {name: table for name, table in tables(path).items() if name not in (SPEECH, FILM)}, parse)
+    others = (SPEECH, EMBED, FILM)
+    return parse_all(path, {name: table for name, table in tables(path).items() if name not in others}, parse)
 
 
 def parse(name: str, table: Any) -> Entry:

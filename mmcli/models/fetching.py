@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from mmcli.errors import ModelError, ResourceError
-from mmcli.models import gguf, hub, memory, pairing, pinned_hashes, speech
+from mmcli.models import embedding, gguf, hub, memory, pairing, pinned_hashes, speech
 from mmcli.models.catalogue import File
+from mmcli.models.embedding import EmbeddingModel
 from mmcli.models.memory import Needs
 from mmcli.models.model import Model
-from mmcli.models.references import WantedModel, WantedSpeech, files_of
+from mmcli.models.references import WantedEmbedding, WantedModel, WantedSpeech, files_of
 from mmcli.models.speech import SpeechModel
 
 if TYPE_CHECKING:
@@ -28,8 +29,8 @@ OnNotice: TypeAlias = Callable[[str], None]
 class Download:
     """What fetching a model means: its files as the Hub describes them, and what of them is missing."""
 
-    wanted: WantedModel | WantedSpeech
-    files: tuple[Remote, ...]  # weights, in all their parts, then the projector; or all files of a speech model
+    wanted: WantedModel | WantedSpeech | WantedEmbedding
+    files: tuple[Remote, ...]  # weights, in all their parts, then the projector; or all files of another kind
     n_missing: int  # bytes
     licence: str | None
     needs: Needs | None = None  # in memory, once it is here
@@ -42,13 +43,13 @@ class Download:
         return sum(file.bytes for file in self.files)
 
 
-def plan(wanted: WantedModel | WantedSpeech, *, accept_changed: bool = False) -> Download:
-    """Ask the Hub what fetching the model means; a repository may turn out to hold a speech model.
+def plan(wanted: WantedModel | WantedSpeech | WantedEmbedding, *, accept_changed: bool = False) -> Download:
+    """Ask the Hub what fetching the model means; a repository may turn out to hold a speech or an embedding model.
 
     NetworkError where a file is not what was recorded when it first came, unless that is to be accepted.
     """
     pins: dict[str, File]
-    if isinstance(wanted, WantedSpeech) and wanted.entry is not None:
+    if isinstance(wanted, WantedSpeech | WantedEmbedding) and wanted.entry is not None:
         pins = {file.file: file for file in wanted.entry.files}
         names, revision, licence = tuple(pins), wanted.revision, wanted.entry.licence
     elif isinstance(wanted, WantedModel) and wanted.entry is not None:
@@ -58,7 +59,10 @@ def plan(wanted: WantedModel | WantedSpeech, *, accept_changed: bool = False) ->
     else:
         listing = hub.listing(wanted.repo, wanted.revision)
         pins, licence, revision = {}, listing.licence or "", wanted.revision
-        if isinstance(wanted, WantedModel) and not speech.is_one(listing.files):
+        if isinstance(wanted, WantedEmbedding) or embedding.is_one(listing.files):
+            wanted = WantedEmbedding(wanted.name, wanted.repo, wanted.revision)
+            names = embedding.of_repository(wanted.repo, listing.files)
+        elif isinstance(wanted, WantedModel) and not speech.is_one(listing.files):
             chosen = pairing.choose(wanted.repo, listing.files, wanted.choice, projector=wanted.mmproj is None)
             names = (*pairing.parts(chosen[0]), *((chosen[1],) if chosen[1] else ()))
         else:
@@ -98,7 +102,7 @@ def _compare(name: str, files: list[Remote], accept: bool) -> tuple[tuple[str, .
 
 def fetch(download: Download, on_progress: OnProgress | None = None, on_notice: OnNotice | None = None) -> Model:
     """Bring all files of a model here, verified; `on_progress("download FILE", done, total)` counts bytes."""
-    assert isinstance(download.wanted, WantedModel), "a speech model is fetched by fetch_speech"
+    assert isinstance(download.wanted, WantedModel), "other kinds are fetched by functions of their own"
     paths = _bring(download, on_progress, on_notice)
     n_parts = len(pairing.parts(download.files[0].file))
     return download.wanted.opened(paths[0], paths[n_parts] if len(paths) > n_parts else None)
@@ -149,6 +153,16 @@ def fetch_speech(
     download: Download, on_progress: OnProgress | None = None, on_notice: OnNotice | None = None
 ) -> SpeechModel:
     """The same for a speech model."""
-    assert isinstance(download.wanted, WantedSpeech), "a model that answers is fetched by fetch"
+    assert isinstance(download.wanted, WantedSpeech), "other kinds are fetched by functions of their own"
     paths = _bring(download, on_progress, on_notice)
     return speech.open_folder(download.wanted.name, paths[0].parent, download.wanted.entry)
+
+
+def fetch_embedding(
+    download: Download, on_progress: OnProgress | None = None, on_notice: OnNotice | None = None
+) -> EmbeddingModel:
+    """The same for an embedding model."""
+    assert isinstance(download.wanted, WantedEmbedding), "other kinds are fetched by functions of their own"
+    paths = _bring(download, on_progress, on_notice)
+    folder = paths[0].parents[download.files[0].file.count("/")]
+    return embedding.open_folder(download.wanted.name, folder, download.wanted.entry)

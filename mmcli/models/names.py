@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mmcli.models import cache, catalogue, pairing, speech
+from mmcli.models import cache, catalogue, embedding, pairing, speech
 
 
 def all_names() -> list[tuple[str, str]]:
@@ -22,6 +22,11 @@ def speech_names() -> list[tuple[str, str]]:
     found = [("starter", "built in: a few hundred English words")] if speech.has_starter() else []
     found += [(name, entry.about) for name, entry in entries.items()]
     return found + [(repo, "on this machine") for repo in _cached_speech() if repo not in repos]
+
+
+def embedding_names() -> list[tuple[str, str]]:
+    """The same of models that compare pictures with words."""
+    return [(name, entry.about) for name, entry in embedding.load().items()]
 
 
 def speaker_names() -> list[tuple[str, str]]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from mmcli.errors import ModelError
 from mmcli.models import gguf
 from mmcli.models.catalogue import NO_ADVICE, Entry, File
+from mmcli.models.embedding import EmbeddingEntry
 from mmcli.models.model import Model, open_files, speaks_only
 from mmcli.models.speech import SpeechEntry
 
@@ -61,6 +62,16 @@ class WantedSpeech:
     repo: str
     revision: str = "main"
     entry: SpeechEntry | None = None  # what the catalogue knows of it
+
+
+@dataclass(frozen=True)
+class WantedEmbedding:
+    """An embedding model on the Hub that is not, or not whole, on this machine."""
+
+    name: str  # as it is called on the command line
+    repo: str
+    revision: str = "main"
+    entry: EmbeddingEntry | None = None  # what the catalogue knows of it
 
 
 def files_of(entry: Entry, *, weights_only: bool) -> tuple[File, ...]:

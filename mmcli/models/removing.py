@@ -14,9 +14,22 @@ from pathlib import Path
 from typing import Any
 
 from mmcli.errors import ModelError, ResourceError, UsageError
-from mmcli.models import REFERENCE, addresses, adopted, cache, catalogue, hub, named, pairing, pinned_hashes, speech
+from mmcli.models import (
+    REFERENCE,
+    addresses,
+    adopted,
+    cache,
+    catalogue,
+    embedding,
+    hub,
+    named,
+    pairing,
+    pinned_hashes,
+    speech,
+)
 from mmcli.models.adopted import Adopted
 from mmcli.models.catalogue import Entry
+from mmcli.models.embedding import EmbeddingEntry
 from mmcli.models.speech import SpeechEntry
 
 
@@ -112,16 +125,16 @@ def remove_partial(partial: Partial) -> bool:
 
 
 def _find(name: str) -> RemovedModel | Adopted:
-    name = addresses.repository(name)
+    name = addresses.repository(embedding.repository(name))
     path = Path(os.path.expanduser(name))
     match = named(name)
-    spoken = None if match else speech.match(name)
-    if not match and not spoken and (path.suffix.lower() == ".gguf" or path.exists()):
+    other = None if match else speech.match(name) or embedding.match(name)
+    if not match and not other and (path.suffix.lower() == ".gguf" or path.exists()):
         raise UsageError(
             f"`{name}` is a file of your own, which mmcli does not remove",
             hint="remove it like any other file; `mmcli rm` takes the names that `mmcli models` lists",
         )
-    if known := match or spoken:
+    if known := match or other:
         return _of_catalogue(*known)
     reference = REFERENCE.fullmatch(name)
     if reference is None:
@@ -132,7 +145,7 @@ def _find(name: str) -> RemovedModel | Adopted:
     return RemovedModel(name, reference[1], "main", place, _chosen(name, reference[1], reference[2], place))
 
 
-def _of_catalogue(name: str, entry: Entry | SpeechEntry | Adopted) -> RemovedModel | Adopted:
+def _of_catalogue(name: str, entry: Entry | SpeechEntry | EmbeddingEntry | Adopted) -> RemovedModel | Adopted:
     """What is here of a model that has a name: also where a download was interrupted between two files."""
     if isinstance(entry, Adopted):
         return entry
@@ -151,6 +164,8 @@ def _of_catalogue(name: str, entry: Entry | SpeechEntry | Adopted) -> RemovedMod
 def _chosen(name: str, repo: str, choice: str | None, place: Path) -> tuple[str, ...]:
     """The files of a repository that the name means, as `find` would choose them."""
     names = [path.relative_to(place).as_posix() for path in place.rglob("*") if path.is_file()]
+    if choice is None and embedding.is_one(names):
+        return embedding.of_repository(repo, names)
     if choice is None and speech.is_one(names):
         return speech.of_repository(repo, names)
     whole = {part for name in names for part in pairing.parts(name)}  # with those parts that never came
@@ -169,7 +184,7 @@ def _not_here(name: str) -> ModelError:
 
 
 def _not_known(name: str) -> ModelError:
-    close = catalogue.closest(name, *speech.load(), *adopted.load())
+    close = catalogue.closest(name, *speech.load(), *embedding.load(), *adopted.load())
     hint = f"did you mean `{close}`?" if close else "`mmcli models` lists them"
     return ModelError(f"there is no model named `{name}`", hint=hint)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from mmcli.errors import ModelError
 
 if TYPE_CHECKING:
-    from mmcli.models import Download, Model, SpeechModel, WantedModel
+    from mmcli.models import Download, EmbeddingEntry, EmbeddingModel, Model, SpeechModel, WantedModel
     from mmcli.runtime.reporter import OnProgress, Reporter
 
 
@@ -110,6 +110,45 @@ def fetch_speech(download: Download, *, yes: bool, reporter: Reporter) -> Speech
         return models.fetch_speech(download, progress, reporter.warning)
 
 
+def embedding(name: str | None, *, yes: bool, reporter: Reporter) -> EmbeddingModel:
+    """The embedding model of that name, fetched, if need be, after the user said yes.
+
+    None: one that is here. Where none is, that is the starter, which knows drawn shapes only; a note says what to do.
+    """
+    from mmcli import models
+
+    found = models.find_embedding(name)
+    if isinstance(found, models.EmbeddingModel):
+        if name is None and found.entry is not None and found.entry.builtin:
+            better = next(known for known, entry in _embeddings().items() if entry.default)
+            reporter.notice(
+                "the starter model knows simple coloured shapes only; "
+                f"`mmcli pull {better}` downloads one for photographs ({size(better)})"
+            )
+        return found
+    if not (yes or reporter.can_ask()):
+        raise ModelError(
+            f"`{found.name}` is not on this machine yet",
+            hint=f"`mmcli pull {found.name}` or --yes downloads it ({size(found.name)}); -m starter is built in",
+        )
+    return fetch_embedding(models.plan(found), yes=yes, reporter=reporter)
+
+
+def fetch_embedding(download: Download, *, yes: bool, reporter: Reporter) -> EmbeddingModel:
+    """As `fetch`, for an embedding model."""
+    from mmcli import models
+
+    _consent(download, yes=yes, reporter=reporter, otherwise="-m starter is built in")
+    with _fetching(reporter) as progress:
+        return models.fetch_embedding(download, progress, reporter.warning)
+
+
+def _embeddings() -> dict[str, EmbeddingEntry]:
+    from mmcli.models import embedding
+
+    return embedding.load()
+
+
 @contextlib.contextmanager
 def _fetching(reporter: Reporter) -> Iterator[OnProgress]:
     """The bars of a download; who interrupts it learns that nothing is lost."""
@@ -174,8 +213,8 @@ def what(download: Download) -> str:
 def size(name: str) -> str:
     """The download's size as far as it is known without asking the Hub."""
     from mmcli import models
-    from mmcli.models import catalogue, sizes, speech
+    from mmcli.models import catalogue, embedding, sizes, speech
 
-    known = catalogue.load().get(name) or speech.load().get(name)
+    known = catalogue.load().get(name) or speech.load().get(name) or embedding.load().get(name)
     found = models.file_sizes(known) if known else []
     return "it says how large it is" if not found or None in found else sizes.words(sum(size or 0 for size in found))

@@ -1,7 +1,7 @@
 """Shows everything on the terminal: the only room that prints. Loads Rich only when something is shown."""
 
 from mmcli.sanitize import Cleaner, clean, escaped, one_line
-from mmcli.terminal.batch_view import BatchView, json_line, row
+from mmcli.terminal.batch_view import BatchView, json_line, raw, row
 from mmcli.terminal.caption_view import Captions, pair
 from mmcli.terminal.chat_output import aside, exchange, pairs
 from mmcli.terminal.classify_view import classify_report
@@ -94,6 +94,7 @@ __all__ = [
     "pairs",
     "picture",
     "progress",
+    "raw",
     "receipts",
     "restore",
     "row",

@@ -72,3 +72,8 @@ def json_line(value: Any) -> None:
 def row(text: str) -> None:
     """Some of a table, whole lines: as it is in a pipe, without control characters on a terminal."""
     streams.write(clean(text) if streams.is_terminal(sys.stdout) else text, sys.stdout)
+
+
+def raw(data: bytes) -> None:
+    """Bytes on stdout as they are, for names that are no text."""
+    streams.write_bytes(data)

@@ -30,9 +30,10 @@ LABELS = {
     "pages": "reading the pages",
     "caption": "captioning",
     "read": "reading",
+    "index": "indexing",
     "stop": "stopping after this step; Ctrl-C again ends at once",
 }
-COUNTED = ("caption", "read")  # pictures or pages, not percent
+COUNTED = ("caption", "read", "index")  # pictures, pages or files, not percent
 BAR_WIDTH = 20  # cells
 NARROW, NARROW_BAR_WIDTH = 72, 8  # cells: below that, what the bar says matters more than how it looks
 
@@ -96,7 +97,7 @@ class Progress:
         room = self._console.width - 3  # the terminal's own ^C must fit behind it, or the line could not be wiped
         bar = BAR_WIDTH if room >= NARROW else NARROW_BAR_WIDTH
         line = progress_line(*self._now, time.monotonic() - self._since, self._before, bar)
-        for word in self.note.split("  ") if self.note and self._now[0] == "caption" else ():
+        for word in self.note.split("  ") if self.note and self._now[0] in ("caption", "index") else ():
             if len(line) + 2 + len(word) > room:
                 break
             line = f"{line}  {word}"

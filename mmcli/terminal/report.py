@@ -95,8 +95,9 @@ def _page_shape(receipt: Receipt) -> str:
         facts.append(f"{_size(receipt.source_size)} pt{sent}")
     hidden = receipt.hidden_lines or 0
     left_out = f"{hidden} line{'s' * (hidden > 1)} of hidden text left out"
-    if receipt.text == "used":
-        alone = "its text alone" if receipt.sent_size is None else "with its text"
+    if receipt.text in ("used", "read"):
+        of_it = "its text" if receipt.text == "used" else "the text read off it"
+        alone = f"{of_it} alone" if receipt.sent_size is None else f"with {of_it}"
         facts.append(f"{alone} ({receipt.characters or 0:,} characters{f'; {left_out}' if hidden else ''})")
     else:
         facts.append({"ignored": "without its text", "hidden": left_out}.get(receipt.text or "", "no text in the file"))

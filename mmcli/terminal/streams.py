@@ -156,3 +156,14 @@ def _truthful_console() -> type[Console]:
             raise  # noqa: PLE0704  Rich would exit with status 1; main.py knows what a closed pipe means
 
     return Truthful
+
+
+def write_bytes(data: bytes) -> None:
+    """Bytes on stdout as they are, behind all that was written before."""
+    sys.stdout.flush()
+    buffer = getattr(sys.stdout, "buffer", None)
+    if buffer is None:
+        write(data.decode("utf-8", "surrogateescape"), sys.stdout)
+        return
+    buffer.write(data)
+    buffer.flush()

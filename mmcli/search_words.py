@@ -21,6 +21,18 @@ def query(words: str) -> str | None:
     return " AND ".join(f'"{word}"*' for word in wanted if word) or None
 
 
+def any_of(words: str) -> str | None:
+    """An FTS5 query for texts that have one of `words`; short ones say nothing. None: there are fewer than two."""
+    wanted = [_spaced(re.sub(r"[^\w]+", " ", word)).strip() for word in words.split()]
+    told = [word for word in wanted if len(word) > 2]
+    return " OR ".join(f'"{word}"' for word in told) if len(wanted) > 1 and told else None
+
+
+def phrase(words: str) -> str:
+    """An FTS5 query for texts in which these words stand in this order."""
+    return '"' + _spaced(re.sub(r"[^\w]+", " ", words)).strip() + '"'
+
+
 def excerpt(text: str, words: str, width: int = 100, before: int | None = None) -> str:
     """A line of the text around the first of the words, at most about `width` characters.
 
@@ -34,6 +46,11 @@ def excerpt(text: str, words: str, width: int = 100, before: int | None = None) 
         start = flat.find(" ", start, place) + 1 or start
     cut = flat[start : start + width]
     return ("…" if start else "") + cut + ("…" if start + width < len(flat) else "")
+
+
+def unspaced(text: str) -> str:
+    """A text as it was before `indexed`."""
+    return re.sub(f" ({_UNSPACED.pattern[1:-1]}) ", r"\1", text)
 
 
 def _spaced(text: str) -> str:

@@ -1,0 +1,75 @@
+"""Files that are the same: in their bytes, in their pixels, or only alike. Knows hashes and vectors; opens nothing."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mmcli.library.facts import full
+from mmcli.library.pieces import distance
+
+if TYPE_CHECKING:
+    from mmcli.library.store import Library
+
+MOST_BITS = 4  # of 64 that may differ
+SHAPE = 0.02  # by which the proportions may differ
+CONFIRMED, ALIKE = 0.95, 0.90  # cosine of the vectors: for the same pixels, and for pictures that are only alike
+BLOCK = 2048
+
+
+def pairs(library: Library, *, similar: bool = False) -> list[tuple[bytes, bytes, str]]:
+    """(file, another, `bytes` | `pixels` | `similar`): each other file once, beside the first one of its kind."""
+    paths = _paths(library)
+    found = [(names[0], name, "bytes") for names in paths.values() for name in names[1:]]
+    taken: set[int] = set()
+    for one, other, how in _pictures(library, similar):
+        if one in paths and other in paths and one not in taken and other not in taken:
+            taken.add(other)
+            found.append((paths[one][0], paths[other][0], how))
+    return sorted(found, key=lambda pair: ({"bytes": 0, "pixels": 1, "similar": 2}[pair[2]], pair))
+
+
+def _paths(library: Library) -> dict[int, list[bytes]]:
+    """The files of each content that are here, in order of their names."""
+    rows = library.db.execute(
+        "SELECT content, roots.path, files.path FROM files JOIN roots ON roots.id = root"
+        " WHERE files.state = 'here' AND content IS NOT NULL"
+    )
+    found: dict[int, set[bytes]] = defaultdict(set)
+    for content, root, path in rows:
+        found[content].add(full(root, path))
+    return {content: sorted(names) for content, names in sorted(found.items())}
+
+
+def _pictures(library: Library, similar: bool) -> list[tuple[int, int, str]]:
+    """Contents that look the same, the nearest first."""
+    space = library.serving()
+    if space is None:
+        return []
+    rows = library.db.execute(
+        "SELECT contents.id, dhash, width, height, row FROM contents JOIN pieces ON content = contents.id"
+        " JOIN vectors ON piece = pieces.id AND space = ? WHERE pieces.kind = 'picture' ORDER BY contents.id",
+        (space.id,),
+    ).fetchall()
+    if len(rows) < 2:
+        return []
+    matrix = np.asarray(library.vectors(space).rows()[np.array([row[4] for row in rows])])
+    found = []
+    for at in range(0, len(rows), BLOCK):
+        cosines = matrix[at : at + BLOCK] @ matrix.T
+        ones, others = np.nonzero(cosines >= (ALIKE if similar else CONFIRMED))
+        for one, other in zip((ones + at).tolist(), others.tolist(), strict=True):
+            if one >= other:
+                continue
+            cosine = float(cosines[one - at, other])
+            how = "pixels" if cosine >= CONFIRMED and _same_pixels(rows[one], rows[other]) else "similar"
+            if how == "pixels" or similar:
+                found.append((how != "pixels", -cosine, rows[one][0], rows[other][0], how))
+    return [(one, other, how) for _, _, one, other, how in sorted(found)]
+
+
+def _same_pixels(one: tuple[int, ...], other: tuple[int, ...]) -> bool:
+    shapes = [row[2] / row[3] if row[2] and row[3] else 0.0 for row in (one, other)]
+    return distance(one[1], other[1]) <= MOST_BITS and abs(shapes[0] - shapes[1]) <= SHAPE * max(shapes)
