@@ -249,3 +249,12 @@ def test_libraries_of_two_machines_merge(mmcli: Run, scenes: Path, tmp_path: Pat
     assert mmcli("index", "--merge", f"{tmp_path}/other").stdout == "0 contents, 0 files, 0 vectors\n"
     assert mmcli("index", "--check").stdout == "clean\n"
     assert len(mmcli("find", "--in", scenes, "-n", "0", "-l").stdout.splitlines()) == 30
+
+
+def test_a_model_in_a_folder_is_found_again(mmcli: Run, scenes: Path, tmp_path: Path) -> None:
+    from tests import towers
+
+    towers.write_folder(tmp_path / "model")
+    assert mmcli("index", scenes, "-m", "./model").status == 0
+    assert len(mmcli("find", "anything", "-n", "3", "-l").stdout.splitlines()) == 3
+    assert mmcli("index").stdout.startswith("30 files, 0 new")

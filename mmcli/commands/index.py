@@ -329,7 +329,7 @@ class _Run:
             return job.plan(roots) if self.taken.dry_run else job.run(roots)
 
     def _stored(self, lib: Library, space: Space) -> StoredSpace:
-        return lib.space(space)
+        return lib.space(space, libraries.whole(self.model) if self.model and os.sep in self.model else None)
 
     def _maker(self, space: Space) -> Any:
         from mmcli.commands import index_extras

@@ -124,21 +124,24 @@ class Library:
         found = self.spaces()
         return found[0] if found else None
 
-    def space(self, space: Space) -> StoredSpace:
-        """The stored space of a model, made if need be. ModelError where its vectors are other ones than before."""
+    def space(self, space: Space, name: str | None = None) -> StoredSpace:
+        """The stored space of a model, made if need be. ModelError where its vectors are other ones than before.
+
+        `name`: by which it is opened again, where that is not its own.
+        """
         for stored in self.spaces():
             if stored.identity == space.identity:
                 self.compare(stored, space)
                 return stored
-        name = f"vectors-{space.identity.hex()[:12]}-{time.time_ns():x}.f32"
+        file = f"vectors-{space.identity.hex()[:12]}-{time.time_ns():x}.f32"
         with schema.told(self.folder / schema.DATABASE):
-            VectorFile.create(self.folder / name, space.identity, space.dim)
+            VectorFile.create(self.folder / file, space.identity, space.dim)
         canary = np.ascontiguousarray(space.canary(), "<f4").tobytes()
         with self.transaction() as db:
             state = "filling" if self.spaces() else "serving"
             db.execute(
                 "INSERT INTO spaces (identity, name, dim, canary, file, state) VALUES (?, ?, ?, ?, ?, ?)",
-                (space.identity, space.name, space.dim, canary, name, state),
+                (space.identity, name or space.name, space.dim, canary, file, state),
             )
         return next(stored for stored in self.spaces() if stored.identity == space.identity)
 
