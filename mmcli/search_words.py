@@ -48,5 +48,10 @@ def excerpt(text: str, words: str, width: int = 100, before: int | None = None) 
     return ("…" if start else "") + cut + ("…" if start + width < len(flat) else "")
 
 
+def unspaced(text: str) -> str:
+    """A text as it was before `indexed`."""
+    return re.sub(f" ({_UNSPACED.pattern[1:-1]}) ", r"\1", text)
+
+
 def _spaced(text: str) -> str:
     return _UNSPACED.sub(r" \1 ", text)

@@ -210,14 +210,19 @@ def test_the_list_of_models_fits_and_says_what_each_is_for(screen: Screen, colum
     assert table[1] == "on this machine" and table[2].startswith("starter ")
     first = table.index("not here yet")
     assert table.index("not here yet, for speech") > first
+    assert table.index("not here yet, to find pictures by words") > first
     marked = [line.split()[0] for line in models if line.split()[1] == "*"]
-    assert len(marked) == 2  # one that answers, one that writes down speech
+    assert len(marked) == 3  # one that answers, one that writes down speech, one that compares
     assert f"`mmcli pull {marked[0]}` downloads it" in " ".join(" ".join(lines).split())
 
 
 def test_the_marked_model_is_the_one_that_is_used(mmcli: Run, home: Path) -> None:
     def chosen(**env: str) -> list[str]:
-        return [row["name"] for row in mmcli("models", "--json", env=env).json if row["chosen"]]
+        return [
+            row["name"]
+            for row in mmcli("models", "--json", env=env).json
+            if row["chosen"] and row["abilities"] != "embedding"
+        ]
 
     default, speech = chosen()
     assert f"mmcli pull {default}`" in mmcli("ask", "What?").stderr and speech == "whisper-small"

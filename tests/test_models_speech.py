@@ -222,7 +222,7 @@ def test_the_built_in_one_is_found_and_listed_only_where_it_is(
         models.find_speech("starter")
     assert main.run(["models", "--json"]) == 0
     listed = json.loads(capsys.readouterr().out)
-    assert [row["abilities"] for row in listed if row["name"] == "starter"] == ["image"]
+    assert [row["abilities"] for row in listed if row["name"] == "starter"] == ["image", "embedding"]
     speech.STARTER.mkdir()
     for name in ("model.bin", "config.json", "tokenizer.json", "vocabulary.json"):
         (speech.STARTER / name).write_bytes(bytes(500_000))
@@ -232,6 +232,7 @@ def test_the_built_in_one_is_found_and_listed_only_where_it_is(
     assert [(row["abilities"], row["here"]) for row in listed if row["name"] == "starter"] == [
         ("image", True),
         ("speech", True),
+        ("embedding", True),
     ]
     assert [row["size_gb"] for row in listed if row["name"] == "starter"][1] == 0.002
     show_command.show("starter", json=True)

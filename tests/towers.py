@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import random
+import string
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -115,3 +117,55 @@ def write_tokenizer(path: Path, vocab: int) -> None:
     tokenizer.post_processor = processors.TemplateProcessing(single="$A <eos>", special_tokens=[("<eos>", 1)])
     path.parent.mkdir(parents=True, exist_ok=True)
     tokenizer.save(str(path))
+
+
+def write_gemma_tokenizer(path: Path, n: int, seed: int = 0) -> None:
+    """A tokenizer of Gemma's form with `n` merges: bytes for what has no letter, ▁ for a space, <eos> behind a text."""
+    rng = random.Random(seed)
+    letters = sorted(
+        {*string.ascii_letters, *string.digits, *"▁.,!?äöüßéñçøабвгдежзийклмнопрстуфхцчшщыьэюя日本語中国人大小"}
+    )
+    tokens = ["<pad>", "<eos>", "<bos>", "<unk>", *(f"<0x{value:02X}>" for value in range(256)), *letters]
+    known, merges = set(tokens), []
+    pieces = list(letters)
+    while len(merges) < n:
+        left, right = rng.choice(pieces), rng.choice(pieces)
+        if len(left + right) <= 8 and (left + right not in known or rng.random() < 0.3):
+            if (left, right) in merges[-2000:]:
+                continue
+            merges.append((left, right))
+            if left + right not in known:
+                known.add(left + right)
+                tokens.append(left + right)
+                pieces.append(left + right)
+    vocab = {token: at for at, token in enumerate(tokens)}
+    special = [
+        {"id": vocab[name], "content": name, "single_word": False, "lstrip": False, "rstrip": False}
+        | {"normalized": False, "special": True}
+        for name in ("<pad>", "<eos>", "<bos>", "<unk>")
+    ]
+    model = {"type": "BPE", "dropout": None, "unk_token": "<unk>", "fuse_unk": True, "byte_fallback": True}
+    model |= {"vocab": vocab, "merges": [list(pair) for pair in dict.fromkeys(merges)], "ignore_merges": False}
+    end = {"SpecialToken": {"id": "<eos>", "type_id": 0}}
+    text = {"Sequence": {"id": "A", "type_id": 0}}
+    template = {"type": "TemplateProcessing", "single": [text, end], "pair": [text, end, text, end]}
+    template["special_tokens"] = {"<eos>": {"id": "<eos>", "ids": [vocab["<eos>"]], "tokens": ["<eos>"]}}
+    split = {"type": "Split", "pattern": {"String": " "}, "behavior": "MergedWithPrevious", "invert": False}
+    file = {
+        "version": "1.0",
+        "added_tokens": special,
+        "normalizer": {"type": "Replace", "pattern": {"String": " "}, "content": "▁"},
+        "pre_tokenizer": split,
+        "post_processor": template,
+        "decoder": None,
+        "model": model,
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(file, ensure_ascii=False), "utf-8")
+
+
+def random_text(rng: random.Random) -> str:
+    """Words of several scripts, letters that no tokenizer has, blanks."""
+    alphabets = (string.ascii_letters, "абвгдежзийклмн", "日本語中国人大小", "äöüßéñçø", string.digits, "🙂🚲é€ـم")
+    some = ["".join(rng.choices(rng.choice(alphabets), k=rng.randint(1, 12))) for _ in range(rng.randint(1, 9))]
+    return (" " * rng.choice((1, 1, 1, 2))).join(some)

@@ -17,6 +17,8 @@ from mmcli.media.types import Document, Text
 
 if TYPE_CHECKING:
     from mmcli.media.types import Medium
+    from mmcli.media.wanted import Wanted
+    from mmcli.runtime.reporter import Reporter
 
 ROOM_FOR_ANSWER = 256  # tokens that a question leaves free, or an eighth of a small context
 
@@ -40,6 +42,18 @@ class TalkRecorder(Protocol):
     def drop(self, turn: int, place: int) -> None: ...
 
     def leave_out(self, n_turns: int) -> None: ...
+
+
+class TalkSources(Protocol):
+    """Where each question of a talk is looked up first."""
+
+    def more(self, question: str, load: Callable[..., Medium], wanted: Wanted, screen: Reporter) -> list[Medium]: ...
+
+    def held(self, sampling: Sampling) -> Sampling: ...
+
+    def tell(self, answer: Answer, screen: Reporter) -> None: ...
+
+    def forget(self) -> None: ...
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ from mmcli.media.sources import AUDIO_SUFFIXES, IMAGE_SUFFIXES
 from mmcli.runtime import films, model_loader
 
 if TYPE_CHECKING:
+    from mmcli.chat.conversation import TalkSources
     from mmcli.chat.front import Front
     from mmcli.engine import Engine, Sampling
     from mmcli.extraction.answer_schema import AnswerSchema
@@ -53,6 +54,7 @@ class Session:
         speech_model: str | SpeechModel | None = None,
         wanted: Wanted | None = None,
         shape: AnswerSchema | None = None,
+        sources: TalkSources | None = None,
     ) -> None:
         self.model, self.style, self.yes = model, style, yes
         self.screen = terminal.Screen(style)
@@ -61,6 +63,7 @@ class Session:
         self._sounds = SoundsInWords(speech_model, self.screen, yes=yes)
         self.talk.as_heard = lambda messages: self._sounds.as_heard(self.model, messages)
         self.shape = shape  # that answers are held to
+        self._sources = sources  # where each question is looked up first
         self.pending = ""  # stands at the next prompt
         self.saved: Path | None = None  # where /save wrote this talk
         self._n_saved = 0  # turns that were in it
@@ -182,6 +185,10 @@ class Session:
     def _ask(self, words: str, sampling: Sampling) -> None:
         engine, shape = self.engine(), self.shape
         asked = shape.words(words) if shape is not None else ""
+        if self._sources is not None:
+            for medium in self._sources.more(words, self._load_source, self._fitted(), self.screen):
+                self.talk.stage(medium)
+            sampling = self._sources.held(sampling) if sampling.schema is None else sampling
         self.pending = words  # until there is an answer
         with terminal.progress(self.style) as progress:
             self._loading.begin(progress)  # first: it forgets what stopped the answer before
@@ -199,6 +206,8 @@ class Session:
                 )
         self.pending = words if answer.finish_reason == "interrupted" and not answer.text else ""
         terminal.receipts(answer, self.style)
+        if self._sources is not None:
+            self._sources.tell(answer, self.screen)
         if answer.finish_reason == "interrupted":
             self._interrupted()
         else:
@@ -294,6 +303,10 @@ class Session:
         )
         return self._sounds.of_film(self.model, medium, self._wanted.film.sound)
 
+    def _load_source(self, source: Source, wanted: Wanted) -> Medium:
+        """Decode a source of a library."""
+        return media.load(source, wanted=wanted, max_megapixels=self._max_megapixels, on_data=self.recorder.collect)
+
     def _fitted(self) -> media.Wanted:
         """What is wanted of films and pages, as this model takes them."""
         return films.fitted(self._wanted, self.model, self._machine, max_tokens=self.sampling.max_tokens)
@@ -314,6 +327,8 @@ class Session:
     def begin(self) -> None:
         """A new talk, under the same system prompt; the one before stays in the history."""
         self.talk.clear()
+        if self._sources is not None:
+            self._sources.forget()
         self.saved = None
         name, mmproj = resume.reference(self.model, self._mmproj)
         self.recorder.begin(self.front.kind, name, self.talk.system, mmproj=mmproj)

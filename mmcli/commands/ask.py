@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -11,6 +13,7 @@ from mmcli.commands import form_options as form_opt
 from mmcli.commands import options as opt
 from mmcli.commands import origins
 from mmcli.commands import speech_options as speech_opt
+from mmcli.commands.asking_library import LibraryOptions
 from mmcli.commands.option_groups import (
     AnswerOptions,
     AskedPageOptions,
@@ -29,7 +32,7 @@ from mmcli.errors import ModelError, OutputError, UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from mmcli.media import Medium, Source, Wanted
+    from mmcli.media import Medium, Source
     from mmcli.models import Model, WantedModel
     from mmcli.prompts import SavedPrompt
     from mmcli.terminal import Style
@@ -59,6 +62,7 @@ def ask(
     ] = "",
     *,
     input_options: InputOptions,
+    library_options: LibraryOptions,
     page_options: AskedPageOptions,
     film_options: FilmOptions,
     show: Annotated[bool, typer.Option("--show", help="Draw the pictures in the terminal first.")] = False,
@@ -85,6 +89,7 @@ def ask(
     cat docs/pictures/phone.jpg | mmcli ask "How many shapes?" -m starter
     """
     from mmcli import documents, engine, models, signals, terminal
+    from mmcli import media as media_
     from mmcli.chat import parts, resume
     from mmcli.commands import answer_form, prompt_variables, saved_prompts
     from mmcli.commands.asking_pages import PagesAsked
@@ -98,6 +103,7 @@ def ask(
     words = [*(media or ()), question]
     others = {"extract-code": extract, "save": save is not None}
     others |= {"cite": page_options.cite, "every-page": page_options.every_page}
+    others |= {"from": library_options.from_ is not None}
     shape = answer_form.find(schema, form.value if form is not None else None, others)
     if save is not None:
         files, question = _sorted(ctx, words)
@@ -119,18 +125,27 @@ def ask(
     wanted = Wanted(pages=page_options.wanted(machine.detail, style), film=film_options.wanted())
     screen = terminal.Screen(style)
     sources = _sources([*files, *attached], input_options.recursive, data, style)
+    library = library_options.sources(question, style, machine_options.threads, has_media=bool(sources or talk))
+    if library is not None and not setup.system:
+        setup = replace(setup, system=library.system)
     found = model_fetch.find(setup.model, setup.mmproj, yes=yes, reporter=screen)
     wanted = page_words.fitted(wanted, page_options.ocr.value, found, screen)
     recorder = resume.recorder(talk_options.history, talk_options.keep_media, screen)
     with (
         recorder,
-        model_loader.ahead(found, machine, screen, has_media=_has_picture(sources)) as begun,
+        model_loader.ahead(found, machine, screen, has_media=library is not None or _has_picture(sources)) as begun,
         speech_output.opened(wish, machine, yes=yes, reporter=screen) as aloud,
     ):
-        n_films, max_tokens = _n_films(sources), answer_options.max_tokens
-        if sources or talk is not None:
+        n_films, max_tokens = library.n_films if library else _n_films(sources), answer_options.max_tokens
+        if sources or talk is not None or library is not None:
             wanted = films.fitted(wanted, found, machine, n_films=n_films, max_tokens=max_tokens)
-        inputs = _inputs(sources, max_megapixels, input_options.damaged_ok, recorder.collect, wanted)
+        load = partial(
+            media_.load,
+            max_megapixels=max_megapixels,
+            damaged_ok=input_options.damaged_ok,
+            on_data=recorder.collect,
+        )
+        inputs = library.media(load, wanted, screen) if library else _inputs(sources, partial(load, wanted=wanted))
         documents.check_pages(inputs, option=page_options.needs_pages)
         inputs = films.with_sounds(inputs, found, speech_model, wanted.film.sound, screen, yes=yes)
         past = resume.past(talk, max_megapixels, screen, wanted)
@@ -168,6 +183,9 @@ def ask(
             model_loader.load(chosen, machine, screen, progress, begun, also_stop=aloud.stop) as ready,
         ):
             resume.begin(recorder, "ask", talk, chosen, setup)
+            if library is not None:
+                inputs = library.fitted(inputs, ready, lambda media: asked(media, asked_for), max_tokens)
+                sampling = library.held(sampling)
             pages = PagesAsked(
                 inputs,
                 question,
@@ -190,10 +208,12 @@ def ask(
                 extract=extract,
                 read=shape.read if shape is not None else None,
                 is_json=form is None or form is form_opt.AnswerFormat.json,
-                more=pages.facts,
+                more=lambda answer: {**pages.facts(answer), **(library.facts(answer) if library else {})},
             )
             answer_form.tell(shape, screen)
             pages.tell_citations(answer)
+            if library is not None:
+                library.tell(answer, screen)
             terminal.receipts(answer, style)
             speech_output.finish(aloud, screen)
     status = model_loader.status(answer)
@@ -308,20 +328,12 @@ def _check_sight(found: Model | WantedModel, inputs: Sequence[Medium]) -> None:
         raise ModelError(error.message, hint=f"{way_out}; {error.hint}" if error.hint else way_out) from None
 
 
-def _inputs(
-    sources: Sequence[tuple[Source, bool]],
-    max_megapixels: float,
-    damaged_ok: bool,
-    on_data: Callable[[bytes], None],
-    wanted: Wanted,
-) -> list[Medium]:
+def _inputs(sources: Sequence[tuple[Source, bool]], load: Callable[[Source], Medium]) -> list[Medium]:
     """The media, decoded; what is piped in comes first, or last if it is a text."""
     from mmcli import media
 
     inputs: list[Medium] = []
     for source, piped in sources:
-        medium = media.load(
-            source, wanted=wanted, max_megapixels=max_megapixels, damaged_ok=damaged_ok, on_data=on_data
-        )
+        medium = load(source)
         inputs.insert(0 if piped and not isinstance(medium, media.Text) else len(inputs), medium)
     return inputs

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -10,6 +11,7 @@ from mmcli.commands import form_options as form_opt
 from mmcli.commands import options as opt
 from mmcli.commands import origins
 from mmcli.commands import speech_options as speech_opt
+from mmcli.commands.asking_library import TalkLibraryOptions
 from mmcli.commands.option_groups import (
     AnswerOptions,
     FilmOptions,
@@ -38,6 +40,7 @@ def chat(
     ] = None,
     *,
     input_options: InputOptions,
+    library_options: TalkLibraryOptions,
     page_options: PageOptions,
     film_options: FilmOptions,
     model_options: ModelOptions,
@@ -68,9 +71,12 @@ def chat(
     files, question = question_words.split(media or (), typed_line.of(ctx))
     style = output_options.style()
     shape = answer_schema.find(schema) if schema is not None else None
+    library = library_options.talk(style, machine_options.threads)
     wish = speak_options.wishes(ctx)
     talk = resume.talk(talk_options.continue_)
     setup = resume.setup(origins.typed(ctx), talk, model_options.model, model_options.mmproj, answer_options.system)
+    if library is not None and not setup.system:
+        setup = replace(setup, system=library.system)
     machine = machine_options.machine(model_options.template)
     wanted = Wanted(pages=page_options.wanted(machine.detail, style), film=film_options.wanted())
     screen = terminal.Screen(style)
@@ -92,6 +98,7 @@ def chat(
             speech_model=speech_model,
             wanted=wanted,
             shape=shape,
+            sources=library,
         ) as session:
             session.take_up(talk, setup)
             session.attach([*files, *(input_options.attach or ())], recursive=input_options.recursive)

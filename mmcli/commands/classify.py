@@ -13,21 +13,17 @@ import typer
 from mmcli.commands import options as opt
 from mmcli.commands import origins
 from mmcli.commands.caption import BatchOptions, PictureOptions
+from mmcli.commands.classify_embedding import MatchOptions
 from mmcli.commands.option_groups import Group, ModelOptions, PictureOfPageOptions
 from mmcli.errors import BatchError, InputError, UsageError
 
 if TYPE_CHECKING:
-    from mmcli.jobs.classify import Classified, ClassifyTask
-    from mmcli.jobs.classify_report import Judged
-    from mmcli.jobs.task import Outcome
-    from mmcli.media import Source
     from mmcli.outputs.sorting import Sorting
     from mmcli.terminal import Style
 
 LABELS, SHOWN, SORTED = "Labels", "Output", "Sorting"
 MOST_BYTES = 1 << 20  # of a file of labels
 QUESTION = "What is in this picture?"
-UNKNOWN = "?"  # as jobs/classify.py has it
 
 
 class Truth(StrEnum):
@@ -168,6 +164,7 @@ def classify(
     picture_options: PictureOptions,
     page_options: PictureOfPageOptions,
     label_options: LabelOptions,
+    match_options: MatchOptions,
     judge_options: JudgeOptions,
     sort_options: SortOptions,
     model_options: ModelOptions,
@@ -179,16 +176,31 @@ def classify(
     mmcli classify docs/pictures --labels circle,square,star -m starter
     mmcli classify docs/pictures --ask "Is there a star?" --labels yes,no -m starter
     mmcli classify docs/pictures --labels circle,square,star --move sorted -m starter
+    mmcli classify docs/pictures --by embedding --labels circle,square,star -m starter
     """
     from mmcli import terminal
     from mmcli.commands import batch_run, caption_run
+    from mmcli.commands.classify_out import LabelsOut
     from mmcli.jobs.classify import ClassifyTask, ClassifyWorker
     from mmcli.runtime import model_fetch, model_loader
 
     judge, machine_opts = judge_options, machine_options
     style = terminal.Style(judge.json or judge.jsonl, judge.quiet, judge.verbose, judge.debug)
-    labels = _labels(label_options)
     _check(judge)
+    if match_options.wanted or match_options.examples is not None:
+        return _by_embedding(
+            called,
+            media or [],
+            picture_options,
+            page_options,
+            label_options,
+            match_options,
+            judge,
+            sort_options,
+            machine_opts,
+            style,
+        )
+    labels = _labels(label_options)
     question = label_options.ask if label_options.ask is not None else "" if label_options.multi else QUESTION
     screen = terminal.Screen(style)
     sorting = sort_options.sorting(labels, multi=label_options.multi, report=judge.report)
@@ -216,7 +228,7 @@ def classify(
         pages,
         model_loader.setup(chosen, machine),
     )
-    out = _Out(task, label_options.abstain, judge, style, sorting, apply=apply)
+    out = LabelsOut(task, label_options.abstain, judge, style, sorting, apply=apply)
     status = batch_run.run(
         "classify",
         wanted,
@@ -228,8 +240,69 @@ def classify(
         keep=machine_opts.cache,
         close=out.close,
     )
-    if out.n_stuck:
-        raise BatchError(f"{out.n_stuck} pictures could not be sorted", hint="the same command retries only those")
+    _check_stuck(out.n_stuck)
+    return status
+
+
+def _check_stuck(n_stuck: int) -> None:
+    """BatchError where pictures could not be sorted."""
+    if n_stuck:
+        raise BatchError(f"{n_stuck} pictures could not be sorted", hint="the same command retries only those")
+
+
+def _by_embedding(
+    called: typer.Context,
+    media: list[str],
+    picture_options: PictureOptions,
+    page_options: PictureOfPageOptions,
+    label_options: LabelOptions,
+    match_options: MatchOptions,
+    judge: JudgeOptions,
+    sort_options: SortOptions,
+    machine_options: BatchOptions,
+    style: Style,
+) -> int:
+    """Compare pictures with labels, sentences or examples; nothing is asked."""
+    from mmcli import terminal
+    from mmcli.commands import caption_run, classify_embedding
+    from mmcli.commands.classify_out import LabelsOut
+    from mmcli.jobs.classify_embedding import MatchTask
+    from mmcli.runtime import embedding
+
+    has_labels = label_options.labels is not None or label_options.labels_file is not None
+    others = {"ask": "--ask", "form": "--form", "system": "-s/--system", "mmproj": "--mmproj"}
+    refused = [option for name, option in others.items() if origins.is_typed(called, name)]
+    match_options.check(has_labels=has_labels, refused=refused)
+    if has_labels:
+        described = _labels(label_options)
+    elif match_options.texts is not None:
+        described = classify_embedding.sentences(match_options.texts)
+    elif match_options.examples is not None:
+        described = classify_embedding.folders(match_options.examples)
+    else:
+        described = _labels(label_options)
+    names = classify_embedding.names_of(described, match_options, multi=label_options.multi)
+    sorting = sort_options.sorting(tuple(names), multi=label_options.multi, report=judge.report)
+    pages = page_options.wanted(machine_options.detail.value)
+    wanted = caption_run.wanted(
+        media,
+        picture_options.from_file,
+        recursive=picture_options.recursive,
+        null=picture_options.null,
+        style=style,
+        pages=pages,
+        command="classify",
+    )
+    task = MatchTask(names, label_options.multi)
+    chosen = called.params.get("model") if origins.is_typed(called, "model") else None
+    apply = sort_options.yes and origins.is_typed(called, "yes")
+    screen = terminal.Screen(style)
+    with embedding.open_space(chosen, yes=sort_options.yes, reporter=screen, threads=machine_options.threads) as space:
+        matching = classify_embedding.Matching(space, task, pages, machine_options.max_megapixels, style)
+        told_apart = classify_embedding.judge_of(matching, described, match_options)
+        out = LabelsOut(task, label_options.abstain, judge, style, sorting, apply=apply)
+        status = matching.run(wanted, told_apart, out.write, out.close)
+    _check_stuck(out.n_stuck)
     return status
 
 
@@ -259,113 +332,3 @@ def _check(judge: JudgeOptions) -> None:
         raise UsageError("--json and --jsonl cannot be combined", hint="use one of them")
     if judge.report and judge.truth is None:
         raise UsageError("--report needs to know the truth", hint="--truth folder: the name of a picture's folder")
-
-
-class _Out:
-    """Where outcomes go: lines as they come, or a report at the end."""
-
-    def __init__(
-        self,
-        task: ClassifyTask,
-        abstain: float | None,
-        judge: JudgeOptions,
-        style: Style,
-        sorting: Sorting | None,
-        *,
-        apply: bool,
-    ) -> None:
-        """`apply`: pictures are sorted, at the end; else it is only said where they would go."""
-        self._sorting, self._apply = sorting, apply
-        self.n_stuck = 0  # pictures that could not be sorted
-        self._task, self._abstain, self._judge, self._style = task, abstain, judge, style
-        self._judged: list[Judged] = []
-        self._records: list[dict[str, object]] = []
-        self._n_unmeant = 0  # pictures of which the model would have said something else
-
-    def write(self, outcome: Outcome[Classified]) -> None:
-        from mmcli import terminal
-        from mmcli.jobs import classify as job
-        from mmcli.jobs.classify_report import Judged
-
-        found, source = outcome.result, outcome.source.name
-        if found is not None:
-            self._n_unmeant += found.mass < job.LEAST_MASS
-        if self._judge.report:
-            if found is not None:
-                truth = Path(os.path.abspath(outcome.source.path or source)).parent.name
-                self._judged.append(Judged(source, truth, found.label(self._abstain), found.ranked[0][1]))
-        elif self._style.json:
-            told: dict[str, object] = {"path": source}
-            if outcome.error is not None:
-                told["error"] = {"code": outcome.error.code, "message": outcome.error.message}
-            elif found is not None:
-                told |= job.record(found, self._abstain) | {"cached": outcome.cached}
-                if (place := self._place(outcome.source, found)) is not None:
-                    told["sorted"] = str(place)
-            if self._judge.jsonl:
-                terminal.json_line(told)
-            else:
-                self._records.append(told)
-        elif found is not None:
-            place = self._place(outcome.source, found)
-            to = "" if place is None else f"\t{terminal.escaped(str(place))}"
-            for label, p in self._told(found):
-                terminal.row(f"{terminal.escaped(source)}\t{label}\t{p:.3f}{to}\n")
-
-    def close(self, whole: bool) -> str | None:
-        """The report or the list, where they are wanted; a sentence where labels were forced upon the model."""
-        from mmcli import terminal
-        from mmcli.jobs.classify_report import ClassifyReport
-
-        if self._judge.report and self._judged:
-            terminal.classify_report(ClassifyReport(self._judged), self._style)
-        elif self._judge.json:
-            terminal.data(self._records)
-        if self._sorting is not None:
-            self._sort(self._sorting, whole=whole)
-        if self._n_unmeant and self._abstain is None:
-            return (
-                f"of {self._n_unmeant} pictures the model would have answered something else than a label"
-                " (--form says how it answers; --abstain shows them as ?)"
-            )
-        return None
-
-    def _place(self, source: Source, found: Classified) -> Path | None:
-        """Where the picture goes; None where it stays."""
-        label = found.label(self._abstain)
-        return None if self._sorting is None or label == UNKNOWN else self._sorting.plan(source, label)
-
-    def _sort(self, sorting: Sorting, *, whole: bool) -> None:
-        """Move or copy, where that is wanted and all pictures have their label; say what was done."""
-        from mmcli import config, terminal
-        from mmcli.commands import caption_run
-        from mmcli.jobs.result_cache import Results
-        from mmcli.outputs import renames
-
-        done = "copied" if sorting.copies else "moved"
-        if sorting.n_no_files:
-            terminal.notice(f"{sorting.n_no_files} that are no files of their own stay where they are", self._style)
-        if not self._apply or not whole:
-            if sorting.n_planned:
-                how = "the same command with --yes does it" if whole else "not all have their label yet"
-                terminal.notice(f"nothing was {done}: {how}", self._style)
-            return
-        results = Results(config.cache_dir() / caption_run.RESULTS, on_warning=lambda t: None)
-        journal = renames.RenameJournal(caption_run.journals())
-        try:
-            for move, error in sorting.carry_out(journal):
-                if error is not None:
-                    self.n_stuck += 1
-                    terminal.failure(terminal.escaped(error.message), None)
-                elif not sorting.copies:
-                    results.moved(move.old, move.new)
-        finally:
-            journal.close()
-            results.close()
-
-    def _told(self, found: Classified) -> list[tuple[str, float]]:
-        """The label, or all that fit."""
-        if not self._task.multi:
-            return [(found.label(self._abstain), found.ranked[0][1])]
-        least = 0.5 if self._abstain is None else self._abstain
-        return [(label, p) for label, p in found.ranked if p >= least] or [("?", found.ranked[0][1])]

@@ -48,6 +48,11 @@ class Space(Protocol):
         ...
 
     @property
+    def calibrated(self) -> bool:
+        """Whether sigmoid(scale · cosine + bias) is a true probability; of most models it is only a hint."""
+        ...
+
+    @property
     def runs_on(self) -> str:
         """Provider and threads, for a note: `CPU, 2 threads`."""
         ...

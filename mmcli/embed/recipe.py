@@ -47,8 +47,13 @@ class Recipe:
     wording: Wording
     scale: float = 100.0
     bias: float | None = None
+    calibrated: bool = False  # whether sigmoid(scale · cosine + bias) is a true probability
 
     @property
     def as_text(self) -> str:
         """One line that differs where vectors would: part of a space's identity."""
-        return repr(sorted((key, repr(value)) for key, value in asdict(self).items() if key not in ("scale", "bias")))
+        return repr(
+            sorted(
+                (key, repr(value)) for key, value in asdict(self).items() if key not in ("scale", "bias", "calibrated")
+            )
+        )

@@ -23,7 +23,7 @@ from mmcli.errors import ModelError, UsageError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from mmcli.embed.words import Words
+    from mmcli.embed.words import TextTokens
 
 CANARY_TEXT = "a red circle on a white background"
 _TEXTS_AT_ONCE = 64
@@ -71,7 +71,7 @@ class TowerSpace:
         self._files, self._recipe, self._threads, self._cache = files, recipe, threads, cache
         self._pictures: onnx.Tower | None = None
         self._texts: onnx.Tower | None = None
-        self._words: Words | None = None
+        self._words: TextTokens | None = None
         self._loading = threading.Lock()
 
     @property
@@ -85,6 +85,11 @@ class TowerSpace:
     @property
     def bias(self) -> float | None:
         return self._recipe.bias
+
+    @property
+    def calibrated(self) -> bool:
+        """Whether sigmoid(scale · cosine + bias) is a true probability."""
+        return self._recipe.calibrated
 
     @property
     def runs_on(self) -> str:
@@ -135,10 +140,16 @@ class TowerSpace:
     def __exit__(self, *exc: object) -> None:
         self.close()
 
-    def _tokenizer(self) -> Words:
-        from mmcli.embed.words import Reference, Words
+    def _tokenizer(self) -> TextTokens:
+        from mmcli.embed import merges
+        from mmcli.embed.words import Reference, TextTokens
 
-        return Words(Reference(self._files.tokenizer), self._recipe.wording)
+        path = self._files.tokenizer
+        tables = None
+        if self._cache and merges.may_be(path):
+            tables = merges.compiled(path, digest(path, self._cache), self._cache)
+        cutter = merges.CompiledCutter(tables, lambda: Reference(path)) if tables else Reference(path)
+        return TextTokens(cutter, self._recipe.wording)
 
     def _checked(self, tower: onnx.Tower, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
         if vectors.ndim != 2 or vectors.shape[1] != self.dim or not np.isfinite(vectors).all():

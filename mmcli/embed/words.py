@@ -18,16 +18,16 @@ if TYPE_CHECKING:
 _NO_PUNCTUATION = str.maketrans("", "", string.punctuation)
 
 
-class Cutter(Protocol):
+class TextCutter(Protocol):
     """Cuts one text into tokens, with the end mark that the model wants."""
 
     def ids(self, text: str) -> list[int]: ...
 
 
-class Words:
+class TextTokens:
     """A model's tokenizer, with the way in which its texts are written before."""
 
-    def __init__(self, cutter: Cutter, how: Wording) -> None:
+    def __init__(self, cutter: TextCutter, how: Wording) -> None:
         self._cutter, self._how = cutter, how
 
     def rows(self, texts: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

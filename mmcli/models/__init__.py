@@ -200,14 +200,13 @@ def find_speaker(name: str | None = None, *, has_voice: bool = False) -> Model |
 def find_any(name: str) -> Model | WantedModel | SpeechModel | WantedSpeech | EmbeddingModel | WantedEmbedding:
     """The model called `name`, of any kind. Makes no connection."""
     name = addresses.repository(embedding.repository(name))
+    if not named(name) and (embedding.folder_of(name) or embedding.is_family(name)):
+        return find_embedding(name)
     if not named(name) and speech.folder_of(name):
         return find_speech(name)
     if not Path(name).suffix.lower() == ".gguf" and not named(name) and speech.match(name):
         return find_speech(name)
-    is_file = Path(name).suffix.lower() == ".gguf"
-    if not named(name) and (embedding.folder_of(name) or embedding.is_family(name)):
-        return find_embedding(name)
-    if not is_file and not named(name) and embedding.match(name):
+    if not Path(name).suffix.lower() == ".gguf" and not named(name) and embedding.match(name):
         return find_embedding(name)
     found = find(name)
     if isinstance(found, WantedModel) and found.entry is None and found.choice is None:

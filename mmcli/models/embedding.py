@@ -53,6 +53,7 @@ class EmbeddingEntry:
     canonicalise: bool = False
     scale: float = 100.0
     bias: float | None = None
+    calibrated: bool = False
     languages: str = "many"  # or the only one, such as "en"
     default: bool = False
 
@@ -172,7 +173,7 @@ def _value(key: str, value: Any) -> Any:
         if value not in words:
             raise ValueError(f"has a `{key}` that is none of {', '.join(words)}")
         return value
-    if key in ("fixed", "canonicalise"):
+    if key in ("fixed", "canonicalise", "calibrated"):
         if not isinstance(value, bool):
             raise ValueError(f"has a `{key}` of the wrong type")
         return value

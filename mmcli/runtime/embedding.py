@@ -39,4 +39,5 @@ def _recipe(entry: EmbeddingEntry) -> Recipe:
     from mmcli.embed.recipe import Preparation, Recipe, Wording
 
     seen = Preparation(entry.side, entry.resize, entry.interpolation, entry.mean, entry.std, entry.ground)
-    return Recipe(seen, Wording(entry.context, entry.pad, entry.canonicalise, entry.fixed), entry.scale, entry.bias)
+    wording = Wording(entry.context, entry.pad, entry.canonicalise, entry.fixed)
+    return Recipe(seen, wording, entry.scale, entry.bias, entry.calibrated)

@@ -161,28 +161,28 @@ def _true(rng: random.Random, facts: Facts, at: int, things: list[tuple[int, int
     color, shape = rng.choice(things)
     counts = facts.counts[at]
     dice = rng.random()
-    if dice < 0.2:
+    if dice < 0.14:
         return Claim((Part(color, shape),))
-    if dice < 0.27:
+    if dice < 0.2:
         return Claim((Part(None, shape),))
-    if dice < 0.34:
+    if dice < 0.25:
         return Claim((Part(color, None),))
-    if dice < 0.44:
+    if dice < 0.33:
         part = rng.choice((Part(color, shape), Part(None, shape), Part(color), Part()))
         n = int((counts[color, shape], counts[:, shape].sum(), counts[color].sum(), counts.sum())[_which(part)])
         return Claim((Part(part.color, part.shape, n),))
-    if dice < 0.64 and len(things) > 1:
+    if dice < 0.62 and len(things) > 1:
         first, second = rng.sample(things, 2)
         return Claim((Part(*first), Part(*second)))
-    if dice < 0.72:
+    if dice < 0.7:
         rows, columns = facts.places[at, :, :, color, shape].nonzero()
         place = rng.choice(list(zip(rows.tolist(), columns.tolist(), strict=True)))
         near = [known for known in PLACES if all(a is None or a == b for a, b in zip(known, place, strict=True))]
         return Claim((Part(color, shape),), place=rng.choice(near)) if near else Claim((Part(color, shape),))
-    if dice < 0.78:
+    if dice < 0.75:
         ground = int(facts.backgrounds[at])
         return Claim((Part(color, shape),), background=ground if ground >= 0 else None)
-    if dice < 0.84 and counts.sum() == 1:
+    if dice < 0.8 and counts.sum() == 1:
         return Claim((Part(color, shape),), alone=True)
     rng.shuffle(things)
     return Claim(tuple(Part(c, s, n if (n := int(counts[c, s])) > 1 else None) for c, s in things))
@@ -197,7 +197,7 @@ def _changed(rng: random.Random, claim: Claim, things: list[tuple[int, int]]) ->
     parts = list(claim.parts)
     at = rng.randrange(len(parts))
     part, dice = parts[at], rng.random()
-    if len(parts) > 1 and dice < 0.5:
+    if len(parts) > 1 and dice < 0.7:
         other = (at + 1) % len(parts)
         parts[at], parts[other] = (
             Part(parts[other].color, part.shape, part.n),
