@@ -14,6 +14,8 @@ from mmcli.commands import options as opt
 from mmcli.commands import origins
 from mmcli.commands import speech_options as speech_opt
 from mmcli.commands.asking_library import LibraryOptions
+from mmcli.commands.example_options import ExampleOptions, loaded, warn
+from mmcli.commands.example_options import values as checks
 from mmcli.commands.option_groups import (
     AnswerOptions,
     AskedPageOptions,
@@ -65,6 +67,7 @@ def ask(
     library_options: LibraryOptions,
     page_options: AskedPageOptions,
     film_options: FilmOptions,
+    example_options: ExampleOptions,
     show: Annotated[bool, typer.Option("--show", help="Draw the pictures in the terminal first.")] = False,
     model_options: ModelOptions,
     speech_model: speech_opt.WriterOpt = None,
@@ -93,7 +96,8 @@ def ask(
     from mmcli.chat import parts, resume
     from mmcli.commands import answer_form, prompt_variables, saved_prompts
     from mmcli.commands.asking_pages import PagesAsked
-    from mmcli.media import Wanted
+    from mmcli.jobs import examples
+    from mmcli.media import Image, Wanted
     from mmcli.runtime import films, model_fetch, model_loader, page_words, speech_output, transcription
 
     style, attached = output_options.style(json=json), input_options.attach or []
@@ -105,6 +109,9 @@ def ask(
     others |= {"cite": page_options.cite, "every-page": page_options.every_page}
     others |= {"from": library_options.from_ is not None}
     shape = answer_form.find(schema, form.value if form is not None else None, others)
+    if example_options.are_given and page_options.every_page:
+        raise UsageError("examples and --every-page cannot be combined", hint="leave out --every-page")
+    named = example_options.named(checks(shape))
     if save is not None:
         files, question = _sorted(ctx, words)
         saved_prompts.save(ctx, save, [*files, *attached], question, given, style)
@@ -125,11 +132,13 @@ def ask(
     wanted = Wanted(pages=page_options.wanted(machine.detail, style), film=film_options.wanted())
     screen = terminal.Screen(style)
     sources = _sources([*files, *attached], input_options.recursive, data, style)
+    shown_first = loaded(named, max_megapixels)
     library = library_options.sources(question, style, machine_options.threads, has_media=bool(sources or talk))
     if library is not None and not setup.system:
         setup = replace(setup, system=library.system)
     found = model_fetch.find(setup.model, setup.mmproj, yes=yes, reporter=screen)
     wanted = page_words.fitted(wanted, page_options.ocr.value, found, screen)
+    warn(named, found, screen)
     recorder = resume.recorder(talk_options.history, talk_options.keep_media, screen)
     with (
         recorder,
@@ -154,10 +163,14 @@ def ask(
             """The conversation with these media and words as its new ones."""
             # A model that is asked nothing was trained with an empty one.
             system = [engine.Message("system", (setup.system or "",))] if setup.system or wordless else []
-            return [*system, *past.messages, engine.Message("user", parts([*past.unanswered, *media], words))]
+            before = examples.turns(shown_first, words)
+            return [*system, *before, *past.messages, engine.Message("user", parts([*past.unanswered, *media], words))]
 
         asked_for = shape.words(question) if shape is not None else question
         messages = asked(documents.opened(inputs), asked_for)
+        for medium in documents.opened(inputs):
+            if isinstance(medium, Image):
+                examples.refuse(shown_first, medium.id, medium.receipt.source)
         kinds = resume.kinds(messages) | documents.kinds(inputs)
         _check_sight(found, inputs)
         found.require(sight="image" in kinds, hearing=False)

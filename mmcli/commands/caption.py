@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,6 +13,7 @@ import typer
 from mmcli.commands import options as opt
 from mmcli.commands import origins
 from mmcli.commands.completion import languages
+from mmcli.commands.example_options import ExampleOptions, loaded, warn
 from mmcli.commands.option_groups import FrameOptions, Group, ModelOptions, PictureOfPageOptions
 from mmcli.commands.pages import RARE
 from mmcli.jobs.caption_styles import STYLES
@@ -291,6 +292,7 @@ def caption(
     page_options: PictureOfPageOptions,
     frame_options: FrameOptions,
     caption_options: CaptionOptions,
+    example_options: ExampleOptions,
     writing_options: WritingOptions,
     model_options: ModelOptions,
     answer_options: SteadyOptions,
@@ -325,9 +327,12 @@ def caption(
     caption_run.check_parts(media or [], writing)
     if write.embed:
         exiftool.require()
+    named = example_options.named()
     machine = machine_options.machine(model_options.template)
     screen = terminal.Screen(how)
+    shown_first = loaded(named, machine_opts.max_megapixels)
     chosen = model_fetch.seeing(model_options.model, model_options.mmproj, yes=write.yes, reporter=screen)
+    warn(named, chosen, screen)
     # say what is asked of it
     asking = caption_run.Asking(
         style=style or ("tags" if is_tags else "filename" if write.rename else "short"),
@@ -346,7 +351,7 @@ def caption(
     # run, write and show
     return caption_run.run(
         wanted,
-        asking.task(chosen, machine, choice),
+        replace(asking.task(chosen, machine, choice), examples=shown_first),
         chosen,
         machine,
         writing,

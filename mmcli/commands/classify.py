@@ -14,6 +14,7 @@ from mmcli.commands import options as opt
 from mmcli.commands import origins
 from mmcli.commands.caption import BatchOptions, PictureOptions
 from mmcli.commands.classify_embedding import MatchOptions
+from mmcli.commands.example_options import ExampleOptions, loaded, warn
 from mmcli.commands.option_groups import Group, ModelOptions, PictureOfPageOptions
 from mmcli.errors import BatchError, InputError, UsageError
 
@@ -165,6 +166,7 @@ def classify(
     page_options: PictureOfPageOptions,
     label_options: LabelOptions,
     match_options: MatchOptions,
+    example_options: ExampleOptions,
     judge_options: JudgeOptions,
     sort_options: SortOptions,
     model_options: ModelOptions,
@@ -187,7 +189,7 @@ def classify(
     judge, machine_opts = judge_options, machine_options
     style = terminal.Style(judge.json or judge.jsonl, judge.quiet, judge.verbose, judge.debug)
     _check(judge)
-    if match_options.wanted or match_options.examples is not None:
+    if match_options.wanted:
         return _by_embedding(
             called,
             media or [],
@@ -195,12 +197,16 @@ def classify(
             page_options,
             label_options,
             match_options,
+            example_options,
             judge,
             sort_options,
             machine_opts,
             style,
         )
     labels = _labels(label_options)
+    if label_options.multi and example_options.are_given:
+        raise UsageError("--multi and examples cannot be combined", hint="leave out --multi")
+    named = example_options.named(lambda answer: _labelled(answer, labels, label_options.form), labels=True)
     question = label_options.ask if label_options.ask is not None else "" if label_options.multi else QUESTION
     screen = terminal.Screen(style)
     sorting = sort_options.sorting(labels, multi=label_options.multi, report=judge.report)
@@ -217,6 +223,7 @@ def classify(
         command="classify",
     )
     machine = machine_options.machine(model_options.template)
+    shown_first = loaded(named, machine_opts.max_megapixels)
     chosen = model_fetch.seeing(model_options.model, model_options.mmproj, yes=sort_options.yes, reporter=screen)
     task = ClassifyTask(
         labels,
@@ -227,7 +234,9 @@ def classify(
         machine_opts.max_megapixels,
         pages,
         model_loader.setup(chosen, machine),
+        examples=shown_first,
     )
+    warn(named, chosen, screen)
     out = LabelsOut(task, label_options.abstain, judge, style, sorting, apply=apply)
     status = batch_run.run(
         "classify",
@@ -257,6 +266,7 @@ def _by_embedding(
     page_options: PictureOfPageOptions,
     label_options: LabelOptions,
     match_options: MatchOptions,
+    example_options: ExampleOptions,
     judge: JudgeOptions,
     sort_options: SortOptions,
     machine_options: BatchOptions,
@@ -270,18 +280,19 @@ def _by_embedding(
     from mmcli.runtime import embedding
 
     has_labels = label_options.labels is not None or label_options.labels_file is not None
-    others = {"ask": "--ask", "form": "--form", "system": "-s/--system", "mmproj": "--mmproj"}
+    others = {"ask": "--ask", "form": "--form", "system": "-s/--system", "mmproj": "--mmproj", "example": "--example"}
     refused = [option for name, option in others.items() if origins.is_typed(called, name)]
-    match_options.check(has_labels=has_labels, refused=refused)
+    examples = example_options.examples
+    match_options.check(has_labels=has_labels, has_examples=examples is not None, refused=refused)
     if has_labels:
         described = _labels(label_options)
     elif match_options.texts is not None:
         described = classify_embedding.sentences(match_options.texts)
-    elif match_options.examples is not None:
-        described = classify_embedding.folders(match_options.examples)
+    elif examples is not None:
+        described = classify_embedding.folders(examples)
     else:
         described = _labels(label_options)
-    names = classify_embedding.names_of(described, match_options, multi=label_options.multi)
+    names = classify_embedding.names_of(described, match_options, examples, multi=label_options.multi)
     sorting = sort_options.sorting(tuple(names), multi=label_options.multi, report=judge.report)
     pages = page_options.wanted(machine_options.detail.value)
     wanted = caption_run.wanted(
@@ -299,7 +310,7 @@ def _by_embedding(
     screen = terminal.Screen(style)
     with embedding.open_space(chosen, yes=sort_options.yes, reporter=screen, threads=machine_options.threads) as space:
         matching = classify_embedding.Matching(space, task, pages, machine_options.max_megapixels, style)
-        told_apart = classify_embedding.judge_of(matching, described, match_options)
+        told_apart = classify_embedding.judge_of(matching, described, match_options, examples)
         out = LabelsOut(task, label_options.abstain, judge, style, sorting, apply=apply)
         status = matching.run(wanted, told_apart, out.write, out.close)
     _check_stuck(out.n_stuck)
@@ -325,6 +336,14 @@ def _labels(options: LabelOptions) -> tuple[str, ...]:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise InputError(f"--labels-file: cannot read `{path}`: {reason}") from error
     return tuple(line.strip() for line in text.splitlines() if line.strip())
+
+
+def _labelled(answer: str, labels: tuple[str, ...], form: str) -> str:
+    """An example's label as the model is to say it; UsageError where it is none of them."""
+    same = [label for label in labels if label.casefold() == answer.casefold()]
+    if not same:
+        raise UsageError(f"`{answer[:60]}` is none of the labels", hint=f"the labels: {', '.join(labels)[:200]}")
+    return form.replace("{}", same[0])
 
 
 def _check(judge: JudgeOptions) -> None:

@@ -45,8 +45,7 @@ class MatchOptions(Group):
         typer.Option(
             "--by",
             rich_help_panel=MATCHED,
-            help="Who chooses. `model` asks a model that answers; `embedding` compares pictures with the labels, in "
-            "milliseconds, by an embedding model (-m siglip2-b32).",
+            help="Who chooses. `model` answers a question; `embedding` compares (-m siglip2-b32).",
         ),
     ] = By.model
     texts: Annotated[
@@ -55,16 +54,7 @@ class MatchOptions(Group):
             "--texts",
             metavar="FILE",
             rich_help_panel=MATCHED,
-            help="Which of the sentences in FILE fits each picture, one a line; by embedding.",
-        ),
-    ] = None
-    examples: Annotated[
-        Path | None,
-        typer.Option(
-            "--examples",
-            metavar="DIR",
-            rich_help_panel=MATCHED,
-            help="Learn the labels from pictures; by embedding. Each sub-folder of DIR holds some, and is their label.",
+            help="Which sentence of FILE fits each picture. One a line; by embedding.",
         ),
     ] = None
 
@@ -72,21 +62,15 @@ class MatchOptions(Group):
     def wanted(self) -> bool:
         return self.by is By.embedding or self.texts is not None
 
-    def check(self, *, has_labels: bool, refused: Sequence[str]) -> None:
+    def check(self, *, has_labels: bool, has_examples: bool, refused: Sequence[str]) -> None:
         """UsageError for what contradicts itself; `refused`: typed options that only a model that answers takes."""
-        if self.examples is not None and self.by is not By.embedding:
-            raise UsageError(
-                "--examples needs --by embedding", hint="mmcli classify photos --by embedding --examples DIR"
-            )
-        if not self.wanted:
-            return
         if refused:
             raise UsageError(
                 f"{refused[0]} asks a model that answers, and --by embedding asks nothing",
                 hint="describe a label instead: --labels 'cat=a photo of a cat|a kitten,dog'",
             )
-        if self.texts is not None and (has_labels or self.examples is not None):
-            other = "--examples" if self.examples is not None else "--labels"
+        if self.texts is not None and (has_labels or has_examples):
+            other = "--examples" if has_examples else "--labels"
             raise UsageError(f"--texts and {other} cannot be combined", hint="use one of them")
 
 
@@ -246,7 +230,7 @@ class Matching:
             raise KeyboardInterrupt
 
 
-def names_of(described: Sequence[str], options: MatchOptions, *, multi: bool) -> tuple[str, ...]:
+def names_of(described: Sequence[str], options: MatchOptions, examples: Path | None, *, multi: bool) -> tuple[str, ...]:
     """What the labels are called, their descriptions left out; UsageError where two are the same."""
     from mmcli.embed import zero_shot
     from mmcli.jobs.classify import check_labels
@@ -255,19 +239,19 @@ def names_of(described: Sequence[str], options: MatchOptions, *, multi: bool) ->
         return tuple(described)
     names = tuple(zero_shot.label_of(text).name for text in described)
     check_labels(names, least=1)
-    if options.examples is not None and (missing := sorted(set(names) - set(folders(options.examples)))):
-        raise InputError(f"--examples: `{options.examples}` has no folder `{missing[0]}`")
-    if options.examples is not None and multi:
+    if examples is not None and (missing := sorted(set(names) - set(folders(examples)))):
+        raise InputError(f"--examples: `{examples}` has no folder `{missing[0]}`")
+    if examples is not None and multi:
         raise UsageError("--examples and --multi cannot be combined", hint="leave one of them out")
     return names
 
 
-def judge_of(matching: Matching, labels: Sequence[str], options: MatchOptions) -> Judge:
+def judge_of(matching: Matching, labels: Sequence[str], options: MatchOptions, examples: Path | None) -> Judge:
     """Who tells the labels apart: sentences as they are, names and descriptions, or examples."""
     from mmcli.embed import zero_shot
 
-    if options.examples is not None:
-        return matching.learnt(options.examples, named=True)
+    if examples is not None:
+        return matching.learnt(examples, named=True)
     if options.texts is not None:
         described = [zero_shot.Label(text, (text,)) for text in labels]
     else:

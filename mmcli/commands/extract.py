@@ -10,6 +10,8 @@ import typer
 
 from mmcli.commands import options as opt
 from mmcli.commands.caption import BatchOptions, PictureOptions, SteadyOptions
+from mmcli.commands.example_options import ExampleOptions, loaded, warn
+from mmcli.commands.example_options import values as checks
 from mmcli.commands.option_groups import Group, ModelOptions, PictureOfPageOptions
 from mmcli.errors import UsageError
 
@@ -109,6 +111,7 @@ def extract(
     picture_options: PictureOptions,
     page_options: PictureOfPageOptions,
     value_options: ValueOptions,
+    example_options: ExampleOptions,
     row_options: RowOptions,
     model_options: ModelOptions,
     yes: opt.YesOpt = False,
@@ -134,6 +137,7 @@ def extract(
     shape = answer_schema.find(values.schema, nullable=True)
     columns = Columns(shape.wanted, row_options.rows)
     _check(row_options)
+    named = example_options.named(checks(shape))
     pages = page_options.wanted(machine_opts.detail.value)
     wanted = caption_run.wanted(
         media or [],
@@ -145,9 +149,12 @@ def extract(
         command="extract",
     )
     screen = terminal.Screen(style)
+    shown_first = loaded(named, machine_opts.max_megapixels)
     machine = machine_options.machine(model_options.template)
     chosen = model_fetch.seeing(model_options.model, model_options.mmproj, yes=yes, reporter=screen)
-    task = replace(_task(shape, values, answer_options, machine_opts, chosen, machine), pages=pages)
+    warn(named, chosen, screen)
+    task = _task(shape, values, answer_options, machine_opts, chosen, machine)
+    task = replace(task, pages=pages, examples=shown_first)
     writer = _writer(row_options, columns)
     return batch_run.run(
         "extract",

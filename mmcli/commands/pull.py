@@ -47,7 +47,6 @@ def pull(
 
     mmcli pull qwen3-vl-2b
     mmcli pull whisper-small
-    mmcli pull siglip2-b32
     mmcli pull Qwen/Qwen3-VL-4B-Instruct-GGUF:Q8_0
     """
     from mmcli import models, terminal

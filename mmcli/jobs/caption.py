@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from mmcli import media
 from mmcli.engine import Answer, Message, Sampling
 from mmcli.errors import OutputError
-from mmcli.jobs import caption_styles, keys, pictures
+from mmcli.jobs import caption_styles, examples, keys, pictures
+from mmcli.jobs.examples import Example
 from mmcli.jobs.result_cache import is_cut
 from mmcli.jobs.task import Asked, Kept, Picture, parts_of
 
@@ -42,6 +43,7 @@ class CaptionTask:
     setup: str = ""  # all else that could change a caption: weights, projector, detail …
     parallel: int | None = None  # answers at once; None: what the engine finds best
     retry_cut: bool = False  # compute again what --max-tokens cut off
+    examples: tuple[Example, ...] = ()
 
     @property
     def key(self) -> str:
@@ -55,7 +57,8 @@ class CaptionTask:
 
     @property
     def _words(self) -> list[object]:
-        return [self.setup, self.system, self.question, self.facts]
+        words: list[object] = [self.setup, self.system, self.question, self.facts]
+        return [*words, examples.words(self.examples)] if self.examples else words
 
     def ask(self, data: bytes) -> tuple[str, Mapping[str, str]]:
         facts = _facts(data) if self.facts else {}
@@ -66,7 +69,8 @@ class CaptionTask:
         return pictures.load(source, data, max_megapixels=self.max_megapixels, pages=self.pages, film=self.film)
 
     def messages(self, picture: Picture, text: str) -> Sequence[Message]:
-        messages = [Message("user", (*parts_of(picture), text))]
+        before = examples.turns(self.examples, self.question)
+        messages = [*before, Message("user", (*parts_of(picture), text))]
         return [Message("system", (self.system,)), *messages] if self.system else messages
 
     def result(self, asked: Asked, answer: Answer) -> Caption | Kept:

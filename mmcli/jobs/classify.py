@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Any, cast
 from mmcli import media
 from mmcli.engine import Answer, Message, Piece, Sampling
 from mmcli.errors import MmcliError, ModelError, OutputError, UsageError
-from mmcli.jobs import pictures
+from mmcli.jobs import examples, pictures
 from mmcli.jobs.engine_worker import EngineWorker
+from mmcli.jobs.examples import Example
 from mmcli.jobs.task import Asked, Done, Items, Kept, Picture, parts_of
 
 if TYPE_CHECKING:
@@ -64,6 +65,7 @@ class ClassifyTask:
     parallel: int | None = None
     retry_cut: bool = False
     sampling: Sampling = Sampling(temperature=0)
+    examples: tuple[Example, ...] = ()  # with labels as the form has them
 
     def __post_init__(self) -> None:
         """UsageError where the labels cannot be told apart, or the form has no place for one."""
@@ -74,7 +76,8 @@ class ClassifyTask:
     @property
     def key(self) -> str:
         """Everything but the picture that could change a probability, in one word."""
-        words = ["classify", self.setup, self.system, self.question, self.labels, self.form, self.multi]
+        words: list[object] = ["classify", self.setup, self.system, self.question, self.labels, self.form, self.multi]
+        words += [examples.words(self.examples)] if self.examples else []
         return hashlib.sha256(json.dumps(words).encode()).hexdigest()
 
     @property
@@ -91,7 +94,8 @@ class ClassifyTask:
     def messages(self, picture: Picture | None, text: str) -> Sequence[Message]:
         """`picture` None: the question without it."""
         message = Message("user", (text,) if picture is None else (*parts_of(picture), text))
-        return [Message("system", (self.system,)), message] if self.system else [message]
+        messages = [*examples.turns(self.examples, text), message]
+        return [Message("system", (self.system,)), *messages] if self.system else messages
 
     def asked(self) -> list[tuple[str, tuple[str, ...]]]:
         """The questions that are put, each with the choices whose probabilities are read."""

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Generic
 from mmcli import media
 from mmcli.engine import Answer, Message, Piece, Sampling, Seen
 from mmcli.errors import ModelError, OutputError
+from mmcli.jobs import examples
 from mmcli.jobs.inputs import Named
 from mmcli.jobs.result_cache import Results, is_cut, key
 from mmcli.jobs.task import Asked, CacheHit, Done, Items, Kept, Picture, ReadAhead, ResultT, Task
@@ -53,12 +54,14 @@ class EngineWorker(Generic[ResultT]):
         before = self._results.seen_before(sha256, named.source.locator)
         if before is not None and before[1].kind != "video":  # of a film, other frames may be wanted now
             media_id, receipt = before
+            examples.refuse(self._task.examples, media_id, named.source.shown)
             item = self._asked(named, text, facts, media_id, replace(receipt, source=named.source.name))
             if (answer := self._answer(item)) is not None:
                 return CacheHit(self._task.result(item, answer))
         picture = self._task.load(named.source, data)
         if isinstance(picture, Kept):
             return CacheHit(picture)
+        examples.refuse(self._task.examples, picture.id, named.source.shown)
         return self._asked(named, text, facts, picture.id, picture.receipt, picture)
 
     def _asked(
@@ -146,6 +149,8 @@ class EngineWorker(Generic[ResultT]):
             return Done(item, error=piece.error, seconds=seconds)
         if answer.finish_reason == "interrupted":
             return Done(item, seconds=seconds)
+        if shown_before := len(self._task.examples):
+            answer = replace(answer, seen=answer.seen[shown_before:])
         if item.receipt.kind == "video":
             answer = _of_whole(item, answer)
         try:

@@ -10,7 +10,8 @@ from mmcli import media, schema
 from mmcli.engine import Answer, Message, Sampling
 from mmcli.errors import OutputError
 from mmcli.extraction.answer_schema import AnswerSchema
-from mmcli.jobs import keys, pictures
+from mmcli.jobs import examples, keys, pictures
+from mmcli.jobs.examples import Example
 from mmcli.jobs.task import Asked, Kept, Picture, parts_of
 
 QUESTION = "Read the values from this picture."
@@ -44,6 +45,7 @@ class ExtractTask:
     setup: str = ""  # all else that could change an answer: weights, projector, detail …
     parallel: int | None = None  # answers at once; None: what the engine finds best
     retry_cut: bool = False
+    examples: tuple[Example, ...] = ()
 
     @property
     def key(self) -> str:
@@ -57,7 +59,8 @@ class ExtractTask:
 
     @property
     def _words(self) -> list[object]:
-        return ["extract", self.setup, self.system, self.question]
+        words: list[object] = ["extract", self.setup, self.system, self.question]
+        return [*words, examples.words(self.examples)] if self.examples else words
 
     def ask(self, data: bytes) -> tuple[str, Mapping[str, str]]:
         return self.shape.words(self.question), {}
@@ -66,7 +69,7 @@ class ExtractTask:
         return pictures.load(source, data, max_megapixels=self.max_megapixels, pages=self.pages)
 
     def messages(self, picture: Picture, text: str) -> Sequence[Message]:
-        messages = [Message("user", (*parts_of(picture), text))]
+        messages = [*examples.turns(self.examples, text), Message("user", (*parts_of(picture), text))]
         return [Message("system", (self.system,)), *messages] if self.system else messages
 
     def result(self, asked: Asked, answer: Answer) -> Extracted:

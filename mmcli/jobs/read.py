@@ -19,6 +19,7 @@ from mmcli.engine import Answer, Message, Sampling
 from mmcli.errors import OutputError
 from mmcli.jobs import keys
 from mmcli.jobs.engine_worker import EngineWorker
+from mmcli.jobs.examples import Example
 from mmcli.jobs.inputs import Named
 from mmcli.jobs.result_cache import Results, is_cut
 from mmcli.jobs.task import Asked, CacheHit, Done, Items, Kept, Picture, ReadAhead, parts_of
@@ -78,6 +79,7 @@ class ReadTask:
     setup: str = ""  # all else that could change an answer: weights, projector, detail …
     parallel: int | None = None
     retry_cut: bool = False
+    examples: tuple[Example, ...] = ()
 
     @property
     def key(self) -> str:

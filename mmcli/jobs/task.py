@@ -15,6 +15,7 @@ from typing import Generic, Protocol, TypeAlias, TypeVar
 from mmcli import media
 from mmcli.engine import Answer, Message, Part, Sampling
 from mmcli.errors import MmcliError
+from mmcli.jobs.examples import Example
 from mmcli.jobs.inputs import Named
 
 ResultT = TypeVar("ResultT")
@@ -201,6 +202,11 @@ class Task(Protocol[ResultT_co]):
     @property
     def retry_cut(self) -> bool:
         """Whether answers that --max-tokens cut off are computed again."""
+        ...
+
+    @property
+    def examples(self) -> Sequence[Example]:
+        """What the model is shown before each input."""
         ...
 
     @property

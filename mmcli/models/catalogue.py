@@ -49,6 +49,7 @@ class Advice:
     prompts: Mapping[str, str] = field(default_factory=dict)
     output: str = "markdown"  # the form in which it writes pages
     side: int | None = None  # pixels of a page's long side
+    examples: bool = True  # whether other pictures with their answers help it
 
 
 NO_ADVICE = Advice()
@@ -79,6 +80,7 @@ class Entry:
     side: int | None = None  # pixels
     sampling: Mapping[str, float] = field(default_factory=dict)
     template_kwargs: Mapping[str, object] = field(default_factory=dict)
+    examples: bool = True
     film: str | None = None  # the table of film habits that counts before its projector's header is here
 
     @property
@@ -97,7 +99,7 @@ class Entry:
 
     @property
     def advice(self) -> Advice:
-        return Advice(self.sampling, self.template_kwargs, self.prompts, self.output, self.side)
+        return Advice(self.sampling, self.template_kwargs, self.prompts, self.output, self.side, self.examples)
 
     @property
     def own_prompts(self) -> tuple[str, ...]:
@@ -217,7 +219,7 @@ def _dotted(name: str, table: Any) -> str | None:
 
 _KINDS: dict[str, tuple[type, ...]] = {
     **dict.fromkeys(("about", "licence", "repo", "revision", "languages", "output", "film"), (str,)),
-    **dict.fromkeys(("builtin", "sees", "hears", "speaks", "needs_voice", "default"), (bool,)),
+    **dict.fromkeys(("builtin", "sees", "hears", "speaks", "needs_voice", "default", "examples"), (bool,)),
     **dict.fromkeys(("parameters", "memory"), (int, float)),
     **dict.fromkeys(("context", "kv_bytes", "side"), (int,)),
     "prompts": (list, dict),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -70,14 +71,38 @@ def tokens(texts: list[str], sizes: Sizes) -> np.ndarray:
     return out
 
 
-def batch(
-    rng: random.Random, table: np.ndarray, facts: Facts, sizes: Sizes, n: int, m: int
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Features of n pictures, ids of m phrases from the shortest on, and the truth (n, m)."""
+@dataclass
+class Batch:
+    """Features of n pictures, ids of m phrases from the shortest on, and the truth (n, m).
+
+    `swapped`: pictures (by their place) with ids of a phrase that is true and of the same with its colours swapped.
+    """
+
+    features: torch.Tensor
+    ids: torch.Tensor
+    truth: torch.Tensor
+    swapped: tuple[torch.Tensor, torch.Tensor, torch.Tensor]
+
+
+def batch(rng: random.Random, table: np.ndarray, facts: Facts, sizes: Sizes, n: int, m: int, pairs: int) -> Batch:
     at = np.sort(np.array(rng.sample(range(len(facts)), n)))
     chosen = facts[at]
     said = [wording.claim_about(rng, chosen, rng.randrange(n)) for _ in range(m)]
     truth = np.stack([claims.holds(claim, chosen) for claim in said], 1)
     ids = tokens([wording.say(rng, claim) for claim in said], sizes)
     order = np.argsort((ids != 0).sum(1), kind="stable")
-    return torch.from_numpy(table[at]).float(), torch.from_numpy(ids[order]), torch.from_numpy(truth[:, order])
+    features, texts = torch.from_numpy(table[at]).float(), torch.from_numpy(ids[order])
+    return Batch(features, texts, torch.from_numpy(truth[:, order]), swaps(rng, chosen, sizes, pairs))
+
+
+def swaps(rng: random.Random, facts: Facts, sizes: Sizes, n: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Only binding tells these apart, and in a batch of all kinds of pairs they are one in thousands."""
+    places, right, wrong = [], [], []
+    for place in rng.sample(range(len(facts)), len(facts)):
+        pair = wording.swapped(rng, facts, place)
+        if pair is not None and len(places) < n:
+            places.append(place)
+            right.append(pair[0])
+            wrong.append(pair[1])
+    ids = torch.from_numpy(tokens(right + wrong, sizes))
+    return torch.tensor(places), ids[: len(right)], ids[len(right) :]

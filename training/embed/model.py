@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from training.config import Config
 from training.model import Encoder, attend, join_heads, split_heads
 
+SWAPPED = 0.05  # weight of telling swapped colours apart
 STARTER = Path(__file__).parents[2] / "mmcli/models/starter/starter-mmproj.gguf"
 
 
@@ -123,12 +124,24 @@ class Towers(nn.Module):
         self.scale = nn.Parameter(torch.tensor(math.log(10.0)))
         self.bias = nn.Parameter(torch.tensor(-6.0))
 
-    def loss(self, features: Tensor, ids: Tensor, truth: Tensor) -> Tensor:
-        """Sigmoid over every pair; truth (pictures, phrases) in 0, 1 and nan where it is not known."""
+    def loss(
+        self, features: Tensor, ids: Tensor, truth: Tensor, swapped: tuple[Tensor, Tensor, Tensor] | None = None
+    ) -> Tensor:
+        """Sigmoid over every pair; truth (pictures, phrases) in 0, 1 and nan where it is not known.
+
+        `swapped`: places of pictures, phrases that are true of them, and the same with colours swapped: their order.
+        """
+        seen = self.head(features)
         thirds = [part[:, : int((part != 0).sum(1).max())] for part in ids.chunk(3)]  # sorted: most are short
         texts = torch.cat([self.text(part) for part in thirds])
-        logits = self.head(features) @ texts.T * self.scale.exp() + self.bias
+        logits = seen @ texts.T * self.scale.exp() + self.bias
         known = ~truth.isnan()
         each = F.binary_cross_entropy_with_logits(logits, truth.nan_to_num(), reduction="none")
         weight = (1 + 2 * truth.nan_to_num()) * known
-        return (each * weight).sum() / weight.sum()
+        loss = (each * weight).sum() / weight.sum()
+        if swapped is not None and len(swapped[0]):
+            places, right, wrong = swapped
+            told, false = self.text(torch.cat((right, wrong))).chunk(2)
+            margin = (seen[places] * (told - false)).sum(1) * self.scale.exp().detach()
+            loss = loss + SWAPPED * F.softplus(-margin).mean()
+        return loss

@@ -12,7 +12,7 @@ from training.embed import corpus
 from training.embed.model import Sizes, Towers
 from training.optim import HAS_BF16, Muon
 
-PICTURES, PHRASES = 128, 160  # of a batch
+PICTURES, PHRASES, PAIRS = 96, 96, 32  # of a batch
 SCENES = 24_000
 PEAK, WARM = 3e-3, 100
 FLAT = 0.4  # of the steps at the highest rate; then straight down
@@ -50,13 +50,13 @@ def train(out: Path, seed: int, steps: int, scenes: int = SCENES) -> Path:
         optimizer.load_state_dict(state)
     rng, began, mean = random.Random(f"{seed} {done}"), time.process_time(), 0.0
     for step in range(done, steps):
-        features, ids, truth = corpus.batch(rng, table, facts, sizes, PICTURES, PHRASES)
+        batch = corpus.batch(rng, table, facts, sizes, PICTURES, PHRASES, PAIRS)
         for optimizer in making:
             for group in optimizer.param_groups:
                 group["lr"] = rate(step, steps)
             optimizer.zero_grad(set_to_none=True)
         with torch.autocast("cpu", torch.bfloat16, enabled=HAS_BF16):
-            loss = model.loss(features, ids, truth)
+            loss = model.loss(batch.features, batch.ids, batch.truth, batch.swapped)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         for optimizer in making:
@@ -65,7 +65,7 @@ def train(out: Path, seed: int, steps: int, scenes: int = SCENES) -> Path:
         if (step + 1) % 100 == 0:
             spent = time.process_time() - began
             print(f"{step + 1}: loss {mean:.4f}, scale {model.scale.exp().item():.1f}, {spent:.0f} CPU s", flush=True)
-        if (step + 1) % 500 == 0 or step + 1 == steps:
+        if (step + 1) % 200 == 0 or step + 1 == steps:
             states = [optimizer.state_dict() for optimizer in making]
             torch.save({"model": model.state_dict(), "step": step + 1, "optimizers": states}, path)
     return path

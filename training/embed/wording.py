@@ -221,3 +221,23 @@ def _changed(rng: random.Random, claim: Claim, things: list[tuple[int, int]]) ->
 def random_claim(rng: random.Random) -> Claim:
     color, shape = rng.randrange(len(COLORS)), rng.randrange(len(SHAPES))
     return Claim((rng.choice((Part(color, shape), Part(color), Part(None, shape))),))
+
+
+def swapped(rng: random.Random, facts: Facts, at: int) -> tuple[str, str] | None:
+    """Two phrases of one wording about picture `at`: a true one, and one with the colours of two things swapped.
+
+    None where it has no two things of different shapes and colours, or where the swapped ones are there, too.
+    """
+    things = [(int(c), int(s)) for c, s in zip(*facts.counts[at].nonzero(), strict=True)]
+    rng.shuffle(things)
+    for i, (color, shape) in enumerate(things):
+        for other_color, other_shape in things[i + 1 :]:
+            if color == other_color or shape == other_shape:
+                continue
+            if facts.counts[at, other_color, shape] and facts.counts[at, color, other_shape]:
+                continue
+            words = rng.getstate()
+            right = say(rng, Claim((Part(color, shape), Part(other_color, other_shape))))
+            rng.setstate(words)
+            return right, say(rng, Claim((Part(other_color, shape), Part(color, other_shape))))
+    return None
