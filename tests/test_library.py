@@ -238,6 +238,16 @@ def test_camera_place_folder_and_kind_are_facts(shelf: Shelf, tmp_path: Path) ->
     assert shelf.names("red", kinds=("page",)) == []
 
 
+def test_what_lies_near_is_found(shelf: Shelf, folder: Path) -> None:
+    shelf.index(folder)
+    with shelf.library.transaction() as db:  # Linz and Vienna, as EXIF would have told
+        db.execute("UPDATE contents SET lat = 48.3069, lon = 14.2858 WHERE id <= 4")
+        db.execute("UPDATE contents SET lat = 48.2082, lon = 16.3738 WHERE id BETWEEN 5 AND 7")
+    assert len(shelf.find(near=(48.2, 16.37), within=5.0)) == 3
+    assert len(shelf.find(near=(48.2, 16.37), within=200.0)) == 7
+    assert shelf.find(near=(48.2, -16.37), within=5.0) == []
+
+
 def test_names_are_words(shelf: Shelf, folder: Path) -> None:
     paint(folder / "summer_party" / "x.png", "black", 9)
     shelf.index(folder)
