@@ -7,7 +7,6 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mmcli import media
 from mmcli.commands import libraries
 from mmcli.errors import InputError, ModelError
 
@@ -78,6 +77,7 @@ class Asked:
         return vector
 
     def _picture(self, name: str) -> NDArray[np.float32]:
+        from mmcli import media
         from mmcli.library import query as queries
         from mmcli.media import images, opening
 
@@ -118,4 +118,6 @@ def _weighted(text: str) -> tuple[float, str]:
 
 
 def _is_picture(name: str) -> bool:
+    from mmcli import media
+
     return media.has_media_suffix(Path(name)) and os.path.exists(os.path.expanduser(name))

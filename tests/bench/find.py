@@ -120,7 +120,11 @@ def main() -> None:
     parser.add_argument("--rclip", type=Path, help="a virtual environment with rclip")
     options = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="find-"))
-    environment = os.environ | {"MMCLI_DATA_DIR": str(folder / "data"), "MMCLI_CACHE_DIR": str(folder / "cache")}
+    environment = (
+        os.environ
+        | measure.COMPILED
+        | {"MMCLI_DATA_DIR": str(folder / "data"), "MMCLI_CACHE_DIR": str(folder / "cache")}
+    )
     model_folder = towers.write_folder(folder / "model", towers.B32)
     model = spaces.from_folder(str(model_folder), model_folder, cache=folder / "cache" / "embed")
     mmcli = [sys.executable, "-m", "mmcli"]
