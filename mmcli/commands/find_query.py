@@ -18,13 +18,14 @@ if TYPE_CHECKING:
     from mmcli.embed.protocol import Space
     from mmcli.library.facts import PieceFacts
     from mmcli.library.query import Query
-    from mmcli.library.store import Library, StoredSpace
+    from mmcli.library.remembered import StoredSpace
+    from mmcli.library.store import Library
     from mmcli.terminal import Style
 
 _WEIGHTED = re.compile(r"([0-9]+(?:\.[0-9]+)?):(?=\S)(.+)", re.DOTALL)
 
 
-class Asked:
+class QueryMaker:
     """Turns what was asked into a query. The model is loaded by the first thing that the library does not know."""
 
     def __init__(self, library: Library, style: Style, *, threads: int | None, keep: bool) -> None:

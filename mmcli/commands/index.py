@@ -22,7 +22,8 @@ from mmcli.errors import BatchError, InputError, MmcliError, UsageError
 if TYPE_CHECKING:
     from mmcli.embed.protocol import Space
     from mmcli.library.records import IndexCounts, Root
-    from mmcli.library.store import Library, StoredSpace
+    from mmcli.library.remembered import StoredSpace
+    from mmcli.library.store import Library
     from mmcli.terminal import Screen, Style
 
 TAKEN, CARE = "What is taken", "The library itself"

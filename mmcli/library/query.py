@@ -21,7 +21,8 @@ from mmcli.library.vectors import best, scores
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from mmcli.library.store import Library, StoredSpace
+    from mmcli.library.remembered import StoredSpace
+    from mmcli.library.store import Library
 
 CANDIDATES = 1000  # of each order
 AGAINST = 0.5  # weight of what is not wanted
