@@ -106,7 +106,7 @@ class LibrarySources:
         from mmcli.library.store import Library
 
         with Library(libraries.folder(self._name)) as library:
-            asked = find_query.Asked(library, self._style, threads=self._threads, keep=True)
+            asked = find_query.QueryMaker(library, self._style, threads=self._threads, keep=True)
             try:
                 query = asked.query([sources.wanted(question)], QueryOptions(), PieceFacts())
                 known = {source.found.source for source in self.sources}

@@ -217,7 +217,7 @@ def find(
         if query_options.same:
             find_output.same(lib, query_options.similar, out, style)
             return None
-        asked = find_query.Asked(lib, style, threads=threads, keep=history)
+        asked = find_query.QueryMaker(lib, style, threads=threads, keep=history)
         try:
             query = asked.query(words or [], query_options, facts)
             findings = _searched(lib, query, out, query_options.verify)

@@ -12,7 +12,8 @@ from mmcli.library.store import SAME
 from mmcli.library.vectors import VectorFile
 
 if TYPE_CHECKING:
-    from mmcli.library.store import Library, StoredSpace
+    from mmcli.library.remembered import StoredSpace
+    from mmcli.library.store import Library
 
 _CONTENT = "sha256, kind, width, height, seconds, taken, lat, lon, camera, place, dhash, done"
 _PIECE = "kind, start_ms, end_ms, page"

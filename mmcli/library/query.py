@@ -21,7 +21,8 @@ from mmcli.library.vectors import best, scores
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from mmcli.library.store import Library, StoredSpace
+    from mmcli.library.remembered import StoredSpace
+    from mmcli.library.store import Library
 
 CANDIDATES = 1000  # of each order
 AGAINST = 0.5  # weight of what is not wanted
@@ -113,8 +114,9 @@ def search(library: Library, query: Query, n: int, *, fold: bool = True, least: 
         order = [(piece, 0.0) for piece in _by_date(library, allowed, n)]
     kept: list[FoundPiece] = []
     wanted = search_words.query(query.words)
-    for at in range(0, len(order), 256):
-        numbers = [piece for piece, _ in order[at : at + 256]]
+    step = max(2 * n, 32)
+    for at in range(0, len(order), step):
+        numbers = [piece for piece, _ in order[at : at + step]]
         for found in _described(library, numbers, query):
             rank, cosine, z = known.get(found.piece, (None, None, None))
             if least is not None and z is not None and z < least and found.piece not in ranks:
