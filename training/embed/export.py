@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from torch import Tensor
 from training import tokenizer
 from training.config import Config
 from training.embed.graph import Graph
-from training.embed.model import Sizes, Towers, frozen_encoder
+from training.embed.model import POSITIVE, Sizes, Towers, frozen_encoder
 from training.model import Encoder
 
 ABOUT = "A starter model trained from scratch on drawn pictures of coloured shapes; it knows nothing else."
@@ -92,6 +93,7 @@ def export(model: Towers, folder: Path, store: str = "int8") -> Path:
     write_pictures(folder / "vision.onnx", frozen_encoder(), model, store)
     write_texts(folder / "text.onnx", model, store)
     write_tokenizer(folder / "tokenizer.json")
-    facts = {"scale": round(model.scale.exp().item(), 4), "bias": round(model.bias.item(), 4), "dim": Sizes().dim}
+    bias = model.bias.item() - math.log(POSITIVE)  # so that the sigmoid is a true probability
+    facts = {"scale": round(model.scale.exp().item(), 4), "bias": round(bias, 4), "dim": Sizes().dim}
     (folder / "config.json").write_text(json.dumps(facts) + "\n")
     return folder

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from training.config import Config
 from training.model import Encoder, attend, join_heads, split_heads
 
+POSITIVE = 3.0  # weight of a pair that is true: its odds come out so many times too high, and the bias is corrected
 SWAPPED = 0.05  # weight of telling swapped colours apart
 STARTER = Path(__file__).parents[2] / "mmcli/models/starter/starter-mmproj.gguf"
 
@@ -137,7 +138,7 @@ class Towers(nn.Module):
         logits = seen @ texts.T * self.scale.exp() + self.bias
         known = ~truth.isnan()
         each = F.binary_cross_entropy_with_logits(logits, truth.nan_to_num(), reduction="none")
-        weight = (1 + 2 * truth.nan_to_num()) * known
+        weight = (1 + (POSITIVE - 1) * truth.nan_to_num()) * known
         loss = (each * weight).sum() / weight.sum()
         if swapped is not None and len(swapped[0]):
             places, right, wrong = swapped
