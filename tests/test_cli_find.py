@@ -249,3 +249,39 @@ def test_libraries_of_two_machines_merge(mmcli: Run, scenes: Path, tmp_path: Pat
     assert mmcli("index", "--merge", f"{tmp_path}/other").stdout == "0 contents, 0 files, 0 vectors\n"
     assert mmcli("index", "--check").stdout == "clean\n"
     assert len(mmcli("find", "--in", scenes, "-n", "0", "-l").stdout.splitlines()) == 30
+
+
+def test_a_model_in_a_folder_is_found_again(mmcli: Run, scenes: Path, tmp_path: Path) -> None:
+    from tests import towers
+
+    towers.write_folder(tmp_path / "model")
+    assert mmcli("index", scenes, "-m", "./model").status == 0
+    assert len(mmcli("find", "anything", "-n", "3", "-l").stdout.splitlines()) == 3
+    assert mmcli("index").stdout.startswith("30 files, 0 new")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no RLIMIT_FSIZE")
+def test_a_full_disk_is_status_6_and_the_same_command_goes_on(
+    mmcli: Run, environment: dict[str, str], scenes: Path, tmp_path: Path
+) -> None:
+    mmcli("index", PICTURES, "-m", "starter")
+    for room in (0, 12_000):  # bytes that a file may have: less than the database takes, or its log
+
+        def fill(room: int = room) -> None:
+            import resource
+
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (room, room))
+
+        done = subprocess.run(
+            [sys.executable, "-m", "mmcli", "index", str(scenes)],
+            env=environment,
+            cwd=tmp_path,
+            preexec_fn=fill,
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 6, done.stderr
+    assert mmcli("index", "--check").stdout == "clean\n"
+    assert mmcli("index", scenes).status == 0
+    assert len(mmcli("find", "--in", scenes, "-n", "0", "-l").stdout.splitlines()) == 30

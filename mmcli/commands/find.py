@@ -49,7 +49,7 @@ class QueryOptions(Group):
             min=1,
             metavar="N",
             rich_help_panel=QUERY,
-            help="Keep what a model that sees confirms, of the best N.",
+            help="Keep what a model confirms, of the best N. A model that sees is asked about each of them, yes or no.",
         ),
     ] = None
     verify_model: Annotated[
@@ -70,7 +70,7 @@ class QueryOptions(Group):
     ] = False
     same: Annotated[
         bool,
-        typer.Option("--same", rich_help_panel=QUERY, help="List files that are the same: in bytes, or to look at."),
+        typer.Option("--same", rich_help_panel=QUERY, help="List files that are the same. In bytes, or to look at."),
     ] = False
     similar: Annotated[
         bool,
@@ -217,7 +217,7 @@ def find(
         if query_options.same:
             find_output.same(lib, query_options.similar, out, style)
             return None
-        asked = find_query.Asked(lib, style, threads=threads, keep=history)
+        asked = find_query.QueryMaker(lib, style, threads=threads, keep=history)
         try:
             query = asked.query(words or [], query_options, facts)
             findings = _searched(lib, query, out, query_options.verify)

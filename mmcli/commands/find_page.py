@@ -35,7 +35,7 @@ def write(path: Path, findings: Findings) -> None:
 
 def _figure(found: FoundPiece) -> str:
     from mmcli import sanitize
-    from mmcli.commands import find_output
+    from mmcli.commands import find_lines
     from mmcli.errors import MmcliError
     from mmcli.library import thumbnails
     from mmcli.media import encode
@@ -47,8 +47,8 @@ def _figure(found: FoundPiece) -> str:
         shown = f'<img alt="" src="data:image/jpeg;base64,{data}">'
     except MmcliError as error:
         shown = f"<p>{html.escape(sanitize.one_line(error.message))}</p>"
-    why = html.escape(find_output.why(found))
+    why = html.escape(find_lines.why(found))
     return (
         f'<figure><a href="{html.escape(address)}">{shown}</a>'
-        f"<figcaption>{name}<br><small>{find_output.strength(found)} {why}</small></figcaption></figure>"
+        f"<figcaption>{name}<br><small>{find_lines.strength(found)} {why}</small></figcaption></figure>"
     )

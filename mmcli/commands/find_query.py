@@ -7,7 +7,6 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mmcli import media
 from mmcli.commands import libraries
 from mmcli.errors import InputError, ModelError
 
@@ -19,13 +18,14 @@ if TYPE_CHECKING:
     from mmcli.embed.protocol import Space
     from mmcli.library.facts import PieceFacts
     from mmcli.library.query import Query
-    from mmcli.library.store import Library, StoredSpace
+    from mmcli.library.remembered import StoredSpace
+    from mmcli.library.store import Library
     from mmcli.terminal import Style
 
 _WEIGHTED = re.compile(r"([0-9]+(?:\.[0-9]+)?):(?=\S)(.+)", re.DOTALL)
 
 
-class Asked:
+class QueryMaker:
     """Turns what was asked into a query. The model is loaded by the first thing that the library does not know."""
 
     def __init__(self, library: Library, style: Style, *, threads: int | None, keep: bool) -> None:
@@ -78,6 +78,7 @@ class Asked:
         return vector
 
     def _picture(self, name: str) -> NDArray[np.float32]:
+        from mmcli import media
         from mmcli.library import query as queries
         from mmcli.media import images, opening
 
@@ -118,4 +119,6 @@ def _weighted(text: str) -> tuple[float, str]:
 
 
 def _is_picture(name: str) -> bool:
+    from mmcli import media
+
     return media.has_media_suffix(Path(name)) and os.path.exists(os.path.expanduser(name))

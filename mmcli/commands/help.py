@@ -77,7 +77,7 @@ def _search(root: Any, words: Sequence[str]) -> None:
     from mmcli.commands import searching
 
     in_chats = [Topic(name, f"in a chat: {about}", usage) for name, about, usage in slash_commands.usages()]
-    library = searching.Library(list(parsing.every_page(root)), in_chats)
+    library = searching.HelpTexts(list(parsing.every_page(root)), in_chats)
     wanted = " ".join(words)
     found = library.find(wanted)
     if not found and (close := library.closest(wanted)):

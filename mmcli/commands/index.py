@@ -22,7 +22,8 @@ from mmcli.errors import BatchError, InputError, MmcliError, UsageError
 if TYPE_CHECKING:
     from mmcli.embed.protocol import Space
     from mmcli.library.records import IndexCounts, Root
-    from mmcli.library.store import Library, StoredSpace
+    from mmcli.library.remembered import StoredSpace
+    from mmcli.library.store import Library
     from mmcli.terminal import Screen, Style
 
 TAKEN, CARE = "What is taken", "The library itself"
@@ -329,7 +330,7 @@ class _Run:
             return job.plan(roots) if self.taken.dry_run else job.run(roots)
 
     def _stored(self, lib: Library, space: Space) -> StoredSpace:
-        return lib.space(space)
+        return lib.space(space, libraries.whole(self.model) if self.model and os.sep in self.model else None)
 
     def _maker(self, space: Space) -> Any:
         from mmcli.commands import index_extras

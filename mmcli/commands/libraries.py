@@ -64,6 +64,11 @@ def space(name: str | None, *, yes: bool, threads: int | None, reporter: Reporte
     """The embedding model of that name, or the default. Its towers are loaded when they are first used."""
     from mmcli.runtime import embedding
 
+    return embedding.open_space(whole(name), yes=yes, reporter=reporter, threads=threads)
+
+
+def whole(name: str | None) -> str | None:
+    """A model's name as the library remembers it, wherever it is asked from: a folder's is absolute."""
     if name is not None and (os.sep in name or name.startswith("~")):
-        name = os.path.abspath(os.path.expanduser(name))  # the library remembers it, wherever it is asked from
-    return embedding.open_space(name, yes=yes, reporter=reporter, threads=threads)
+        return os.path.abspath(os.path.expanduser(name))
+    return name

@@ -46,7 +46,7 @@ class HelpMatch:
     where: tuple[str, ...] = ()  # of an option: the commands that have it
 
 
-class Library:
+class HelpTexts:
     """All that can be searched."""
 
     def __init__(self, pages: Sequence[Page], in_chats: Sequence[Topic] = ()) -> None:

@@ -13,7 +13,8 @@ from mmcli.library.vectors import BLOCK
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from mmcli.library.store import Library, StoredSpace
+    from mmcli.library.remembered import StoredSpace
+    from mmcli.library.store import Library
 
 LENGTH = 1e-2  # by which a vector's length may differ from 1
 

@@ -20,7 +20,8 @@ from mmcli.errors import InputError, MmcliError, ResourceError
 from mmcli.library import scan
 from mmcli.library.pieces import PieceMaker
 from mmcli.library.records import IndexCounts, NewContent, OpenedFile, Root, Stat
-from mmcli.library.store import Library, StoredSpace
+from mmcli.library.remembered import StoredSpace
+from mmcli.library.store import Library
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -12,7 +12,8 @@ from mmcli.library.store import SAME
 from mmcli.library.vectors import VectorFile
 
 if TYPE_CHECKING:
-    from mmcli.library.store import Library, StoredSpace
+    from mmcli.library.remembered import StoredSpace
+    from mmcli.library.store import Library
 
 _CONTENT = "sha256, kind, width, height, seconds, taken, lat, lon, camera, place, dhash, done"
 _PIECE = "kind, start_ms, end_ms, page"
@@ -61,8 +62,9 @@ def _space(into: Library, theirs: StoredSpace | None) -> StoredSpace | None:
         VectorFile.create(into.folder / name, theirs.identity, theirs.dim)
         with into.transaction() as db:
             db.execute(
-                "INSERT INTO spaces (identity, name, dim, canary, file, state) VALUES (?, ?, ?, ?, ?, 'serving')",
-                (theirs.identity, theirs.name, theirs.dim, theirs.canary, name),
+                "INSERT INTO spaces (identity, name, dim, canary, file, state, enough)"
+                " VALUES (?, ?, ?, ?, ?, 'serving', ?)",
+                (theirs.identity, theirs.name, theirs.dim, theirs.canary, name, theirs.enough),
             )
         ours = into.serving()
     assert ours is not None

@@ -21,7 +21,8 @@ from mmcli.library.vectors import best, scores
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from mmcli.library.store import Library, StoredSpace
+    from mmcli.library.remembered import StoredSpace
+    from mmcli.library.store import Library
 
 CANDIDATES = 1000  # of each order
 AGAINST = 0.5  # weight of what is not wanted
@@ -113,8 +114,9 @@ def search(library: Library, query: Query, n: int, *, fold: bool = True, least: 
         order = [(piece, 0.0) for piece in _by_date(library, allowed, n)]
     kept: list[FoundPiece] = []
     wanted = search_words.query(query.words)
-    for at in range(0, len(order), 256):
-        numbers = [piece for piece, _ in order[at : at + 256]]
+    step = max(2 * n, 32)
+    for at in range(0, len(order), step):
+        numbers = [piece for piece, _ in order[at : at + step]]
         for found in _described(library, numbers, query):
             rank, cosine, z = known.get(found.piece, (None, None, None))
             if least is not None and z is not None and z < least and found.piece not in ranks:
@@ -184,8 +186,17 @@ def _by_vector(
         if piece is not None:
             score = float(found[place])
             result.append((piece, score, fusion.strength(score, usual)))
-    few = len(matrix) < fusion.FEW
-    return result, None if few or not result else result[0][2] >= fusion.STANDS_OUT, len(found)
+    return result, _stands_out(space, result, len(matrix)), len(found)
+
+
+def _stands_out(space: StoredSpace, found: Sequence[tuple[int, float, float]], n_rows: int) -> bool | None:
+    """Whether the best is what was looked for: by the model's own probability, else by how far it lies apart."""
+    if not found:
+        return None
+    _, score, z = found[0]
+    if space.enough is not None:
+        return score >= space.enough
+    return None if n_rows < fusion.FEW else z >= fusion.STANDS_OUT
 
 
 def _scores(matrix: NDArray[np.float32], query: Query, rows: NDArray[np.int64] | None) -> NDArray[np.float32]:

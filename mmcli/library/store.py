@@ -19,6 +19,7 @@ from mmcli import search_words
 from mmcli.errors import InputError, ModelError, UsageError
 from mmcli.library import schema
 from mmcli.library.records import FIELDS, FileRow, NewContent, NewPiece, OpenedFile, Root, Stat
+from mmcli.library.remembered import Remembering, StoredSpace
 from mmcli.library.vectors import VectorFile
 
 if TYPE_CHECKING:
@@ -29,19 +30,11 @@ if TYPE_CHECKING:
 SAME = 0.995  # cosine of two canaries, from which on vectors of two machines can be compared
 MOST_DEAD = 0.25  # part of the rows that may be dead before the file is written anew
 KEPT_GONE = 30 * 86_400  # seconds that a file which is gone is remembered
-MOST_QUERIES = 10_000
 _LOOK = 0.2  # seconds between two looks at a lock
 _FILE = "SELECT path, id, size, mtime_ns, inode, content, state, message FROM files"
 
 
-class StoredSpace:
-    """A space that the library has vectors of."""
-
-    def __init__(self, row: tuple[int, bytes, str, int, bytes, str, str]) -> None:
-        self.id, self.identity, self.name, self.dim, self.canary, self.file, self.state = row
-
-
-class Library:
+class Library(Remembering):
     """Open for reading; what changes it is called inside `writing`."""
 
     def __init__(self, folder: Path, *, make: bool = False) -> None:
@@ -115,7 +108,7 @@ class Library:
     def spaces(self) -> list[StoredSpace]:
         """All of them, the one that serves first."""
         rows = self.db.execute(
-            "SELECT id, identity, name, dim, canary, file, state FROM spaces ORDER BY state != 'serving', id"
+            "SELECT id, identity, name, dim, canary, file, state, enough FROM spaces ORDER BY state != 'serving', id"
         )
         return [StoredSpace(row) for row in rows]
 
@@ -124,21 +117,24 @@ class Library:
         found = self.spaces()
         return found[0] if found else None
 
-    def space(self, space: Space) -> StoredSpace:
-        """The stored space of a model, made if need be. ModelError where its vectors are other ones than before."""
+    def space(self, space: Space, name: str | None = None) -> StoredSpace:
+        """The stored space of a model, made if need be. ModelError where its vectors are other ones than before.
+
+        `name`: by which it is opened again, where that is not its own.
+        """
         for stored in self.spaces():
             if stored.identity == space.identity:
                 self.compare(stored, space)
                 return stored
-        name = f"vectors-{space.identity.hex()[:12]}-{time.time_ns():x}.f32"
+        file = f"vectors-{space.identity.hex()[:12]}-{time.time_ns():x}.f32"
         with schema.told(self.folder / schema.DATABASE):
-            VectorFile.create(self.folder / name, space.identity, space.dim)
+            VectorFile.create(self.folder / file, space.identity, space.dim)
         canary = np.ascontiguousarray(space.canary(), "<f4").tobytes()
         with self.transaction() as db:
             state = "filling" if self.spaces() else "serving"
             db.execute(
-                "INSERT INTO spaces (identity, name, dim, canary, file, state) VALUES (?, ?, ?, ?, ?, ?)",
-                (space.identity, space.name, space.dim, canary, name, state),
+                "INSERT INTO spaces (identity, name, dim, canary, file, state, enough) VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (space.identity, name or space.name, space.dim, canary, file, state, _enough(space)),
             )
         return next(stored for stored in self.spaces() if stored.identity == space.identity)
 
@@ -467,38 +463,7 @@ class Library:
         self.db.execute(f"DELETE FROM texts WHERE rowid IN (SELECT id FROM pieces WHERE content IN ({orphans}))")
         return self.db.execute(f"DELETE FROM contents WHERE id IN ({orphans})").rowcount
 
-    # 5 · queries and verdicts
-
-    def query(self, space: StoredSpace, text: str) -> NDArray[np.float32] | None:
-        """The vector of a text that was searched for before."""
-        row = self.db.execute("SELECT vector FROM queries WHERE space = ? AND text = ?", (space.id, text)).fetchone()
-        return None if row is None else np.frombuffer(row[0], "<f4").astype(np.float32)
-
-    def keep_query(self, space: StoredSpace, text: str, vector: NDArray[np.float32]) -> None:
-        """Remember it; where another process writes, it is not waited for."""
-        data = np.ascontiguousarray(vector, "<f4").tobytes()
-        with contextlib.suppress(sqlite3.Error):
-            self.db.execute("PRAGMA busy_timeout = 100")
-            with schema.transaction(self.db) as db:
-                db.execute("INSERT OR REPLACE INTO queries VALUES (?, ?, ?, ?)", (space.id, text, data, time.time()))
-                db.execute(
-                    "DELETE FROM queries WHERE used < (SELECT used FROM queries ORDER BY used DESC LIMIT 1 OFFSET ?)",
-                    (MOST_QUERIES,),
-                )
-
-    def verdict(self, piece: int, question: str, model: str) -> float | None:
-        """The probability of a yes that a model gave before."""
-        row = self.db.execute(
-            "SELECT p FROM verdicts WHERE piece = ? AND question = ? AND model = ?", (piece, question, model)
-        ).fetchone()
-        return None if row is None else float(row[0])
-
-    def keep_verdict(self, piece: int, question: str, model: str, p: float) -> None:
-        """Remember it; where another process writes, it is not waited for."""
-        with contextlib.suppress(sqlite3.Error):
-            self.db.execute("PRAGMA busy_timeout = 100")
-            with schema.transaction(self.db) as db:
-                db.execute("INSERT OR REPLACE INTO verdicts VALUES (?, ?, ?, ?)", (piece, question, model, p))
+    # 5 · how large it is
 
     def n_contents(self) -> int:
         return int(self.db.execute("SELECT count(*) FROM contents").fetchone()[0])
@@ -506,6 +471,11 @@ class Library:
     def n_bytes(self) -> int:
         """What the library takes on the disk."""
         return sum(entry.stat().st_size for entry in os.scandir(self.folder) if entry.is_file())
+
+
+def _enough(space: Space) -> float | None:
+    """The cosine at which the sigmoid of a calibrated model is one half."""
+    return -space.bias / space.scale if space.calibrated and space.bias is not None else None
 
 
 def _pid(path: Path) -> str:
