@@ -49,7 +49,7 @@ class QueryOptions(Group):
             min=1,
             metavar="N",
             rich_help_panel=QUERY,
-            help="Keep what a model that sees confirms, of the best N.",
+            help="Keep those of the best N that a model confirms.",
         ),
     ] = None
     verify_model: Annotated[
