@@ -26,6 +26,7 @@ class ColourSpace:
 
     name, dim, side, scale = "colours", 16, 32, 10.0
     bias: float | None = -10.0
+    calibrated = False
     runs_on = "CPU, 1 thread"
 
     def __init__(self, seed: str = "colours") -> None:

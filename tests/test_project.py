@@ -74,7 +74,7 @@ MAY_IMPORT = {
         *("history", "speech", "runtime", "terminal", "extraction"),
     },
     "documents": {"errors", "telemetry", "media", "engine"},
-    "jobs": {"errors", "files", "languages", "schema", "media", "engine", "speech", "documents", "extraction"},
+    "jobs": {"errors", "files", "languages", "schema", "media", "engine", "speech", "documents", "extraction", "embed"},
     "extraction": {"errors", "engine", "documents"},
     "embed": {"errors", "files", "telemetry", "media"},
     "library": {"errors", "files", "search_words", "schema", "languages", "telemetry", "media", "embed", "documents"},

@@ -1,6 +1,6 @@
 """`python -m training data|train|export|evaluate|all`: make the starter model again, from a seed.
 
-`python -m training speech …` does the same for the starter speech model.
+`python -m training speech …` does the same for the starter speech model, `… embed …` for its embeddings.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from training.embed import commands as embed
 from training.speech import commands as speech
 
 
@@ -60,10 +61,11 @@ def main() -> None:
     command.add_argument("-n", type=int, default=100, help="questions per skill")
     command.add_argument("--report", type=Path, help="write the figures as JSON")
     speech.add_to(commands)
+    embed.add_to(commands)
     arguments = parser.parse_args()
 
-    if arguments.command == "speech":
-        speech.run(arguments)
+    if arguments.command in ("speech", "embed"):
+        (speech if arguments.command == "speech" else embed).run(arguments)
         return
     if arguments.command == "evaluate":
         evaluate(arguments.weights, arguments.projector, arguments.seed, arguments.n, arguments.report)

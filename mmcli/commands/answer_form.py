@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from mmcli.errors import UsageError
 
 if TYPE_CHECKING:
-    from mmcli.engine import Sampling
+    from mmcli.engine import Answer, Sampling
     from mmcli.extraction.text_forms import FormName
     from mmcli.terminal import Screen
 
@@ -45,11 +45,19 @@ def find(schema: str | None, name: FormName | None, others: Mapping[str, bool]) 
     return answer_schema.find(schema if schema is not None else ANY_JSON)
 
 
-def held(sampling: Sampling, form: AnswerForm | None) -> Sampling:
-    """The same, held token by token to a form that has a grammar."""
+def held(sampling: Sampling, form: AnswerForm | None, *, confidence: bool = False) -> Sampling:
+    """The same, held token by token to a form that has a grammar. `confidence`: how sure each value is, is wanted."""
     from mmcli.extraction.answer_schema import AnswerSchema
 
-    return replace(sampling, schema=form.text) if isinstance(form, AnswerSchema) else sampling
+    return replace(sampling, schema=form.text, confidence=confidence) if isinstance(form, AnswerSchema) else sampling
+
+
+def fields(answer: Answer) -> dict[str, Any]:
+    """How sure the model was of each value, for --json; empty where nobody asked."""
+    from mmcli.extraction import confidence
+
+    found = {name: one.record for name, one in confidence.of(answer).items()} if answer.chances else {}
+    return {"fields": found} if found else {}
 
 
 def tell(form: AnswerForm | None, screen: Screen) -> None:

@@ -188,7 +188,7 @@ def ask(
             begun.asks(heard if not page_options.every_page else asked([], question), think=answer_options.think)
             recorder.open()
         # run and show
-        sampling = answer_form.held(model_loader.sampling(chosen, answer_options.choice()), shape)
+        sampling = answer_form.held(model_loader.sampling(chosen, answer_options.choice()), shape, confidence=json)
         with (
             signals.clean_end(),
             terminal.unechoed(),  # stray keys would stand in the answer; the shell gets them
@@ -221,7 +221,11 @@ def ask(
                 extract=extract,
                 read=shape.read if shape is not None else None,
                 is_json=form is None or form is form_opt.AnswerFormat.json,
-                more=lambda answer: {**pages.facts(answer), **(library.facts(answer) if library else {})},
+                more=lambda answer: {
+                    **pages.facts(answer),
+                    **(library.facts(answer) if library else {}),
+                    **answer_form.fields(answer),
+                },
             )
             answer_form.tell(shape, screen)
             pages.tell_citations(answer)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mmcli.commands.option_groups import Group
+from mmcli.commands.pages import RARE
 from mmcli.errors import InputError, MmcliError, UsageError
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from mmcli.runtime.reporter import Reporter
     from mmcli.terminal import Style
 
-PANEL = "From a library"
 FRAMES = 3  # of a film's moment
 
 
@@ -28,16 +28,16 @@ FromOpt = Annotated[
     typer.Option(
         "--from",
         metavar="LIBRARY",
-        rich_help_panel=PANEL,
-        help="Answer from what was indexed, with its sources. `default`, another library's name, or its path.",
+        help="Answer from what was indexed. With its sources; `default`, another library's name, or its path.",
     ),
 ]
 LimitOpt = Annotated[
     int,
-    typer.Option("-n", "--limit", min=1, max=99, rich_help_panel=PANEL, help="Give the model the best N sources."),
+    typer.Option("-n", "--limit", min=1, max=99, help="With --from: give the model the best N sources."),
+    RARE,
 ]
 AnywayOpt = Annotated[
-    bool, typer.Option("--anyway", rich_help_panel=PANEL, help="Ask although nothing in the library seems to tell.")
+    bool, typer.Option("--anyway", help="With --from: ask although nothing in the library seems to tell."), RARE
 ]
 
 
@@ -66,9 +66,8 @@ class LibraryOptions(Group):
     limit: LimitOpt = 6
     query: Annotated[
         str | None,
-        typer.Option(
-            "--query", metavar="TEXT", rich_help_panel=PANEL, help="Look for this, not for the question's words."
-        ),
+        typer.Option("--query", metavar="TEXT", help="With --from: look for this, not for the question's words."),
+        RARE,
     ] = None
     anyway: AnywayOpt = False
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from mmcli import errors
-from mmcli.errors import BatchError, InputError
+from mmcli.errors import BatchError, InputError, MmcliError
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -36,11 +36,13 @@ def run(
     *,
     keep: bool,
     close: Callable[[bool], str | None] = lambda whole: None,
+    object_to: Callable[[Outcome[Any]], MmcliError | None] = lambda outcome: None,
 ) -> int:
     """Everything that is wanted, in order, to `write`; the exit status. BatchError where some of it failed.
 
     `verb` says on a terminal what is done. `close` is called after the last outcome, with whether that is all there is;
-    what it returns is reported.
+    what it returns is reported. `object_to` says what is wrong with a result that is none to rely on; both get
+    to `write`.
     """
     from mmcli import config, signals, terminal
     from mmcli.jobs.inputs import SpooledInputs
@@ -69,6 +71,8 @@ def run(
             stack.enter_context(runner)
             view = terminal.BatchView(verb, style, progress)
             for outcome in runner:
+                if (error := object_to(outcome)) is not None:
+                    outcome = replace(outcome, error=error)
                 write(outcome)
                 view.done += 1
                 if outcome.error is not None:

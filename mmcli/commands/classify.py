@@ -16,6 +16,7 @@ from mmcli.commands.caption import BatchOptions, PictureOptions
 from mmcli.commands.classify_embedding import MatchOptions
 from mmcli.commands.example_options import ExampleOptions, loaded, warn
 from mmcli.commands.option_groups import Group, ModelOptions, PictureOfPageOptions
+from mmcli.commands.pages import RARE
 from mmcli.errors import BatchError, InputError, UsageError
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ class LabelOptions(Group):
     labels_file: Annotated[
         Path | None,
         typer.Option("--labels-file", metavar="FILE", rich_help_panel=LABELS, help="The same from a file, one a line."),
+        RARE,
     ] = None
     ask: Annotated[
         str | None,
@@ -143,7 +145,7 @@ class JudgeOptions(Group):
     ] = False
     json: opt.JsonOpt = False
     jsonl: Annotated[
-        bool, typer.Option("--jsonl", rich_help_panel=SHOWN, help="Print one JSON object a line, as they come.")
+        bool, typer.Option("--jsonl", rich_help_panel=SHOWN, help="Print one JSON object a line, as they come."), RARE
     ] = False
     quiet: opt.QuietOpt = False
     verbose: opt.VerboseOpt = False
@@ -175,9 +177,7 @@ def classify(
 ) -> int | None:
     """Choose a label for each picture, with its probability.
 
-    mmcli classify docs/pictures --labels circle,square,star -m starter
     mmcli classify docs/pictures --ask "Is there a star?" --labels yes,no -m starter
-    mmcli classify docs/pictures --labels circle,square,star --move sorted -m starter
     mmcli classify docs/pictures --by embedding --labels circle,square,star -m starter
     """
     from mmcli import terminal

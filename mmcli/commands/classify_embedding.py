@@ -15,18 +15,19 @@ import typer
 
 from mmcli import errors
 from mmcli.commands.option_groups import Group
+from mmcli.commands.pages import RARE
 from mmcli.errors import BatchError, InputError, UsageError
 
 if TYPE_CHECKING:
     from mmcli.embed.protocol import Space
     from mmcli.jobs.classify import Classified
-    from mmcli.jobs.classify_embedding import Embedded, EmbedWorker, Judge, MatchTask
+    from mmcli.jobs.classify_embedding import EmbeddedPicture, EmbedWorker, Judge, MatchTask
     from mmcli.jobs.inputs import InputNames
     from mmcli.jobs.task import Outcome
     from mmcli.media import PagesWanted
     from mmcli.terminal import Progress, Style
 
-MATCHED = "Embedding"
+MATCHED = "Labels"
 MOST_BYTES = 10 << 20  # of a file of sentences
 MOST_TEXTS = 100_000
 
@@ -56,6 +57,7 @@ class MatchOptions(Group):
             rich_help_panel=MATCHED,
             help="Which sentence of FILE fits each picture. One a line; by embedding.",
         ),
+        RARE,
     ] = None
 
     @property
@@ -199,7 +201,9 @@ class Matching:
             raise BatchError(f"{failed} of {done} pictures failed")
         return 0
 
-    def _outcomes(self, names: InputNames, verb: str, state: _State | None = None) -> Iterator[Outcome[Embedded]]:
+    def _outcomes(
+        self, names: InputNames, verb: str, state: _State | None = None
+    ) -> Iterator[Outcome[EmbeddedPicture]]:
         """Each picture's vector, in order, with progress, failures and Ctrl-C as every run over many files has them."""
         from mmcli import signals, terminal
         from mmcli.jobs.inputs import SpooledInputs
@@ -259,7 +263,7 @@ def judge_of(matching: Matching, labels: Sequence[str], options: MatchOptions, e
     return zero_shot.zero_shot(matching.space, described, multi=matching.task.multi)
 
 
-def _with(outcome: Outcome[Embedded], result: Classified | None) -> Outcome[Classified]:
+def _with(outcome: Outcome[EmbeddedPicture], result: Classified | None) -> Outcome[Classified]:
     from mmcli.jobs.task import Outcome
 
     return Outcome(outcome.index, outcome.source, result, outcome.cached, error=outcome.error, kept=outcome.kept)

@@ -13,9 +13,10 @@ from mmcli.commands.caption import BatchOptions, PictureOptions, SteadyOptions
 from mmcli.commands.example_options import ExampleOptions, loaded, warn
 from mmcli.commands.example_options import values as checks
 from mmcli.commands.option_groups import Group, ModelOptions, PictureOfPageOptions
-from mmcli.errors import UsageError
+from mmcli.errors import OutputError, UsageError
 
 if TYPE_CHECKING:
+    from mmcli.errors import MmcliError
     from mmcli.extraction.answer_schema import AnswerSchema
     from mmcli.jobs.extract import Extracted, ExtractTask
     from mmcli.jobs.task import Outcome
@@ -89,6 +90,30 @@ class RowOptions(Group):
             help="Let no spreadsheet compute a text. It gets an apostrophe before it.",
         ),
     ] = False
+    confidence: Annotated[
+        bool,
+        typer.Option("--confidence", rich_help_panel=ROWS, help="Add columns: how likely each value was to the model."),
+    ] = False
+    min_confidence: Annotated[
+        float | None,
+        typer.Option(
+            "--min-confidence",
+            min=0.0,
+            max=1.0,
+            metavar="P",
+            rich_help_panel=ROWS,
+            help="Set rows aside in which a value is less likely. Each is an error, and the status is 7.",
+        ),
+    ] = None
+    review: Annotated[
+        Path | None,
+        typer.Option(
+            "--review",
+            metavar="FILE",
+            rich_help_panel=ROWS,
+            help="Where those rows go, values and all. For --min-confidence; the form is by the name, as with -o.",
+        ),
+    ] = None
     jsonl: Annotated[
         bool, typer.Option("--jsonl", rich_help_panel=ROWS, help="Print one JSON object a line, with receipts.")
     ] = False
@@ -135,7 +160,7 @@ def extract(
     if values.schema is None:
         raise UsageError("no values were named", hint="--schema 'vendor, date date, total float' names three")
     shape = answer_schema.find(values.schema, nullable=True)
-    columns = Columns(shape.wanted, row_options.rows)
+    columns = Columns(shape.wanted, row_options.rows, row_options.confidence)
     _check(row_options)
     named = example_options.named(checks(shape))
     pages = page_options.wanted(machine_opts.detail.value)
@@ -154,18 +179,21 @@ def extract(
     chosen = model_fetch.seeing(model_options.model, model_options.mmproj, yes=yes, reporter=screen)
     warn(named, chosen, screen)
     task = _task(shape, values, answer_options, machine_opts, chosen, machine)
+    is_sure_told = row_options.confidence or row_options.min_confidence is not None
+    task = replace(task, sampling=replace(task.sampling, confidence=is_sure_told))
     task = replace(task, pages=pages, examples=shown_first)
-    writer = _writer(row_options, columns)
+    out = _Out(row_options, columns)
     return batch_run.run(
         "extract",
         wanted,
         lambda results, engine: EngineWorker(task, results, engine),
         chosen,
         machine,
-        lambda outcome: writer.write(_row(outcome)),
+        out.write,
         style,
         keep=machine_opts.cache,
-        close=lambda whole: writer.close(whole=whole),
+        close=out.close,
+        object_to=out.doubt,
     )
 
 
@@ -173,15 +201,20 @@ def _check(options: RowOptions) -> None:
     """UsageError where a file's name says nothing of its form, or options contradict each other."""
     from mmcli.outputs.row_files import FORMS
 
-    if options.output is None:
-        return
-    if options.jsonl:
+    if options.review is not None and options.min_confidence is None:
+        raise UsageError("--review needs --min-confidence", hint="--min-confidence 0.8 sets rows aside")
+    if options.review is not None and options.review == options.output:
+        raise UsageError("--review and -o name the same file", hint="give each its own")
+    if options.output is not None and options.jsonl:
         raise UsageError("--jsonl prints rows, and -o writes them to a file", hint="-o FILE.jsonl writes JSON lines")
-    if options.output.suffix.lower() not in FORMS:
-        known = ", ".join(FORMS)
-        raise UsageError(f"-o: the form of `{options.output}` is not known", hint=f"its name shall end with {known}")
-    if options.output.is_dir():
-        raise UsageError(f"-o takes a file, and `{options.output}` is a folder", hint="for example -o values.csv")
+    for name, path in (("-o", options.output), ("--review", options.review)):
+        if path is None:
+            continue
+        if path.suffix.lower() not in FORMS:
+            known = ", ".join(FORMS)
+            raise UsageError(f"{name}: the form of `{path}` is not known", hint=f"its name shall end with {known}")
+        if path.is_dir():
+            raise UsageError(f"{name} takes a file, and `{path}` is a folder", hint=f"for example {name} values.csv")
 
 
 def _task(
@@ -229,6 +262,41 @@ def _writer(options: RowOptions, columns: Columns) -> RowWriter:
     )
 
 
+class _Out:
+    """Where rows go: to the output, or to a review where the model was unsure."""
+
+    def __init__(self, options: RowOptions, columns: Columns) -> None:
+        self._least, self._n_unsure = options.min_confidence, 0
+        self._rows = _writer(options, columns)
+        sure = replace(columns, confidence=True)
+        aside = replace(options, output=options.review, jsonl=False)
+        self._review = None if options.review is None else _writer(aside, sure)
+
+    def doubt(self, outcome: Outcome[Extracted]) -> MmcliError | None:
+        """Why a row is set aside; None where it is not."""
+        if self._least is None or outcome.result is None:
+            return None
+        doubt = outcome.result.doubt(self._least)
+        self._n_unsure += doubt is not None
+        return None if doubt is None else OutputError(doubt)
+
+    def write(self, outcome: Outcome[Extracted]) -> None:
+        is_unsure = outcome.error is not None and outcome.result is not None
+        if is_unsure and self._review is not None:
+            self._review.write(_row(replace(outcome, error=None)))
+        else:
+            self._rows.write(_row(outcome))
+
+    def close(self, whole: bool) -> str | None:
+        """What is left as it was, or where rows went that the model was unsure of."""
+        left = self._review.close(whole=whole) if self._review is not None else None
+        if left := self._rows.close(whole=whole) or left:
+            return left
+        if self._n_unsure and self._review is None:
+            return f"{self._n_unsure} rows have no values, as the model was unsure (--review FILE keeps them)"
+        return None
+
+
 def _row(outcome: Outcome[Extracted]) -> TableRow:
     from mmcli.outputs.row_files import TableRow
 
@@ -237,4 +305,6 @@ def _row(outcome: Outcome[Extracted]) -> TableRow:
         return TableRow(source, error=outcome.error.message)
     if outcome.result is None:  # a blank page has no values
         return TableRow(source, {})
-    return TableRow(source, outcome.result.value, record=outcome.result.record | {"cached": outcome.cached})
+    found = outcome.result
+    sure = {name: one.record for name, one in found.confidence.items()}
+    return TableRow(source, found.value, record=found.record | {"cached": outcome.cached}, sure=sure)

@@ -49,7 +49,7 @@ class QueryOptions(Group):
             min=1,
             metavar="N",
             rich_help_panel=QUERY,
-            help="Keep those of the best N that a model confirms.",
+            help="Keep what a model confirms, of the best N. A model that sees is asked about each of them, yes or no.",
         ),
     ] = None
     verify_model: Annotated[
@@ -70,7 +70,7 @@ class QueryOptions(Group):
     ] = False
     same: Annotated[
         bool,
-        typer.Option("--same", rich_help_panel=QUERY, help="List files that are the same: in bytes, or to look at."),
+        typer.Option("--same", rich_help_panel=QUERY, help="List files that are the same. In bytes, or to look at."),
     ] = False
     similar: Annotated[
         bool,

@@ -105,7 +105,6 @@ OcrOpt = Annotated[
     OcrChoice,
     typer.Option(
         "--ocr",
-        envvar="MMCLI_OCR",
         help="Read PDF pages that have no text, and put the words beside their pictures. auto: where the reader is "
         "installed, and the model is no reader itself; always: pages with text of their own, too.",
     ),

@@ -68,6 +68,7 @@ class Sampling:
     dry_base: float = 1.75
     dry_allowed_length: int = 2  # tokens that may be repeated freely
     dry_last_n: int = -1  # tokens that are looked at; -1: all of the answer
+    confidence: bool = False  # tell of each token of a shaped answer how likely it was: Answer.chances
     special: bool = False  # control tokens are part of the answer's text: DocTags are made of them
 
 
@@ -127,6 +128,10 @@ class Answer:
     n_past: int  # tokens of n_ctx that are filled
     seed: int
     stopped_by: str = ""  # the stop text that ended it, if one did
+    # Of each token of a shaped answer, where Sampling.confidence is on: its bytes in the text, the logarithm of the
+    # probability that the model gave it of its own accord (0 where it had no choice), and whether the schema refused
+    # another that it had chosen first.
+    chances: tuple[tuple[int, float, bool], ...] = ()
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,7 @@ class Judge(Protocol):
 
 
 @dataclass(frozen=True)
-class Embedded:
+class EmbeddedPicture:
     """A picture's vector (dim,), and what the model saw of it."""
 
     vector: NDArray[np.float32]
@@ -66,7 +66,7 @@ class MatchTask:
     labels: tuple[str, ...]
     multi: bool = False
 
-    def matched(self, found: Embedded, judge: Judge, by: str) -> Matched:
+    def matched(self, found: EmbeddedPicture, judge: Judge, by: str) -> Matched:
         """`by`: the model's name."""
         shares, mass = judge.judge(found.vector)
         ranked = sorted(zip(self.labels, shares.tolist(), strict=True), key=lambda pair: -pair[1])
@@ -99,7 +99,7 @@ class EmbedWorker:
     def fetch(self, source: media.Source, stop: threading.Event) -> bytes:
         return media.read(source, stop=stop)
 
-    def open(self, named: Named, data: bytes, stop: threading.Event) -> EmbedItem | CacheHit[Embedded]:
+    def open(self, named: Named, data: bytes, stop: threading.Event) -> EmbedItem | CacheHit[EmbeddedPicture]:
         picture = pictures.load(named.source, data, max_megapixels=self._max_megapixels, pages=self._pages)
         if isinstance(picture, Kept):
             return CacheHit(picture)
@@ -107,10 +107,10 @@ class EmbedWorker:
             raise InputError(f"{named.source.shown} is no single picture")
         return EmbedItem(named, None, picture)
 
-    def known(self, item: EmbedItem) -> Embedded | Kept | None:
+    def known(self, item: EmbedItem) -> EmbeddedPicture | Kept | None:
         return None
 
-    def compute(self, items: Items[EmbedItem]) -> Generator[Done[EmbedItem, Embedded]]:
+    def compute(self, items: Items[EmbedItem]) -> Generator[Done[EmbedItem, EmbeddedPicture]]:
         waiting: list[EmbedItem] = []
         for item in items:
             waiting.append(item)
@@ -122,16 +122,16 @@ class EmbedWorker:
         if waiting and not self._stop.is_set():
             yield from self._embedded(waiting)
 
-    def _embedded(self, waiting: Sequence[EmbedItem]) -> Generator[Done[EmbedItem, Embedded]]:
+    def _embedded(self, waiting: Sequence[EmbedItem]) -> Generator[Done[EmbedItem, EmbeddedPicture]]:
         since = time.monotonic()
         shown = [item.picture for item in waiting if item.picture is not None]
         vectors = self._space.pictures([picture.pixels for picture in shown])
         seconds = (time.monotonic() - since) / len(waiting)
         for item, picture, vector in zip(waiting, shown, vectors, strict=True):
             seen = Seen(picture.receipt, picture.id, 0, 0, "encoded")
-            yield Done(item.released(), Embedded(vector, seen), seconds=seconds)
+            yield Done(item.released(), EmbeddedPicture(vector, seen), seconds=seconds)
 
-    def share(self, item: EmbedItem, done: EmbedItem, *, is_first: bool) -> Embedded | Kept:
+    def share(self, item: EmbedItem, done: EmbedItem, *, is_first: bool) -> EmbeddedPicture | Kept:
         raise AssertionError("equal pictures are embedded each by itself")
 
     def stop(self) -> None:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from mmcli import media, schema
 from mmcli.engine import Answer, Message, Sampling
 from mmcli.errors import OutputError
+from mmcli.extraction import confidence
 from mmcli.extraction.answer_schema import AnswerSchema
+from mmcli.extraction.confidence import Confidence
 from mmcli.jobs import examples, keys, pictures
 from mmcli.jobs.examples import Example
 from mmcli.jobs.task import Asked, Kept, Picture, parts_of
@@ -24,12 +27,25 @@ class Extracted:
     value: Any
     answer: Answer
 
+    @cached_property
+    def confidence(self) -> Mapping[str, Confidence]:
+        """Of each field, where the task asked for it."""
+        return confidence.of(self.answer)
+
+    def doubt(self, least: float) -> str | None:
+        """A sentence about the least sure of the values that are less likely than that; None where there is none."""
+        unsure = min(self.confidence.items(), key=lambda item: item[1].p, default=None)
+        if unsure is None or unsure[1].p >= least:
+            return None
+        return f"the model is unsure: `{unsure[0]}` has a probability of {unsure[1].p:.3f}"
+
     @property
     def record(self) -> dict[str, Any]:
         """Receipts, usage and the rest as JSON; the answer itself is the value."""
         told = schema.answer_json(self.answer)
         del told["answer"]
-        return told
+        fields = {name: one.record for name, one in self.confidence.items()}
+        return told | ({"fields": fields} if fields else {})
 
 
 @dataclass(frozen=True)

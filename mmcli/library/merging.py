@@ -62,8 +62,9 @@ def _space(into: Library, theirs: StoredSpace | None) -> StoredSpace | None:
         VectorFile.create(into.folder / name, theirs.identity, theirs.dim)
         with into.transaction() as db:
             db.execute(
-                "INSERT INTO spaces (identity, name, dim, canary, file, state) VALUES (?, ?, ?, ?, ?, 'serving')",
-                (theirs.identity, theirs.name, theirs.dim, theirs.canary, name),
+                "INSERT INTO spaces (identity, name, dim, canary, file, state, enough)"
+                " VALUES (?, ?, ?, ?, ?, 'serving', ?)",
+                (theirs.identity, theirs.name, theirs.dim, theirs.canary, name, theirs.enough),
             )
         ours = into.serving()
     assert ours is not None

@@ -186,8 +186,17 @@ def _by_vector(
         if piece is not None:
             score = float(found[place])
             result.append((piece, score, fusion.strength(score, usual)))
-    few = len(matrix) < fusion.FEW
-    return result, None if few or not result else result[0][2] >= fusion.STANDS_OUT, len(found)
+    return result, _stands_out(space, result, len(matrix)), len(found)
+
+
+def _stands_out(space: StoredSpace, found: Sequence[tuple[int, float, float]], n_rows: int) -> bool | None:
+    """Whether the best is what was looked for: by the model's own probability, else by how far it lies apart."""
+    if not found:
+        return None
+    _, score, z = found[0]
+    if space.enough is not None:
+        return score >= space.enough
+    return None if n_rows < fusion.FEW else z >= fusion.STANDS_OUT
 
 
 def _scores(matrix: NDArray[np.float32], query: Query, rows: NDArray[np.int64] | None) -> NDArray[np.float32]:

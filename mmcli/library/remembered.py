@@ -20,8 +20,8 @@ MOST_QUERIES = 10_000
 class StoredSpace:
     """A space that the library has vectors of."""
 
-    def __init__(self, row: tuple[int, bytes, str, int, bytes, str, str]) -> None:
-        self.id, self.identity, self.name, self.dim, self.canary, self.file, self.state = row
+    def __init__(self, row: tuple[int, bytes, str, int, bytes, str, str, float | None]) -> None:
+        self.id, self.identity, self.name, self.dim, self.canary, self.file, self.state, self.enough = row
 
 
 class Remembering:

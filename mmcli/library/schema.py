@@ -29,7 +29,8 @@ MIGRATIONS = (
         dim      INTEGER NOT NULL,
         canary   BLOB NOT NULL,
         file     TEXT NOT NULL,
-        state    TEXT NOT NULL
+        state    TEXT NOT NULL,
+        enough   REAL  -- the cosine of a text that is as likely true as not, NULL where the model cannot tell
     );
     CREATE TABLE roots (
         id        INTEGER PRIMARY KEY AUTOINCREMENT,

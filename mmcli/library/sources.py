@@ -22,6 +22,7 @@ SYSTEM = (
     "Answer only from the numbered sources. Put the number of the source behind each statement, such as [1]."
     " Where the sources do not tell, say so."
 )
+_LOOKED_AT = 50  # of the best pieces, for those that have the words
 _CITED = re.compile(r"\[(\d{1,3})\]")
 # Words of questions, which say nothing of what is looked for: in the languages of the embedding models' users.
 _ASKING = frozenset(
@@ -64,15 +65,26 @@ def wanted(question: str) -> str:
 
 
 def relevant(library: Library, query: Query, n: int, *, anyway: bool = False) -> list[FoundPiece]:
-    """The best `n` pieces for a query; none where none of them stands out, and no text has all of its words.
+    """The best `n` pieces for a query; where none of them stands out, those alone that have half of its words.
 
     In a library so small that nothing can stand out, the best there is. `anyway`: in any library.
     """
-    findings = queries.search(library, query, n)
+    findings = queries.search(library, query, max(n, _LOOKED_AT))
     if anyway or not findings.found or findings.stands_out is not False:
-        return list(findings.found)
-    alone = queries.Query(query.words, query.phrases, None, None, query.facts)
-    return list(queries.search(library, alone, n).found) if query.words else []
+        return list(findings.found[:n])
+    telling = _with_half(library, query.words)
+    return [found for found in findings.found if found.piece in telling][:n]
+
+
+def _with_half(library: Library, words: str) -> set[int]:
+    """Pieces whose texts or names have at least half of these words, longer ones than two letters."""
+    wanted = list(dict.fromkeys(word for word in words.split() if len(word) > 2))
+    counts: dict[int, int] = {}
+    for word in wanted:
+        if (match := search_words.query(word)) is not None:
+            for (piece,) in library.db.execute("SELECT rowid FROM texts WHERE texts MATCH ?", (match,)):
+                counts[piece] = counts.get(piece, 0) + 1
+    return {piece for piece, count in counts.items() if 2 * count >= len(wanted)}
 
 
 def numbered(library: Library, found: Sequence[FoundPiece], first: int = 1) -> list[NumberedSource]:

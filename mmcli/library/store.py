@@ -108,7 +108,7 @@ class Library(Remembering):
     def spaces(self) -> list[StoredSpace]:
         """All of them, the one that serves first."""
         rows = self.db.execute(
-            "SELECT id, identity, name, dim, canary, file, state FROM spaces ORDER BY state != 'serving', id"
+            "SELECT id, identity, name, dim, canary, file, state, enough FROM spaces ORDER BY state != 'serving', id"
         )
         return [StoredSpace(row) for row in rows]
 
@@ -133,8 +133,8 @@ class Library(Remembering):
         with self.transaction() as db:
             state = "filling" if self.spaces() else "serving"
             db.execute(
-                "INSERT INTO spaces (identity, name, dim, canary, file, state) VALUES (?, ?, ?, ?, ?, ?)",
-                (space.identity, name or space.name, space.dim, canary, file, state),
+                "INSERT INTO spaces (identity, name, dim, canary, file, state, enough) VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (space.identity, name or space.name, space.dim, canary, file, state, _enough(space)),
             )
         return next(stored for stored in self.spaces() if stored.identity == space.identity)
 
@@ -471,6 +471,11 @@ class Library(Remembering):
     def n_bytes(self) -> int:
         """What the library takes on the disk."""
         return sum(entry.stat().st_size for entry in os.scandir(self.folder) if entry.is_file())
+
+
+def _enough(space: Space) -> float | None:
+    """The cosine at which the sigmoid of a calibrated model is one half."""
+    return -space.bias / space.scale if space.calibrated and space.bias is not None else None
 
 
 def _pid(path: Path) -> str:

@@ -27,6 +27,7 @@ FORMS: Mapping[str, RowForm] = {
     **{".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl"},
     **{".db": "sqlite", ".sqlite": "sqlite", ".sqlite3": "sqlite"},
 }
+SURE = {"p": "REAL", "low": "TEXT", "overruled": "INTEGER"}  # what is told of a field's confidence
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet computes (OWASP, CSV injection)
 _TYPES = {"integer": "INTEGER", "boolean": "INTEGER", "number": "REAL"}  # of JSON schema → of SQLite; others are TEXT
 
@@ -39,6 +40,7 @@ class TableRow:
     value: Any = None
     error: str | None = None
     record: Mapping[str, Any] | None = None  # receipt and usage, for JSON lines
+    sure: Mapping[str, Mapping[str, Any]] | None = None  # how sure each field is, by the names of SURE
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,7 @@ class Columns:
 
     schema: Mapping[str, Any]
     rows: str | None = None
+    confidence: bool = False  # columns for how sure each field is, behind all fields
 
     def __post_init__(self) -> None:
         """UsageError where there is no such list."""
@@ -80,10 +83,21 @@ class Columns:
                 found[self._item(name)] = _type(each)
         elif not found:
             found = {VALUE: _type(self.schema)}
-        return {self._apart(name): kind for name, kind in found.items()}
+        columns = {self._apart(name): kind for name, kind in found.items()}
+        if self.confidence:
+            for name in self._fields or (VALUE,):
+                columns |= {f"{name}.{what}": kind for what, kind in SURE.items()}
+        return columns
 
-    def cells(self, value: Any) -> Iterator[dict[str, Any]]:
+    def cells(self, row: TableRow) -> Iterator[dict[str, Any]]:
         """One row's cells, or several rows': JSON values by column."""
+        sure: dict[str, Any] = {}
+        if self.confidence:
+            sure = {f"{name}.{what}": one.get(what) for name, one in (row.sure or {}).items() for what in SURE}
+        for cells in self._values(row.value):
+            yield cells | sure
+
+    def _values(self, value: Any) -> Iterator[dict[str, Any]]:
         if not isinstance(value, dict) or not self._fields:
             yield {VALUE: value}
             return
@@ -112,6 +126,9 @@ def _plain(schema: Any) -> Mapping[str, Any]:
     """A schema, or the one beside null where the value may be null."""
     if not isinstance(schema, Mapping):
         return {}
+    kinds = schema.get("type")
+    if isinstance(kinds, list) and len(named := [kind for kind in kinds if kind != "null"]) == 1:
+        return {**schema, "type": named[0]}
     others = [one for one in schema.get("anyOf", ()) if one != {"type": "null"}]
     return _plain(others[0]) if len(others) == 1 else schema
 
@@ -144,7 +161,7 @@ class CsvWriter:
         if row.error is not None:
             self._line([row.source, *([None] * len(self._columns.types)), row.error])
             return
-        for cells in self._columns.cells(row.value):
+        for cells in self._columns.cells(row):
             self._line([row.source, *(cells.get(name) for name in self._columns.types), None])
 
     def close(self, *, whole: bool) -> None:
@@ -272,7 +289,7 @@ class SqliteWriter:
             )
 
     def write(self, row: TableRow) -> None:
-        found = [{}] if row.error is not None else list(self._columns.cells(row.value))
+        found = [{}] if row.error is not None else list(self._columns.cells(row))
         source = row.source.encode("utf-8", "replace").decode()
         values = [
             (source, number, *(_stored(cells.get(name)) for name in self._columns.types), row.error)

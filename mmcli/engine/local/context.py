@@ -272,6 +272,7 @@ class Sampler:
         self._llama = llama
         self._greedy = temperature <= 0 and repeat_penalty == 1.0 and dry is None
         self.handle = llama.llama_sampler_chain_init(llama.llama_sampler_chain_default_params())
+        self.refused = False  # whether what was chosen freely last was not allowed
         n_vocab = llama.llama_vocab_n_tokens(weights.vocab)
         if banned:
             never = (llama.llama_logit_bias * len(banned))(*((token, -math.inf) for token in banned))
@@ -317,7 +318,8 @@ class Sampler:
 
         logits = np.ctypeslib.as_array(self._llama.llama_get_logits_ith(context.handle, row), (context.n_vocab,))
         token = self._pick(logits)
-        if not allows(token):
+        self.refused = not allows(token)
+        if self.refused:
             token = self._pick(np.where(mask(context.n_vocab), logits, -np.inf).astype(np.float32))
         self._llama.llama_sampler_accept(self.handle, token)
         return token

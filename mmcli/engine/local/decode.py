@@ -55,6 +55,8 @@ class TokenStream:
         self.reasoning: list[str] = []
         self.finish_reason: FinishReason = "interrupted"
         self.run: list[int] = []  # the last ones said, which the model has not computed yet
+        self.chances: list[tuple[int, float, bool]] = []  # as Answer has them
+        self._tells_chances, self._chance = sampling.confidence and self._shape is not None, (0.0, False)
         self.tokens: list[int] = []  # all that were sampled but the end, reasoning included
 
     def speak(self, context: Context, row: int, room: int) -> Iterator[Piece]:
@@ -74,6 +76,9 @@ class TokenStream:
             self._usage.forced_tokens += len(forced)
             self.run = [token, *forced]
         for token in self.run:
+            if self._tells_chances and self._shape is not None and self._shape.has_begun:
+                self.chances.append((len(bytes_of(self._weights, token)[0]), *self._chance))
+                self._chance = 0.0, False  # those that follow are forced
             yield from self._say(token)
             if self.ended:
                 return
@@ -85,7 +90,10 @@ class TokenStream:
     def _sampled(self, context: Context, row: int) -> int:
         if self._shape is None:
             return self._sampler.sample(context, row)
-        return self._shape.sampled(self._sampler, context, row)
+        token = self._shape.sampled(self._sampler, context, row)
+        if self._tells_chances:
+            self._chance = float(context.log_probs(row)[token]), self._sampler.refused
+        return token
 
     def _say(self, token: int) -> Iterator[Piece]:
         self.tokens.append(token)

@@ -355,6 +355,7 @@ class LocalEngine:
             n_past=n_past,
             seed=voice.seed,
             stopped_by=voice.stopped_by,
+            chances=tuple(voice.chances),
         )
 
     def _tokenize(
