@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -285,3 +286,15 @@ def test_a_full_disk_is_status_6_and_the_same_command_goes_on(
     assert mmcli("index", "--check").stdout == "clean\n"
     assert mmcli("index", scenes).status == 0
     assert len(mmcli("find", "--in", scenes, "-n", "0", "-l").stdout.splitlines()) == 30
+
+
+def test_what_is_said_is_found_where_it_is_said(mmcli: Run, tmp_path: Path) -> None:
+    (tmp_path / "S").mkdir()
+    shutil.copy(PICTURES.parent / "sounds" / "question.ogg", tmp_path / "S")
+    shutil.copy(PICTURES / "shapes.png", tmp_path / "S")
+    assert mmcli("index", tmp_path / "S", "-m", "starter", "--speech", "--speech-model", "starter").status == 0
+    row = mmcli("find", "picture", "--words-only").stdout.rstrip("\n").split("\t")
+    assert row[0].startswith(f"{tmp_path}/S/question.ogg#t=0,") and "What is in this picture?" in row[2]
+    again = mmcli("index")  # without --speech, what was taken in with it stays
+    assert again.stdout == "2 files, 0 new, 0 moved, 0 gone, 0 failed\n"
+    assert mmcli("find", "picture", "--words-only", "--sources").stdout.strip() == row[0]

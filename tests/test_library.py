@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from mmcli.engine import grammar
 from mmcli.errors import InputError, MmcliError, ModelError, UsageError
-from mmcli.library import checking, facts, merging, near
+from mmcli.library import checking, facts, merging, near, sources
 from mmcli.library import query as queries
 from mmcli.library.facts import PieceFacts
 from mmcli.library.indexing import Indexing
@@ -373,6 +374,9 @@ def test_a_machine_that_computes_otherwise_is_refused(shelf: Shelf, folder: Path
 
     with pytest.raises(ModelError, match="cannot be compared"):
         shelf.library.space(Elsewhere())
+    with shelf.library.writing():
+        shelf.library.forget(os.fsencode(folder))
+    shelf.library.space(Elsewhere())  # nothing is left that it could be compared with
 
 
 def test_libraries_merge_twice_as_once(shelf: Shelf, folder: Path, tmp_path: Path) -> None:
@@ -411,6 +415,29 @@ def test_nobody_else_can_read_it(shelf: Shelf, folder: Path) -> None:
     assert shelf.library.folder.stat().st_mode & 0o777 == 0o700
     modes = {path.name: path.stat().st_mode & 0o077 for path in shelf.library.folder.iterdir()}
     assert {name: mode for name, mode in modes.items() if mode and name not in ("lock", "writer")} == {}
+
+
+def test_sources_of_a_question_are_numbered(shelf: Shelf, folder: Path) -> None:
+    shelf.index(folder)
+    query = queries.Query("red", (), shelf.space.texts(["red"])[0])
+    told = sources.numbered(shelf.library, sources.relevant(shelf.library, query, 3))
+    assert [each.label for each in told] == [
+        f"[{number}] {os.path.basename(os.fsdecode(each.found.path))}" for number, each in enumerate(told, 1)
+    ]
+    more = sources.numbered(shelf.library, [each.found for each in told], 7)
+    assert [each.number for each in more] == list(range(7, 7 + len(told)))
+
+
+def test_a_question_is_searched_for_by_what_it_is_about() -> None:
+    assert sources.wanted("Which picture has a purple cross?") == "purple cross"
+    assert sources.wanted("When did I buy the fridge?") == "buy fridge"
+    assert sources.wanted("Wann war ich in Linz?") == "Linz"
+    assert sources.wanted("What is it?") == "What is it"
+
+
+def test_citations_are_numbers_of_sources() -> None:
+    assert sources.cited("So [2], and so [1][2]; not [9] or [x].", 3) == [2, 1]
+    assert grammar.of_lark(sources.grammar(12))
 
 
 # same

@@ -15,6 +15,7 @@ import typer
 from mmcli import errors
 from mmcli.commands import libraries
 from mmcli.commands import options as opt
+from mmcli.commands import speech_options as speech_opt
 from mmcli.commands.option_groups import Group
 from mmcli.commands.pages import RARE
 from mmcli.errors import BatchError, InputError, MmcliError, UsageError
@@ -49,6 +50,7 @@ class TakenOptions(Group):
         bool,
         typer.Option("--ocr", rich_help_panel=TAKEN, help="Also read the words in pictures. Takes seconds a picture."),
     ] = False
+    speech_model: Annotated[speech_opt.WriterOpt, RARE] = None
     speech: Annotated[
         bool,
         typer.Option("--speech", rich_help_panel=TAKEN, help="Also put into words what is said in sounds and films."),
@@ -342,7 +344,9 @@ class _Run:
             not self.taken.no_frames,
             self.taken.max_megapixels,
             index_extras.reader() if self.taken.ocr else None,
-            index_extras.transcriber(self.yes, self.screen, self.stop) if self.taken.speech else None,
+            index_extras.transcriber(self.taken.speech_model, self.yes, self.screen, self.stop)
+            if self.taken.speech
+            else None,
             self._captions.get,
         )
 

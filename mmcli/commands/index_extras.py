@@ -51,11 +51,11 @@ def captions() -> dict[str, str]:
         results.close()
 
 
-def transcriber(yes: bool, reporter: Reporter, stop: threading.Event) -> Callable[[Path], Spoken]:
+def transcriber(name: str | None, yes: bool, reporter: Reporter, stop: threading.Event) -> Callable[[Path], Spoken]:
     """Puts into words what is said in a file. The speech model is found now, and loaded by the first sound."""
     from mmcli.runtime import model_fetch, transcription
 
-    model = model_fetch.speech(None, yes=yes, reporter=reporter)
+    model = model_fetch.speech(name, yes=yes, reporter=reporter)
     lock = threading.Lock()
     loaded: list[Transcriber] = []
 

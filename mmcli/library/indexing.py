@@ -18,7 +18,7 @@ import numpy as np
 
 from mmcli.errors import InputError, MmcliError, ResourceError
 from mmcli.library import scan
-from mmcli.library.pieces import PieceMaker
+from mmcli.library.pieces import EVERY_SUFFIX, PieceMaker
 from mmcli.library.records import IndexCounts, NewContent, OpenedFile, Root, Stat
 from mmcli.library.remembered import StoredSpace
 from mmcli.library.store import Library
@@ -90,7 +90,11 @@ class Indexing:
     def _look_at(self, root: Root, *, store: bool) -> list[_New]:
         """The files of a root that must be opened; what is gone is marked."""
         known = self.library.files_of(root)
-        listing = scan.scan(root, self.maker.suffixes, self.on_note)
+        listing = scan.scan(root, EVERY_SUFFIX, self.on_note)
+        here = {path for path, row in known.items() if row.state != "gone"}
+        listing.files = {
+            path: stat for path, stat in listing.files.items() if path in here or self.maker.is_wanted(path)
+        }
         if scan.is_offline(root, listing, known):
             n = sum(row.state != "gone" for row in known.values())
             self._counts["offline"] += n
@@ -111,6 +115,8 @@ class Indexing:
         found = []
         for path, stat in listing.files.items():
             row = known.get(path)
+            if path in here and not self.maker.is_wanted(path):
+                continue  # it was taken in with other options, and stays
             if row is not None and row.stat == stat and row.state != "gone":
                 if row.state == "here" and (row.content is None or not self._is_whole(row.content)):
                     found.append(_New(root, path, stat, row.content))

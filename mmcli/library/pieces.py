@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 PAGE_SIDE = 1024  # pixels of a page's long side, at which its painted text is told
 LONGEST_MOMENT, SHORTEST_MOMENT, MOST_MOMENTS = 15.0, 5.0, 400  # seconds, seconds, of a film
 _BLOCK = 1 << 20
+EVERY_SUFFIX = IMAGE_SUFFIXES | VIDEO_SUFFIXES | AUDIO_SUFFIXES | {".pdf"}
 
 Spoken: TypeAlias = Sequence[tuple[float, float, str]]  # (begin, end, words) in seconds
 
@@ -49,6 +50,10 @@ class PieceMaker:
         if self.frames:
             found |= VIDEO_SUFFIXES
         return found | AUDIO_SUFFIXES if self.transcribe is not None else found
+
+    def is_wanted(self, path: bytes) -> bool:
+        """Whether a file is looked at, by its extension; one that was named itself (an empty path) is."""
+        return not path or os.path.splitext(os.fsdecode(path))[1].lower() in self.suffixes
 
     @property
     def wanted(self) -> str:

@@ -123,8 +123,13 @@ class Library(Remembering):
         `name`: by which it is opened again, where that is not its own.
         """
         for stored in self.spaces():
-            if stored.identity == space.identity:
+            if stored.identity == space.identity and self.n_rows(stored):
                 self.compare(stored, space)
+                return stored
+            if stored.identity == space.identity:  # all was forgotten
+                with self.transaction() as db:
+                    canary = np.ascontiguousarray(space.canary(), "<f4").tobytes()
+                    db.execute("UPDATE spaces SET canary = ? WHERE id = ?", (canary, stored.id))
                 return stored
         file = f"vectors-{space.identity.hex()[:12]}-{time.time_ns():x}.f32"
         with schema.told(self.folder / schema.DATABASE):
@@ -145,7 +150,7 @@ class Library(Remembering):
             raise ModelError(
                 f"the vectors of `{space.name}` on this machine cannot be compared with those of the library "
                 f"`{self.folder.name}` (cosine {cosine:.3f})",
-                hint="`mmcli index --rebuild` computes them anew",
+                hint="use another library (--index NAME), or forget this one's folders (--forget) and index again",
             )
         return cosine
 
