@@ -138,7 +138,7 @@ def make(stage: str, seed: int, number: int, weights: dict[str, float]) -> tuple
     rng = random.Random(f"{seed} {stage} {number}")
     if stage == "vision":
         return prepared([random_picture(rng, drawn_kind(rng, VISION_MIX)) for _ in range(PICTURES)])
-    if stage == "fields" and number % 3:
+    if (stage == "fields" and number % 3) or (stage == "keep" and number % 3 == 0):
         return for_fields(rng)
     drawn: list[Picture] = []
     rows: list[Row] = []

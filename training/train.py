@@ -74,6 +74,15 @@ STAGES = (
     restart("colors", 800, 4e-4, warmup=40, mix=EVEN_MIX | {"colors": 10.0, "exist_color": 1.5}),
     # JSON in two batches of three; the encoder is left as it is, so that the projector's file stays the same
     restart("fields", 600, 1e-3, warmup=30, vision_scale=0.0, mix=EVEN_MIX),
+    # … and in one of three: what the stage before had let slip
+    restart(
+        "keep",
+        260,
+        6e-4,
+        warmup=15,
+        vision_scale=0.0,
+        mix=EVEN_MIX | {"exist_color": 4.0, "colors": 6.0, "pair_which": 5.0},
+    ),
 )
 DECISIVE = (
     " Yes", " No", " left", " right", " above", " below", " Nothing", " Only", " Both", " yes", " no",
