@@ -202,7 +202,6 @@ def find(
 
     mmcli index docs/pictures -m starter
     mmcli find red circle
-    mmcli find --like docs/pictures/shapes.png -n 3
     mmcli find circle --not red --files
     """
     from mmcli import terminal
