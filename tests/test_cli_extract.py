@@ -148,11 +148,3 @@ def test_the_built_in_model_reads_right_values(extract: Run, tmp_path: Path) -> 
     assert found.keys() == facts.keys()
     right = [sum(found[name][place] == facts[name][place] for name in facts) for place in range(3)]
     assert min(right) >= 16, (right, found)
-
-
-def test_the_built_in_model_fills_in_lists(mmcli: Run, tmp_path: Path) -> None:
-    draw(tmp_path / "three.png", "red circle", "blue square", "green triangle")
-    done = mmcli("ask", "three.png", "What is there?", "-m", "starter", "--temperature", "0", "--schema",
-                 "shapes[]{shape, color}")  # fmt: skip
-    told = [(each["color"], each["shape"]) for each in json.loads(done.stdout)["shapes"]]
-    assert told == [("red", "circle"), ("blue", "square"), ("green", "triangle")]
