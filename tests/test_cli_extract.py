@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests import captioning
-from tests.conftest import TIMEOUT, Completed, Run, draw
+from tests.conftest import TIMEOUT, Completed, Run
 
 SHAPE = "shape circle|square|star!, colour str ..12, n int 1..9!"
 
@@ -130,21 +130,3 @@ def test_a_run_that_was_killed_goes_on(tmp_path: Path, environment: dict[str, st
     last = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, check=True)
     sources = [json.loads(line)["source"] for line in last.stdout.splitlines()]
     assert sources == [f"in/{i:03}.png" for i in range(40)]
-
-
-def test_the_built_in_model_reads_right_values(extract: Run, tmp_path: Path) -> None:
-    """It has learnt what fields of drawn shapes mean; pictures by other code than it was trained on."""
-    facts: dict[str, tuple[str, str, str]] = {}
-    for colour in ("red", "blue", "green", "yellow", "purple", "black"):
-        for shape in ("circle", "square", "triangle"):
-            n = 1 + len(facts) % 4
-            name = f"{len(facts):02}.png"
-            (tmp_path / "in").mkdir(exist_ok=True)
-            draw(tmp_path / "in" / name, *[f"{colour} {shape}"] * n)
-            facts[name] = (shape, colour, str(n))
-    done = extract("in", "--schema", "shape circle|square|triangle, colour str, n int 1..9")
-    assert done.status == 0, done.stderr
-    found = {Path(row["source"]).name: (row["shape"], row["colour"], row["n"]) for row in rows(done.stdout)}
-    assert found.keys() == facts.keys()
-    right = [sum(found[name][place] == facts[name][place] for name in facts) for place in range(3)]
-    assert min(right) >= 16, (right, found)

@@ -31,7 +31,9 @@ def export(out: Path, file_type: str) -> tuple[Path, Path]:
     from training import export as exporter
     from training import train as trainer
 
-    newest = [out / f"{stage.name}.pt" for stage in trainer.STAGES if (out / f"{stage.name}.pt").exists()][-1]
+    newest = [
+        out / f"{stage.name}.pt" for stage in (*trainer.STAGES, *trainer.TRIED) if (out / f"{stage.name}.pt").exists()
+    ][-1]
     return exporter.export(trainer.load_model(newest), out, file_type)
 
 
