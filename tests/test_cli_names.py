@@ -46,7 +46,7 @@ def test_settings_reach_an_alias(mmcli: Run, alias: str) -> None:
         (("run",), '`mmcli chat -m NAME` talks with a model, `mmcli ask "What?" -m NAME` asks it once'),
         (("download", "whisper-small"), "that is `mmcli pull whisper-small`"),
         (("remove", "a b"), "that is `mmcli rm 'a b'`"),
-        (("search", "red", "circle"), "that is `mmcli history search red circle`"),
+        (("search", "red", "circle"), "that is `mmcli find red circle`"),
         (("transcibe", "a.mp3"), "did you mean `mmcli transcribe`? see `mmcli --help`"),
         (("aks",), "did you mean `mmcli ask`? see `mmcli --help`"),
         (("hist",), "did you mean `mmcli history`? see `mmcli --help`"),
@@ -104,7 +104,7 @@ def test_an_unknown_option_gets_a_near_one_or_none(mmcli: Run, arguments: tuple[
         ("--cpu", []),
         ("--port", []),
         ("--tools", []),
-        ("--format", []),
+        ("--fromat", ["--format"]),
         ("--z", []),
         ("--x", ["-x"]),  # dashes alone
         ("--", []),
