@@ -86,6 +86,7 @@ def test_anyway_asks_about_the_best_there_is(ask: Run, scenes: Path) -> None:
     ("arguments", "status", "told"),
     [
         (("ask", "--from", "default", "pic.png", "What?"), 2, "--from takes no files"),
+        (("ask", "--from", "default", "What?", "-c"), 2, "--from and --continue cannot be combined"),
         (("ask", "--query", "x", "What?"), 2, "--query belongs to --from"),
         (("ask", "--from", "none", "What is red?"), 3, "mmcli index"),
         (("ask", "--from", "default", "What?", "--schema", "a"), 2, "cannot be combined"),

@@ -108,6 +108,7 @@ def ask(
     others = {"extract-code": extract, "save": save is not None}
     others |= {"cite": page_options.cite, "every-page": page_options.every_page}
     others |= {"from": library_options.from_ is not None}
+    library_options.check(talk_options.continue_)
     shape = answer_form.find(schema, form.value if form is not None else None, others)
     if example_options.are_given and page_options.every_page:
         raise UsageError("examples and --every-page cannot be combined", hint="leave out --every-page")
@@ -133,7 +134,7 @@ def ask(
     screen = terminal.Screen(style)
     sources = _sources([*files, *attached], input_options.recursive, data, style)
     shown_first = loaded(named, max_megapixels)
-    library = library_options.sources(question, style, machine_options.threads, has_media=bool(sources or talk))
+    library = library_options.sources(question, style, machine_options.threads, has_media=bool(sources))
     if library is not None and not setup.system:
         setup = replace(setup, system=library.system)
     found = model_fetch.find(setup.model, setup.mmproj, yes=yes, reporter=screen)

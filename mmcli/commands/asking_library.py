@@ -71,6 +71,13 @@ class LibraryOptions(Group):
     ] = None
     anyway: AnywayOpt = False
 
+    def check(self, talk: str | None) -> None:
+        """UsageError where a talk goes on, whose files are its own."""
+        if self.from_ is not None and talk is not None:
+            raise UsageError(
+                "--from and --continue cannot be combined", hint="mmcli chat --from LIBRARY looks for each question"
+            )
+
     def sources(self, question: str, style: Style, threads: int | None, *, has_media: bool) -> LibrarySources | None:
         """The sources for a question; None where it is about no library. InputError where there are none."""
         if self.from_ is None:
