@@ -176,7 +176,7 @@ def test_every_setting_s_variable_is_named_after_its_option(command: str, param:
             *("check", "accept_changed", "adopt", "partial", "consent", "schema", "shape", "bounds"),
             *("frames", "fps", "sample", "exact", "sound", "no_sound", "hear"),  # of one film
             *("ask", "rows", "table", "csv_safe", "labels", "labels_file", "multi", "abstain", "truth", "report"),
-            *("move", "copy", "example", "examples", "by", "texts", "confidence", "min_confidence", "review"),
+            *("move", "copy", "example", "examples", "by", "texts", "boxes", "confidence", "min_confidence", "review"),
             *("use", "param", "save", "extract", "keywords_from", "embed", "here"),
             *("by_sight", "tables"),
             *("paths", "no_recursive", "no_pages", "no_frames", "ocr", "speech", "retry", "list", "forget", "repair"),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from mmcli.errors import UsageError
 
 if TYPE_CHECKING:
+    from mmcli.commands.asking_boxes import BoxesAsked
     from mmcli.engine import Answer, Sampling
     from mmcli.extraction.text_forms import FormName
     from mmcli.terminal import Screen
@@ -28,14 +29,18 @@ class AnswerForm(Protocol):
         ...
 
 
-def find(schema: str | None, name: FormName | None, others: Mapping[str, bool]) -> AnswerForm | None:
+def find(
+    schema: str | None, name: FormName | None, others: Mapping[str, bool], boxes: BoxesAsked | None = None
+) -> AnswerForm | None:
     """The form that is wanted; UsageError where it cannot be kept to, or beside one of the `others`."""
-    given = {"schema": schema is not None, "format": name is not None}
+    given = {"schema": schema is not None, "format": name is not None, "boxes": boxes is not None}
     wanted = [option for option, is_given in given.items() if is_given]
     if not wanted:
         return None
     for other in (*wanted[1:], *(option for option, is_given in others.items() if is_given)):
         raise UsageError(f"--{wanted[0]} and --{other} cannot be combined", hint="use one of them")
+    if boxes is not None:
+        return boxes
     if name is not None and name != "json":
         from mmcli.extraction.text_forms import TextForm
 
@@ -47,9 +52,20 @@ def find(schema: str | None, name: FormName | None, others: Mapping[str, bool]) 
 
 def held(sampling: Sampling, form: AnswerForm | None, *, confidence: bool = False) -> Sampling:
     """The same, held token by token to a form that has a grammar. `confidence`: how sure each value is, is wanted."""
+    from mmcli.commands.asking_boxes import BoxesAsked
     from mmcli.extraction.answer_schema import AnswerSchema
 
-    return replace(sampling, schema=form.text, confidence=confidence) if isinstance(form, AnswerSchema) else sampling
+    if not isinstance(form, AnswerSchema | BoxesAsked):
+        return sampling
+    return replace(sampling, schema=form.text, confidence=confidence and isinstance(form, AnswerSchema))
+
+
+def is_text(form: AnswerForm | None) -> bool:
+    """Whether what it reads is printed as it is, not as JSON."""
+    from mmcli.commands.asking_boxes import BoxesAsked
+    from mmcli.extraction.text_forms import TextForm
+
+    return isinstance(form, TextForm | BoxesAsked)
 
 
 def fields(answer: Answer) -> dict[str, Any]:

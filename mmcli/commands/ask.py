@@ -82,6 +82,8 @@ def ask(
     extract: form_opt.ExtractOpt = False,
     schema: form_opt.SchemaOpt = None,
     form: form_opt.AnswerFormatOpt = None,
+    boxes: form_opt.BoxesOpt = False,
+    output: form_opt.MarkedOpt = None,
     json: opt.JsonOpt = False,
     output_options: OutputOptions,
 ) -> int | None:
@@ -95,6 +97,7 @@ def ask(
     from mmcli import media as media_
     from mmcli.chat import parts, resume
     from mmcli.commands import answer_form, prompt_variables, saved_prompts
+    from mmcli.commands.asking_boxes import BoxesAsked
     from mmcli.commands.asking_pages import PagesAsked
     from mmcli.jobs import examples
     from mmcli.media import Image, Wanted
@@ -109,7 +112,11 @@ def ask(
     others |= {"cite": page_options.cite, "every-page": page_options.every_page}
     others |= {"from": library_options.from_ is not None}
     library_options.check(talk_options.continue_)
-    shape = answer_form.find(schema, form.value if form is not None else None, others)
+    pointing = BoxesAsked(style, output) if boxes else None
+    others |= {"examples": boxes and example_options.are_given}
+    shape = answer_form.find(schema, form.value if form is not None else None, others, pointing)
+    if output is not None and not boxes:
+        raise UsageError("-o belongs to --boxes", hint="mmcli ask photo.jpg WHAT --boxes -o marked.png")
     if example_options.are_given and page_options.every_page:
         raise UsageError("examples and --every-page cannot be combined", hint="leave out --every-page")
     named = example_options.named(checks(shape))
@@ -138,6 +145,8 @@ def ask(
     if library is not None and not setup.system:
         setup = replace(setup, system=library.system)
     found = model_fetch.find(setup.model, setup.mmproj, yes=yes, reporter=screen)
+    if pointing is not None:
+        pointing.check(found)
     wanted = page_words.fitted(wanted, page_options.ocr.value, found, screen)
     warn(named, found, screen)
     recorder = resume.recorder(talk_options.history, talk_options.keep_media, screen)
@@ -157,6 +166,8 @@ def ask(
         )
         inputs = library.media(load, wanted, screen) if library else _inputs(sources, partial(load, wanted=wanted))
         documents.check_pages(inputs, option=page_options.needs_pages)
+        if pointing is not None:
+            pointing.of(inputs)
         inputs = films.with_sounds(inputs, found, speech_model, wanted.film.sound, screen, yes=yes)
         past = resume.past(talk, max_megapixels, screen, wanted)
 
@@ -177,7 +188,7 @@ def ask(
         found.require(sight="image" in kinds, hearing=False)
         is_deaf = "audio" in kinds and not found.hears
         writer = transcription.writer(found, speech_model, yes=yes, reporter=screen) if is_deaf else None
-        if show:
+        if show and not boxes:
             _show(documents.opened(inputs), style)
         # fetch what is not on this machine
         chosen = model_fetch.here(found, yes=yes, reporter=screen)
@@ -221,7 +232,7 @@ def ask(
                 talk=recorder.talk,
                 extract=extract,
                 read=shape.read if shape is not None else None,
-                is_json=form is None or form is form_opt.AnswerFormat.json,
+                is_json=not answer_form.is_text(shape),
                 more=lambda answer: {
                     **pages.facts(answer),
                     **(library.facts(answer) if library else {}),
@@ -229,6 +240,8 @@ def ask(
                 },
             )
             answer_form.tell(shape, screen)
+            if pointing is not None and answer.finish_reason != "interrupted":
+                pointing.finish(show=show)
             pages.tell_citations(answer)
             if library is not None:
                 library.tell(answer, screen)

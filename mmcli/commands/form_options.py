@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from mmcli.commands.options import OUTPUT
+from mmcli.commands.pages import RARE
 
 
 class AnswerFormat(StrEnum):
@@ -36,6 +38,21 @@ AnswerFormatOpt = Annotated[
         help="Answer as table, csv, json, latex or html. It is asked for and checked, and nothing else is printed. The "
         "exit status is 8 where the answer is none.",
     ),
+]
+BoxesOpt = Annotated[
+    bool,
+    typer.Option(
+        "--boxes",
+        rich_help_panel=OUTPUT,
+        help="Answer with places: photo.jpg#xywh=… and a label. A line each, for models that can point (Qwen3-VL).",
+    ),
+]
+MarkedOpt = Annotated[
+    Path | None,
+    typer.Option(
+        "-o", "--output", metavar="FILE", rich_help_panel=OUTPUT, help="With --boxes: write the marked picture, a PNG."
+    ),
+    RARE,
 ]
 SchemaOpt = Annotated[
     str | None,

@@ -28,6 +28,7 @@ SAMPLING = ("temperature", "top_p", "top_k", "min_p", "repeat_penalty")
 DRY = ("dry_multiplier", "dry_base", "dry_allowed_length", "dry_last_n")
 WHOLE = ("top_k", "dry_allowed_length", "dry_last_n")  # the numbers of `sampling` without a fraction
 PROMPTS = ("text", "table", "formula", "chart", "system")
+BOXES = ("thousandths",)
 OUTPUTS = ("markdown", "html", "doctags", "layout-json")
 
 
@@ -50,6 +51,7 @@ class Advice:
     output: str = "markdown"  # the form in which it writes pages
     side: int | None = None  # pixels of a page's long side
     examples: bool = True  # whether other pictures with their answers help it
+    boxes: str | None = None  # the unit in which it gives the places of things; None: not known
 
 
 NO_ADVICE = Advice()
@@ -81,6 +83,7 @@ class Entry:
     sampling: Mapping[str, float] = field(default_factory=dict)
     template_kwargs: Mapping[str, object] = field(default_factory=dict)
     examples: bool = True
+    boxes: str | None = None
     film: str | None = None  # the table of film habits that counts before its projector's header is here
 
     @property
@@ -99,7 +102,9 @@ class Entry:
 
     @property
     def advice(self) -> Advice:
-        return Advice(self.sampling, self.template_kwargs, self.prompts, self.output, self.side, self.examples)
+        return Advice(
+            self.sampling, self.template_kwargs, self.prompts, self.output, self.side, self.examples, self.boxes
+        )
 
     @property
     def own_prompts(self) -> tuple[str, ...]:
@@ -218,7 +223,7 @@ def _dotted(name: str, table: Any) -> str | None:
 
 
 _KINDS: dict[str, tuple[type, ...]] = {
-    **dict.fromkeys(("about", "licence", "repo", "revision", "languages", "output", "film"), (str,)),
+    **dict.fromkeys(("about", "licence", "repo", "revision", "languages", "output", "film", "boxes"), (str,)),
     **dict.fromkeys(("builtin", "sees", "hears", "speaks", "needs_voice", "default", "examples"), (bool,)),
     **dict.fromkeys(("parameters", "memory"), (int, float)),
     **dict.fromkeys(("context", "kv_bytes", "side"), (int,)),
@@ -244,6 +249,8 @@ def check(key: str, value: Any) -> Any:
         return prompts_of(value)
     if key == "output" and value not in OUTPUTS:
         raise ValueError(f"has an `output` that is none of {', '.join(OUTPUTS)}")
+    if key == "boxes" and value not in BOXES:
+        raise ValueError(f"has `boxes` that are none of {', '.join(BOXES)}")
     if key == "side" and not 32 <= value <= 8192:
         raise ValueError("has a `side` out of range")
     if key == "sampling":
