@@ -60,8 +60,6 @@ class BoxesAsked:
         if len(pictures) != 1 or len(media) != 1:
             raise UsageError("--boxes needs one picture, and nothing else", hint="mmcli ask photo.jpg WHAT --boxes")
         (self.picture,) = pictures
-        if (box := self._part()) is not None and box.percent:
-            raise UsageError("--boxes needs a part of a picture in pixels", hint="photo.jpg#xywh=10,10,200,80")
 
     def words(self, question: str) -> str:
         """The question as a model gets it."""
