@@ -200,8 +200,7 @@ def find(
 
     A line has the source, by how much it stands out among all others, and when, where and why.
 
-    mmcli index docs/pictures -m starter
-    mmcli find red circle
+    mmcli index docs/pictures -m starter && mmcli find red circle
     mmcli find circle --not red --files
     """
     from mmcli import terminal
