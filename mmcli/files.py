@@ -98,7 +98,7 @@ def private_folder(folder: Path) -> None:
         if folder.parent == folder:
             raise
         private_folder(folder.parent)
-        private_folder(folder)
+        os.makedirs(folder, 0o700, exist_ok=True)  # what is refused again stays refused
     except OSError:
         if not os.path.isdir(folder):
             raise

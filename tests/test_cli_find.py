@@ -298,3 +298,65 @@ def test_what_is_said_is_found_where_it_is_said(mmcli: Run, tmp_path: Path) -> N
     again = mmcli("index")  # without --speech, what was taken in with it stays
     assert again.stdout == "2 files, 0 new, 0 moved, 0 gone, 0 failed\n"
     assert mmcli("find", "picture", "--words-only", "--sources").stdout.strip() == row[0]
+
+
+def test_what_changed_or_is_gone_is_never_named_as_the_same(mmcli: Run, tmp_path: Path) -> None:
+    """Somebody may remove what `--same` names."""
+    folder = tmp_path / "dup"
+    folder.mkdir()
+    draw(folder / "1.png", "red circle")
+    for name in ("2.png", "3.png", "4.png"):
+        (folder / name).write_bytes((folder / "1.png").read_bytes())
+    os.symlink(folder, tmp_path / "again")
+    assert mmcli("index", folder, tmp_path / "again", "-m", "starter").status == 0
+    assert len(mmcli("find", "--same", "-l").stdout.splitlines()) == 3  # each once, though there are two ways to it
+    (folder / "1.png").unlink()
+    draw(folder / "2.png", "blue square")
+    done = mmcli("find", "--same", "--print0")
+    assert done.stdout.count("\0") == 1 and done.stdout.rstrip("\0").endswith("4.png")  # 3.png stays
+    assert "left out: gone or changed" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "more", [("--in", "x"), ("-n", "3"), ("--sources",), ("--html", "a.html"), ("--since", "2024")]
+)
+def test_same_says_what_it_does_not_take(mmcli: Run, scenes: Path, more: tuple[str, ...]) -> None:
+    assert mmcli("index", scenes, "-m", "starter").status == 0
+    done = mmcli("find", "--same", *more)
+    assert (done.status, done.stdout) == (2, "")
+
+
+def test_what_is_gone_is_not_found_and_a_picture_is_not_overwritten(mmcli: Run, scenes: Path) -> None:
+    assert mmcli("index", scenes, "-m", "starter").status == 0
+    (first,) = mmcli("find", "red", "circle", "-n", "1", "-l").stdout.splitlines()
+    before = Path(first).read_bytes()
+    done = mmcli("find", "red", "circle", "--html", first)
+    assert (done.status, Path(first).read_bytes()) == (2, before)
+    Path(first).unlink()
+    assert first not in mmcli("find", "red", "circle", "-n", "30", "-l").stdout.splitlines()
+    assert mmcli("find", "red", "circle", "-n", "2", "--sources", "--print0").stdout.count("\0") == 2
+    scenes.rename(scenes.with_name("elsewhere"))  # the whole folder: offline, and kept
+    assert len(mmcli("find", "red", "circle", "-n", "3", "-l").stdout.splitlines()) == 3
+
+
+@pytest.mark.parametrize("arguments", [(b"q\xff",), (b"red", b"--and", b"q\xff"), (b"red", b"--camera", b"q\xff")])
+def test_arguments_that_are_no_utf_8_are_no_bug(mmcli: Run, scenes: Path, arguments: tuple[bytes, ...]) -> None:
+    assert mmcli("index", scenes, "-m", "starter").status == 0
+    done = mmcli("find", *map(os.fsdecode, arguments), "-n", "1")
+    assert done.status == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments", [("red", "--min", "nan"), ("red", "--and", "0:blue"), ("red", "--within", "5km"), ('""',)]
+)
+def test_what_means_nothing_is_refused(mmcli: Run, scenes: Path, arguments: tuple[str, ...]) -> None:
+    assert mmcli("index", scenes, "-m", "starter").status == 0
+    done = mmcli("find", *arguments)
+    assert (done.status, done.stdout) == (2, "")
+
+
+def test_a_text_file_is_no_root(mmcli: Run, scenes: Path, tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("x")
+    assert mmcli("index", scenes, "-m", "starter").status == 0
+    assert mmcli("index", tmp_path / "notes.txt").status == 3
+    assert mmcli("index").status == 0

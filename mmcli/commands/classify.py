@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mmcli import sanitize
 from mmcli.commands import options as opt
 from mmcli.commands import origins
 from mmcli.commands.caption import BatchOptions, PictureOptions
@@ -325,7 +326,7 @@ def _labels(options: LabelOptions) -> tuple[str, ...]:
             hint="--labels cat,dog,bird names three; --labels-file FILE reads them, one a line",
         )
     if options.labels is not None:
-        return tuple(label.strip() for label in options.labels.split(","))
+        return tuple(sanitize.without_surrogates(label).strip() for label in options.labels.split(","))
     assert options.labels_file is not None
     path = Path(os.path.expanduser(options.labels_file))
     try:

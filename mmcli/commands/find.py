@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -118,6 +119,7 @@ class FactOptions(Group):
 
     def facts(self) -> PieceFacts:
         """The options as conditions; UsageError for what is none, or can never be met."""
+        from mmcli import sanitize
         from mmcli.library import facts
 
         if self.on is not None and (self.since is not None or self.until is not None):
@@ -131,10 +133,10 @@ class FactOptions(Group):
         return facts.PieceFacts(
             begin,
             end,
-            self.camera,
+            None if self.camera is None else sanitize.without_surrogates(self.camera),
             None if self.near is None else facts.position(self.near),
             facts.length(self.within),
-            self.place,
+            None if self.place is None else sanitize.without_surrogates(self.place),
             tuple(os.fsencode(os.path.abspath(os.path.expanduser(path))) for path in self.in_ or ()),
             () if self.kind is None else facts.kinds(self.kind),
         )
@@ -203,13 +205,15 @@ def find(
     mmcli index docs/pictures -m starter && mmcli find red circle
     mmcli find circle --not red --files
     """
-    from mmcli import terminal
-    from mmcli.commands import find_output, find_query
+    from mmcli import sanitize, terminal
+    from mmcli.commands import find_output, find_page, find_query
     from mmcli.library.store import Library
 
     out = found_options
     style = terminal.Style(out.json or out.jsonl, out.quiet, debug=out.debug)
-    _refuse(words or [], query_options, fact_options, out)
+    words = [sanitize.without_surrogates(word) for word in words or ()]
+    _refuse(words, query_options, fact_options, out)
+    find_page.check(out.html)
     facts = fact_options.facts()
     with Library(libraries.folder(index)) as lib:
         if query_options.same:
@@ -255,19 +259,36 @@ def _refuse(words: list[str], query: QueryOptions, facts: FactOptions, out: Foun
         "--jsonl": out.jsonl,
     }
     given = [name for name, is_given in forms.items() if is_given]
-    if len(given) > 1:
+    if len(given) > 1 and given != ["--sources", "--print0"]:
         raise UsageError(f"{given[0]} and {given[1]} cannot be combined", hint="use one of them")
     if query.similar and not query.same:
         raise UsageError("--similar belongs to --same", hint="mmcli find --same --similar")
     if query.words_only and (query.like or query.not_ or query.and_):
         raise UsageError("--words-only cannot be combined with --like, --and or --not", hint="leave --words-only out")
-    asks = bool(" ".join(words).strip() or query.like or query.and_)
+    asks = bool(" ".join(words).replace('"', "").strip() or query.like or query.and_)
     if query.same and (asks or query.not_):
         raise UsageError("--same takes no words", hint="mmcli find --same")
+    if query.same and (facts != FactOptions() or _limits(query, out)):
+        raise UsageError(
+            "--same looks at the whole library, and takes neither conditions nor limits",
+            hint="a library of its own for a folder: mmcli index FOLDER --index NAME",
+        )
+    if facts.near is None and facts.within != FactOptions.within:
+        raise UsageError("--within belongs to --near", hint="--near 48.2,16.37 --within 5km")
+    if out.least is not None and math.isnan(out.least):
+        raise UsageError("--min is no number", hint="--min 4")
     if query.not_ and not asks:
         raise UsageError("--not needs something that is looked for", hint=f"mmcli find circle --not {query.not_[0]}")
     if not asks and not query.same and facts == FactOptions():
         raise UsageError("nothing to look for was named", hint="mmcli find red circle; or --like PICTURE, --on DATE")
+
+
+def _limits(query: QueryOptions, out: FoundOptions) -> bool:
+    """Whether something was given that limits or shows results one by one."""
+    plain = FoundOptions()
+    shown = (out.limit, out.least, out.everything, out.sources, out.show, out.html)
+    usual = (plain.limit, plain.least, plain.everything, plain.sources, plain.show, plain.html)
+    return query.verify is not None or shown != usual
 
 
 def _tell(findings: Findings, words: list[str], style: Style) -> None:
@@ -276,7 +297,7 @@ def _tell(findings: Findings, words: list[str], style: Style) -> None:
 
     if not findings.found:
         terminal.notice("nothing was found", style)
-    elif findings.stands_out is False:
+    elif findings.stands_out is False and findings.found[0].words_rank is None:
         terminal.notice("nothing stands out: the best of what there is", style)
     negations = NEGATIONS & set(" ".join(words).lower().split())
     if negations:

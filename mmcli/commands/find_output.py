@@ -67,7 +67,11 @@ def same(library: Library, similar: bool, out: FoundOptions, style: Style) -> No
     from mmcli import terminal
     from mmcli.library import near
 
-    pairs = near.pairs(library, similar=similar)
+    def left_out(count: int) -> None:
+        files = "1 file" if count == 1 else f"{count} files"
+        terminal.notice(f"{files} left out: gone or changed since the last `mmcli index`", style)
+
+    pairs = near.pairs(library, similar=similar, on_left_out=left_out)
     if style.json:
         told = [{"path": os.fsdecode(a), "same": os.fsdecode(b), "how": how} for a, b, how in pairs]
         if out.jsonl:

@@ -8,6 +8,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mmcli.errors import UsageError
+
 if TYPE_CHECKING:
     from mmcli.library.query import Findings, FoundPiece
 
@@ -20,8 +22,14 @@ _STYLE = (
 )
 
 
+def check(path: Path | None) -> None:
+    """UsageError for a name that is no page's: it would take a picture's place."""
+    if path is not None and path.suffix.lower() not in (".html", ".htm"):
+        raise UsageError(f"--html: `{path}` is no .html file", hint="--html found.html")
+
+
 def write(path: Path, findings: Findings) -> None:
-    """Write the page, in place of a file that is there; errors as files.write has them."""
+    """Write the page, in place of one that is there; errors as files.write has them."""
     from mmcli import files
 
     figures = "\n".join(_figure(found) for found in findings.found)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mmcli.commands import libraries
-from mmcli.errors import InputError, ModelError
+from mmcli.errors import InputError, ModelError, UsageError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -69,6 +69,9 @@ class QueryMaker:
 
     def _text(self, text: str) -> NDArray[np.float32]:
         assert self._stored is not None
+        from mmcli import sanitize
+
+        text = sanitize.without_surrogates(text)
         known = self._library.query(self._stored, text)
         if known is not None:
             return known
@@ -115,7 +118,10 @@ class QueryMaker:
 def _weighted(text: str) -> tuple[float, str]:
     """`2:snow` as (2.0, "snow")."""
     match = _WEIGHTED.fullmatch(text)
-    return (float(match[1]), match[2]) if match else (1.0, text)
+    weight, words = (float(match[1]), match[2]) if match else (1.0, text)
+    if not weight:
+        raise UsageError(f"`{text}` has no weight", hint="2:TEXT counts twice; leave out what does not count")
+    return weight, words
 
 
 def _is_picture(name: str) -> bool:

@@ -398,6 +398,10 @@ def _absolute(path: Path) -> bytes:
     found = os.path.abspath(os.path.expanduser(path))
     if not os.path.exists(found):
         raise InputError(f"no file or folder named `{path}`")
+    from mmcli import media
+
+    if os.path.isfile(found) and not media.has_media_suffix(Path(found)):
+        raise InputError(f"`{path}` is no picture, PDF file, film or sound", hint="mmcli index FOLDER")
     return os.fsencode(found)
 
 

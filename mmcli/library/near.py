@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections import defaultdict
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,9 +21,17 @@ CONFIRMED, ALIKE = 0.95, 0.90  # cosine of the vectors: for the same pixels, and
 BLOCK = 2048
 
 
-def pairs(library: Library, *, similar: bool = False) -> list[tuple[bytes, bytes, str]]:
-    """(file, another, `bytes` | `pixels` | `similar`): each other file once, beside the first one of its kind."""
-    paths = _paths(library)
+def pairs(
+    library: Library, *, similar: bool = False, on_left_out: Callable[[int], None] = lambda count: None
+) -> list[tuple[bytes, bytes, str]]:
+    """(file, another, `bytes` | `pixels` | `similar`): each other file once, beside the first one of its kind.
+
+    Somebody may remove what is named here: so files that are gone or changed since they were indexed are left out (how
+    many is told), and a file that has several names counts once.
+    """
+    paths, n_left_out = _paths(library)
+    if n_left_out:
+        on_left_out(n_left_out)
     found = [(names[0], name, "bytes") for names in paths.values() for name in names[1:]]
     taken: set[int] = set()
     for one, other, how in _pictures(library, similar):
@@ -31,16 +41,27 @@ def pairs(library: Library, *, similar: bool = False) -> list[tuple[bytes, bytes
     return sorted(found, key=lambda pair: ({"bytes": 0, "pixels": 1, "similar": 2}[pair[2]], pair))
 
 
-def _paths(library: Library) -> dict[int, list[bytes]]:
-    """The files of each content that are here, in order of their names."""
+def _paths(library: Library) -> tuple[dict[int, list[bytes]], int]:
+    """The files of each content, as they are on the disk now, in order of their names; and how many are so no more."""
     rows = library.db.execute(
-        "SELECT content, roots.path, files.path FROM files JOIN roots ON roots.id = root"
+        "SELECT content, roots.path, files.path, size, mtime_ns FROM files JOIN roots ON roots.id = root"
         " WHERE files.state = 'here' AND content IS NOT NULL"
     )
-    found: dict[int, set[bytes]] = defaultdict(set)
-    for content, root, path in rows:
-        found[content].add(full(root, path))
-    return {content: sorted(names) for content, names in sorted(found.items())}
+    found: dict[int, dict[tuple[int, int], bytes]] = defaultdict(dict)
+    n_left_out = 0
+    for content, root, path, size, mtime_ns in rows:
+        name = full(root, path)
+        try:
+            now = os.stat(name)
+        except OSError:
+            n_left_out += 1
+            continue
+        if (now.st_size, now.st_mtime_ns) != (size, mtime_ns):
+            n_left_out += 1
+            continue
+        one = found[content]
+        one[now.st_dev, now.st_ino] = min(name, one.get((now.st_dev, now.st_ino), name))
+    return {content: sorted(names.values()) for content, names in sorted(found.items())}, n_left_out
 
 
 def _pictures(library: Library, similar: bool) -> list[tuple[int, int, str]]:

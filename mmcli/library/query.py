@@ -270,16 +270,32 @@ def _described(library: Library, numbers: Sequence[int], query: Query) -> Iterab
         (json.dumps(list(numbers)), *values),
     )
     found: dict[int, FoundPiece] = {}
+    is_there: dict[bytes, bool] = {}
     for row in rows:
         path = full(row[11], row[12])
+        if not os.path.lexists(path) and is_there.setdefault(row[11], _has_entries(row[11])):
+            continue  # gone since the last look; where its whole folder is offline, it is kept
         before = found.get(row[0])
         if before is not None:
-            found[row[0]] = replace(before, also=(*before.also, path)) if path not in before.also else before
+            found[row[0]] = (
+                before if path in (before.path, *before.also) else replace(before, also=(*before.also, path))
+            )
             continue
         found[row[0]] = FoundPiece(
             *(row[0], row[1], row[2], path, (), row[3], row[4], row[5], row[6], row[7], row[8], row[9], row[10])
         )
     return [found[number] for number in numbers if number in found]
+
+
+def _has_entries(root: bytes) -> bool:
+    """Whether there is anything at this place: an empty folder may be a disk that is not mounted."""
+    try:
+        with os.scandir(root) as entries:
+            return next(entries, None) is not None
+    except NotADirectoryError:
+        return True
+    except OSError:
+        return False
 
 
 def _folded(library: Library, space: StoredSpace, found: Sequence[FoundPiece]) -> list[FoundPiece]:

@@ -41,7 +41,9 @@ class Library(Remembering):
         """InputError where there is none, unless it is to be made."""
         self.folder = folder
         if not make and not (folder / schema.DATABASE).exists():
-            raise InputError(f"there is no library `{folder.name}` yet", hint="mmcli index FOLDER makes it")
+            raise InputError(
+                f"there is no library `{folder.name}` yet", hint=f"mmcli index FOLDER{_option(folder)} makes it"
+            )
         self.db = schema.connect(folder)
 
     def close(self) -> None:
@@ -476,6 +478,11 @@ class Library(Remembering):
     def n_bytes(self) -> int:
         """What the library takes on the disk."""
         return sum(entry.stat().st_size for entry in os.scandir(self.folder) if entry.is_file())
+
+
+def _option(folder: Path) -> str:
+    """What names this library on the command line, where it needs to be named."""
+    return "" if folder.name == "default" else f" --index {folder.name}"
 
 
 def _enough(space: Space) -> float | None:
