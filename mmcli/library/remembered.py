@@ -12,7 +12,11 @@ import numpy as np
 from mmcli.library import schema
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from numpy.typing import NDArray
+
+    from mmcli.embed.protocol import Space
 
 MOST_QUERIES = 10_000
 
@@ -59,3 +63,13 @@ class Remembering:
             self.db.execute("PRAGMA busy_timeout = 100")
             with schema.transaction(self.db) as db:
                 db.execute("INSERT OR REPLACE INTO verdicts VALUES (?, ?, ?, ?)", (piece, question, model, p))
+
+
+def option(folder: Path) -> str:
+    """What names this library on the command line, where it needs to be named."""
+    return "" if folder.name == "default" else f" --index {folder.name}"
+
+
+def enough(space: Space) -> float | None:
+    """The cosine at which the sigmoid of a calibrated model is one half."""
+    return -space.bias / space.scale if space.calibrated and space.bias is not None else None

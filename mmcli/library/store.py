@@ -19,7 +19,7 @@ from mmcli import search_words
 from mmcli.errors import InputError, ModelError, UsageError
 from mmcli.library import schema
 from mmcli.library.records import FIELDS, FileRow, NewContent, NewPiece, OpenedFile, Root, Stat
-from mmcli.library.remembered import Remembering, StoredSpace
+from mmcli.library.remembered import Remembering, StoredSpace, enough, option
 from mmcli.library.vectors import VectorFile
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class Library(Remembering):
         self.folder = folder
         if not make and not (folder / schema.DATABASE).exists():
             raise InputError(
-                f"there is no library `{folder.name}` yet", hint=f"mmcli index FOLDER{_option(folder)} makes it"
+                f"there is no library `{folder.name}` yet", hint=f"mmcli index FOLDER{option(folder)} makes it"
             )
         self.db = schema.connect(folder)
 
@@ -141,7 +141,7 @@ class Library(Remembering):
             state = "filling" if self.spaces() else "serving"
             db.execute(
                 "INSERT INTO spaces (identity, name, dim, canary, file, state, enough) VALUES (?, ?, ?, ?, ?, ?, ?)",
-                (space.identity, name or space.name, space.dim, canary, file, state, _enough(space)),
+                (space.identity, name or space.name, space.dim, canary, file, state, enough(space)),
             )
         return next(stored for stored in self.spaces() if stored.identity == space.identity)
 
@@ -478,16 +478,6 @@ class Library(Remembering):
     def n_bytes(self) -> int:
         """What the library takes on the disk."""
         return sum(entry.stat().st_size for entry in os.scandir(self.folder) if entry.is_file())
-
-
-def _option(folder: Path) -> str:
-    """What names this library on the command line, where it needs to be named."""
-    return "" if folder.name == "default" else f" --index {folder.name}"
-
-
-def _enough(space: Space) -> float | None:
-    """The cosine at which the sigmoid of a calibrated model is one half."""
-    return -space.bias / space.scale if space.calibrated and space.bias is not None else None
 
 
 def _pid(path: Path) -> str:
