@@ -56,7 +56,14 @@ MAY_NAME = {
         "terminal/graphics.py",
     },
     "typer": {"main.py", "commands/"},
-    "sqlite3": {"history/", "jobs/result_cache.py", "outputs/row_files.py", "documents/choose.py", "library/"},
+    "sqlite3": {
+        "history/",
+        "jobs/result_cache.py",
+        "outputs/row_files.py",
+        "documents/choose.py",
+        "library/",
+        "database.py",
+    },
 }
 HEAVY = {*MAY_NAME, "huggingface_hub", "sounddevice", "torch", "gguf", "click"} - {"typer"}
 

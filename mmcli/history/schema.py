@@ -8,11 +8,11 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from mmcli import files, schema
+from mmcli.database import DatabaseKind, write_ahead
 from mmcli.errors import InputError, MmcliError, ResourceError
 
 APPLICATION_ID = 0x6D6D6869  # "mmhi": says whose file this is
@@ -74,6 +74,7 @@ MIGRATIONS = (
     ALTER TABLE media ADD COLUMN dropped REAL;
     """,
 )
+KIND = DatabaseKind("history", APPLICATION_ID, MIGRATIONS)
 
 
 def connect(path: Path | None) -> sqlite3.Connection:
@@ -91,12 +92,12 @@ def connect(path: Path | None) -> sqlite3.Connection:
     try:
         with told(path):
             connection.text_factory = schema.text
-            _check(connection, path)
+            KIND.check(connection, path)
             connection.execute("PRAGMA foreign_keys = ON")
             connection.execute("PRAGMA secure_delete = ON")  # what is deleted is overwritten too
             if path is not None:
-                _write_ahead(connection)
-            _migrate(connection, path)
+                write_ahead(connection, BUSY_SECONDS)
+            KIND.migrate(connection, path)
     except BaseException:
         connection.close()
         raise
@@ -146,61 +147,3 @@ def _prepare(path: Path) -> None:
                     os.fchmod(descriptor, 0o600)
         finally:
             os.close(descriptor)
-
-
-def _check(connection: sqlite3.Connection, path: Path | None) -> None:
-    """InputError unless the file is empty, or a history that this version understands."""
-    n_tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-    version = _pragma(connection, "user_version")
-    owner = _pragma(connection, "application_id")  # last: another process may have just made all three
-    if owner != APPLICATION_ID and (owner or version or n_tables):
-        raise InputError(f"`{path}` is a database, but not mmcli's history", hint="nothing was changed; move it away")
-    if version > len(MIGRATIONS):
-        raise InputError(
-            f"the history `{path}` was written by a newer mmcli (schema {version}, this one knows {len(MIGRATIONS)})",
-            hint="nothing was changed; use the newer mmcli",
-        )
-
-
-def _write_ahead(connection: sqlite3.Connection) -> None:
-    """WAL: readers and a writer don't wait for each other. Two processes that switch to it at once need patience."""
-    deadline = time.monotonic() + BUSY_SECONDS
-    while True:
-        try:
-            connection.execute("PRAGMA journal_mode = WAL").fetchone()
-            break
-        except sqlite3.OperationalError as error:  # SQLite does not wait by itself here
-            if not error.sqlite_errorname.startswith("SQLITE_BUSY") or time.monotonic() > deadline:
-                raise
-            time.sleep(0.01)
-    connection.execute("PRAGMA synchronous = NORMAL")  # a power cut may take the last seconds, never the file
-
-
-def _migrate(connection: sqlite3.Connection, path: Path | None) -> None:
-    if _pragma(connection, "user_version") == len(MIGRATIONS):
-        return
-    with transaction(connection):
-        _check(connection, path)  # another process may have been quicker
-        for version in range(_pragma(connection, "user_version"), len(MIGRATIONS)):
-            for statement in MIGRATIONS[version].split(";"):
-                if statement.strip():
-                    connection.execute(statement)
-        connection.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
-        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-
-
-@contextlib.contextmanager
-def transaction(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
-    """All of what is written inside, or nothing of it; one process at a time."""
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        yield connection
-    except BaseException:
-        with contextlib.suppress(sqlite3.Error):  # a full disk has rolled it back already
-            connection.execute("ROLLBACK")
-        raise
-    connection.execute("COMMIT")
-
-
-def _pragma(connection: sqlite3.Connection, name: str) -> int:
-    return int(connection.execute(f"PRAGMA {name}").fetchone()[0])

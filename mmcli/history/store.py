@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from mmcli import config, files, search_words
+from mmcli.database import transaction
 from mmcli.engine.messages import Answer, Sampling
 from mmcli.errors import InputError
 from mmcli.history import rows, schema
@@ -323,7 +324,7 @@ class Store:
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
-        with self._reading() as database, schema.transaction(database):
+        with self._reading() as database, transaction(database):
             yield database
 
     def _index(self, turn: int) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mmcli.library import schema
+from mmcli.database import transaction
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,7 +43,7 @@ class Remembering:
         data = np.ascontiguousarray(vector, "<f4").tobytes()
         with contextlib.suppress(sqlite3.Error):
             self.db.execute("PRAGMA busy_timeout = 100")
-            with schema.transaction(self.db) as db:
+            with transaction(self.db) as db:
                 db.execute("INSERT OR REPLACE INTO queries VALUES (?, ?, ?, ?)", (space.id, text, data, time.time()))
                 db.execute(
                     "DELETE FROM queries WHERE used < (SELECT used FROM queries ORDER BY used DESC LIMIT 1 OFFSET ?)",
@@ -61,7 +61,7 @@ class Remembering:
         """Remember it."""
         with contextlib.suppress(sqlite3.Error):
             self.db.execute("PRAGMA busy_timeout = 100")
-            with schema.transaction(self.db) as db:
+            with transaction(self.db) as db:
                 db.execute("INSERT OR REPLACE INTO verdicts VALUES (?, ?, ?, ?)", (piece, question, model, p))
 
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mmcli import search_words
+from mmcli.database import transaction
 from mmcli.errors import InputError, ModelError, UsageError
 from mmcli.library import schema
 from mmcli.library.records import FIELDS, FileRow, NewContent, NewPiece, OpenedFile, Root, Stat
@@ -91,7 +92,7 @@ class Library(Remembering):
     @contextlib.contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
         """All of what is written inside, or nothing; errors as ours."""
-        with schema.told(self.folder / schema.DATABASE), schema.transaction(self.db):
+        with schema.told(self.folder / schema.DATABASE), transaction(self.db):
             yield self.db
 
     def _tidy(self) -> None:
